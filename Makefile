@@ -1,0 +1,49 @@
+# Everything a newcomer types: set-up, demo, tests, benchmarks, documents.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+UV_VERSION := 0.13.8
+
+.PHONY: help setup demo test check format bench docs lock clean
+
+help:  ## Say what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.venv/ready: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+setup: .venv/ready  ## Make the virtual environment from the locked dependencies
+
+demo: setup  ## Run the service with an assistant and show a conversation (ONCE=1: then stop)
+	$(BIN)/workbench demo $(if $(ONCE),--once)
+
+check: setup  ## Lint, types, import rules, dependencies
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+	$(BIN)/deptry src
+
+test: check  ## All checks, then all tests on SQLite and PostgreSQL
+	$(BIN)/pytest --numprocesses 2 --dist worksteal
+
+format: setup  ## Format the code and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup  ## Measure the service beside a bare floor (minutes)
+	$(BIN)/python -m benchmarks
+
+docs: setup  ## Build the documentation site into site/
+	$(BIN)/mkdocs build --strict --quiet
+
+lock: setup  ## Resolve the dependencies anew
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--group dev --no-header --no-annotate --output-file requirements.lock pyproject.toml
+
+clean:  ## Remove what the targets above made
+	rm -rf .venv .data site

@@ -1,0 +1,1 @@
+"""Workbench: people and AI assistants working together in conversations."""

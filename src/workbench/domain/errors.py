@@ -1,0 +1,109 @@
+"""What can go wrong, in domain words. HTTP statuses live in entrypoints/http/errors.py.
+
+WorkbenchError
+├── UnauthenticatedError   no credentials, wrong ones, or of the wrong kind for this act
+├── ForbiddenError         you can see it, but this act is not yours
+├── NotFoundError          it is not there, or not yours to know
+├── ConflictError          the state does not allow it now
+│   └── StaleError         what was read changed before the commit; read again and repeat
+├── InvalidError           the request cannot mean anything
+├── TooLargeError          over a limit, which the detail names
+├── ExhaustedError         a rate, quota or budget is used up
+├── UpstreamError          an assistant service failed us
+└── UnavailableError       not now: draining, or a part that is needed is away
+"""
+
+from typing import Any, ClassVar
+
+
+class WorkbenchError(Exception):
+    """Something went wrong."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        code: str | None = None,
+        field: str | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None:
+        """Keep what the caller may be told.
+
+        `detail` is a sentence for a person, by default the first line of the class's docstring; `code`
+        is stable and part of the API; `field` names the input at fault.
+        """
+        self.detail = detail if detail is not None else (type(self).__doc__ or "").partition("\n")[0]
+        self.error_code = code or type(self).code
+        self.field = field
+        self.extra = extra or {}
+        super().__init__(self.detail)
+
+
+class UnauthenticatedError(WorkbenchError):
+    """Not authenticated"""
+
+    code = "unauthenticated"
+
+
+class ForbiddenError(WorkbenchError):
+    """Forbidden"""
+
+    code = "forbidden"
+
+
+class NotFoundError(WorkbenchError):
+    """Not Found"""
+
+    code = "not_found"
+
+
+class ConflictError(WorkbenchError):
+    """The state does not allow this now"""
+
+    code = "conflict"
+
+
+class StaleError(ConflictError):
+    """Somebody else changed this at the same time; try again"""
+
+    code = "stale"
+
+
+class InvalidError(WorkbenchError):
+    """The request is not valid"""
+
+    code = "invalid"
+
+
+class TooLargeError(WorkbenchError):
+    """The request is larger than a limit"""
+
+    code = "too_large"
+
+
+class ExhaustedError(WorkbenchError):
+    """A limit is used up"""
+
+    code = "exhausted"
+
+
+class UpstreamError(WorkbenchError):
+    """An assistant service failed
+
+    `status` is the status that the assistant answered with, or None when it could not be reached.
+    """
+
+    code = "assistant_failed"
+
+    def __init__(self, detail: str, *, status: int | None = None) -> None:
+        """Keep the assistant's own status, which decides ours."""
+        super().__init__(detail)
+        self.status = status
+
+
+class UnavailableError(WorkbenchError):
+    """Not available at the moment"""
+
+    code = "unavailable"
