@@ -1,0 +1,1 @@
+"""The pure part: what the service is about. Standard library and msgspec only."""

@@ -1,0 +1,1 @@
+"""The ways in: HTTP, workers, command line."""

@@ -1,0 +1,1 @@
+"""Services that use Workbench from the outside."""

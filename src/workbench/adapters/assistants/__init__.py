@@ -1,0 +1,1 @@
+"""Calls to assistant services."""

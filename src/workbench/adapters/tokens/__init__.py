@@ -1,0 +1,1 @@
+"""User tokens: issuers, keys, verification."""

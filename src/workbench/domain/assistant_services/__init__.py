@@ -1,0 +1,1 @@
+"""Services that host assistants, and how they are reached."""

@@ -1,0 +1,1 @@
+"""Conversations: made, listed, changed, deleted."""

@@ -1,0 +1,1 @@
+"""Bringing events to assistants, in order and at least once."""

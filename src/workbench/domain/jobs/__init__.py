@@ -1,0 +1,1 @@
+"""Background duties and the leases that keep each to one worker."""

@@ -1,0 +1,201 @@
+"""A database, as repositories need it: rows of one statement, and a whole transaction of many.
+
+SQLite is driven on plain threads, a statement a hop, one writer at a time; PostgreSQL through asyncpg, with
+readers that stay checked out in autocommit mode, since taking a connection costs more than a point read.
+"""
+
+import asyncio
+import contextlib
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal, Protocol, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, Executable, Row, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT_SECONDS = 30
+SQLITE_READERS = 2
+POSTGRES_WRITERS = 2
+STATEMENT_CACHE = 1000
+
+Parameters = Mapping[str, Any] | None
+
+
+class Database(Protocol):
+    """What the repositories and the group commit stand on."""
+
+    dialect_name: Literal["sqlite", "postgresql"]
+
+    async def rows(self, statement: Executable, parameters: Parameters = None) -> Sequence[Row[Any]]:
+        """Run one reading statement by itself."""
+        ...
+
+    async def transact(self, work: Callable[[Connection], T]) -> T:
+        """Run the work in one transaction and commit it; an exception rolls back."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        ...
+
+
+class SqliteDatabase:
+    """SQLite in WAL mode: readers never wait, and the one writer begins at once as a writer."""
+
+    dialect_name: Literal["sqlite", "postgresql"] = "sqlite"
+
+    def __init__(self, url: URL, synchronous: str = "FULL") -> None:
+        """Open the file lazily; `synchronous` is FULL (each commit is on disk) or NORMAL."""
+        self._engine = sqlite_engine(url, synchronous)
+        self._local = threading.local()
+        self._held: list[Connection] = []
+        self._readers = ThreadPoolExecutor(SQLITE_READERS, thread_name_prefix="sqlite-read")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="sqlite-write")
+
+    async def rows(self, statement: Executable, parameters: Parameters = None) -> Sequence[Row[Any]]:
+        """Run the statement in one hop to a reader thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, statement, parameters)
+
+    def _read(self, statement: Executable, parameters: Parameters) -> Sequence[Row[Any]]:
+        return self._connection().execute(statement, parameters).all()
+
+    async def transact(self, work: Callable[[Connection], T]) -> T:
+        """Run the work on the writer thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._write, work)
+
+    def _write(self, work: Callable[[Connection], T]) -> T:
+        connection = self._connection()
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        try:
+            result = work(connection)
+            connection.exec_driver_sql("COMMIT")
+        except BaseException:
+            # A failed COMMIT (disk full) may have ended the transaction already.
+            with contextlib.suppress(DBAPIError):
+                connection.exec_driver_sql("ROLLBACK")
+            raise
+        return result
+
+    async def foreign_changes(self) -> int:
+        """A number that moves when another process commits; the writer's own commits do not move it."""
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._data_version)
+
+    def _data_version(self) -> int:
+        return self._connection().exec_driver_sql("PRAGMA data_version").scalar_one()
+
+    def _connection(self) -> Connection:
+        """Give this thread's own connection."""
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._engine.connect()
+            self._held.append(connection)
+        return connection
+
+    async def close(self) -> None:
+        """Wait for what runs, then close."""
+        await asyncio.to_thread(self._shut_down)
+
+    def _shut_down(self) -> None:
+        self._readers.shutdown()
+        self._writer.shutdown()
+        for connection in self._held:
+            connection.close()
+        self._engine.dispose()
+
+
+def sqlite_engine(url: URL, synchronous: str = "FULL") -> Engine:
+    """Make an engine whose connections are in autocommit mode with the pragmas that we rely on."""
+    engine = create_engine(
+        url.set(drivername="sqlite"),
+        isolation_level="AUTOCOMMIT",
+        connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+        query_cache_size=STATEMENT_CACHE,
+    )
+
+    @event.listens_for(engine, "connect")
+    def _(connection: sqlite3.Connection, _: object) -> None:  # pyright: ignore[reportUnusedFunction]
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            f"synchronous={synchronous}",
+            "foreign_keys=ON",
+            "cache_size=-65536",
+            "mmap_size=268435456",
+            "temp_store=MEMORY",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return engine
+
+
+class PostgresDatabase:
+    """PostgreSQL through asyncpg. At most `pool_size` + POSTGRES_WRITERS connections are open."""
+
+    dialect_name: Literal["sqlite", "postgresql"] = "postgresql"
+
+    def __init__(self, url: URL, pool_size: int = 8, ssl_mode: str | None = None) -> None:
+        """Connect lazily."""
+        connect_args = {"ssl": ssl_mode} if ssl_mode else {}
+        self.engine: AsyncEngine = create_async_engine(
+            url.set(drivername="postgresql+asyncpg"),
+            pool_size=pool_size + POSTGRES_WRITERS,
+            max_overflow=0,
+            query_cache_size=STATEMENT_CACHE,
+            connect_args=connect_args,
+        )
+        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._idle: list[AsyncConnection] = []
+        self._slots = asyncio.Semaphore(pool_size)
+
+    async def rows(self, statement: Executable, parameters: Parameters = None) -> Sequence[Row[Any]]:
+        """Run the statement on a reader that is kept for the next one; a reader that the server dropped is replaced."""
+        try:
+            return await self._read(statement, parameters)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        # Every reader of the time before is as dead as the first: the pool makes new ones.
+        while self._idle:
+            await self._idle.pop().close()
+        return await self._read(statement, parameters)
+
+    async def _read(self, statement: Executable, parameters: Parameters) -> Sequence[Row[Any]]:
+        async with self._reader() as connection:
+            return (await connection.execute(statement, parameters)).all()
+
+    @contextlib.asynccontextmanager
+    async def _reader(self) -> AsyncIterator[AsyncConnection]:
+        async with self._slots:
+            connection = self._idle.pop() if self._idle else await self._autocommit.connect()
+            try:
+                yield connection
+            except BaseException:
+                # Cancelled or broken in the middle of an answer: its state is unknown.
+                await asyncio.shield(connection.invalidate())
+                await connection.close()
+                raise
+            self._idle.append(connection)
+
+    async def transact(self, work: Callable[[Connection], T]) -> T:
+        """Run the work on a connection of its own."""
+        async with self.engine.begin() as connection:
+            return await connection.run_sync(work)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for connection in self._idle:
+            await connection.close()
+        await self.engine.dispose()
+
+
+def open_database(url: URL, *, synchronous: str = "FULL", pool_size: int = 8, ssl_mode: str | None = None) -> Database:
+    """Open the database that the URL names."""
+    if url.get_backend_name() == "sqlite":
+        return SqliteDatabase(url, synchronous)
+    return PostgresDatabase(url, pool_size, ssl_mode)

@@ -1,0 +1,136 @@
+"""Deliveries and dead letters in SQL."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import and_, bindparam, delete, or_, select, update
+
+from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.repository import Query, Repository, columns_of, here
+from workbench.adapters.sql.schema import Moment
+from workbench.adapters.sql.tables import conversations, dead_letters, deliveries
+from workbench.domain.delivery.model import DeadLetter, Delivery
+from workbench.domain.delivery.ports import Deliveries, DeliveryQueue
+
+MAX_ERROR_LENGTH = 2000
+
+_FIELDS = ("workspace_id", "assistant_id", "conversation_id", "state", "position", "attempts", "retry_at")
+_THIS_ONE = and_(
+    here(deliveries),
+    deliveries.c.assistant_id == bindparam("of_assistant"),
+    deliveries.c.conversation_id == bindparam("in_conversation"),
+)
+_ONE = Query(Delivery, select(*columns_of(deliveries, *_FIELDS)).where(_THIS_ONE))
+_FRESH = {"attempts": 0, "retry_at": None, "last_error": None}
+_SET_STATE = update(deliveries).where(_THIS_ONE).values(state=bindparam("to_state"), **_FRESH)
+_REJOIN = (
+    update(deliveries).where(_THIS_ONE, deliveries.c.state == "live").values(state="rejoining")
+)
+_CANCEL = delete(deliveries).where(_THIS_ONE)
+_FINISH = delete(deliveries).where(_THIS_ONE, deliveries.c.state == "leaving")
+_END_ALL = (
+    update(deliveries)
+    .where(here(deliveries), deliveries.c.conversation_id == bindparam("in_conversation"))
+    .values(state="leaving", **_FRESH)
+)
+# Never backwards: a worker that lost its lease in the middle of a call may still come here.
+_ADVANCE = (
+    update(deliveries)
+    .where(_THIS_ONE, deliveries.c.position < bindparam("to_position"))
+    .values(position=bindparam("to_position"), **_FRESH)
+)
+_FAIL = (
+    update(deliveries)
+    .where(_THIS_ONE)
+    .values(
+        attempts=deliveries.c.attempts + 1,
+        retry_at=bindparam("at", type_=Moment),
+        last_error=bindparam("error"),
+    )
+)
+_TO_DO = or_(
+    deliveries.c.state == "leaving",
+    and_(deliveries.c.state != "joining", conversations.c.event_head > deliveries.c.position),
+)
+_WAITING = (
+    select(*columns_of(deliveries, *_FIELDS))
+    .outerjoin(conversations, conversations.c.id == deliveries.c.conversation_id)
+    .where(_TO_DO)
+    .order_by(deliveries.c.retry_at.nulls_first())
+    .limit(bindparam("limit"))
+)
+_ALL_WAITING = Query(Delivery, _WAITING)
+_WAITING_IN = Query(
+    Delivery, _WAITING.where(deliveries.c.conversation_id.in_(bindparam("conversation_ids", expanding=True)))
+)
+
+
+class SqlDeliveries(Repository, Deliveries):
+    """The deliveries of one workspace."""
+
+    async def find(self, assistant_id: UUID, conversation_id: UUID) -> Delivery | None:
+        """One delivery."""
+        return await self._maybe(_ONE, _place(assistant_id, conversation_id))
+
+    def begin(self, assistant_id: UUID, conversation_id: UUID, position: int) -> None:
+        """Insert, or start over."""
+        row = {"assistant_id": assistant_id, "conversation_id": conversation_id, "state": "joining"}
+        self._writes.upsert(deliveries, {**row, "position": position, **_FRESH})
+
+    def connect(self, assistant_id: UUID, conversation_id: UUID) -> None:
+        """Let it flow."""
+        self._writes.change(_SET_STATE, {**_place(assistant_id, conversation_id), "to_state": "live"})
+
+    def cancel(self, assistant_id: UUID, conversation_id: UUID) -> None:
+        """Delete."""
+        self._writes.change(_CANCEL, _place(assistant_id, conversation_id))
+
+    def end(self, assistant_id: UUID, conversation_id: UUID) -> None:
+        """Turn it into a farewell."""
+        self._writes.change(_SET_STATE, {**_place(assistant_id, conversation_id), "to_state": "leaving"})
+
+    def end_all(self, conversation_id: UUID) -> None:
+        """Turn all of a conversation into farewells."""
+        self._writes.change(_END_ALL, {"in_conversation": conversation_id})
+
+    def advance(self, delivery: Delivery, position: int) -> None:
+        """Move forward."""
+        self._writes.change(_ADVANCE, {**_place(*delivery.key), "to_position": position})
+
+    def fail(self, delivery: Delivery, retry_at: datetime, error: str) -> None:
+        """Count a failure."""
+        self._writes.change(_FAIL, {**_place(*delivery.key), "at": retry_at, "error": error[:MAX_ERROR_LENGTH]})
+
+    def rejoin(self, delivery: Delivery) -> None:
+        """Introduce it anew before the next event."""
+        self._writes.change(_REJOIN, _place(*delivery.key))
+
+    def finish(self, delivery: Delivery) -> None:
+        """Delete what has said its farewell."""
+        self._writes.change(_FINISH, _place(*delivery.key))
+
+    def set_aside(self, letter: DeadLetter) -> None:
+        """Insert a dead letter."""
+        row = msgspec.structs.asdict(letter)
+        self._writes.insert(dead_letters, {**row, "reason": letter.reason[:MAX_ERROR_LENGTH]})
+
+
+class SqlDeliveryQueue(DeliveryQueue):
+    """What waits, across workspaces."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def waiting(self, conversation_ids: Collection[UUID] | None, limit: int) -> Sequence[Delivery]:
+        """What there is to do, whether or not its time has come."""
+        if conversation_ids is None:
+            return _ALL_WAITING.convert(await self._database.rows(_ALL_WAITING.statement, {"limit": limit}))
+        place = {"conversation_ids": list(conversation_ids), "limit": limit}
+        return _WAITING_IN.convert(await self._database.rows(_WAITING_IN.statement, place))
+
+
+def _place(assistant_id: UUID, conversation_id: UUID) -> dict[str, Any]:
+    return {"of_assistant": assistant_id, "in_conversation": conversation_id}

@@ -1,0 +1,91 @@
+"""Leases in SQL, on the database's own clock where it has one that all replicas share."""
+
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
+
+from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.schema import Moment
+from workbench.adapters.sql.tables import leases
+from workbench.domain.jobs.ports import Leases
+
+_HELD = select(leases.c.name).where(
+    leases.c.holder == bindparam("by_holder"), leases.c.expires_at > bindparam("now", type_=Moment)
+)
+_RENEW = (
+    update(leases)
+    .where(leases.c.holder == bindparam("by_holder"), leases.c.expires_at > bindparam("now", type_=Moment))
+    .values(expires_at=bindparam("until", type_=Moment))
+)
+_TAKE_OVER = (
+    update(leases)
+    .where(
+        leases.c.name.in_(bindparam("names", expanding=True)),
+        (leases.c.expires_at <= bindparam("now", type_=Moment)) | (leases.c.holder == bindparam("by_holder")),
+    )
+    .values(holder=bindparam("by_holder"), expires_at=bindparam("until", type_=Moment))
+)
+_KNOWN = select(leases.c.name).where(leases.c.name.in_(bindparam("names", expanding=True)))
+_RELEASE = delete(leases).where(
+    leases.c.holder == bindparam("by_holder"), leases.c.name.in_(bindparam("names", expanding=True))
+)
+
+
+class SqlLeases(Leases):
+    """Named leases."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def acquire(self, names: Collection[str], holder: str, seconds: float) -> set[str]:
+        """Take what is free."""
+        if not names:
+            return set()
+        return await self._database.transact(lambda connection: _acquire(connection, sorted(names), holder, seconds))
+
+    async def renew(self, holder: str, seconds: float) -> set[str]:
+        """Prolong what is held."""
+
+        def work(connection: Connection) -> set[str]:
+            times = _times(connection, seconds)
+            connection.execute(_RENEW, {"by_holder": holder, **times})
+            return {row[0] for row in connection.execute(_HELD, {"by_holder": holder, **times})}
+
+        return await self._database.transact(work)
+
+    async def release(self, names: Collection[str], holder: str) -> None:
+        """Give back."""
+        if names:
+            place = {"by_holder": holder, "names": sorted(names)}
+            await self._database.transact(lambda connection: connection.execute(_RELEASE, place))
+
+
+def _acquire(connection: Connection, names: list[str], holder: str, seconds: float) -> set[str]:
+    times = _times(connection, seconds)
+    connection.execute(_TAKE_OVER, {"names": names, "by_holder": holder, **times})
+    known = {row[0] for row in connection.execute(_KNOWN, {"names": names})}
+    new = [{"name": name, "holder": holder, "expires_at": times["until"]} for name in names if name not in known]
+    if new:
+        connection.execute(_insert_new(connection), new)
+    held = {row[0] for row in connection.execute(_HELD, {"by_holder": holder, **times})}
+    return held & set(names)
+
+
+def _insert_new(connection: Connection) -> Any:
+    """Insert, and leave it to whoever was quicker."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as insert_new
+    else:
+        from sqlalchemy.dialects.sqlite import insert as insert_new
+    return insert_new(leases).on_conflict_do_nothing()
+
+
+def _times(connection: Connection, seconds: float) -> dict[str, datetime]:
+    """The time now and the lease's end; replicas on PostgreSQL may disagree on the time, their database does not."""
+    if connection.dialect.name == "postgresql":
+        now = connection.execute(text("SELECT now()")).scalar_one()
+    else:
+        now = datetime.now(UTC)
+    return {"now": now, "until": now + timedelta(seconds=seconds)}

@@ -1,0 +1,177 @@
+"""Messages in SQL."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Select, and_, bindparam, delete, select
+
+from workbench.adapters.sql.repository import Query, Repository, columns_of, here
+from workbench.adapters.sql.tables import conversations, message_debug, messages
+from workbench.domain.messages.model import Message, MessageQuery, MessageType, StoredMessage
+from workbench.domain.messages.ports import Messages
+
+_FIELDS = (
+    "id",
+    "sender_role",
+    "sender_id",
+    "message_type",
+    "timestamp",
+    "content_type",
+    "content",
+    "filenames",
+    "metadata",
+    "has_debug_data",
+)
+
+
+def _message(row: Sequence[Any]) -> dict[str, Any]:
+    return {
+        "id": row[0],
+        "sender": {"participant_role": row[1], "participant_id": row[2]},
+        "message_type": row[3],
+        "timestamp": row[4],
+        "content_type": row[5],
+        "content": row[6],
+        "filenames": row[7],
+        "metadata": row[8],
+        "has_debug_data": row[9],
+    }
+
+
+def _stored(row: Sequence[Any]) -> dict[str, Any]:
+    return {"message": _message(row), "conversation_id": row[-2], "debug_data": row[-1] or {}}
+
+
+_ONE = Query(
+    StoredMessage,
+    select(*columns_of(messages, *_FIELDS), messages.c.conversation_id, message_debug.c.debug_data)
+    .outerjoin(
+        message_debug,
+        and_(message_debug.c.workspace_id == messages.c.workspace_id, message_debug.c.message_id == messages.c.id),
+    )
+    .where(here(messages), messages.c.id == bindparam("id")),
+    _stored,
+)
+_IN_CONVERSATION = and_(here(messages), messages.c.conversation_id == bindparam("conversation_id"))
+_PLACE_OF = select(messages.c.id, messages.c.sequence).where(
+    _IN_CONVERSATION, messages.c.id.in_(bindparam("ids", expanding=True))
+)
+_REMOVE = delete(messages).where(here(messages), messages.c.id == bindparam("of_id"))
+
+
+@lru_cache(128)
+def _page(filters: frozenset[str], *, oldest_first: bool) -> Query[Message]:
+    """Build the page statement of one form: which filters there are, and from which end it reads."""
+    conditions = {
+        "roles": messages.c.sender_role.in_(bindparam("roles", expanding=True)),
+        "senders": messages.c.sender_id.in_(bindparam("senders", expanding=True)),
+        "types": messages.c.message_type.in_(bindparam("types", expanding=True)),
+        "before": messages.c.sequence < bindparam("before"),
+        "after": messages.c.sequence > bindparam("after"),
+    }
+    sequence = messages.c.sequence
+    statement: Select[Any] = (
+        select(*columns_of(messages, *_FIELDS))
+        .where(_IN_CONVERSATION, *(conditions[name] for name in sorted(filters)))
+        .order_by(sequence.asc() if oldest_first else sequence.desc())
+        .limit(bindparam("limit"))
+    )
+    return Query(Message, statement, _message)
+
+
+
+
+@lru_cache(2)
+def _latest(*, one_type: bool) -> Query[StoredMessage]:
+    """Build the statement for the newest message of each conversation: a step down an index for each, no scan.
+
+    One type is compared with `=`, which both databases answer from the index on type and place; an `IN` would
+    keep SQLite from it.
+    """
+    inner = messages.alias("candidate")
+    wanted_type = (
+        inner.c.message_type == bindparam("type")
+        if one_type
+        else inner.c.message_type.in_(bindparam("types", expanding=True))
+    )
+    newest = (
+        select(inner.c.sequence)
+        .where(inner.c.conversation_id == conversations.c.id, wanted_type)
+        .order_by(inner.c.sequence.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    statement = (
+        select(*columns_of(messages, *_FIELDS), messages.c.conversation_id)
+        .select_from(conversations)
+        .join(messages, and_(messages.c.conversation_id == conversations.c.id, messages.c.sequence == newest))
+        .where(here(messages), conversations.c.id.in_(bindparam("conversation_ids", expanding=True)))
+    )
+    return Query(StoredMessage, statement, lambda row: _stored([*row, None]))
+
+
+class SqlMessages(Repository, Messages):
+    """The messages of one workspace."""
+
+    async def find(self, message_id: UUID) -> StoredMessage | None:
+        """One message with its debug data."""
+        return await self._maybe(_ONE, {"id": message_id})
+
+    async def page(self, conversation_id: UUID, query: MessageQuery) -> list[Message]:
+        """A page; a cursor that is not of this conversation counts for nothing."""
+        if query.limit == 0:
+            return []
+        parameters: dict[str, Any] = {}
+        if query.before or query.after:
+            parameters |= await self._places(conversation_id, query)
+        for name, values in (
+            ("roles", query.participant_roles),
+            ("senders", query.participant_ids),
+            ("types", query.message_types),
+        ):
+            if values:
+                parameters[name] = list(values)
+        page = _page(frozenset(parameters), oldest_first=query.oldest_first)
+        parameters |= {"conversation_id": conversation_id, "limit": query.limit}
+        found = await self._all(page, parameters)
+        return found if query.oldest_first else found[::-1]
+
+    async def _places(self, conversation_id: UUID, query: MessageQuery) -> dict[str, int]:
+        """Where the cursors' messages stand."""
+        cursors = {"before": query.before, "after": query.after}
+        ids = [message_id for message_id in cursors.values() if message_id]
+        rows = await self._rows(_PLACE_OF, {"conversation_id": conversation_id, "ids": ids})
+        places = {str(row[0]): row[1] for row in rows}
+        return {name: places[str(cursor)] for name, cursor in cursors.items() if str(cursor) in places}
+
+    async def latest_of_each(
+        self, conversation_ids: Sequence[UUID], message_types: Sequence[MessageType]
+    ) -> dict[UUID, Message]:
+        """The newest of each conversation, from the index on type and place."""
+        if not conversation_ids:
+            return {}
+        kinds = {"type": message_types[0]} if len(message_types) == 1 else {"types": list(message_types)}
+        query = _latest(one_type=len(message_types) == 1)
+        found = await self._all(query, {"conversation_ids": list(conversation_ids), **kinds})
+        return {stored.conversation_id: stored.message for stored in found}
+
+    def add(self, stored: StoredMessage) -> None:
+        """Append, with its debug data beside it."""
+        message = stored.message
+        row = msgspec.structs.asdict(message)
+        sender = row.pop("sender")
+        row |= {
+            "conversation_id": stored.conversation_id,
+            "sender_role": sender.participant_role,
+            "sender_id": sender.participant_id,
+        }
+        self._writes.append_message(row)
+        if stored.debug_data:
+            self._writes.attach(message_debug, {"message_id": message.id, "debug_data": stored.debug_data})
+
+    def remove(self, message_id: UUID) -> None:
+        """Delete; its debug data goes with it."""
+        self._writes.change(_REMOVE, {"of_id": message_id}, must_hit=True)

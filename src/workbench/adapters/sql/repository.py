@@ -1,0 +1,71 @@
+"""What all SQL repositories share: reading statements built once, rows turned into Structs, writes set down."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from sqlalchemy import BindParameter, Column, ColumnElement, Executable, Row, Table, bindparam
+
+from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.writes import Writes
+
+T = TypeVar("T")
+
+WORKSPACE: BindParameter[str] = bindparam("ws")
+
+
+def here(table: Table) -> ColumnElement[bool]:
+    """The condition that every statement on a tenant table starts with: rows of the block's workspace only."""
+    return table.c.workspace_id == WORKSPACE
+
+
+class Query(Generic[T]):
+    """A reading statement that is built once, and how its rows become Structs.
+
+    Building a statement costs five times what running it does; and a dict per row lets msgspec convert
+    the values in C, which attribute access to rows does not (measured: 104 against 590 us per 100 rows).
+    """
+
+    def __init__(
+        self, model: type[T], statement: Executable, shape: Callable[[Sequence[Any]], dict[str, Any]] | None = None
+    ) -> None:
+        """`shape` makes the dict of a row where its columns are not the Struct's fields."""
+        self.statement = statement
+        self._list_of = list[model]
+        self._names = [str(column.name) + "" for column in statement.selected_columns]  # type: ignore[attr-defined]
+        self._shape = shape or self._zip
+
+    def _zip(self, row: Sequence[Any]) -> dict[str, Any]:
+        return dict(zip(self._names, row, strict=True))
+
+    def convert(self, rows: Sequence[Row[Any]]) -> list[T]:
+        """Turn rows into Structs."""
+        return msgspec.convert([self._shape(row) for row in rows], self._list_of)
+
+
+class Repository:
+    """A part of the database, bound to one workspace; writes go to the block it belongs to."""
+
+    def __init__(self, database: Database, writes: Writes) -> None:
+        self._database = database
+        self._writes = writes
+
+    async def _rows(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        return await self._database.rows(statement, {"ws": self._writes.workspace_id, **parameters})
+
+    async def _all(self, query: Query[T], parameters: Mapping[str, Any]) -> list[T]:
+        return query.convert(await self._rows(query.statement, parameters))
+
+    async def _maybe(self, query: Query[T], parameters: Mapping[str, Any]) -> T | None:
+        found = await self._all(query, parameters)
+        return found[0] if found else None
+
+    async def _scalar(self, statement: Executable, parameters: Mapping[str, Any]) -> Any:
+        """The first column of the first row, or None."""
+        rows = await self._rows(statement, parameters)
+        return rows[0][0] if rows else None
+
+
+def columns_of(table: Table, *names: str) -> list[Column[Any]]:
+    """Pick columns of the table by name, in that order."""
+    return [table.c[name] for name in names]

@@ -1,0 +1,76 @@
+"""What all tables share: the metadata they register with, and column types that read fast on both databases.
+
+On SQLite ids and times are kept as text in the form that JSON has, so that msgspec turns rows into Structs
+in C, without a Python call per value; on PostgreSQL the native types do the same.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Column, DateTime, Dialect, MetaData, String, Text, Uuid
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+MAX_WORKSPACE_ID_LENGTH = 63
+
+
+class Id(TypeDecorator[UUID]):
+    """A UUID: native on PostgreSQL, canonical text on SQLite."""
+
+    impl = String(36)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose the column type."""
+        return dialect.type_descriptor(Uuid() if dialect.name == "postgresql" else String(36))
+
+    def process_bind_param(self, value: UUID | None, dialect: Dialect) -> Any:
+        """Write as the column type has it."""
+        return value if value is None or dialect.name == "postgresql" else str(value)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A time in UTC with microseconds: native on PostgreSQL, RFC 3339 text that sorts on SQLite."""
+
+    impl = String(27)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose the column type."""
+        return dialect.type_descriptor(DateTime(timezone=True) if dialect.name == "postgresql" else String(27))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Write as the column type has it, always in UTC."""
+        if value is None or dialect.name == "postgresql":
+            return value
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class Json(TypeDecorator[Any]):
+    """JSON as text on both databases: JSONB would reorder keys and refuse what clients may send."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """Encode."""
+        return None if value is None else msgspec.json.encode(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        """Decode."""
+        return None if value is None else msgspec.json.decode(value)
+
+
+def workspace_column(*, primary_key: bool = False) -> Column[str]:
+    """Make the column that every tenant table has."""
+    return Column("workspace_id", String(MAX_WORKSPACE_ID_LENGTH), nullable=False, primary_key=primary_key)

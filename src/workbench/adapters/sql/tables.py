@@ -1,0 +1,219 @@
+"""The tables. Every tenant table carries workspace_id; leases, and the workspaces themselves, belong to nobody."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+)
+
+from workbench.adapters.sql.schema import Id, Json, Moment, metadata, workspace_column
+
+workspaces = Table(
+    "workspaces",
+    metadata,
+    workspace_column(primary_key=True),
+    Column("event_head", BigInteger, nullable=False, server_default="0"),
+    Column("event_floor", BigInteger, nullable=False, server_default="0"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    workspace_column(),
+    Column("id", String(255), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("image", Text),
+    Column("service_user", Boolean, nullable=False),
+    Column("name_is_chosen", Boolean, nullable=False),
+    Column("created_datetime", Moment, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "id"),
+)
+
+# The id is unique over all workspaces: a service's calls name nothing else, so it must lead to one of them.
+assistant_services = Table(
+    "assistant_services",
+    metadata,
+    Column("assistant_service_id", String(255), primary_key=True),
+    workspace_column(),
+    Column("created_by_user_id", String(255), nullable=False),
+    Column("created_by_user_name", Text, nullable=False),
+    Column("created_datetime", Moment, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("include_in_listing", Boolean, nullable=False),
+    Column("api_key_name", String(255), nullable=False),
+    Column("api_key_encrypted", Text),
+    Column("url", Text, nullable=False),
+    Column("online_expires", Moment),
+)
+
+assistants = Table(
+    "assistants",
+    metadata,
+    Column("id", Id, primary_key=True),
+    workspace_column(),
+    Column("owner_id", String(255), nullable=False),
+    Column(
+        "assistant_service_id",
+        ForeignKey("assistant_services.assistant_service_id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("template_id", String(255), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("image", Text),
+    Column("metadata", Json, nullable=False),
+    Column("created_datetime", Moment, nullable=False),
+    Index("ix_assistants_workspace_id_owner_id", "workspace_id", "owner_id"),
+)
+
+# `event_head` and `message_head` count the conversation's events and messages. Whoever appends takes this row
+# until the commit, so that on every database the order of positions is the order of commits.
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("id", Id, primary_key=True),
+    workspace_column(),
+    Column("title", Text, nullable=False),
+    Column("owner_id", String(255), nullable=False),
+    Column("imported_from_conversation_id", Id),
+    Column("metadata", Json, nullable=False),
+    Column("created_datetime", Moment, nullable=False),
+    Column("version", Integer, nullable=False, server_default="0"),
+    Column("event_head", BigInteger, nullable=False, server_default="0"),
+    Column("message_head", BigInteger, nullable=False, server_default="0"),
+)
+
+# `assistant_id` repeats an assistant's `id` in its own type, for joins. It is no foreign key: the seat of a
+# deleted assistant stays, so that what it said keeps a name.
+participants = Table(
+    "participants",
+    metadata,
+    workspace_column(),
+    Column("conversation_id", Id, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("id", String(255), nullable=False),
+    Column("assistant_id", Id),
+    Column("name", Text, nullable=False),
+    Column("image", Text),
+    Column("status", Text),
+    Column("status_updated_timestamp", Moment, nullable=False),
+    Column("active_participant", Boolean, nullable=False),
+    Column("conversation_permission", String(16), nullable=False),
+    Column("metadata", Json, nullable=False),
+    Column("joined_datetime", Moment, nullable=False),
+    Column("version", Integer, nullable=False, server_default="0"),
+    PrimaryKeyConstraint("conversation_id", "role", "id"),
+    Index("ix_participants_workspace_id_id", "workspace_id", "id", "role", "conversation_id"),
+)
+
+# Clustered on SQLite by its place in the conversation, so that a page of a deep history is read in one stretch.
+messages = Table(
+    "messages",
+    metadata,
+    workspace_column(),
+    Column("conversation_id", Id, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("id", Id, nullable=False),
+    Column("sender_role", String(16), nullable=False),
+    Column("sender_id", String(255), nullable=False),
+    Column("message_type", String(32), nullable=False),
+    Column("timestamp", Moment, nullable=False),
+    Column("content_type", String(255), nullable=False),
+    Column("content", Text, nullable=False),
+    Column("filenames", Json, nullable=False),
+    Column("metadata", Json, nullable=False),
+    Column("has_debug_data", Boolean, nullable=False),
+    PrimaryKeyConstraint("conversation_id", "sequence"),
+    Index("uq_messages_workspace_id_id", "workspace_id", "id", unique=True),
+    Index("ix_messages_conversation_id_message_type", "conversation_id", "message_type", "sequence"),
+    sqlite_with_rowid=False,
+)
+
+message_debug = Table(
+    "message_debug",
+    metadata,
+    workspace_column(),
+    Column("message_id", Id, nullable=False),
+    Column("debug_data", Json, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "message_id"),
+    ForeignKeyConstraint(
+        ["workspace_id", "message_id"], ["messages.workspace_id", "messages.id"], ondelete="CASCADE"
+    ),
+)
+
+# No foreign key to the conversation: the event that tells of its deletion outlives it.
+events = Table(
+    "events",
+    metadata,
+    workspace_column(),
+    Column("feed_position", BigInteger, nullable=False),
+    Column("conversation_id", Id, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("id", String(32), nullable=False),
+    Column("correlation_id", String(64), nullable=False),
+    Column("type", String(64), nullable=False),
+    Column("timestamp", Moment, nullable=False),
+    Column("audience", String(16), nullable=False),
+    Column("data", Text, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "feed_position"),
+    Index("uq_events_conversation_id_position", "conversation_id", "position", unique=True),
+    sqlite_with_rowid=False,
+)
+
+# Events that a user is still to read although their seat no longer leads to the conversation.
+farewells = Table(
+    "farewells",
+    metadata,
+    workspace_column(),
+    Column("user_id", String(255), nullable=False),
+    Column("feed_position", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "user_id", "feed_position"),
+    sqlite_with_rowid=False,
+)
+
+# No foreign keys: an assistant is still to be told that it is out of a conversation that is gone.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    workspace_column(),
+    Column("assistant_id", Id, nullable=False),
+    Column("conversation_id", Id, nullable=False, index=True),
+    Column("state", String(16), nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("retry_at", Moment),
+    Column("last_error", Text),
+    PrimaryKeyConstraint("assistant_id", "conversation_id"),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", Id, primary_key=True),
+    workspace_column(),
+    Column("assistant_id", Id, nullable=False, index=True),
+    Column("conversation_id", Id, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("event_id", String(32), nullable=False),
+    Column("event_type", String(64), nullable=False),
+    Column("envelope", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("failed_datetime", Moment, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("holder", String(64), nullable=False, index=True),
+    Column("expires_at", Moment, nullable=False),
+)

@@ -1,0 +1,69 @@
+"""Word that another process committed: NOTIFY on PostgreSQL, the file's change counter on SQLite.
+
+Only positions travel. What is missed is found by the slow look that both make beside.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from workbench.adapters.sql.database import Database, PostgresDatabase, SqliteDatabase
+from workbench.adapters.sql.transactions import WAKEUP_CHANNEL
+
+Heard = Callable[[str | None, int | None], None]
+
+NET_SECONDS = 5.0
+"""How long after a missed word the log is looked at all the same."""
+SQLITE_LOOK_SECONDS = 0.05
+
+
+class SqlWakeups:
+    """Listens in the way that the database offers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._listeners: list[Heard] = []
+
+    def listen(self, heard: Heard) -> None:
+        """Add a listener."""
+        self._listeners.append(heard)
+
+    async def run(self) -> None:
+        """Listen until cancelled; raises where the connection is lost, to be run again."""
+        if isinstance(self._database, PostgresDatabase):
+            await self._listen(self._database)
+        elif isinstance(self._database, SqliteDatabase):
+            await self._watch(self._database)
+
+    def _tell(self, workspace_id: str | None, position: int | None) -> None:
+        for heard in self._listeners:
+            heard(workspace_id, position)
+
+    async def _listen(self, database: PostgresDatabase) -> None:
+        """Hold one connection with LISTEN on it, outside the readers' and writers' pool."""
+        async with database.engine.connect() as connection:
+            raw = (await connection.get_raw_connection()).driver_connection
+            await raw.add_listener(WAKEUP_CHANNEL, self._hear)
+            try:
+                # Whatever was committed before the listener stood.
+                self._tell(None, None)
+                while True:
+                    await asyncio.sleep(NET_SECONDS)
+                    await raw.execute("SELECT 1")
+                    self._tell(None, None)
+            finally:
+                await connection.invalidate()
+
+    def _hear(self, _connection: Any, _process: int, _channel: str, payload: str) -> None:
+        workspace_id, _, position = payload.rpartition(" ")
+        self._tell(workspace_id, int(position))
+
+    async def _watch(self, database: SqliteDatabase) -> None:
+        """Look whether another process has committed; this one hears of its own commits directly."""
+        seen = await database.foreign_changes()
+        while True:
+            await asyncio.sleep(SQLITE_LOOK_SECONDS)
+            now = await database.foreign_changes()
+            if now != seen:
+                seen = now
+                self._tell(None, None)

@@ -1,0 +1,75 @@
+"""What one block wants stored: set down in the block, carried out at the commit."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Executable, Table
+
+from workbench.domain.events.model import NewEvent
+
+Row = dict[str, Any]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A statement to run; where `must_hit` is set, hitting no row means that the block read something stale."""
+
+    statement: Executable
+    parameters: Row
+    must_hit: bool = False
+
+
+class RecordedEvent(msgspec.Struct, frozen=True):
+    """An event with all that is known of it before the commit."""
+
+    new: NewEvent
+    id: str
+    correlation_id: str
+    timestamp: datetime
+    data: str
+
+
+class Writes:
+    """The writes of one block, carried out by kind: inserts, upserts, changes, messages, events, removals.
+
+    Rows get the block's workspace, and statements get it as the parameter `ws`: none can name another.
+    """
+
+    def __init__(self, workspace_id: str) -> None:
+        self.workspace_id = workspace_id
+        self.inserts: list[tuple[Table, Row]] = []
+        self.upserts: list[tuple[Table, Row]] = []
+        self.changes: list[Change] = []
+        self.messages: list[Row] = []
+        self.attachments: list[tuple[Table, Row]] = []
+        self.events: list[RecordedEvent] = []
+        self.removals: list[Change] = []
+
+    def __bool__(self) -> bool:
+        return bool(
+            self.messages or self.events or self.inserts or self.upserts or self.changes or self.removals
+        )
+
+    def insert(self, table: Table, row: Row) -> None:
+        """Add a row."""
+        self.inserts.append((table, {"workspace_id": self.workspace_id, **row}))
+
+    def upsert(self, table: Table, row: Row) -> None:
+        """Add a row, or write over the one with its primary key."""
+        self.upserts.append((table, {"workspace_id": self.workspace_id, **row}))
+
+    def change(self, statement: Executable, parameters: Row, *, must_hit: bool = False) -> None:
+        """Run a statement."""
+        self.changes.append(Change(statement, {"ws": self.workspace_id, **parameters}, must_hit))
+
+    def append_message(self, row: Row) -> None:
+        """Add a message, which gets its place in its conversation at the commit."""
+        self.messages.append({"workspace_id": self.workspace_id, **row})
+
+    def attach(self, table: Table, row: Row) -> None:
+        """Add a row that hangs on a message of this block."""
+        self.attachments.append((table, {"workspace_id": self.workspace_id, **row}))
+
+    def remove(self, statement: Executable, parameters: Row) -> None:
+        """Run a statement after everything else of the block, events included."""
+        self.removals.append(Change(statement, {"ws": self.workspace_id, **parameters}))

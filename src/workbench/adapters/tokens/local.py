@@ -1,0 +1,65 @@
+"""The local issuer: a key pair in the data folder, so that users can be let in without any account anywhere."""
+
+import secrets
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from workbench.adapters.clock import SystemClock
+from workbench.adapters.keys.file import load_or_make
+from workbench.adapters.tokens.issuers import Issuer
+from workbench.adapters.tokens.jwks import FixedKeys
+from workbench.domain.clock import Clock
+
+NAME = "workbench-local"
+APP_ID = "workbench"
+# Made in a millisecond where RSA takes a good part of a second, and nobody else has to know it.
+ALGORITHM = "ES256"
+KEY_FILE = "local-issuer.json"
+
+
+class LocalIssuer:
+    """Signs tokens for users of this installation."""
+
+    def __init__(self, data_root: Path, clock: Clock | None = None) -> None:
+        """Load the key pair from the data folder, or make it. Raises PermissionError where others can read it."""
+        self._clock = clock or SystemClock()
+        content = load_or_make(data_root / "keys" / KEY_FILE, _new_pair)
+        self._key = ECKey.import_key(msgspec.json.decode(content))
+
+    def sign(self, user_id: str, name: str, workspace: str, ttl_seconds: float) -> str:
+        """Sign a token for the user that is good for so many seconds."""
+        now = self._clock.now()
+        claims = {
+            "iss": NAME,
+            "aud": APP_ID,
+            "sub": user_id,
+            "name": name,
+            "workspace": workspace,
+            "iat": int(now.timestamp()),
+            "exp": int((now + timedelta(seconds=ttl_seconds)).timestamp()),
+            "jti": secrets.token_hex(16),
+        }
+        return jwt.encode({"alg": ALGORITHM, "kid": self._key.kid}, claims, self._key)
+
+    def issuer(self, workspace_claim: str = "workspace") -> Issuer:
+        """Say how our own tokens are verified."""
+        return Issuer(
+            name=NAME,
+            issuer=NAME,
+            app_id=APP_ID,
+            audience_required=True,
+            algorithms=(ALGORITHM,),
+            keys=FixedKeys(self._key),
+            workspace_claim=workspace_claim,
+        )
+
+
+def _new_pair() -> bytes:
+    key = ECKey.generate_key("P-256", private=True)
+    return msgspec.json.encode({**key.as_dict(private=True), "kid": secrets.token_hex(8), "use": "sig"})
+
+

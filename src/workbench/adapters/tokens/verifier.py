@@ -1,0 +1,147 @@
+"""User tokens are proven here: signature first, then everything they say (RFC 8725)."""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from joserfc import jws, jwt
+from joserfc.errors import JoseError
+
+from workbench.adapters.tokens.issuers import WORKSPACE_ID, Issuer
+from workbench.domain.clock import Clock
+from workbench.domain.errors import UnauthenticatedError
+from workbench.domain.identity.model import DEFAULT_WORKSPACE, Principal
+
+MAX_TOKEN_LENGTH = 16 * 1024
+MAX_USER_ID_LENGTH = 255
+LEEWAY_SECONDS = 30
+REMEMBERED_TOKENS = 10_000
+REMEMBERED_SECONDS = 300.0
+"""A proven token is believed that long without a new look, so that a withdrawn key stops working soon."""
+
+Claims = Mapping[str, Any]
+
+
+class JoseTokenVerifier:
+    """Verifies tokens of the issuers that are configured, and remembers those that it has just proven."""
+
+    def __init__(self, issuers: Sequence[Issuer], clock: Clock) -> None:
+        """Accept tokens of these issuers; the first that a token can be from decides."""
+        self._issuers = issuers
+        self._clock = clock
+        self._proven: dict[bytes, tuple[float, Principal]] = {}
+
+    async def verify(self, token: str) -> Principal:
+        """Prove the token. Raises UnauthenticatedError, and UnavailableError without the issuer's keys."""
+        if len(token) > MAX_TOKEN_LENGTH:
+            raise _invalid()
+        digest = sha256(token.encode("utf-8", "replace")).digest()
+        now = self._clock.now().timestamp()
+        remembered = self._proven.get(digest)
+        if remembered is not None and now < remembered[0]:
+            return remembered[1]
+        claims, principal = await self._prove(token)
+        self._remember(digest, min(claims["exp"], now + REMEMBERED_SECONDS), principal)
+        return principal
+
+    async def _prove(self, token: str) -> tuple[Claims, Principal]:
+        header, unproven = _peek(token)
+        issuer = next((issuer for issuer in self._issuers if issuer.issues(unproven)), None)
+        # The list of algorithms is the issuer's, never the token's, or a public key could pass for a secret.
+        if issuer is None or header.get("alg") not in issuer.algorithms:
+            raise _invalid()
+        kid = header.get("kid")
+        key = await issuer.keys.find(kid if isinstance(kid, str) else None)
+        if key is None:
+            raise _invalid()
+        registry = jws.JWSRegistry(algorithms=list(issuer.algorithms), strict_check_header=False)
+        registry.max_payload_length = MAX_TOKEN_LENGTH
+        registry.max_header_length = MAX_TOKEN_LENGTH
+        try:
+            claims = jwt.decode(token, key, algorithms=list(issuer.algorithms), registry=registry).claims
+        except (JoseError, ValueError, TypeError) as error:
+            raise _invalid() from error
+        self._check(issuer, claims)
+        return claims, _principal(issuer, claims)
+
+    def _check(self, issuer: Issuer, claims: Claims) -> None:
+        now = self._clock.now()
+        if not issuer.issues(claims) or not issuer.audience_fits(claims):
+            raise _invalid()
+        if _seconds(claims, "exp", required=True) <= now.timestamp() - LEEWAY_SECONDS:
+            raise UnauthenticatedError("Expired token", code="expired_token")
+        if _seconds(claims, "nbf") > now.timestamp() + LEEWAY_SECONDS:
+            raise _invalid()
+        if issuer.tenants and claims.get("tid") not in issuer.tenants:
+            raise _invalid()
+        if not issuer.is_for_us(claims):
+            raise UnauthenticatedError("Invalid app. App ID must match in client and server.", code="invalid_app")
+
+    def _remember(self, digest: bytes, until: float, principal: Principal) -> None:
+        if len(self._proven) >= REMEMBERED_TOKENS:
+            # The oldest goes: dicts keep the order of insertion.
+            del self._proven[next(iter(self._proven))]
+        self._proven[digest] = (until, principal)
+
+
+def _peek(token: str) -> tuple[Claims, Claims]:
+    """Read a token's two halves without believing them, to know whom to ask for the key."""
+    parts = token.split(".")
+    if len(parts) != 3:  # noqa: PLR2004 - header, payload, signature
+        raise _invalid()
+    try:
+        header, payload = (msgspec.json.decode(_decode(part)) for part in parts[:2])
+    except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
+        raise _invalid() from error
+    if not isinstance(header, dict) or not isinstance(payload, dict):
+        raise _invalid()
+    return header, payload
+
+
+def _decode(part: str) -> bytes:
+    return base64.urlsafe_b64decode(part.encode("ascii", "strict") + b"=" * (-len(part) % 4))
+
+
+def _seconds(claims: Claims, name: str, *, required: bool = False) -> float:
+    value = claims.get(name)
+    if value is None and not required:
+        return 0.0
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _invalid()
+    return float(value)
+
+
+def _principal(issuer: Issuer, claims: Claims) -> Principal:
+    """Say who it is: `<tid>.<oid>`, by which the contract's front end knows its user, or else `sub`."""
+    tenant, person, subject = claims.get("tid"), claims.get("oid"), claims.get("sub")
+    user_id = f"{tenant}.{person}" if tenant and person else subject
+    if not isinstance(user_id, str) or not user_id or "\0" in user_id:
+        raise _invalid()
+    user_id = issuer.user_prefix + user_id
+    if len(user_id) > MAX_USER_ID_LENGTH:
+        raise _invalid()
+    name = claims.get("name")
+    return Principal(
+        workspace_id=_workspace(issuer, claims),
+        role="user",
+        id=user_id,
+        name=name.replace("\0", "") if isinstance(name, str) else "",
+    )
+
+
+def _workspace(issuer: Issuer, claims: Claims) -> str:
+    value = claims.get(issuer.workspace_claim) if issuer.workspace_claim else None
+    if value is None or value == "":
+        return DEFAULT_WORKSPACE
+    if not isinstance(value, str) or not WORKSPACE_ID.fullmatch(value):
+        raise _invalid()
+    return value
+
+
+def _invalid() -> UnauthenticatedError:
+    return UnauthenticatedError("Invalid token", code="invalid_token")
+
+

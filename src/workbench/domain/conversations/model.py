@@ -1,0 +1,112 @@
+"""A conversation, as it is kept and as a caller sees it."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from workbench.domain.errors import TooLargeError
+from workbench.domain.messages.model import Message
+from workbench.domain.participants.model import Participant, Permission
+
+DEFAULT_TITLE = "New Conversation"
+MAX_TITLE_LENGTH = 4096
+MAX_METADATA_BYTES = 256 << 10
+SYSTEM_KEY_PREFIX = "__"
+USER_SET_TITLE = "__user_set_title"
+
+Title = Annotated[str, msgspec.Meta(max_length=MAX_TITLE_LENGTH)]
+
+
+class NewConversation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller sends to make one; an empty title becomes the default."""
+
+    title: Title = DEFAULT_TITLE
+    metadata: dict[str, Any] = {}
+
+
+class ConversationChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to change; absent or null stays as it is."""
+
+    title: Title | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class Conversation(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation as it is kept."""
+
+    id: UUID
+    title: str
+    owner_id: str
+    imported_from_conversation_id: UUID | None
+    metadata: dict[str, Any]
+    created_datetime: datetime
+
+    @classmethod
+    def created(cls, id: UUID, new: NewConversation, owner_id: str, now: datetime) -> "Conversation":
+        """A new conversation; a title of the caller's own choice is marked as such."""
+        title = new.title or DEFAULT_TITLE
+        metadata = dict(new.metadata)
+        if title != DEFAULT_TITLE:
+            metadata[USER_SET_TITLE] = True
+        _within(metadata)
+        return cls(
+            id=id,
+            title=title,
+            owner_id=owner_id,
+            imported_from_conversation_id=None,
+            metadata=metadata,
+            created_datetime=now,
+        )
+
+    def changed(self, change: ConversationChange) -> "Conversation":
+        """Apply a change: metadata merges, and a system key that is there keeps its value."""
+        kept = {key: value for key, value in self.metadata.items() if key.startswith(SYSTEM_KEY_PREFIX)}
+        metadata = {**self.metadata, **(change.metadata or {}), **kept}
+        title = change.title or self.title
+        if title != self.title:
+            metadata[USER_SET_TITLE] = True
+        _within(metadata)
+        return msgspec.structs.replace(self, title=title, metadata=metadata)
+
+
+class ConversationDetails(Conversation, frozen=True, kw_only=True):
+    """A conversation as one caller sees it: with their permission, all participants, and the latest message."""
+
+    conversation_permission: Permission
+    latest_message: Message | None
+    participants: list[Participant]
+
+    @classmethod
+    def of(
+        cls,
+        conversation: Conversation,
+        permission: Permission,
+        participants: list[Participant],
+        latest_message: Message | None = None,
+    ) -> "ConversationDetails":
+        """What the caller sees of the conversation."""
+        return cls(
+            **msgspec.structs.asdict(conversation),
+            conversation_permission=permission,
+            latest_message=latest_message,
+            participants=participants,
+        )
+
+
+class ConversationList(msgspec.Struct, frozen=True, kw_only=True):
+    """The wire's wrapper of a list; the cursor is there only when a page was asked for."""
+
+    conversations: list[ConversationDetails]
+    next_cursor: str | None | UnsetType = UNSET
+
+
+def _within(metadata: dict[str, Any]) -> None:
+    if metadata and len(msgspec.json.encode(metadata)) > MAX_METADATA_BYTES:
+        raise TooLargeError(
+            f"metadata is limited to {MAX_METADATA_BYTES} bytes",
+            field="metadata",
+            extra={"limit_bytes": MAX_METADATA_BYTES},
+        )

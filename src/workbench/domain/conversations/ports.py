@@ -1,0 +1,62 @@
+"""What conversations need to have stored."""
+
+from collections.abc import Sequence
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from workbench.domain.conversations.model import Conversation
+from workbench.domain.identity.model import Principal
+from workbench.domain.messages.ports import Messages
+from workbench.domain.paging import Cursor
+from workbench.domain.participants.model import Permission
+from workbench.domain.participants.ports import ParticipantTx
+
+
+class ListedConversation(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation with the caller's permission in it."""
+
+    conversation: Conversation
+    permission: Permission
+
+
+class ConversationFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which of the caller's conversations: those they left too, if they own them; a page of them, or all."""
+
+    include_inactive: bool = False
+    limit: int | None = None
+    behind: Cursor | None = None
+
+
+class Conversations(Protocol):
+    """The conversations of one workspace."""
+
+    async def require(self, conversation_id: UUID) -> Conversation:
+        """The conversation. Raises NotFoundError."""
+        ...
+
+    async def of(self, principal: Principal, wanted: ConversationFilter) -> Sequence[ListedConversation]:
+        """The conversations that the caller is in, newest created first."""
+        ...
+
+    def add(self, conversation: Conversation) -> None:
+        """Store a new conversation."""
+        ...
+
+    def change(self, conversation: Conversation) -> None:
+        """Store it as changed; stale where another did so since this block read it."""
+        ...
+
+    def remove(self, conversation_id: UUID) -> None:
+        """Forget it and all that hangs on it but the event that tells of this."""
+        ...
+
+
+class ConversationTx(ParticipantTx, Protocol):
+    """The slice of a transaction that conversations may touch."""
+
+    @property
+    def conversations(self) -> Conversations: ...
+    @property
+    def messages(self) -> Messages: ...

@@ -1,0 +1,96 @@
+"""What delivery needs to have stored."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from workbench.domain.assistant_services.model import AssistantAddress
+from workbench.domain.delivery.model import DeadLetter, Delivery
+from workbench.domain.events.ports import EventLog
+
+
+class Deliveries(Protocol):
+    """The deliveries of one workspace: who is told of what, and how far they are."""
+
+    async def find(self, assistant_id: UUID, conversation_id: UUID) -> Delivery | None:
+        """How far the assistant is in the conversation, if it is told of it at all."""
+        ...
+
+    def begin(self, assistant_id: UUID, conversation_id: UUID, position: int) -> None:
+        """Hold events behind the position for an assistant that is about to join."""
+        ...
+
+    def connect(self, assistant_id: UUID, conversation_id: UUID) -> None:
+        """Let the held events flow."""
+        ...
+
+    def cancel(self, assistant_id: UUID, conversation_id: UUID) -> None:
+        """Forget the delivery without telling the assistant."""
+        ...
+
+    def end(self, assistant_id: UUID, conversation_id: UUID) -> None:
+        """Stop bringing events; the assistant is to be told that it left."""
+        ...
+
+    def end_all(self, conversation_id: UUID) -> None:
+        """`end` for every assistant of the conversation."""
+        ...
+
+    def advance(self, delivery: Delivery, position: int) -> None:
+        """Everything up to the position is done."""
+        ...
+
+    def fail(self, delivery: Delivery, retry_at: datetime, error: str) -> None:
+        """A try failed; the next is not before that time."""
+        ...
+
+    def rejoin(self, delivery: Delivery) -> None:
+        """The service does not know the conversation any more: tell it before the next event."""
+        ...
+
+    def finish(self, delivery: Delivery) -> None:
+        """Forget a delivery that has said its farewell, unless the assistant joined again meanwhile."""
+        ...
+
+    def set_aside(self, letter: DeadLetter) -> None:
+        """Keep an event that could not be brought."""
+        ...
+
+
+class Recipient(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom an event is brought to, with what is needed to introduce them anew."""
+
+    address: AssistantAddress
+    assistant_name: str
+    template_id: str
+    conversation_title: str
+
+
+class Recipients(Protocol):
+    """The assistants of one workspace, as delivery sees them."""
+
+    async def recipient(self, assistant_id: UUID, conversation_id: UUID) -> Recipient | None:
+        """How the assistant is reached; None where it, or its service's address, is not known."""
+        ...
+
+
+class DeliveryTx(Protocol):
+    """The slice of a transaction that delivery may touch."""
+
+    @property
+    def deliveries(self) -> Deliveries: ...
+    @property
+    def recipients(self) -> Recipients: ...
+    @property
+    def events(self) -> EventLog: ...
+
+
+class DeliveryQueue(Protocol):
+    """What waits to be delivered, across workspaces."""
+
+    async def waiting(self, conversation_ids: Collection[UUID] | None, limit: int) -> Sequence[Delivery]:
+        """Deliveries with something to do, of these conversations or of all; those that waited longest first."""
+        ...

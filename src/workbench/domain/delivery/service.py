@@ -1,0 +1,150 @@
+"""Bringing events to assistants: in order, at least once, each conversation for itself."""
+
+import random
+from collections.abc import Callable
+from datetime import timedelta
+
+import msgspec
+
+from workbench.domain.assistant_services.ports import AssistantClient
+from workbench.domain.clock import Clock
+from workbench.domain.delivery.model import (
+    DeadLetter,
+    Delivery,
+    DeliveryPolicy,
+    envelope,
+    is_for_assistants,
+    is_refusal,
+)
+from workbench.domain.delivery.ports import DeliveryTx, Recipient
+from workbench.domain.errors import UpstreamError
+from workbench.domain.events.model import Event
+from workbench.domain.ids import correlation_id, new_id
+from workbench.domain.transactions import Transactions
+
+BATCH = 50
+NOT_FOUND = 404
+
+
+class DeliveryService:
+    """One delivery's next steps. The worker that holds the assistant's lease calls it; nobody else may."""
+
+    def __init__(
+        self, transactions: Transactions[DeliveryTx], client: AssistantClient, clock: Clock, policy: DeliveryPolicy
+    ) -> None:
+        self._transactions = transactions
+        self._client = client
+        self._clock = clock
+        self._policy = policy
+
+    async def proceed(self, delivery: Delivery, may_send: Callable[[], bool]) -> Delivery | None:
+        """Do what waits: join anew, bring a batch of events, or say farewell.
+
+        Answers with the delivery as it then stands, to go on with at its `retry_at` (at once where that is
+        None), or with None when nothing waits any more. `may_send` is asked before each call out.
+        """
+        async with self._transactions.read(delivery.workspace_id) as tx:
+            current = await tx.deliveries.find(*delivery.key)
+            recipient = await tx.recipients.recipient(*delivery.key)
+            if current is None or current.state == "joining":
+                return None
+            events = await tx.events.of_conversation(current.conversation_id, current.position, BATCH)
+        if current.state == "leaving":
+            return await self._say_farewell(current, recipient)
+        if not events:
+            return None
+        if recipient is None:
+            return await self._failed(current, UpstreamError("the assistant's service has no known address"), events[0])
+        if current.state == "rejoining":
+            current = await self._join_anew(current, recipient, events[0])
+            if current.retry_at is not None:
+                return current
+        return await self._bring(current, recipient, events, may_send)
+
+    async def _bring(
+        self, delivery: Delivery, recipient: Recipient, events: "list[Event]", may_send: Callable[[], bool]
+    ) -> Delivery:
+        """Send the events one after the other; what arrived is remembered even where the next one fails."""
+        done = delivery.position
+        failure: tuple[UpstreamError, Event] | None = None
+        for event in events:
+            if not may_send():
+                break
+            try:
+                await self._send(recipient, event)
+            except UpstreamError as error:
+                failure = (error, event)
+                break
+            done = event.position
+        if done > delivery.position:
+            async with self._transactions.write(delivery.workspace_id) as tx:
+                tx.deliveries.advance(delivery, done)
+            delivery = msgspec.structs.replace(delivery, position=done, attempts=0, retry_at=None)
+        return await self._failed(delivery, *failure) if failure else delivery
+
+    async def _send(self, recipient: Recipient, event: Event) -> None:
+        if is_for_assistants(event):
+            correlation_id.set(event.correlation_id)
+            await self._client.post_event(recipient.address, event.conversation_id, envelope(event))
+
+    async def _failed(self, delivery: Delivery, error: UpstreamError, event: Event) -> Delivery:
+        """Plan the next try, or set the event aside where no try would help."""
+        now = self._clock.now()
+        if is_refusal(error) or self._policy.gives_up(event.timestamp, now):
+            letter = DeadLetter(
+                id=new_id(),
+                assistant_id=delivery.assistant_id,
+                conversation_id=delivery.conversation_id,
+                position=event.position,
+                event_id=event.id,
+                event_type=event.type,
+                envelope=envelope(event).decode("ascii"),
+                reason=error.detail,
+                failed_datetime=now,
+            )
+            async with self._transactions.write(delivery.workspace_id) as tx:
+                tx.deliveries.set_aside(letter)
+                tx.deliveries.advance(delivery, event.position)
+            return msgspec.structs.replace(delivery, position=event.position, attempts=0, retry_at=None)
+        return await self._put_off(delivery, error)
+
+    async def _put_off(self, delivery: Delivery, error: UpstreamError) -> Delivery:
+        attempts = delivery.attempts + 1
+        pause = self._policy.pause(attempts, random.random())  # noqa: S311 - spreads retries, guards nothing
+        retry_at = self._clock.now() + timedelta(seconds=pause)
+        async with self._transactions.write(delivery.workspace_id) as tx:
+            tx.deliveries.fail(delivery, retry_at, error.detail)
+            if error.status == NOT_FOUND:
+                tx.deliveries.rejoin(delivery)
+        return msgspec.structs.replace(delivery, attempts=attempts, retry_at=retry_at)
+
+    async def _join_anew(self, delivery: Delivery, recipient: Recipient, event: Event) -> Delivery:
+        """Introduce the assistant to a service that lost its memory, then the conversation to the assistant."""
+        try:
+            await self._client.put_assistant(recipient.address, recipient.assistant_name, recipient.template_id)
+            await self._client.put_conversation(
+                recipient.address, delivery.conversation_id, recipient.conversation_title
+            )
+        except UpstreamError as error:
+            return await self._failed(delivery, UpstreamError(error.detail), event)
+        async with self._transactions.write(delivery.workspace_id) as tx:
+            tx.deliveries.connect(*delivery.key)
+        return msgspec.structs.replace(delivery, state="live", retry_at=None)
+
+    async def _say_farewell(self, delivery: Delivery, recipient: Recipient | None) -> Delivery | None:
+        """Tell the assistant that it is out; one that cannot be reached for too long is let go."""
+        try:
+            if recipient is not None:
+                await self._client.delete_conversation(recipient.address, delivery.conversation_id)
+        except UpstreamError as error:
+            too_often = delivery.attempts >= self._farewell_attempts
+            if not is_refusal(error) and not too_often:
+                return await self._put_off(delivery, UpstreamError(error.detail))
+        async with self._transactions.write(delivery.workspace_id) as tx:
+            tx.deliveries.finish(delivery)
+        return None
+
+    @property
+    def _farewell_attempts(self) -> int:
+        """As many tries as fit into the time after which events are given up."""
+        return int(self._policy.give_up_after_hours * 3600 / self._policy.max_retry_seconds) + 8

@@ -1,0 +1,66 @@
+"""An event of a conversation, before and after it has its place in the log."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+Audience = Literal["everyone", "users"]
+
+FEED_TYPES = frozenset(
+    {
+        "message.created",
+        "message.deleted",
+        "participant.created",
+        "participant.updated",
+        "conversation.created",
+        "conversation.updated",
+        "conversation.deleted",
+    }
+)
+"""The types that a user's stream over all conversations carries."""
+
+ASSISTANT_TYPES = FEED_TYPES | {
+    "file.created",
+    "file.updated",
+    "file.deleted",
+    "assistant.state.created",
+    "assistant.state.updated",
+    "assistant.state.deleted",
+    "assistant.state.focus",
+}
+"""The closed list that the contract's SDK knows: it refuses an event of any other name, so none is sent."""
+
+
+class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened in a conversation; `data` is what JSON can say of it.
+
+    `farewell` names the users who lose sight of the conversation by this event: they are still to read it
+    on their own stream, after which their seat no longer leads to it.
+    """
+
+    conversation_id: UUID
+    type: str
+    data: dict[str, Any]
+    audience: Audience = "everyone"
+    farewell: tuple[str, ...] = ()
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
+    """An event that is stored and will not change.
+
+    `position` counts the events of its conversation, `feed_position` those of its workspace; both from 1
+    and without gaps, in the order of commits. `data` is JSON text in ASCII, encoded once.
+    """
+
+    workspace_id: str
+    feed_position: int
+    conversation_id: UUID
+    position: int
+    id: str
+    correlation_id: str
+    type: str
+    timestamp: datetime
+    audience: Audience
+    data: str

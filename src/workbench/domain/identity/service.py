@@ -1,0 +1,47 @@
+"""From credentials to a principal, by the contract's order: a service's headers win over any token."""
+
+import hmac
+from uuid import UUID
+
+from workbench.domain.errors import UnauthenticatedError
+from workbench.domain.identity.model import DEFAULT_WORKSPACE, Credentials, Principal
+from workbench.domain.identity.ports import ApiKeyStore, AssistantDirectory, TokenVerifier
+
+
+class Authenticator:
+    """Establishes who is calling. What they may do is for the services to say."""
+
+    def __init__(self, tokens: TokenVerifier, keys: ApiKeyStore, directory: AssistantDirectory) -> None:
+        self._tokens = tokens
+        self._keys = keys
+        self._directory = directory
+
+    async def authenticate(self, credentials: Credentials) -> Principal:
+        """Prove the credentials. Raises UnauthenticatedError with the contract's texts, UnavailableError."""
+        if credentials.service_id:
+            return await self._service(credentials.service_id, credentials)
+        if credentials.bearer_token:
+            return await self._tokens.verify(credentials.bearer_token)
+        raise UnauthenticatedError
+
+    async def _service(self, service_id: str, credentials: Credentials) -> Principal:
+        key = await self._keys.find(service_id)
+        if key is None or not hmac.compare_digest(key.encode(), credentials.api_key.encode()):
+            raise UnauthenticatedError("Invalid credentials", code="invalid_credentials")
+        assistant_id = _uuid(credentials.assistant_id)
+        if assistant_id is None:
+            workspace_id = await self._directory.workspace_of_service(service_id) or DEFAULT_WORKSPACE
+            return Principal(workspace_id=workspace_id, role="service", id=service_id, service_id=service_id)
+        workspace_id = await self._directory.workspace_of_assistant(assistant_id, service_id)
+        if workspace_id is None:
+            # Believed only where the assistant is the service's own, or any service could speak for any assistant.
+            raise UnauthenticatedError("Invalid credentials", code="invalid_credentials")
+        return Principal(workspace_id=workspace_id, role="assistant", id=str(assistant_id), service_id=service_id)
+
+
+def _uuid(text: str | None) -> UUID | None:
+    """The assistant id, if it is one; the contract takes anything else as if it were not there."""
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,130 @@
+"""A message, and what a caller sends to make one."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from workbench.domain.errors import TooLargeError
+from workbench.domain.identity.model import Principal, Role
+from workbench.domain.participants.model import deep_merge
+
+MessageType = Literal["chat", "command", "command-response", "log", "note", "notice"]
+
+MAX_PAGE = 500
+"""Front ends ask for exactly 500 and take a shorter page as the end, so the cap may not be lower."""
+DEFAULT_PAGE = 100
+MAX_FILENAMES = 1000
+
+
+class Sender(msgspec.Struct, frozen=True, kw_only=True):
+    """Who a message is from."""
+
+    participant_role: Role
+    participant_id: str
+
+
+class SizeLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """The largest message that is taken, each part in bytes of UTF-8."""
+
+    message_bytes: int = 1 << 20
+    metadata_bytes: int = 256 << 10
+
+
+class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller sends. A null is as good as an absent value for the optional ones."""
+
+    content: str
+    id: UUID | None = None
+    sender: Sender | None = None
+    message_type: MessageType = "chat"
+    content_type: Annotated[str, msgspec.Meta(max_length=255)] = "text/plain"
+    filenames: Annotated[list[str], msgspec.Meta(max_length=MAX_FILENAMES)] | None = None
+    metadata: dict[str, Any] | None = None
+    debug_data: dict[str, Any] | None = None
+
+    def require_within(self, limits: SizeLimits) -> None:
+        """Raise TooLargeError naming the first limit that is passed."""
+        _within("content", len(self.content), self.content.encode, limits.message_bytes)
+        if self.metadata:
+            _within("metadata", 0, lambda: msgspec.json.encode(self.metadata), limits.metadata_bytes)
+        if self.debug_data:
+            _within("debug_data", 0, lambda: msgspec.json.encode(self.debug_data), limits.metadata_bytes)
+
+    def split_debug(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The metadata without its `debug`, and all debug data there is: that `debug` merged with `debug_data`."""
+        metadata = self.metadata or {}
+        if "debug" not in metadata:
+            return metadata, self.debug_data or {}
+        debug = metadata["debug"]
+        if debug and not isinstance(debug, dict):
+            debug = {"debug": debug}
+        kept = {key: value for key, value in metadata.items() if key != "debug"}
+        return kept, deep_merge(debug or {}, self.debug_data or {})
+
+    def sender_for(self, principal: Principal) -> Sender:
+        """Who it counts as being from: the caller, or the user whom an assistant names."""
+        if principal.role == "assistant" and self.sender is not None and self.sender.participant_role == "user":
+            return self.sender
+        return Sender(participant_role=principal.role, participant_id=principal.id)
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """What was said."""
+
+    id: UUID
+    sender: Sender
+    message_type: MessageType
+    timestamp: datetime
+    content_type: str
+    content: str
+    filenames: list[str]
+    metadata: dict[str, Any]
+    has_debug_data: bool
+
+    def repeats(self, other: "Message") -> bool:
+        """Whether both say the same, but for the time."""
+        return self == msgspec.structs.replace(other, timestamp=self.timestamp)
+
+
+class MessageList(msgspec.Struct, frozen=True, kw_only=True):
+    """The wire's wrapper of a list."""
+
+    messages: list[Message]
+
+
+class MessageDebug(msgspec.Struct, frozen=True, kw_only=True):
+    """What its sender attached for developers."""
+
+    message_id: UUID
+    debug_data: dict[str, Any]
+
+
+class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A message with what belongs to it but is not shown with it."""
+
+    conversation_id: UUID
+    message: Message
+    debug_data: dict[str, Any]
+
+
+class MessageQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which messages are asked for: OR within one field, AND between fields.
+
+    The newest `limit` matches are meant, always listed oldest first; with `oldest_first` it is the oldest
+    `limit` matches, so that a reader can page forward with `after`.
+    """
+
+    participant_roles: tuple[Role, ...] = ()
+    participant_ids: tuple[str, ...] = ()
+    message_types: tuple[MessageType, ...] = ()
+    before: UUID | None = None
+    after: UUID | None = None
+    limit: int = DEFAULT_PAGE
+    oldest_first: bool = False
+
+
+def _within(name: str, at_least: int, encode: Any, limit: int) -> None:
+    if at_least > limit or len(encode()) > limit:
+        raise TooLargeError(f"{name} is limited to {limit} bytes", field=name, extra={"limit_bytes": limit})

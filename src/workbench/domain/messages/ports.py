@@ -1,0 +1,46 @@
+"""What messages need to have stored."""
+
+from collections.abc import Sequence
+from typing import Protocol
+from uuid import UUID
+
+from workbench.domain.events.ports import EventRecorder
+from workbench.domain.messages.model import Message, MessageQuery, MessageType, StoredMessage
+from workbench.domain.participants.ports import Participants
+
+
+class Messages(Protocol):
+    """The messages of one workspace."""
+
+    async def find(self, message_id: UUID) -> StoredMessage | None:
+        """The message, whatever its conversation."""
+        ...
+
+    async def page(self, conversation_id: UUID, query: MessageQuery) -> list[Message]:
+        """The messages asked for, in the order in which they were committed."""
+        ...
+
+    async def latest_of_each(
+        self, conversation_ids: Sequence[UUID], message_types: Sequence[MessageType]
+    ) -> dict[UUID, Message]:
+        """The newest message of those types in each conversation that has one, in one statement."""
+        ...
+
+    def add(self, stored: StoredMessage) -> None:
+        """Append to the conversation; its place there is given at commit."""
+        ...
+
+    def remove(self, message_id: UUID) -> None:
+        """Forget the message and its debug data; stale where it is gone already."""
+        ...
+
+
+class MessageTx(Protocol):
+    """The slice of a transaction that messages may touch."""
+
+    @property
+    def participants(self) -> Participants: ...
+    @property
+    def messages(self) -> Messages: ...
+    @property
+    def events(self) -> EventRecorder: ...

@@ -1,0 +1,117 @@
+"""Posting, reading and taking back messages."""
+
+from uuid import UUID
+
+from workbench.domain.clock import Clock
+from workbench.domain.errors import ConflictError, NotFoundError
+from workbench.domain.identity.model import Principal
+from workbench.domain.ids import new_id
+from workbench.domain.messages.events import message_created, message_deleted
+from workbench.domain.messages.model import (
+    Message,
+    MessageDebug,
+    MessageQuery,
+    NewMessage,
+    Sender,
+    SizeLimits,
+    StoredMessage,
+)
+from workbench.domain.messages.ports import MessageTx
+from workbench.domain.participants.model import Seat
+from workbench.domain.transactions import Transactions, retrying
+
+
+class MessageService:
+    """Acts about messages."""
+
+    def __init__(self, transactions: Transactions[MessageTx], clock: Clock, limits: SizeLimits) -> None:
+        self._transactions = transactions
+        self._clock = clock
+        self._limits = limits
+
+    async def post(self, principal: Principal, conversation_id: UUID, new: NewMessage) -> Message:
+        """Store the message and its event, or answer with what the same id and body stored before.
+
+        Raises NotFoundError (no seat that may write), ConflictError (the id names another message), TooLargeError.
+        """
+        new.require_within(self._limits)
+        return await retrying(lambda: self._post(principal, conversation_id, new))
+
+    async def _post(self, principal: Principal, conversation_id: UUID, new: NewMessage) -> Message:
+        async with self._transactions.write(principal.workspace_id) as tx:
+            seat = await tx.participants.seat(conversation_id, principal)
+            seat.require_write()
+            wanted = self._message(principal, conversation_id, new)
+            if new.id is not None and (stored := await tx.messages.find(new.id)):
+                return _same(stored, wanted)
+            tx.messages.add(wanted)
+            tx.events.record(message_created(conversation_id, wanted.message))
+        return wanted.message
+
+    def _message(self, principal: Principal, conversation_id: UUID, new: NewMessage) -> StoredMessage:
+        metadata, debug_data = new.split_debug()
+        message = Message(
+            id=new.id or new_id(),
+            sender=new.sender_for(principal),
+            message_type=new.message_type,
+            timestamp=self._clock.now(),
+            content_type=new.content_type,
+            content=new.content,
+            filenames=new.filenames or [],
+            metadata=metadata,
+            has_debug_data=bool(debug_data),
+        )
+        return StoredMessage(conversation_id=conversation_id, message=message, debug_data=debug_data)
+
+    async def page(self, principal: Principal, conversation_id: UUID, query: MessageQuery) -> list[Message]:
+        """The messages asked for, oldest first. Raises NotFoundError."""
+        async with self._transactions.read(principal.workspace_id) as tx:
+            seat = await tx.participants.seat(conversation_id, principal)
+            seat.require_read()
+            return await tx.messages.page(conversation_id, query)
+
+    async def get(self, principal: Principal, conversation_id: UUID, message_id: UUID) -> Message:
+        """One message. Raises NotFoundError."""
+        async with self._transactions.read(principal.workspace_id) as tx:
+            stored, _ = await _read(tx, principal, conversation_id, message_id)
+        return stored.message
+
+    async def debug_data(self, principal: Principal, conversation_id: UUID, message_id: UUID) -> MessageDebug:
+        """The debug data of a message. Raises NotFoundError, also where it has none."""
+        async with self._transactions.read(principal.workspace_id) as tx:
+            stored, _ = await _read(tx, principal, conversation_id, message_id)
+        if not stored.debug_data:
+            raise NotFoundError
+        return MessageDebug(message_id=message_id, debug_data=stored.debug_data)
+
+    async def delete(self, principal: Principal, conversation_id: UUID, message_id: UUID) -> None:
+        """Take a message back: its sender, the conversation's owner, or whoever may write. Raises NotFoundError."""
+        await retrying(lambda: self._delete(principal, conversation_id, message_id))
+
+    async def _delete(self, principal: Principal, conversation_id: UUID, message_id: UUID) -> None:
+        async with self._transactions.write(principal.workspace_id) as tx:
+            stored, seat = await _read(tx, principal, conversation_id, message_id)
+            sent_it = stored.message.sender == Sender(participant_role="user", participant_id=principal.id)
+            if not (seat.owns or seat.may_write or sent_it):
+                raise NotFoundError
+            tx.messages.remove(message_id)
+            tx.events.record(message_deleted(conversation_id, stored.message))
+
+
+async def _read(
+    tx: MessageTx, principal: Principal, conversation_id: UUID, message_id: UUID
+) -> tuple[StoredMessage, Seat]:
+    seat = await tx.participants.seat(conversation_id, principal)
+    seat.require_read()
+    stored = await tx.messages.find(message_id)
+    if stored is None or stored.conversation_id != conversation_id:
+        raise NotFoundError
+    return stored, seat
+
+
+def _same(stored: StoredMessage, wanted: StoredMessage) -> Message:
+    """Answer a repeated post. Raises ConflictError where the id was used for something else."""
+    same_place = stored.conversation_id == wanted.conversation_id
+    if not (same_place and stored.message.repeats(wanted.message) and stored.debug_data == wanted.debug_data):
+        raise ConflictError(f"message with id {wanted.message.id} already exists", code="message_exists", field="id")
+    return stored.message

@@ -1,0 +1,1 @@
+"""Who takes part in a conversation, and what they may do there."""

@@ -1,0 +1,59 @@
+"""`workbench db`: the database's schema."""
+
+# rich-click names click's generic ParamType without its arguments.
+# pyright: reportUnknownMemberType=false
+
+import json
+
+import rich_click as click
+
+from workbench.wiring import migrations
+from workbench.wiring.settings import load_settings
+
+
+@click.group()
+def db() -> None:
+    """Look after the database's schema."""
+
+
+@db.command()
+@click.option("--revision", default="head", show_default=True, help="Where to stop.")
+def upgrade(revision: str) -> None:
+    """Bring the schema up to date. Safe to repeat, and from several machines at once."""
+    settings = load_settings()
+    migrations.upgrade(settings, revision)
+    click.echo(f"{settings.database_shown} is at revision {migrations.current(settings) or 'none'}")
+
+
+@db.command()
+@click.argument("revision")
+def downgrade(revision: str) -> None:
+    """Take the schema back to REVISION: an id, `-1` (one step), or `base` (nothing).
+
+    What the dropped tables and columns held is lost.
+    """
+    settings = load_settings()
+    migrations.downgrade(settings, revision)
+    click.echo(f"{settings.database_shown} is at revision {migrations.current(settings) or 'none'}")
+
+
+@db.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def check(ctx: click.Context, as_json: bool) -> None:
+    """Compare the database with what this program expects. Exit code 1 when they differ."""
+    differences = migrations.check(load_settings())
+    if as_json:
+        click.echo(json.dumps({"ok": not differences, "differences": differences}, ensure_ascii=False))
+    else:
+        click.echo("\n".join(differences) or "The database is as this program expects it.")
+    ctx.exit(1 if differences else 0)
+
+
+@db.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def current(as_json: bool) -> None:
+    """Print the schema's revision, and the newest one that this program knows."""
+    at, newest = migrations.current(load_settings()), migrations.head()
+    shown = json.dumps({"current": at, "head": newest}) if as_json else f"{at or 'none'} (newest: {newest or 'none'})"
+    click.echo(shown)

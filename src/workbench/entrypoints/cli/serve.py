@@ -1,0 +1,240 @@
+"""`workbench serve`: the HTTP service, alone or in several worker processes, which drain before they stop."""
+
+# rich-click names click's generic ParamType without its arguments.
+# pyright: reportUnknownMemberType=false
+
+import asyncio
+import contextlib
+import socket
+import sys
+import time
+from typing import Any, Protocol
+
+import rich_click as click
+import uvicorn
+from litestar import Litestar
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
+
+from workbench.entrypoints.http.app import create_app
+from workbench.wiring import migrations
+from workbench.wiring.logs import configure_logging
+from workbench.wiring.settings import Settings, load_settings
+
+START_SECONDS = 60.0
+# Of the time to drain, what streams may take to say goodbye; requests in flight have the rest.
+GOODBYE_SHARE = 0.5
+
+
+class Draining(Protocol):
+    """What the application offers on `app.state.drain`."""
+
+    async def begin(self) -> None:
+        """Turn readiness off and end every stream with a hint to reconnect."""
+        ...
+
+
+class ServiceConfig(uvicorn.Config):
+    """uvicorn's configuration for our application; it is sent to worker processes, which build it there."""
+
+    def __init__(self, settings: Settings, *, workers: int, announcement: str) -> None:
+        """Keep what a worker needs; `announcement` is printed once the first is ready."""
+        self.settings = settings
+        self.worker_count = workers
+        self.announcement = announcement
+        self.drain: Draining | None = None
+        super().__init__(
+            "workbench.entrypoints.http.app:create_app",
+            factory=True,
+            loop="asyncio" if sys.platform == "win32" else "uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            workers=workers,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_whole_seconds(settings.service.drain_seconds),
+            timeout_worker_healthcheck=int(START_SECONDS),
+        )
+
+    def configure_logging(self) -> None:
+        """Log as the settings say, in the parent and in each worker."""
+        configure_logging(self.settings)
+
+    def load_app(self) -> Any:
+        """Build the application, and remember how to drain it."""
+        app: Litestar = create_app(self.settings)
+        self.drain = app.state.drain
+        return lambda: app
+
+
+class DrainingServer(uvicorn.Server):
+    """A server that says goodbye before it closes its connections, all within the time to drain."""
+
+    def __init__(self, config: ServiceConfig) -> None:
+        """Serve the application of the configuration."""
+        super().__init__(config)
+        self.service = config
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End streams, then let requests in flight finish."""
+        allowed = self.service.settings.service.drain_seconds
+        began = time.monotonic()
+        if self.service.drain is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.service.drain.begin(), allowed * GOODBYE_SHARE)
+        self.config.timeout_graceful_shutdown = _whole_seconds(allowed - (time.monotonic() - began))
+        await super().shutdown(sockets)
+        # uvicorn would raise the signal once more; a service that has drained did what it was told.
+        self._captured_signals.clear()
+
+
+class SingleServer(DrainingServer):
+    """The only server, which says itself that it is ready."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then announce."""
+        await super().startup(sockets)
+        if self.started:
+            click.echo(self.service.announcement)
+
+
+class Worker(Process):
+    """A worker process with a draining server in it."""
+
+    def __init__(self, config: ServiceConfig, sockets: list[socket.socket]) -> None:
+        """Prepare the process; `start` begins it."""
+        super().__init__(config, sockets)
+        self.service = config
+
+    @property
+    def server(self) -> uvicorn.Server:
+        """The server inside; it is made in the worker itself."""
+        if self._server is None:
+            self._server = DrainingServer(self.service)
+        return self._server
+
+
+class Supervisor(Multiprocess):
+    """uvicorn's supervisor over our workers: it replaces those that die."""
+
+    def __init__(self, config: ServiceConfig, sockets: list[socket.socket]) -> None:
+        """Prepare; `run` starts the workers and returns when all have ended."""
+        super().__init__(config, sockets)
+        self.service = config
+        self.was_ready = False
+        self.has_failed = False
+
+    def init_processes(self) -> None:
+        """Start the workers and announce them when the first is ready."""
+        self.processes = [self._started() for _ in range(self.service.worker_count)]
+        self.was_ready = self.processes[0].wait_until_ready(START_SECONDS)
+        if self.was_ready:
+            click.echo(self.service.announcement)
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace workers that died or hang; give up when one cannot even start."""
+        for index, process in enumerate(self.processes):
+            if process.is_alive(self.config.timeout_worker_healthcheck):
+                continue
+            process.kill()
+            process.join()
+            if process.exitcode == STARTUP_FAILURE or not self.was_ready:
+                self.has_failed = True
+                self.should_exit.set()
+                return
+            self.processes[index] = self._started()
+
+    def restart_all(self) -> None:
+        """Replace the workers one after the other (SIGHUP)."""
+        for index, old in enumerate(self.processes):
+            new = self._started()
+            if not new.wait_until_ready(START_SECONDS, self.should_exit):
+                new.kill()
+                new.join()
+                return
+            old.terminate()
+            old.join()
+            self.processes[index] = new
+
+    def handle_ttin(self) -> None:
+        """Add a worker (SIGTTIN)."""
+        self.processes_num += 1
+        self.processes.append(self._started())
+
+    def _started(self) -> Worker:
+        worker = Worker(self.service, self.sockets)
+        worker.start()
+        return worker
+
+
+@click.command()
+@click.option("--host", help="Address to listen on. [default: WORKBENCH__SERVICE__HOST, 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="0: a free one. [default: WORKBENCH__SERVICE__PORT, 3000]")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Worker processes.")
+def serve(host: str | None, port: int | None, workers: int) -> None:
+    """Run the service until it is told to stop (SIGTERM or Ctrl+C); then drain within ten seconds."""
+    given = {"host": host, "port": port}
+    settings = load_settings(service={name: value for name, value in given.items() if value is not None})
+    settings.require_safe_address()
+    with _listen(settings) as listening:
+        settings = _with_port(settings, listening.getsockname()[1])
+        if settings.db.migrate_at_start:
+            migrations.upgrade(settings)
+        _run(ServiceConfig(settings, workers=workers, announcement=_announcement(settings)), [listening])
+
+
+def _run(config: ServiceConfig, sockets: list[socket.socket]) -> None:
+    if config.worker_count > 1:
+        supervisor = Supervisor(config, sockets)
+        supervisor.run()
+        has_failed = supervisor.has_failed
+    else:
+        has_failed = _run_alone(config, sockets) == STARTUP_FAILURE
+    if has_failed:
+        raise click.ClickException("The service could not start; the log says why.")
+
+
+def _run_alone(config: ServiceConfig, sockets: list[socket.socket]) -> int:
+    try:
+        SingleServer(config).run(sockets)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    return 0
+
+
+def _listen(settings: Settings) -> socket.socket:
+    host, port = settings.service.host.strip("[]"), settings.service.port
+    try:
+        return _bound(host, port)
+    except OSError as error:
+        remedy = "Choose another with --host and --port, or WORKBENCH__SERVICE__HOST and WORKBENCH__SERVICE__PORT."
+        raise click.ClickException(f"Cannot listen on {host} port {port}: {error.strerror}. {remedy}") from error
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listening = socket.socket(family, kind, protocol)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError:
+        listening.close()
+        raise
+    listening.set_inheritable(True)
+    return listening
+
+
+def _with_port(settings: Settings, port: int) -> Settings:
+    return settings.model_copy(update={"service": settings.service.model_copy(update={"port": port})})
+
+
+def _announcement(settings: Settings) -> str:
+    host = settings.service.host.strip("[]")
+    shown = f"[{host}]" if ":" in host else host
+    address = f"http://{shown}:{settings.service.port}"
+    return f"Workbench is serving on {address} ({settings.database_kind}, {settings.service.assistant_keys} mode)"
+
+
+def _whole_seconds(seconds: float) -> int:
+    return max(1, int(seconds))

@@ -1,0 +1,148 @@
+"""The application: everything that answers HTTP, from settings."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from dishka import AsyncContainer, Provider, Scope, provide
+from dishka.integrations.litestar import DishkaRouter, setup_dishka
+from litestar import Litestar, MediaType, Request, Response, get, route
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import ScalarRenderPlugin
+from litestar.openapi.spec import Components, License, SecurityScheme
+from litestar.params import FromPath
+
+from workbench.domain.errors import NotFoundError
+from workbench.entrypoints.http.assistant_services import RegistrationController
+from workbench.entrypoints.http.assistants import AssistantController
+from workbench.entrypoints.http.conversations import ConversationController
+from workbench.entrypoints.http.drain import Drain
+from workbench.entrypoints.http.errors import EXCEPTION_HANDLERS
+from workbench.entrypoints.http.events import EventController
+from workbench.entrypoints.http.gate import Gate
+from workbench.entrypoints.http.health import HealthController
+from workbench.entrypoints.http.messages import MessageController
+from workbench.entrypoints.http.participants import ParticipantController
+from workbench.entrypoints.http.requests import WorkbenchRequest
+from workbench.entrypoints.http.streams import Heartbeats
+from workbench.entrypoints.http.users import UserController
+from workbench.entrypoints.workers.delivery import DeliveryWorker
+from workbench.entrypoints.workers.pruning import PruningWorker, Retention
+from workbench.entrypoints.workers.supervisor import Supervisor
+from workbench.wiring import migrations
+from workbench.wiring.container import make_container
+from workbench.wiring.settings import Settings, load_settings
+
+CONTROLLERS = [
+    HealthController,
+    UserController,
+    RegistrationController,
+    AssistantController,
+    ConversationController,
+    ParticipantController,
+    MessageController,
+    EventController,
+]
+
+
+OPENAPI = OpenAPIConfig(
+    title="Workbench",
+    version=version("workbench"),
+    description="People and AI assistants working together in conversations.",
+    license=License(name="MIT", identifier="MIT"),
+    path="/docs",
+    render_plugins=[ScalarRenderPlugin()],
+    components=Components(
+        security_schemes={
+            "user": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
+            "service": SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header"),
+        }
+    ),
+    security=[{"user": []}, {"service": []}],
+)
+
+
+class Http(Provider):
+    """What only the server process needs."""
+
+    scope = Scope.APP
+
+    drain = provide(Drain)
+    delivery = provide(DeliveryWorker)
+    pruning = provide(PruningWorker)
+    supervisor = provide(Supervisor)
+
+    @provide
+    def beats(self, settings: Settings) -> Heartbeats:
+        """Keep silent streams alive."""
+        return Heartbeats(settings.events.keep_alive_seconds)
+
+    @provide
+    def retention(self, settings: Settings) -> Retention:
+        """Say how long events are kept."""
+        return Retention(days=settings.events.retention_days)
+
+
+class DrainHandle:
+    """What the server calls at its end; the rest of the application may not be there yet when it is made."""
+
+    def __init__(self, container: AsyncContainer) -> None:
+        self._container = container
+
+    async def begin(self) -> None:
+        """Drain."""
+        drain = await self._container.get(Drain)
+        await drain.begin()
+
+
+@get("/openapi.json", include_in_schema=False)
+async def openapi_document(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
+    """Answer with the description of this interface."""
+    return Response(request.app.openapi_schema.to_schema(), media_type=MediaType.JSON)
+
+
+@route("/{path:path}", http_method=["DELETE", "GET", "PATCH", "POST", "PUT"], include_in_schema=False, status_code=200)
+async def nothing_here(path: FromPath[str]) -> None:
+    """Answer for every path that is not ours, behind the gate like all others."""
+    raise NotFoundError
+
+
+def _lifespan(container: AsyncContainer, settings: Settings) -> Any:
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        if settings.db.migrate_at_start:
+            await asyncio.to_thread(migrations.upgrade, settings)
+        supervisor = await container.get(Supervisor)
+        try:
+            async with supervisor.running():
+                yield
+        finally:
+            await container.close()
+
+    return lifespan
+
+
+def create_app(settings: Settings | None = None, *providers: Provider) -> Litestar:
+    """Make the application.
+
+    Without settings they are read from the environment and `.env`. A provider may override any adapter:
+    that is how test suites and embedding programs swap the clock or the assistants. Two applications with
+    different settings can live in one process.
+    """
+    chosen = load_settings() if settings is None else settings
+    container = make_container(chosen, Http(), *providers)
+    app = Litestar(
+        [DishkaRouter("/", route_handlers=[*CONTROLLERS, openapi_document, nothing_here])],
+        exception_handlers=EXCEPTION_HANDLERS,
+        lifespan=[_lifespan(container, chosen)],
+        logging_config=None,
+        openapi_config=OPENAPI,
+        request_class=WorkbenchRequest,
+        request_max_body_size=chosen.limits.body_bytes,
+    )
+    setup_dishka(container, app)
+    app.asgi_handler = Gate(app.asgi_handler, container, chosen.service.anonymous_paths)
+    app.state.drain = DrainHandle(container)
+    return app

@@ -1,0 +1,118 @@
+"""The one table from errors to HTTP answers."""
+
+from http import HTTPStatus
+from typing import Any, cast
+
+import structlog
+from litestar import MediaType, Request, Response
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException, ValidationException
+from litestar.exceptions import ClientException as LitestarClientException
+
+from workbench.domain.errors import (
+    ConflictError,
+    ExhaustedError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    TooLargeError,
+    UnauthenticatedError,
+    UnavailableError,
+    UpstreamError,
+    WorkbenchError,
+)
+
+STATUS: dict[type[WorkbenchError], int] = {
+    UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
+    ForbiddenError: HTTPStatus.FORBIDDEN,
+    NotFoundError: HTTPStatus.NOT_FOUND,
+    ConflictError: HTTPStatus.CONFLICT,
+    InvalidError: HTTPStatus.BAD_REQUEST,
+    TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    ExhaustedError: HTTPStatus.TOO_MANY_REQUESTS,
+    UpstreamError: HTTPStatus.FAILED_DEPENDENCY,
+    UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    WorkbenchError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+RETRY_AFTER_SECONDS = 1
+
+logger = structlog.get_logger(__name__)
+
+
+def status_of(error: WorkbenchError) -> int:
+    """Say the HTTP status of a domain error.
+
+    An assistant's own 4xx and 5xx pass through, but for its 401, 403 and 3xx, which our caller would take
+    for ours.
+    """
+    if isinstance(error, UpstreamError) and error.status is not None:
+        own = error.status >= HTTPStatus.BAD_REQUEST
+        if own and error.status not in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            return error.status
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def body_of(error: WorkbenchError) -> dict[str, Any]:
+    """Say what the caller is told: a sentence, a stable code, the field at fault, and limits."""
+    body: dict[str, Any] = {"detail": error.detail, "code": error.error_code}
+    if error.field is not None:
+        body["field"] = error.field
+    return {**body, **error.extra}
+
+
+def domain_error(_: Request[Any, Any, Any], error: WorkbenchError) -> Response[Any]:
+    """Answer a domain error."""
+    status = status_of(error)
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return Response(body_of(error), status_code=status, headers=headers, media_type=MediaType.JSON)
+
+
+def validation_error(_: Request[Any, Any, Any], error: ValidationException) -> Response[Any]:
+    """Answer a request that does not fit the route: 422 with a list of faults, each with its place."""
+    faults = cast("list[dict[str, Any]]", error.extra) if isinstance(error.extra, list) else []
+    detail = [_fault(fault) for fault in faults] or [_fault({"message": error.detail})]
+    return Response(
+        {"detail": detail}, status_code=HTTPStatus.UNPROCESSABLE_ENTITY, media_type=MediaType.JSON
+    )
+
+
+def _fault(fault: dict[str, Any]) -> dict[str, Any]:
+    """Name the place of a fault as the contract does: body, query or path, then the field."""
+    source = fault.get("source") or "body"
+    key = str(fault.get("key") or "").removeprefix("data").removeprefix(".")
+    place = [str(getattr(source, "value", source)), *(part for part in key.split(".") if part)]
+    return {"type": "value_error", "loc": place, "msg": str(fault.get("message"))}
+
+
+def http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    """Answer what the framework refuses, in the contract's words."""
+    status, detail = error.status_code, error.detail
+    if isinstance(error, NotFoundException):
+        detail = "Not Found"
+    elif isinstance(error, MethodNotAllowedException):
+        detail = "Method Not Allowed"
+    elif isinstance(error, LitestarClientException) and status == HTTPStatus.BAD_REQUEST:
+        # The framework's word for a body that is no JSON; the contract's is 422.
+        fault = {"type": "json_invalid", "loc": ["body"], "msg": detail}
+        return Response(
+            {"detail": [fault]}, status_code=HTTPStatus.UNPROCESSABLE_ENTITY, media_type=MediaType.JSON
+        )
+    return Response({"detail": detail}, status_code=status, headers=error.headers, media_type=MediaType.JSON)
+
+
+def unexpected_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """Answer a defect of ours: logged with its trace, told without it."""
+    logger.error("request failed", method=request.method, path=request.url.path, exc_info=error)
+    return Response(
+        {"detail": "Internal Server Error", "code": "internal"},
+        status_code=HTTPStatus.INTERNAL_SERVER_ERROR,
+        media_type=MediaType.JSON,
+    )
+
+
+EXCEPTION_HANDLERS: dict[Any, Any] = {
+    WorkbenchError: domain_error,
+    ValidationException: validation_error,
+    HTTPException: http_error,
+    Exception: unexpected_error,
+}

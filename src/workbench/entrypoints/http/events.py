@@ -1,0 +1,77 @@
+"""/events and /conversations/{id}/events: what happens, as it happens."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from dishka.integrations.litestar import FromDishka
+from litestar import Controller, Request, get
+from litestar.params import FromPath, HeaderParameter, QueryParameter
+
+from workbench.domain.events.service import EventService
+from workbench.domain.identity.model import Principal
+from workbench.entrypoints.http.guards import actors_only, users_only
+from workbench.entrypoints.http.streams import (
+    EventStream,
+    EventStreamResponse,
+    Heartbeats,
+    conversation_frame,
+    feed_frame,
+)
+
+LastEventIdHeader = Annotated[
+    str | None,
+    HeaderParameter(name="Last-Event-ID", description="Resume behind this position, as browsers send it by themselves."),
+]
+LastEventIdQuery = Annotated[
+    str | None, QueryParameter(name="last_event_id", description="The same, for clients that cannot set headers.")
+]
+
+
+class EventController(Controller):
+    """Event streams."""
+
+    tags = ("events",)
+
+    @get(
+        "/conversations/{conversation_id:str}/events",
+        guards=[actors_only],
+        operation_id="stream_conversation_events",
+        media_type="text/event-stream",
+        summary="Stream the events of a conversation",
+    )
+    async def conversation(
+        self,
+        request: Request[Principal, Any, Any],
+        conversation_id: FromPath[UUID],
+        events: FromDishka[EventService],
+        beats: FromDishka[Heartbeats],
+        last_event_id: LastEventIdHeader = None,
+        resume_behind: LastEventIdQuery = None,
+    ) -> EventStreamResponse:
+        """Stream live, or resume: the ids of events are positions, and none behind the one given is left out.
+
+        A position that is no longer kept is answered with a `stream.gap` event that names the first available.
+        """
+        stream = EventStream(events, conversation_frame, beats)
+        stream.reader = await events.read_conversation(request.user, conversation_id, stream.ring)
+        return EventStreamResponse(stream, last_event_id or resume_behind)
+
+    @get(
+        "/events",
+        guards=[users_only],
+        operation_id="stream_user_events",
+        media_type="text/event-stream",
+        summary="Stream the events of all the user's conversations",
+    )
+    async def feed(
+        self,
+        request: Request[Principal, Any, Any],
+        events: FromDishka[EventService],
+        beats: FromDishka[Heartbeats],
+        last_event_id: LastEventIdHeader = None,
+        resume_behind: LastEventIdQuery = None,
+    ) -> EventStreamResponse:
+        """Stream live, or resume, as for one conversation; ids of this stream mean nothing on another."""
+        stream = EventStream(events, feed_frame, beats)
+        stream.reader = await events.read_feed(request.user, stream.ring)
+        return EventStreamResponse(stream, last_event_id or resume_behind)

@@ -1,0 +1,39 @@
+"""/, /livez, /readyz: for those who watch over the process."""
+
+from http import HTTPStatus
+from typing import Any
+
+from dishka.integrations.litestar import FromDishka
+from litestar import Controller, MediaType, Response, get
+
+from workbench.entrypoints.http.drain import Drain
+from workbench.wiring.readiness import Readiness
+
+
+class HealthController(Controller):
+    """Signs of life."""
+
+    tags = ("health",)
+
+    @get("/", operation_id="root", media_type=MediaType.TEXT, summary="Say that something is here")
+    async def root(self) -> Response[None]:
+        """Answer with nothing, which clients take as a sign of life."""
+        response = Response[None](None)
+        return response
+
+    @get("/livez", operation_id="livez", summary="Say whether the process lives")
+    async def live(self) -> dict[str, str]:
+        """Answer while the process can answer at all."""
+        return {"status": "ok"}
+
+    @get("/readyz", operation_id="readyz", summary="Say whether requests are welcome")
+    async def ready(self, drain: FromDishka[Drain], readiness: FromDishka[Readiness]) -> Response[dict[str, Any]]:
+        """Check every part that a request needs; 503 names what fails."""
+        parts = await readiness.check()
+        if drain.is_on:
+            parts["serving"] = "draining"
+        failing = {name: state for name, state in parts.items() if state != "ok"}
+        status = HTTPStatus.SERVICE_UNAVAILABLE if failing else HTTPStatus.OK
+        return Response(
+            {"status": "failing" if failing else "ok", "parts": parts, "failing": sorted(failing)}, status_code=status
+        )

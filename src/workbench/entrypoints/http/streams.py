@@ -1,0 +1,225 @@
+"""Server-sent events (WHATWG HTML, 9.2): frames of events, and the response that carries them.
+
+A stream that has nothing to say costs no task but the request's own, which waits for the client to go: what
+is to be sent is pumped by a task that lives only while there is something to send.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Response
+from litestar.types import Receive, Scope, Send
+
+from workbench.domain.events.hub import ConversationReader, FeedReader
+from workbench.domain.events.model import Event
+from workbench.domain.events.service import EventService, Gap
+
+RETRY_MILLISECONDS = 1000
+FRAMES_REMEMBERED = 64
+"""Frames kept encoded for the readers that are still to send them; an event may have a MiB."""
+
+HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"connection", b"keep-alive"),
+    (b"x-accel-buffering", b"no"),
+]
+PARTING_WORDS = {
+    "behind": b": this reader fell behind; resume with Last-Event-ID\r\n",
+    "no access": b": access to this conversation has ended\r\n",
+    "draining": b": the server is restarting; reconnect with Last-Event-ID\r\nretry: 1000\r\n",
+}
+
+Frame = Callable[[Event], bytes]
+
+logger = structlog.get_logger(__name__)
+
+
+def _frame(position: int, name: str, data: bytes) -> bytes:
+    return b"id: %d\r\nevent: %s\r\ndata: %s\r\nretry: %d\r\n\r\n" % (
+        position,
+        name.encode("ascii"),
+        data,
+        RETRY_MILLISECONDS,
+    )
+
+
+def _timestamp(event: Event) -> bytes:
+    return msgspec.json.encode(event.timestamp)
+
+
+@lru_cache(FRAMES_REMEMBERED)
+def conversation_frame(event: Event) -> bytes:
+    """An event on the stream of its conversation; encoded once for all readers."""
+    data = b'{"timestamp":%s,"data":%s}' % (_timestamp(event), event.data.encode("ascii"))
+    return _frame(event.position, event.type, data)
+
+
+@lru_cache(FRAMES_REMEMBERED)
+def feed_frame(event: Event) -> bytes:
+    """An event on a user's stream over all conversations; encoded once for all readers."""
+    data = b'{"timestamp":%s,"data":%s,"conversation_id":"%s"}' % (
+        _timestamp(event),
+        event.data.encode("ascii"),
+        str(event.conversation_id).encode("ascii"),
+    )
+    return _frame(event.feed_position, event.type, data)
+
+
+def gap_frame(gap: Gap) -> bytes:
+    """Say that events are missing. Its id lets the next connection begin where this one goes on."""
+    return _frame(gap.first_available - 1, "stream.gap", msgspec.json.encode(gap))
+
+
+def position_of(last_event_id: str | None) -> tuple[bool, int | None]:
+    """Whether a position was given, and which; one that we never gave out is None, and makes a gap."""
+    if not last_event_id:
+        return False, None
+    plain = last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 19  # noqa: PLR2004
+    return True, int(last_event_id) if plain else None
+
+
+class Heartbeats:
+    """One task for the signs of life of all silent streams."""
+
+    def __init__(self, every_seconds: float) -> None:
+        """Ping each stream that was silent for about that long."""
+        self._every = every_seconds
+        self._streams: set[EventStream] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, stream: "EventStream") -> None:
+        """Keep the stream alive until it is removed."""
+        self._streams.add(stream)
+        if self._task is None:
+            self._task = asyncio.create_task(self._beat())
+
+    def remove(self, stream: "EventStream") -> None:
+        """Let the stream be."""
+        self._streams.discard(stream)
+        if not self._streams and self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._every / 5)
+            silent_since = time.monotonic() - self._every * 0.8
+            for stream in list(self._streams):
+                stream.ping(silent_since)
+
+
+class EventStream:
+    """One open stream: sends what its reader has, until the client goes or the reader is ended."""
+
+    __slots__ = ("_beats", "_frame", "_ping", "_pump_task", "_sent_at", "_send", "_service", "_started", "reader")
+
+    def __init__(self, service: EventService, frame: Frame, beats: Heartbeats) -> None:
+        """Make a stream; its reader is set before it is served."""
+        self._service = service
+        self._frame = frame
+        self._beats = beats
+        self._send: Any = None
+        self._sent_at = 0.0
+        self._started = False
+        self._ping = False
+        self._pump_task: asyncio.Task[None] | None = None
+        self.reader: ConversationReader | FeedReader
+
+    def ring(self) -> None:
+        """There is something to send."""
+        if self._started and self._pump_task is None:
+            self._pump_task = asyncio.create_task(self._pump())
+
+    def ping(self, silent_since: float) -> None:
+        """Send a sign of life, unless something was sent since that time (monotonic, in seconds)."""
+        if self._sent_at < silent_since:
+            self._ping = True
+            self.ring()
+
+    async def serve(self, receive: Receive, send: Send, resume: tuple[bool, int | None]) -> None:
+        """Send headers, then what was missed, then what comes; return when the client is gone."""
+        self._send = send
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+            await self._write(b"")
+            if resume[0]:
+                await self._replay(resume[1])
+            self._started = True
+            self._beats.add(self)
+            self.ring()
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        finally:
+            self._beats.remove(self)
+            self._service.close(self.reader)
+            if self._pump_task is not None:
+                self._pump_task.cancel()
+
+    async def _replay(self, after: int | None) -> None:
+        async for item in self._service.replay(self.reader, after):
+            if isinstance(item, Gap):
+                await self._write(gap_frame(item))
+            else:
+                await self._write(b"".join(map(self._frame, item)))
+
+    async def _pump(self) -> None:
+        """Send all there is, several frames in one write where they have gathered; then be gone."""
+        reader = self.reader
+        try:
+            while True:
+                events = reader.take()
+                if events:
+                    await self._write_events(events)
+                elif reader.ended:
+                    await self._write(PARTING_WORDS[reader.ended], more=False)
+                    return
+                elif self._ping:
+                    await self._write(b": ping - %s\r\n" % datetime.now(UTC).isoformat().encode("ascii"))
+                else:
+                    return
+        except Exception:
+            # Nobody awaits this task, and the client will find its stream silent: end it.
+            logger.exception("stream failed")
+            with contextlib.suppress(Exception):
+                await self._write(b"", more=False)
+        finally:
+            self._pump_task = None
+
+    async def _write_events(self, events: list[Event]) -> None:
+        reader = self.reader
+        new = [event for event in events if reader.place(event) > reader.position]
+        if new:
+            await self._write(b"".join(map(self._frame, new)))
+            reader.position = reader.place(new[-1])
+
+    async def _write(self, body: bytes, *, more: bool = True) -> None:
+        self._ping = False
+        self._sent_at = time.monotonic()
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+class EventStreamResponse(Response[None]):
+    """Litestar's view of a stream."""
+
+    def __init__(self, stream: EventStream, last_event_id: str | None) -> None:
+        """Serve the stream, from behind that id if one is given."""
+        super().__init__(None)
+        self._stream = stream
+        self._resume = position_of(last_event_id)
+
+    def to_asgi_response(self, *_: Any, **__: Any) -> Any:
+        """Be the response oneself: the framework's own would wrap each frame."""
+        stream, resume = self._stream, self._resume
+
+        async def respond(_: Scope, receive: Receive, send: Send) -> None:
+            await stream.serve(receive, send, resume)
+
+        return respond

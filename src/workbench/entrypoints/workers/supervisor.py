@@ -1,0 +1,60 @@
+"""The background duties of one process, started with it and ended with it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import structlog
+
+from workbench.domain.events.hub import EventHub
+from workbench.entrypoints.workers.delivery import DeliveryWorker
+from workbench.entrypoints.workers.pruning import PruningWorker
+from workbench.wiring.announcements import Announcements
+from workbench.wiring.wakeups import Wakeups
+
+RESTART_SECONDS = 1.0
+
+logger = structlog.get_logger(__name__)
+
+
+class Supervisor:
+    """Runs each duty for ever, and again where it fails."""
+
+    def __init__(
+        self,
+        announcements: Announcements,
+        wakeups: Wakeups,
+        hub: EventHub,
+        delivery: DeliveryWorker,
+        pruning: PruningWorker,
+    ) -> None:
+        self._announcements = announcements
+        self._wakeups = wakeups
+        self._hub = hub
+        self._delivery = delivery
+        self._pruning = pruning
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run everything while the block lasts."""
+        self._announcements.listen(self._hub.announce)
+        self._announcements.listen(self._delivery.announce)
+        self._wakeups.listen(self._hub.notice)
+        self._wakeups.listen(self._delivery.notice)
+        duties = (self._wakeups.run, self._delivery.run, self._pruning.run)
+        tasks = [asyncio.create_task(self._keep_up(duty)) for duty in duties]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._delivery.stop()
+
+    async def _keep_up(self, duty: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await duty()
+            except Exception:
+                logger.exception("duty failed, starting it again", duty=getattr(duty, "__qualname__", str(duty)))
+            await asyncio.sleep(RESTART_SECONDS)

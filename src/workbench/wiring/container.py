@@ -1,0 +1,26 @@
+"""The container: from settings to everything that runs; the same for the server, its workers and the CLI."""
+
+from dishka import AsyncContainer, Provider, Scope, make_async_container
+
+from workbench.wiring.announcements import Announcements
+from workbench.wiring.domain import Domain, Policies
+from workbench.wiring.outbound import Outbound
+from workbench.wiring.settings import Settings
+from workbench.wiring.sql import Sql
+from workbench.wiring.tokens import Tokens
+
+
+class Given(Provider):
+    """What is there from the start."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(scope=Scope.APP)
+        self.provide(lambda: settings, provides=Settings)
+        self.provide(Announcements)
+
+
+def make_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
+    """Make the container; a later provider overrides an earlier one, so `overrides` swap any adapter."""
+    return make_async_container(
+        Given(settings), Policies(), Domain(), Sql(), Outbound(), Tokens(), *overrides
+    )

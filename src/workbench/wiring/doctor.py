@@ -1,0 +1,196 @@
+"""What can be wrong with an installation, looked at without changing anything."""
+
+import asyncio
+import os
+import shutil
+import sqlite3
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import msgspec
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from workbench.domain.errors import WorkbenchError
+from workbench.wiring import migrations
+from workbench.wiring.setting_groups import Issuer
+from workbench.wiring.setting_names import SettingsError
+from workbench.wiring.settings import Settings
+
+OLDEST_SQLITE = (3, 35, 0)
+OLDEST_POSTGRESQL = 140_000
+FREE_BYTES = 256 << 20
+CLOCK_SECONDS = 2.0
+KEYS_SECONDS = 5.0
+DATABASE_SECONDS = 10.0
+SANE_YEARS = range(2025, 2100)
+KEY_SUFFIXES = frozenset({".jwk", ".json", ".key", ".pem"})
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing looked at: `check` names it, `detail` says what was seen, `remedy` what to do when it is not ok."""
+
+    check: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+async def diagnose(settings: Settings) -> list[Finding]:
+    """Look at everything that a start would need; nothing is made or changed, and nothing is raised."""
+    found = [_data_folder(settings), *await _database(settings), _storage(settings), _year()]
+    found += _local_keys(settings)
+    found += await asyncio.gather(*(_issuer(issuer) for issuer in settings.issuers))
+    found.append(_address(settings))
+    return found
+
+
+def _data_folder(settings: Settings) -> Finding:
+    folder = settings.data_root
+    remedy = "Set WORKBENCH__DATA_ROOT to a folder that you may write to."
+    if not _is_writable(folder):
+        return Finding(check="data folder", ok=False, detail=f"{folder} cannot be written", remedy=remedy)
+    if not folder.exists():
+        return Finding(check="data folder", ok=True, detail=f"{folder} will be made at the first start")
+    if folder.stat().st_mode & OTHERS:
+        detail = f"{folder} is open to other users of this machine, and holds keys"
+        return Finding(check="data folder", ok=False, detail=detail, remedy=f"chmod 700 {folder}")
+    return Finding(check="data folder", ok=True, detail=str(folder))
+
+
+async def _database(settings: Settings) -> list[Finding]:
+    file = settings.database_file
+    if file is not None and not file.exists():
+        return [_sqlite_version(), _absent(settings, file)]
+    try:
+        async with asyncio.timeout(DATABASE_SECONDS):
+            found = await migrations.on_connection(settings, _look_at_database)
+    except (WorkbenchError, SQLAlchemyError, TimeoutError) as error:
+        detail = str(error) or f"{settings.database_shown} does not answer"
+        remedy = "Start the database, or correct WORKBENCH__DB__URL."
+        return [Finding(check="database", ok=False, detail=detail, remedy=remedy)]
+    return [*found, await _schema(settings)]
+
+
+def _look_at_database(connection: Connection) -> list[Finding]:
+    if connection.dialect.name == "sqlite":
+        return [_sqlite_version(), _journal(connection)]
+    number, version, now = connection.execute(
+        text("SELECT current_setting('server_version_num')::int, current_setting('server_version'), clock_timestamp()")
+    ).one()
+    is_recent = number >= OLDEST_POSTGRESQL
+    remedy = "" if is_recent else "Upgrade to PostgreSQL 14 or later."
+    found = Finding(check="database", ok=is_recent, detail=f"PostgreSQL {version}", remedy=remedy)
+    return [found, _database_clock(now)]
+
+
+def _database_clock(now: datetime) -> Finding:
+    apart = abs((datetime.now(UTC) - now).total_seconds())
+    detail = f"the database's clock and ours are {apart:.1f} s apart"
+    remedy = "" if apart <= CLOCK_SECONDS else "Run a time service (NTP) on both machines."
+    return Finding(check="database clock", ok=apart <= CLOCK_SECONDS, detail=detail, remedy=remedy)
+
+
+def _sqlite_version() -> Finding:
+    is_recent = sqlite3.sqlite_version_info >= OLDEST_SQLITE
+    remedy = "" if is_recent else "Use a Python with SQLite 3.35 or later."
+    return Finding(check="database", ok=is_recent, detail=f"SQLite {sqlite3.sqlite_version}", remedy=remedy)
+
+
+def _journal(connection: Connection) -> Finding:
+    mode = str(connection.exec_driver_sql("PRAGMA journal_mode").scalar())
+    # A new file has `delete` until the service opens it for the first time.
+    is_fine = mode in {"wal", "delete"}
+    remedy = (
+        "" if is_fine else "Put the data folder on a local disk: write-ahead logging does not work on network shares."
+    )
+    return Finding(check="database journal", ok=is_fine, detail=f"journal mode {mode}", remedy=remedy)
+
+
+def _absent(settings: Settings, file: Path) -> Finding:
+    if not _is_writable(file.parent):
+        remedy = "Correct WORKBENCH__DB__URL, or the rights of the folder."
+        return Finding(check="database schema", ok=False, detail=f"{file} cannot be made", remedy=remedy)
+    if settings.db.migrate_at_start:
+        return Finding(check="database schema", ok=True, detail=f"{file} will be made at the first start")
+    return Finding(check="database schema", ok=False, detail=f"{file} is not there", remedy="workbench db upgrade")
+
+
+async def _schema(settings: Settings) -> Finding:
+    at, newest = await asyncio.to_thread(migrations.current, settings), migrations.head()
+    if at == newest:
+        return Finding(check="database schema", ok=True, detail=f"revision {at or 'none'}")
+    detail = f"revision {at or 'none'}, this program needs {newest or 'none'}"
+    if at is not None and not migrations.is_known(at):
+        remedy = "Run the newer program that made it, or restore a copy from before."
+        return Finding(check="database schema", ok=False, detail=detail, remedy=remedy)
+    if settings.db.migrate_at_start:
+        return Finding(check="database schema", ok=True, detail=f"{detail}; the next start brings it there")
+    return Finding(check="database schema", ok=False, detail=detail, remedy="workbench db upgrade")
+
+
+def _storage(settings: Settings) -> Finding:
+    root = settings.storage_root
+    if not _is_writable(root):
+        remedy = "Set WORKBENCH__STORAGE__ROOT to a folder that you may write to."
+        return Finding(check="storage", ok=False, detail=f"{root} cannot be written", remedy=remedy)
+    free = shutil.disk_usage(_existing(root)).free
+    detail = f"{root}, {free / (1 << 30):.1f} GiB free"
+    remedy = "" if free >= FREE_BYTES else "Make room, or set WORKBENCH__STORAGE__ROOT to another disk."
+    return Finding(check="storage", ok=free >= FREE_BYTES, detail=detail, remedy=remedy)
+
+
+def _year() -> Finding:
+    now = datetime.now(UTC)
+    is_sane = now.year in SANE_YEARS
+    remedy = "" if is_sane else "Set the machine's clock: tokens are refused by a wrong one."
+    return Finding(check="clock", ok=is_sane, detail=f"{now:%Y-%m-%d %H:%M:%S} UTC", remedy=remedy)
+
+
+def _local_keys(settings: Settings) -> list[Finding]:
+    folders = (settings.data_root, settings.data_root / "keys")
+    files = [file for folder in folders if folder.is_dir() for file in sorted(folder.iterdir())]
+    return [_key_file(file) for file in files if file.suffix in KEY_SUFFIXES and file.is_file()]
+
+
+def _key_file(file: Path) -> Finding:
+    is_private = not file.stat().st_mode & OTHERS
+    detail = f"{file}" if is_private else f"{file} can be read by other users of this machine"
+    return Finding(check="key file", ok=is_private, detail=detail, remedy="" if is_private else f"chmod 600 {file}")
+
+
+async def _issuer(issuer: Issuer) -> Finding:
+    check = f"keys of {issuer.name}"
+    if issuer.jwks_url is None:
+        return Finding(check=check, ok=True, detail=str(issuer.jwks_file or "shared secret"))
+    try:
+        async with asyncio.timeout(KEYS_SECONDS), httpx.AsyncClient(timeout=KEYS_SECONDS) as client:
+            answer = await client.get(issuer.jwks_url, follow_redirects=True)
+        count = len(answer.raise_for_status().json()["keys"])
+    except (httpx.HTTPError, TimeoutError, ValueError, KeyError, TypeError) as error:
+        detail = f"{issuer.jwks_url}: {str(error) or type(error).__name__}"
+        remedy = "Correct jwks_url in WORKBENCH__AUTH__ISSUERS, or let this machine reach it."
+        return Finding(check=check, ok=False, detail=detail, remedy=remedy)
+    return Finding(check=check, ok=count > 0, detail=f"{issuer.jwks_url}: {count} keys")
+
+
+def _address(settings: Settings) -> Finding:
+    service = settings.service
+    detail = f"{service.host}:{service.port}, assistant keys {service.assistant_keys}"
+    try:
+        settings.require_safe_address()
+    except SettingsError as error:
+        return Finding(check="address", ok=False, detail=detail, remedy=str(error))
+    return Finding(check="address", ok=True, detail=detail)
+
+
+def _existing(path: Path) -> Path:
+    return next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+
+
+def _is_writable(folder: Path) -> bool:
+    existing = _existing(folder)
+    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)

@@ -1,0 +1,68 @@
+"""The domain's services, each from the ports that its constructor names."""
+
+from dishka import Provider, Scope, provide
+
+from workbench.domain.assistant_services.service import RegistrationPolicy, RegistrationService
+from workbench.domain.assistants.seating import SeatingService
+from workbench.domain.assistants.service import AssistantService
+from workbench.domain.conversations.service import ConversationService
+from workbench.domain.delivery.model import DeliveryPolicy
+from workbench.domain.delivery.service import DeliveryService
+from workbench.domain.events.hub import EventHub
+from workbench.domain.events.service import EventService, ReaderPolicy
+from workbench.domain.identity.service import Authenticator
+from workbench.domain.messages.model import SizeLimits
+from workbench.domain.messages.service import MessageService
+from workbench.domain.participants.service import ParticipantService
+from workbench.domain.users.service import UserService
+from workbench.wiring.settings import Settings
+
+
+class Domain(Provider):
+    """One line a service."""
+
+    scope = Scope.APP
+
+    authenticator = provide(Authenticator)
+    users = provide(UserService)
+    conversations = provide(ConversationService)
+    participants = provide(ParticipantService)
+    messages = provide(MessageService)
+    hub = provide(EventHub)
+    events = provide(EventService)
+    registrations = provide(RegistrationService)
+    assistants = provide(AssistantService)
+    seating = provide(SeatingService)
+    delivery = provide(DeliveryService)
+
+
+class Policies(Provider):
+    """What settings say to the domain, in its own words."""
+
+    scope = Scope.APP
+
+    @provide
+    def size_limits(self, settings: Settings) -> SizeLimits:
+        """How large a message may be."""
+        return SizeLimits(
+            message_bytes=settings.limits.message_bytes, metadata_bytes=settings.limits.metadata_bytes
+        )
+
+    @provide
+    def readers(self, settings: Settings) -> ReaderPolicy:
+        """How far a reader may be behind."""
+        return ReaderPolicy(buffer=settings.events.reader_buffer)
+
+    @provide
+    def registration(self, settings: Settings) -> RegistrationPolicy:
+        """Whether services need keys."""
+        return RegistrationPolicy(secured=settings.service.assistant_keys == "secured")
+
+    @provide
+    def deliveries(self, settings: Settings) -> DeliveryPolicy:
+        """How often and how long to try."""
+        return DeliveryPolicy(
+            first_retry_seconds=settings.delivery.first_retry_seconds,
+            max_retry_seconds=settings.delivery.max_retry_seconds,
+            give_up_after_hours=settings.delivery.give_up_after_hours,
+        )

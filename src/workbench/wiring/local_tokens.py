@@ -1,0 +1,25 @@
+"""Tokens signed on this machine, for people who have no identity provider yet."""
+
+from workbench.adapters.tokens.issuers import WORKSPACE_ID
+from workbench.adapters.tokens.local import LocalIssuer
+from workbench.domain.errors import InvalidError, UnavailableError
+from workbench.wiring.setting_names import SettingsError
+from workbench.wiring.settings import Settings
+
+
+def sign_local_token(settings: Settings, *, user_id: str, name: str, workspace: str, ttl_seconds: float) -> str:
+    """Sign a user token with the key pair in the data folder, which is made at first use.
+
+    Raises SettingsError and InvalidError where the service would not accept the token, UnavailableError where
+    the key cannot be used.
+    """
+    if not settings.auth.local_issuer:
+        raise SettingsError({"WORKBENCH__AUTH__LOCAL_ISSUER": "is off: local tokens are not accepted; allowed: true"})
+    if not WORKSPACE_ID.fullmatch(workspace):
+        raise InvalidError(
+            "A workspace's name has up to 63 of a-z, 0-9 and -, and does not begin with -", field="workspace"
+        )
+    try:
+        return LocalIssuer(settings.make_data_root()).sign(user_id, name, workspace, ttl_seconds)
+    except OSError as error:
+        raise UnavailableError(f"The local key cannot be used: {error}", code="no_local_key") from error

@@ -1,0 +1,198 @@
+"""The database's schema over time: Alembic on our own connection, one upgrade at a time."""
+
+import asyncio
+import importlib
+import pkgutil
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, MetaData, event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+
+import workbench
+from workbench.adapters import sql
+from workbench.adapters.sql.schema import metadata
+from workbench.domain.errors import InvalidError, UnavailableError
+from workbench.wiring.settings import Settings
+
+T = TypeVar("T")
+
+# Any number will do, as long as every version of this program takes the same one.
+ADVISORY_LOCK = 7_305_812_094
+BUSY_SECONDS = 60
+CONNECT_SECONDS = 10
+ABSENT = "there is no database yet"
+
+
+def upgrade(settings: Settings, revision: str = "head") -> None:
+    """Bring the schema up to `revision`; a second process that asks at the same time waits for the first."""
+    settings.make_data_root()
+    if settings.database_file is not None:
+        settings.database_file.parent.mkdir(parents=True, exist_ok=True)
+    _move(settings, command.upgrade, revision)
+
+
+def downgrade(settings: Settings, revision: str) -> None:
+    """Take the schema back to `revision` (`base`: to nothing). What the dropped tables held is lost."""
+    _move(settings, command.downgrade, revision)
+
+
+def current(settings: Settings) -> str | None:
+    """Tell the revision that the database is at; None before its first upgrade."""
+    return None if _is_absent(settings) else asyncio.run(on_connection(settings, _revision_of))
+
+
+def is_known(revision: str) -> bool:
+    """Whether this program has the revision; one it lacks was made by a newer program."""
+    return any(script.revision == revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions())
+
+
+def head() -> str | None:
+    """Tell the newest revision that this program knows; None when there is none."""
+    return ScriptDirectory.from_config(alembic_config()).get_current_head()
+
+
+def check(settings: Settings) -> list[str]:
+    """List how the database differs from what this program expects, one sentence each; empty when it does not."""
+    return [ABSENT] if _is_absent(settings) else asyncio.run(on_connection(settings, _differences))
+
+
+async def on_connection(settings: Settings, act: Callable[[Connection], T], *, writes: bool = False) -> T:
+    """Run `act` on a connection of its own, outside any pool; `writes` makes it SQLite's one writer at once.
+
+    Raises UnavailableError where the database cannot be reached.
+    """
+    async with _connection(settings, writes=writes) as connection:
+        return await connection.run_sync(act)
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Make Alembic's configuration for our scripts; `connection` is what `migrations/env.py` works on."""
+    config = Config()
+    config.set_main_option("script_location", str(scripts_folder()))
+    config.attributes["connection"] = connection
+    return config
+
+
+def context_options(connection: Connection) -> dict[str, Any]:
+    """Say how Alembic compares and alters, the same for running and for checking."""
+    return {
+        "target_metadata": whole_metadata(),
+        "compare_type": True,
+        # SQLite cannot alter a column: Alembic copies the table instead.
+        "render_as_batch": connection.dialect.name == "sqlite",
+    }
+
+
+def whole_metadata() -> MetaData:
+    """Gather the tables of every module in the SQL room."""
+    for module in pkgutil.walk_packages(sql.__path__, f"{sql.__name__}."):
+        importlib.import_module(module.name)
+    return metadata
+
+
+def scripts_folder() -> Path:
+    """Find the migrations: inside an installed package, or beside `src` in a checkout.
+
+    Raises FileNotFoundError.
+    """
+    package = Path(workbench.__file__ or "").resolve().parent
+    for folder in (package / "migrations", package.parent.parent / "migrations"):
+        if (folder / "env.py").is_file():
+            return folder
+    raise FileNotFoundError(f"No migrations beside {package}")
+
+
+@asynccontextmanager
+async def _connection(settings: Settings, *, writes: bool) -> AsyncGenerator[AsyncConnection]:
+    engine = _engine(settings, writes=writes)
+    try:
+        connection = await _connected(engine, settings)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+    finally:
+        await engine.dispose()
+
+
+def _engine(settings: Settings, *, writes: bool) -> AsyncEngine:
+    if settings.database_kind == "postgresql":
+        arguments: dict[str, Any] = {"ssl": settings.db.postgresql_ssl_mode, "timeout": CONNECT_SECONDS}
+        return create_async_engine(settings.sqlalchemy_url, poolclass=NullPool, connect_args=arguments)
+    engine = create_async_engine(settings.sqlalchemy_url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
+    if writes:
+        event.listen(engine.sync_engine, "connect", _leave_transactions_to_us)
+        event.listen(engine.sync_engine, "begin", _begin_as_only_writer)
+    return engine
+
+
+async def _connected(engine: AsyncEngine, settings: Settings) -> AsyncConnection:
+    connection = engine.connect()
+    try:
+        return await connection.start()
+    except (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise UnavailableError(
+            f"The database {settings.database_shown} cannot be reached: {reason}", code="database_unreachable"
+        ) from error
+
+
+def _leave_transactions_to_us(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    # Python's driver begins no transaction before DDL, so that a failed step would leave half of itself.
+    connection.isolation_level = None
+
+
+def _begin_as_only_writer(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _move(settings: Settings, step: Callable[[Config, str], None], revision: str) -> None:
+    def act(connection: Connection) -> None:
+        if connection.dialect.name == "postgresql":
+            # Held by the session, hence until the connection closes.
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
+            connection.commit()
+        try:
+            step(alembic_config(connection), revision)
+        except CommandError as error:
+            raise InvalidError(f"The schema cannot be taken to {revision}: {error}", field="revision") from error
+
+    asyncio.run(on_connection(settings, act, writes=True))
+
+
+def _is_absent(settings: Settings) -> bool:
+    # Opening a SQLite file would make it.
+    return settings.database_file is not None and not settings.database_file.exists()
+
+
+def _revision_of(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _differences(connection: Connection) -> list[str]:
+    context = MigrationContext.configure(connection, opts=context_options(connection))
+    at, newest = context.get_current_revision(), head()
+    if at != newest:
+        return [f"the database is at revision {at or 'none'}, this program needs {newest or 'none'}"]
+    return [_sentence(difference) for difference in compare_metadata(context, whole_metadata())]
+
+
+def _sentence(difference: tuple[Any, ...] | list[Any]) -> str:
+    if isinstance(difference, list):
+        return "; ".join(map(_sentence, difference))
+    kind, *rest = difference
+    parts = [str(part) for part in rest if part is not None and not isinstance(part, dict)]
+    return f"{str(kind).replace('_', ' ')}: {', '.join(parts)}"

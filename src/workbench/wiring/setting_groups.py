@@ -1,0 +1,331 @@
+"""The groups of settings. Descriptions, bounds and examples feed the reference page and the error texts."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+Algorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"
+]
+
+LOCAL_MODE_CONSENT = "i-understand-that-anyone-can-call-as-any-assistant"
+ENTRA_KEYS_URL = "https://login.microsoftonline.com/common/discovery/v2.0/keys"
+SECRET_BYTES = 32
+DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+    "postgresql+asyncpg": "postgresql+asyncpg",
+}
+
+
+def _list_from_json(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError("is not JSON") from None
+
+
+def _folder(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+def with_driver(text: str) -> URL:
+    """Parse a database URL and name its async driver.
+
+    Raises ValueError for what is not a URL, for another scheme, for SQLite without a file, and for `?sslmode=`.
+    Its text never repeats the URL, which may hold a password.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise ValueError("is not a database URL") from None
+    if url.drivername not in DRIVERS:
+        raise ValueError(f"the scheme {url.drivername}:// is not supported")
+    if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
+        raise ValueError("names no file, and a database in memory would be lost between two connections")
+    if "sslmode" in url.query:
+        raise ValueError("takes no ?sslmode=; set WORKBENCH__DB__POSTGRESQL_SSL_MODE instead")
+    return url.set(drivername=DRIVERS[url.drivername])
+
+
+class Group(BaseModel):
+    """What all groups share: values stay as read, unknown names are refused, faults never repeat an input."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
+
+
+class Db(Group):
+    """Where records are kept."""
+
+    url: SecretStr | None = Field(
+        default=None,
+        description="The database. Unset: a SQLite file `workbench.db` in the data folder.",
+        examples=["sqlite:///.data/workbench.db", "postgresql://user:password@host/database"],
+    )
+    postgresql_ssl_mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
+        default="prefer", description="How the connection to PostgreSQL is encrypted, in libpq's words."
+    )
+    postgresql_pool_size: int = Field(
+        default=8, ge=1, le=200, description="Connections to PostgreSQL that each worker process keeps open."
+    )
+    migrate_at_start: bool = Field(default=True, description="Bring the database's schema up to date before serving.")
+    sqlite_synchronous: Literal["FULL", "NORMAL"] = Field(
+        default="FULL",
+        description="FULL: what was answered survives a power cut. NORMAL: faster, but the last commits may not.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_supported(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            with_driver(url.get_secret_value())
+        return url
+
+    @field_validator("sqlite_synchronous", mode="before")
+    @classmethod
+    def _in_capitals(cls, value: Any) -> Any:
+        return _upper(value)
+
+
+class Storage(Group):
+    """Where uploaded files are kept."""
+
+    root: Path | None = Field(
+        default=None,
+        description="Folder of uploaded files. Unset: `files` in the data folder.",
+        examples=["/var/lib/workbench/files"],
+    )
+
+    @field_validator("root")
+    @classmethod
+    def _absolute(cls, root: Path | None) -> Path | None:
+        return None if root is None else _folder(root)
+
+
+class Service(Group):
+    """Where the service listens, and whom it lets in without asking."""
+
+    host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="Address to listen on. Anything but a loopback address needs secured assistant keys.",
+        examples=["127.0.0.1", "::1", "192.0.2.10"],
+    )
+    port: int = Field(default=3000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
+    anonymous_paths: Annotated[tuple[str, ...], BeforeValidator(_list_from_json)] = Field(
+        default=("/", "/docs", "/openapi.json", "/livez", "/readyz"),
+        description="Paths answered without credentials, compared exactly.",
+        examples=['["/", "/livez"]'],
+    )
+    assistant_keys: Literal["local", "secured"] = Field(
+        default="local",
+        description=(
+            "local: assistant services call without a key, for development on one machine. "
+            "secured: each service shows the key of its registration."
+        ),
+    )
+    allow_local_mode_on_network: Literal["i-understand-that-anyone-can-call-as-any-assistant"] | None = Field(
+        default=None,
+        description="Consent, in words, to listen on a network address while assistant keys are in local mode.",
+    )
+    drain_seconds: float = Field(
+        default=10,
+        gt=0,
+        le=600,
+        description="Time in seconds that requests in flight get to finish once the service is told to stop.",
+    )
+
+    @field_validator("anonymous_paths")
+    @classmethod
+    def _are_paths(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [path for path in paths if not path.startswith("/")]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} does not begin with /")
+        return paths
+
+
+class Logging(Group):
+    """What is logged, and how."""
+
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = Field(
+        default="INFO", description="The least severe entries that are logged."
+    )
+    json_format: bool = Field(
+        default=False, description="One JSON object per line, for machines, instead of coloured text for people."
+    )
+
+
+def _algorithms_for(values: dict[str, Any]) -> tuple[Algorithm, ...]:
+    return ("HS256",) if values.get("secret") is not None else ("RS256",)
+
+
+class Issuer(Group):
+    """Who signs user tokens that we accept, and how their claims are read."""
+
+    name: str = Field(min_length=1, max_length=100, description="Short name, for logs and errors.")
+    issuer: str | None = Field(default=None, description="Required value of the claim `iss`. Unset: any.")
+    jwks_url: str | None = Field(
+        default=None, pattern=r"^https?://", description="Address of the issuer's public keys (a JWK set)."
+    )
+    jwks_file: Path | None = Field(default=None, description="File with the issuer's public keys (a JWK set).")
+    secret: SecretStr | None = Field(
+        default=None, description="Shared secret of at least 32 bytes, for the algorithms HS256, HS384 and HS512."
+    )
+    algorithms: tuple[Algorithm, ...] = Field(
+        default_factory=_algorithms_for,
+        min_length=1,
+        description="Signature algorithms accepted. Unset: HS256 with a secret, otherwise RS256.",
+    )
+    app_id: str | None = Field(
+        default=None, description="Application that tokens must be made for (`appid`, `aud` or `azp`). Unset: any."
+    )
+    audience_required: bool = Field(default=False, description="Refuse tokens without the claim `aud`.")
+    tenants: tuple[str, ...] = Field(default=(), description="Accepted values of the claim `tid`. Empty: any.")
+    workspace_claim: str | None = Field(
+        default=None, description="Claim that names the user's workspace. Unset: everybody is in `default`."
+    )
+    user_prefix: str = Field(
+        default="", max_length=50, description="Put before user ids, so that two issuers cannot name the same user."
+    )
+
+    @model_validator(mode="after")
+    def _has_one_key_source(self) -> "Issuer":
+        sources = [self.jwks_url, self.jwks_file, self.secret]
+        if sum(source is not None for source in sources) != 1:
+            raise ValueError("needs exactly one of jwks_url, jwks_file and secret")
+        if self.jwks_file is not None and not self.jwks_file.is_file():
+            raise ValueError(f"jwks_file: there is no file {self.jwks_file}")
+        return self
+
+    @model_validator(mode="after")
+    def _algorithms_fit_the_keys(self) -> "Issuer":
+        symmetric = [name for name in self.algorithms if name.startswith("HS")]
+        if self.secret is None and symmetric:
+            raise ValueError(f"{symmetric[0]} needs a secret: a public key must never serve as one")
+        if self.secret is None:
+            return self
+        if len(symmetric) < len(self.algorithms):
+            raise ValueError("a secret serves only the algorithms HS256, HS384 and HS512")
+        # RFC 7518, 3.2: the key has at least as many bits as the hash.
+        needed = max(SECRET_BYTES, *(int(name[2:]) // 8 for name in symmetric))
+        if len(self.secret.get_secret_value().encode()) < needed:
+            raise ValueError(f"the secret for {symmetric[-1]} needs at least {needed} bytes")
+        return self
+
+
+class Auth(Group):
+    """Whose user tokens are accepted."""
+
+    issuers: Annotated[tuple[Issuer, ...], BeforeValidator(_list_from_json)] = Field(
+        default=(),
+        description="Issuers of user tokens, as a JSON list of objects, each with one key source.",
+        examples=['[{"name": "company", "jwks_url": "https://id.example.com/keys", "app_id": "workbench"}]'],
+    )
+    allowed_jwt_algorithms: Annotated[tuple[Algorithm, ...], BeforeValidator(_list_from_json)] = Field(
+        default=("RS256",),
+        min_length=1,
+        description="Signature algorithms of tokens for `allowed_app_id`. Listed issuers name their own.",
+    )
+    allowed_app_id: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Application id in Microsoft Entra. With no issuers listed, Entra's tokens for it are accepted.",
+        examples=["22cb77c3-ca98-4a26-b4db-ac4dcecba690"],
+    )
+    local_issuer: bool = Field(
+        default=True, description="Accept tokens made by `workbench token`, signed with a key in the data folder."
+    )
+    local_workspace_claim: str = Field(
+        default="workspace", min_length=1, description="Claim that names the workspace in locally signed tokens."
+    )
+
+    @field_validator("issuers")
+    @classmethod
+    def _names_are_unique(cls, issuers: tuple[Issuer, ...]) -> tuple[Issuer, ...]:
+        names = [issuer.name for issuer in issuers]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"two issuers are named {repeated[0]!r}")
+        return issuers
+
+    @field_validator("allowed_jwt_algorithms")
+    @classmethod
+    def _symmetric_needs_a_secret(cls, names: tuple[Algorithm, ...], info: ValidationInfo) -> tuple[Algorithm, ...]:
+        symmetric = [name for name in names if name.startswith("HS")]
+        if symmetric and "issuers" in info.data:
+            raise ValueError(f"{symmetric[0]} needs a secret: list an issuer with one in WORKBENCH__AUTH__ISSUERS")
+        return names
+
+
+class Events(Group):
+    """How long events are kept, and how streams are fed."""
+
+    retention_days: float = Field(
+        default=7, gt=0, le=3650, description="Days for which a reader can come back and find what it missed."
+    )
+    keep_alive_seconds: float = Field(
+        default=15, gt=0, le=300, description="Seconds between two signs of life on a silent stream."
+    )
+    reader_buffer: int = Field(
+        default=256, ge=1, le=65536, description="Frames kept for a slow reader before it has to read from the log."
+    )
+
+
+class Delivery(Group):
+    """How events are brought to assistant services."""
+
+    timeout_seconds: float = Field(default=15, gt=0, le=600, description="Seconds that one call may take.")
+    first_retry_seconds: float = Field(default=1, gt=0, le=3600, description="Seconds before the first repetition.")
+    max_retry_seconds: float = Field(
+        default=300, gt=0, le=86400, description="Longest wait in seconds between two repetitions."
+    )
+    give_up_after_hours: float = Field(
+        default=24, gt=0, description="Hours after which an event that cannot be delivered is set aside."
+    )
+
+    @field_validator("max_retry_seconds")
+    @classmethod
+    def _not_before_the_first(cls, seconds: float, info: ValidationInfo) -> float:
+        first = info.data.get("first_retry_seconds", 0)
+        if seconds < first:
+            raise ValueError(f"is shorter than WORKBENCH__DELIVERY__FIRST_RETRY_SECONDS ({first:g})")
+        return seconds
+
+
+class Limits(Group):
+    """How large a request may be."""
+
+    body_bytes: int = Field(default=8 << 20, ge=1024, le=1 << 30, description="Largest request body, in bytes.")
+    message_bytes: int = Field(default=1 << 20, ge=1, le=1 << 30, description="Largest message content, in bytes.")
+    metadata_bytes: int = Field(
+        default=256 << 10, ge=2, le=1 << 30, description="Largest metadata of one record, in bytes of JSON."
+    )
+
+    @field_validator("message_bytes", "metadata_bytes")
+    @classmethod
+    def _fits_the_body(cls, size: int, info: ValidationInfo) -> int:
+        body = info.data.get("body_bytes", size)
+        if size > body:
+            raise ValueError(f"is more than WORKBENCH__LIMITS__BODY_BYTES ({body})")
+        return size

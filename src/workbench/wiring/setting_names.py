@@ -1,0 +1,142 @@
+"""The names of settings: which exist, what each allows, and how a wrong one is reported."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel, ValidationError
+
+PREFIX = "WORKBENCH__"
+DELIMITER = "__"
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be used; the text has one line for each fault, beginning with the setting's name."""
+
+    def __init__(self, faults: Mapping[str, str]) -> None:
+        """Keep the faults by the name of their setting."""
+        self.faults = dict(faults)
+        super().__init__("\n".join(f"{name}: {text}" for name, text in self.faults.items()))
+
+
+class MisfitError(ValueError):
+    """A fault between two groups, at `setting` rather than where the check runs."""
+
+    def __init__(self, setting: str, detail: str) -> None:
+        """Name the setting (`WORKBENCH__X__Y`) to be changed."""
+        super().__init__(detail)
+        self.setting = setting
+
+
+class SettingEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One setting, as the reference page shows it."""
+
+    name: str
+    description: str
+    allowed: str
+    default: str
+
+
+def environment_name(*path: str | int) -> str:
+    """Name the environment variable of a setting; a place in a list is in brackets, deeper names follow dots.
+
+    >>> environment_name("auth", "issuers", 0, "secret")
+    'WORKBENCH__AUTH__ISSUERS[0].secret'
+    """
+    names = [part.upper() for part in path[:2] if isinstance(part, str)]
+    inside = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path[2:])
+    return PREFIX + DELIMITER.join(names) + inside
+
+
+def known_settings(model: type[BaseModel]) -> list[SettingEntry]:
+    """Every setting of the model, in its order."""
+    schema = model.model_json_schema()
+    return [
+        SettingEntry(
+            name=environment_name(*path),
+            description=str(leaf.get("description", "")),
+            allowed=_allowed(leaf, schema),
+            default="" if leaf.get("default") is None else msgspec.json.encode(leaf["default"]).decode().strip('"'),
+        )
+        for path, leaf in _leaves(schema)
+    ]
+
+
+def unknown_names(given: Iterable[str], known: Iterable[SettingEntry]) -> dict[str, str]:
+    """Report each variable that has our prefix but names no setting; case does not matter."""
+    names = [entry.name for entry in known]
+    wrong = (name.upper() for name in given if name.upper().startswith(PREFIX))
+    return {name: _no_such(name, names) for name in wrong if name not in names}
+
+
+def faults_of(error: ValidationError, known: Iterable[SettingEntry]) -> dict[str, str]:
+    """Say what pydantic found, by setting, with what is allowed instead and never with the input."""
+    entries = {entry.name: entry for entry in known}
+    faults: dict[str, str] = {}
+    for fault in error.errors(include_url=False, include_input=False):
+        cause = fault.get("ctx", {}).get("error")
+        name = cause.setting if isinstance(cause, MisfitError) else environment_name(*fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            faults[name] = _no_such(name, list(entries))
+            continue
+        what = str(cause) if cause is not None else _lower_first(fault["msg"])
+        entry = entries.get(name.partition("[")[0])
+        faults[name] = f"{what}; allowed: {entry.allowed}" if entry is not None else what
+    return faults
+
+
+def _leaves(schema: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    for name, node in schema["properties"].items():
+        group = _resolved(node, schema)
+        if group.get("type") == "object":
+            yield from (((name, inner), leaf) for inner, leaf in group["properties"].items())
+        else:
+            yield (name,), node
+
+
+def _resolved(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    reference = node.get("$ref")
+    return node if reference is None else schema["$defs"][reference.rpartition("/")[2]]
+
+
+def _allowed(node: dict[str, Any], schema: dict[str, Any]) -> str:
+    if "examples" in node:
+        return "such as " + ", ".join(map(str, node["examples"]))
+    if "anyOf" in node:
+        return " or ".join(_allowed(each, schema) for each in node["anyOf"] if each.get("type") != "null")
+    if "enum" in node or "const" in node:
+        return ", ".join(map(str, node.get("enum", [node.get("const")])))
+    if node.get("type") == "array":
+        return f"a JSON list of {_allowed(_resolved(node['items'], schema), schema)}"
+    return _allowed_scalar(node)
+
+
+def _allowed_scalar(node: dict[str, Any]) -> str:
+    kind = node.get("type")
+    if kind == "boolean":
+        return "true, false"
+    if kind not in {"integer", "number"}:
+        return "text"
+    words = "an integer" if kind == "integer" else "a number"
+    if "exclusiveMinimum" in node:
+        words += f" above {node['exclusiveMinimum']:g}"
+    if "minimum" in node:
+        words += f" from {node['minimum']}"
+    if "maximum" in node:
+        words += f" up to {node['maximum']}"
+    return words
+
+
+def _no_such(name: str, names: list[str]) -> str:
+    group = [known for known in names if known.startswith(name + DELIMITER)]
+    if group:
+        return f"is a group, not a setting; allowed: {', '.join(group)}"
+    if "[" in name:
+        return "there is no such name in an entry of this list"
+    nearest = get_close_matches(name.removeprefix(PREFIX), [known.removeprefix(PREFIX) for known in names], n=1)
+    return "there is no such setting" + (f"; did you mean {PREFIX}{nearest[0]}?" if nearest else "")
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,143 @@
+"""The SQL adapters, and the slices of a transaction that each capability sees of them.
+
+A slice's method returns the SQL transactions as they are: the type checker proves there that they offer
+everything that the capability asks for.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+
+from dishka import AnyOf, Provider, Scope, provide
+
+from workbench.adapters.keys.cipher import KeyCipher
+from workbench.adapters.sql.assistants import SqlDirectory
+from workbench.adapters.sql.database import Database, open_database
+from workbench.adapters.sql.deliveries import SqlDeliveryQueue
+from workbench.adapters.sql.events import SqlEventKeeping
+from workbench.adapters.sql.leases import SqlLeases
+from workbench.adapters.sql.transactions import GroupCommit, SqlTransactions
+from workbench.adapters.sql.wakeups import SqlWakeups
+from workbench.domain.assistant_services.ports import RegistrationTx
+from workbench.domain.assistants.ports import AssistantTx
+from workbench.domain.clock import Clock
+from workbench.domain.conversations.ports import ConversationTx
+from workbench.domain.delivery.ports import DeliveryQueue, DeliveryTx
+from workbench.domain.events.model import Event
+from workbench.domain.events.ports import EventKeeping, EventTx
+from workbench.domain.identity.ports import AssistantDirectory
+from workbench.domain.jobs.ports import Leases
+from workbench.domain.messages.ports import MessageTx
+from workbench.domain.participants.ports import ParticipantTx
+from workbench.domain.transactions import Transactions
+from workbench.domain.users.ports import UserTx
+from workbench.wiring.announcements import Announcements
+from workbench.wiring.readiness import Readiness
+from workbench.wiring.settings import Settings
+from workbench.wiring.wakeups import Wakeups
+
+
+class Sql(Provider):
+    """Everything stored."""
+
+    scope = Scope.APP
+
+    @provide
+    async def database(self, settings: Settings) -> AsyncIterator[Database]:
+        """Open the database, and close it at the end."""
+        if settings.database_file is not None:
+            settings.database_file.parent.mkdir(parents=True, exist_ok=True)
+        database = open_database(
+            settings.sqlalchemy_url,
+            synchronous=settings.db.sqlite_synchronous,
+            pool_size=settings.db.postgresql_pool_size,
+            ssl_mode=settings.db.postgresql_ssl_mode,
+        )
+        yield database
+        await database.close()
+
+    @provide
+    async def group(self, database: Database, announcements: Announcements) -> AsyncIterator[GroupCommit]:
+        """Share commits, and let what is stored be known."""
+
+        def announce(events: Sequence[Event]) -> None:
+            announcements.tell(events)
+
+        group = GroupCommit(database, announce)
+        yield group
+        await group.close()
+
+    @provide
+    def transactions(
+        self, database: Database, group: GroupCommit, clock: Clock, cipher: KeyCipher
+    ) -> SqlTransactions:
+        """Open blocks."""
+        return SqlTransactions(database, group, clock, cipher)
+
+    @provide
+    def directory(self, database: Database, cipher: KeyCipher) -> AnyOf[SqlDirectory, AssistantDirectory]:
+        """Find the workspace of a service."""
+        return SqlDirectory(database, cipher)
+
+    @provide
+    def leases(self, database: Database) -> Leases:
+        """Keep each duty to one worker."""
+        return SqlLeases(database)
+
+    @provide
+    def queue(self, database: Database) -> DeliveryQueue:
+        """Find what waits to be delivered."""
+        return SqlDeliveryQueue(database)
+
+    @provide
+    def wakeups(self, database: Database) -> Wakeups:
+        """Hear of other processes' commits."""
+        return SqlWakeups(database)
+
+    @provide
+    def readiness(self, database: Database) -> Readiness:
+        """Know whether the database answers."""
+        return Readiness(database)
+
+    @provide
+    def keeping(self, database: Database) -> EventKeeping:
+        """Forget old events."""
+        return SqlEventKeeping(database)
+
+    @provide
+    def user_tx(self, sql: SqlTransactions) -> Transactions[UserTx]:
+        """See users only."""
+        return sql
+
+    @provide
+    def participant_tx(self, sql: SqlTransactions) -> Transactions[ParticipantTx]:
+        """See what participants need."""
+        return sql
+
+    @provide
+    def message_tx(self, sql: SqlTransactions) -> Transactions[MessageTx]:
+        """See what messages need."""
+        return sql
+
+    @provide
+    def conversation_tx(self, sql: SqlTransactions) -> Transactions[ConversationTx]:
+        """See what conversations need."""
+        return sql
+
+    @provide
+    def event_tx(self, sql: SqlTransactions) -> Transactions[EventTx]:
+        """See the log."""
+        return sql
+
+    @provide
+    def registration_tx(self, sql: SqlTransactions) -> Transactions[RegistrationTx]:
+        """See registrations."""
+        return sql
+
+    @provide
+    def assistant_tx(self, sql: SqlTransactions) -> Transactions[AssistantTx]:
+        """See what assistants need."""
+        return sql
+
+    @provide
+    def delivery_tx(self, sql: SqlTransactions) -> Transactions[DeliveryTx]:
+        """See what delivery needs."""
+        return sql
