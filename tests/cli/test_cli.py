@@ -116,6 +116,22 @@ def test_no_token_where_none_would_be_accepted(folder: Path) -> None:
     assert "WORKBENCH__AUTH__LOCAL_ISSUER" in plain(result)
 
 
+def test_a_workspace_that_no_token_may_name_is_refused(folder: Path) -> None:
+    result = run(folder, "token", "--user", "u", "--name", "n", "--workspace", "Not This")
+    assert result.exit_code == 2
+    assert "A workspace's name" in plain(result)
+
+
+def test_a_key_that_others_can_read_is_not_used(folder: Path) -> None:
+    arguments = ("token", "--user", "u", "--name", "n")
+    assert run(folder, *arguments).exit_code == 0
+    for key in (folder / "data" / "keys").iterdir():
+        key.chmod(0o644)
+    result = run(folder, *arguments)
+    assert result.exit_code == 8
+    assert "chmod 600" in plain(result)
+
+
 def test_the_doctor_finds_nothing_wrong_with_an_empty_folder_and_changes_nothing(folder: Path) -> None:
     result = run(folder, "doctor", "--json")
     assert (result.exit_code, json.loads(result.output)["ok"]) == (0, True)

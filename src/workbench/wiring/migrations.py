@@ -91,6 +91,8 @@ def context_options(connection: Connection) -> dict[str, Any]:
     return {
         "target_metadata": whole_metadata(),
         "compare_type": True,
+        # SQLite's DDL is part of a transaction too, now that we begin them (see below).
+        "transactional_ddl": True,
         # SQLite cannot alter a column: Alembic copies the table instead.
         "render_as_batch": connection.dialect.name == "sqlite",
     }

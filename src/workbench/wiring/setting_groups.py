@@ -1,21 +1,18 @@
 """The groups of settings. Descriptions, bounds and examples feed the reference page and the error texts."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationInfo,
     field_validator,
     model_validator,
 )
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+
+from workbench.wiring.setting_values import Group, folder, list_from_json, upper, with_driver
 
 Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"
@@ -24,55 +21,6 @@ Algorithm = Literal[
 LOCAL_MODE_CONSENT = "i-understand-that-anyone-can-call-as-any-assistant"
 ENTRA_KEYS_URL = "https://login.microsoftonline.com/common/discovery/v2.0/keys"
 SECRET_BYTES = 32
-DRIVERS = {
-    "sqlite": "sqlite+aiosqlite",
-    "sqlite+aiosqlite": "sqlite+aiosqlite",
-    "postgres": "postgresql+asyncpg",
-    "postgresql": "postgresql+asyncpg",
-    "postgresql+asyncpg": "postgresql+asyncpg",
-}
-
-
-def _list_from_json(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        raise ValueError("is not JSON") from None
-
-
-def _folder(path: Path) -> Path:
-    return path.expanduser().absolute()
-
-
-def _upper(value: Any) -> Any:
-    return value.upper() if isinstance(value, str) else value
-
-
-def with_driver(text: str) -> URL:
-    """Parse a database URL and name its async driver.
-
-    Raises ValueError for what is not a URL, for another scheme, for SQLite without a file, and for `?sslmode=`.
-    Its text never repeats the URL, which may hold a password.
-    """
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
-        raise ValueError("is not a database URL") from None
-    if url.drivername not in DRIVERS:
-        raise ValueError(f"the scheme {url.drivername}:// is not supported")
-    if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
-        raise ValueError("names no file, and a database in memory would be lost between two connections")
-    if "sslmode" in url.query:
-        raise ValueError("takes no ?sslmode=; set WORKBENCH__DB__POSTGRESQL_SSL_MODE instead")
-    return url.set(drivername=DRIVERS[url.drivername])
-
-
-class Group(BaseModel):
-    """What all groups share: values stay as read, unknown names are refused, faults never repeat an input."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
 
 
 class Db(Group):
@@ -105,7 +53,7 @@ class Db(Group):
     @field_validator("sqlite_synchronous", mode="before")
     @classmethod
     def _in_capitals(cls, value: Any) -> Any:
-        return _upper(value)
+        return upper(value)
 
 
 class Storage(Group):
@@ -120,7 +68,7 @@ class Storage(Group):
     @field_validator("root")
     @classmethod
     def _absolute(cls, root: Path | None) -> Path | None:
-        return None if root is None else _folder(root)
+        return None if root is None else folder(root)
 
 
 class Service(Group):
@@ -133,7 +81,7 @@ class Service(Group):
         examples=["127.0.0.1", "::1", "192.0.2.10"],
     )
     port: int = Field(default=3000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
-    anonymous_paths: Annotated[tuple[str, ...], BeforeValidator(_list_from_json)] = Field(
+    anonymous_paths: Annotated[tuple[str, ...], BeforeValidator(list_from_json)] = Field(
         default=("/", "/docs", "/openapi.json", "/livez", "/readyz"),
         description="Paths answered without credentials, compared exactly.",
         examples=['["/", "/livez"]'],
@@ -168,7 +116,7 @@ class Service(Group):
 class Logging(Group):
     """What is logged, and how."""
 
-    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = Field(
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(upper)] = Field(
         default="INFO", description="The least severe entries that are logged."
     )
     json_format: bool = Field(
@@ -237,12 +185,12 @@ class Issuer(Group):
 class Auth(Group):
     """Whose user tokens are accepted."""
 
-    issuers: Annotated[tuple[Issuer, ...], BeforeValidator(_list_from_json)] = Field(
+    issuers: Annotated[tuple[Issuer, ...], BeforeValidator(list_from_json)] = Field(
         default=(),
         description="Issuers of user tokens, as a JSON list of objects, each with one key source.",
         examples=['[{"name": "company", "jwks_url": "https://id.example.com/keys", "app_id": "workbench"}]'],
     )
-    allowed_jwt_algorithms: Annotated[tuple[Algorithm, ...], BeforeValidator(_list_from_json)] = Field(
+    allowed_jwt_algorithms: Annotated[tuple[Algorithm, ...], BeforeValidator(list_from_json)] = Field(
         default=("RS256",),
         min_length=1,
         description="Signature algorithms of tokens for `allowed_app_id`. Listed issuers name their own.",

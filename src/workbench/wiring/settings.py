@@ -20,7 +20,6 @@ from workbench.wiring.setting_groups import (
     Logging,
     Service,
     Storage,
-    with_driver,
 )
 from workbench.wiring.setting_names import (
     DELIMITER,
@@ -32,6 +31,7 @@ from workbench.wiring.setting_names import (
     known_settings,
     unknown_names,
 )
+from workbench.wiring.setting_values import folder, with_driver
 
 PRIVATE_FOLDER = 0o700
 ENV_FILE = Path(".env")
@@ -74,8 +74,8 @@ class Settings(BaseModel):
 
     @field_validator("data_root")
     @classmethod
-    def _absolute(cls, folder: Path) -> Path:
-        return folder.expanduser().absolute()
+    def _absolute(cls, path: Path) -> Path:
+        return folder(path)
 
     @model_validator(mode="after")
     def _events_outlive_delivery(self) -> "Settings":

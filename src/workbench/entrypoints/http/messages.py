@@ -25,7 +25,7 @@ from workbench.entrypoints.http.queries import one_of
 Order = Annotated[
     str,
     QueryParameter(
-        query="order",
+        name="order",
         description="`desc` (the default) takes the newest `limit` matches, `asc` the oldest; both list oldest first.",
     ),
 ]

@@ -1,0 +1,76 @@
+"""What all tests share: databases of both kinds, and the running service on either."""
+
+import sqlite3
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+
+import pytest
+
+from tests.support.databases import Store, copy_of_template, open_store
+from tests.support.postgres import Postgres
+from tests.support.service import Service, running_service
+from workbench.wiring import migrations
+from workbench.wiring.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy."""
+    folder = tmp_path_factory.mktemp("sqlite")
+    migrations.upgrade(Settings.of(data_root=folder))
+    path = folder / "workbench.db"
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Where the run's one PostgreSQL server keeps its data, the same for all test processes."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "postgres"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server(postgres_folder: Path, worker_id: str) -> Postgres:
+    """The server, with a migrated template database."""
+    server = Postgres(postgres_folder, worker_id)
+    server.prepare()
+    return server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A migrated database of the test's own; the test runs once on each kind."""
+    return request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Postgres) -> Generator[str]:
+    """A migrated PostgreSQL database, for what only it can show."""
+    url = postgres_server.create()
+    yield url
+    postgres_server.drop(url)
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """A migrated SQLite database, for what only it can show."""
+    return copy_of_template(sqlite_template, tmp_path)
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncGenerator[Store]:
+    """Transactions on the database, with a clock that stands still."""
+    async with open_store(database_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def service(database_url: str, tmp_path: Path) -> AsyncGenerator[Service]:
+    """The whole service on the database, over real HTTP."""
+    async with running_service(database_url, tmp_path / "data") as running:
+        yield running

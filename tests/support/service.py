@@ -1,0 +1,141 @@
+"""The service under test: the whole application behind real HTTP on loopback, on a database of the test's own."""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+from dishka import Provider
+
+from tests.support.databases import open_store
+from tests.support.servers import serve
+from workbench.domain.participants.model import Permission
+from workbench.entrypoints.http.app import create_app
+from workbench.wiring.local_tokens import sign_local_token
+from workbench.wiring.settings import Settings
+
+
+class Service:
+    """A running service, and callers of every kind."""
+
+    def __init__(self, url: str, settings: Settings, database_url: str) -> None:
+        self.url = url
+        self.settings = settings
+        self.database_url = database_url
+        self._clients: list[httpx.AsyncClient] = []
+
+    def token(self, user_id: str = "ann", workspace: str = "default", name: str | None = None) -> str:
+        """A token of the local issuer."""
+        shown = user_id.title() if name is None else name
+        return sign_local_token(
+            self.settings, user_id=user_id, name=shown, workspace=workspace, ttl_seconds=3600
+        )
+
+    def client(self, **headers: str) -> httpx.AsyncClient:
+        """A client with these headers, closed with the service."""
+        client = httpx.AsyncClient(base_url=self.url, headers=headers, timeout=20)
+        self._clients.append(client)
+        return client
+
+    def user(self, user_id: str = "ann", workspace: str = "default", name: str | None = None) -> httpx.AsyncClient:
+        """A user's client."""
+        return self.client(Authorization=f"Bearer {self.token(user_id, workspace, name)}")
+
+    def assistant_service(self, service_id: str = "recorder.workbench.example", key: str = "") -> httpx.AsyncClient:
+        """An assistant service's client, speaking for itself."""
+        return self.client(**{"X-Assistant-Service-ID": service_id, "X-API-Key": key})
+
+    def assistant(
+        self, assistant_id: str, service_id: str = "recorder.workbench.example", key: str = ""
+    ) -> httpx.AsyncClient:
+        """An assistant's client."""
+        return self.client(
+            **{"X-Assistant-Service-ID": service_id, "X-API-Key": key, "X-Assistant-ID": str(assistant_id)}
+        )
+
+    async def seat_user(
+        self, conversation_id: str, user_id: str, permission: Permission = "read_write", workspace: str = "default"
+    ) -> None:
+        """Give a user a seat by way of the database, as redeeming a share does."""
+        async with open_store(self.database_url) as store:
+            await store.seat_user(UUID(conversation_id), user_id, permission, workspace)
+
+    async def close(self) -> None:
+        for client in self._clients:
+            await client.aclose()
+
+
+@asynccontextmanager
+async def running_service(
+    database_url: str, folder: Path, *providers: Provider, **settings: Any
+) -> AsyncGenerator[Service]:
+    """Run the application on the database; a second one beside it on the same database is another replica."""
+    groups = {"data_root": folder, **settings}
+    groups["db"] = {"url": database_url, "postgresql_ssl_mode": "disable", "migrate_at_start": False}
+    groups["db"] |= settings.get("db", {})
+    chosen = Settings.of(**groups)
+    async with serve(create_app(chosen, *providers)) as url:
+        service = Service(url, chosen, database_url)
+        try:
+            yield service
+        finally:
+            await service.close()
+
+
+class SseEvent:
+    """One event as it came over the wire."""
+
+    def __init__(self, fields: dict[str, str]) -> None:
+        self.id = fields.get("id", "")
+        self.name = fields.get("event", "")
+        self.data: Any = json.loads(fields["data"]) if "data" in fields else None
+        self.retry = fields.get("retry")
+
+    def __repr__(self) -> str:
+        return f"SseEvent({self.id} {self.name})"
+
+
+class Stream:
+    """An open event stream, read by hand so that nothing on the wire is hidden."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+        self.comments: list[str] = []
+        self._lines = response.aiter_lines()
+
+    async def next(self) -> SseEvent:
+        """The next event. Raises StopAsyncIteration at the end of the stream."""
+        fields: dict[str, str] = {}
+        async for line in self._lines:
+            if line.startswith(":"):
+                self.comments.append(line[1:].strip())
+            elif line:
+                name, _, value = line.partition(":")
+                fields[name] = value.removeprefix(" ")
+            elif fields:
+                return SseEvent(fields)
+        raise StopAsyncIteration
+
+    async def take(self, count: int) -> list[SseEvent]:
+        """So many events."""
+        return [await self.next() for _ in range(count)]
+
+    async def until_end(self) -> list[SseEvent]:
+        """All events until the server ends the stream."""
+        found: list[SseEvent] = []
+        while True:
+            try:
+                found.append(await self.next())
+            except StopAsyncIteration:
+                return found
+
+
+@asynccontextmanager
+async def open_stream(client: httpx.AsyncClient, path: str, last_event_id: object = None) -> AsyncGenerator[Stream]:
+    """Open an event stream, and close it at the end of the block."""
+    headers = {} if last_event_id is None else {"Last-Event-ID": str(last_event_id)}
+    async with client.stream("GET", path, headers=headers, timeout=httpx.Timeout(10)) as response:
+        yield Stream(response)
