@@ -5,10 +5,10 @@ from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
-
 from tests.support.databases import Store, copy_of_template, open_store
 from tests.support.postgres import Postgres
 from tests.support.service import Service, running_service
+
 from workbench.wiring import migrations
 from workbench.wiring.settings import Settings
 

@@ -138,7 +138,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["assistant_service_id"],
             ["assistant_services.assistant_service_id"],
-            name=op.f("fk_assistants_assistant_service_id"),
+            name=op.f("fk_assistants_assistant_service_id_assistant_services"),
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_assistants")),
@@ -162,7 +162,10 @@ def upgrade() -> None:
         sa.Column("metadata", Json(), nullable=False),
         sa.Column("has_debug_data", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["conversation_id"], ["conversations.id"], name=op.f("fk_messages_conversation_id"), ondelete="CASCADE"
+            ["conversation_id"],
+            ["conversations.id"],
+            name=op.f("fk_messages_conversation_id_conversations"),
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("conversation_id", "sequence", name=op.f("pk_messages")),
         sqlite_with_rowid=False,
@@ -192,7 +195,10 @@ def upgrade() -> None:
         sa.Column("joined_datetime", Moment(), nullable=False),
         sa.Column("version", sa.Integer(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(
-            ["conversation_id"], ["conversations.id"], name=op.f("fk_participants_conversation_id"), ondelete="CASCADE"
+            ["conversation_id"],
+            ["conversations.id"],
+            name=op.f("fk_participants_conversation_id_conversations"),
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("conversation_id", "role", "id", name=op.f("pk_participants")),
     )
@@ -211,7 +217,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["workspace_id", "message_id"],
             ["messages.workspace_id", "messages.id"],
-            name=op.f("fk_message_debug_workspace_id_message_id"),
+            name=op.f("fk_message_debug_workspace_id_messages"),
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("workspace_id", "message_id", name=op.f("pk_message_debug")),

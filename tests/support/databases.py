@@ -7,8 +7,8 @@ from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy.engine import make_url
-
 from tests.support.clocks import SettableClock
+
 from workbench.adapters.keys.cipher import KeyCipher
 from workbench.adapters.sql.database import Database, open_database
 from workbench.adapters.sql.transactions import GroupCommit, SqlTransactions

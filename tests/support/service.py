@@ -9,9 +9,9 @@ from uuid import UUID
 
 import httpx
 from dishka import Provider
-
 from tests.support.databases import open_store
 from tests.support.servers import serve
+
 from workbench.domain.participants.model import Permission
 from workbench.entrypoints.http.app import create_app
 from workbench.wiring.local_tokens import sign_local_token

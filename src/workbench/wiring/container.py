@@ -21,6 +21,4 @@ class Given(Provider):
 
 def make_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
     """Make the container; a later provider overrides an earlier one, so `overrides` swap any adapter."""
-    return make_async_container(
-        Given(settings), Policies(), Domain(), Sql(), Outbound(), Tokens(), *overrides
-    )
+    return make_async_container(Given(settings), Policies(), Domain(), Sql(), Outbound(), Tokens(), *overrides)

@@ -1,6 +1,6 @@
 """The domain's services, each from the ports that its constructor names."""
 
-from dishka import Provider, Scope, provide
+from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 
 from workbench.domain.assistant_services.service import RegistrationPolicy, RegistrationService
 from workbench.domain.assistants.seating import SeatingService
@@ -44,9 +44,7 @@ class Policies(Provider):
     @provide
     def size_limits(self, settings: Settings) -> SizeLimits:
         """How large a message may be."""
-        return SizeLimits(
-            message_bytes=settings.limits.message_bytes, metadata_bytes=settings.limits.metadata_bytes
-        )
+        return SizeLimits(message_bytes=settings.limits.message_bytes, metadata_bytes=settings.limits.metadata_bytes)
 
     @provide
     def readers(self, settings: Settings) -> ReaderPolicy:

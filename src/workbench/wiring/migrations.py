@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import pkgutil
+import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -33,6 +34,8 @@ T = TypeVar("T")
 ADVISORY_LOCK = 7_305_812_094
 BUSY_SECONDS = 60
 CONNECT_SECONDS = 10
+# Alembic's `op` and `context` are one for the whole process, whatever the database.
+ONE_AT_A_TIME = threading.Lock()
 ABSENT = "there is no database yet"
 
 
@@ -172,7 +175,8 @@ def _move(settings: Settings, step: Callable[[Config, str], None], revision: str
         except CommandError as error:
             raise InvalidError(f"The schema cannot be taken to {revision}: {error}", field="revision") from error
 
-    asyncio.run(on_connection(settings, act, writes=True))
+    with ONE_AT_A_TIME:
+        asyncio.run(on_connection(settings, act, writes=True))
 
 
 def _is_absent(settings: Settings) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 import httpx
-from dishka import Provider, Scope, provide
+from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 
 from workbench.adapters.assistants.client import HttpAssistantClient, make_http_client
 from workbench.adapters.clock import SystemClock

@@ -6,7 +6,7 @@ everything that the capability asks for.
 
 from collections.abc import AsyncIterator, Sequence
 
-from dishka import AnyOf, Provider, Scope, provide
+from dishka import AnyOf, Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 
 from workbench.adapters.keys.cipher import KeyCipher
 from workbench.adapters.sql.assistants import SqlDirectory
@@ -66,9 +66,7 @@ class Sql(Provider):
         await group.close()
 
     @provide
-    def transactions(
-        self, database: Database, group: GroupCommit, clock: Clock, cipher: KeyCipher
-    ) -> SqlTransactions:
+    def transactions(self, database: Database, group: GroupCommit, clock: Clock, cipher: KeyCipher) -> SqlTransactions:
         """Open blocks."""
         return SqlTransactions(database, group, clock, cipher)
 

@@ -1,7 +1,7 @@
 """The issuers of user tokens, from settings."""
 
 import httpx
-from dishka import Provider, Scope, provide
+from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 from joserfc.jwk import OctKey
 
 from workbench.adapters.tokens.issuers import Issuer, KeySource

@@ -23,7 +23,7 @@ from workbench.domain.delivery.ports import Recipient, Recipients
 from workbench.domain.identity.model import Principal
 from workbench.domain.identity.ports import ApiKeyStore, AssistantDirectory
 
-_IS_ONLINE = func.coalesce(assistant_services.c.online_expires > bindparam("now", type_=Moment), False)  # noqa: FBT003
+_IS_ONLINE = func.coalesce(assistant_services.c.online_expires > bindparam("now", type_=Moment), False)
 
 _REGISTRATION = Query(
     Registration,

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -170,7 +170,7 @@ class PostgresDatabase:
             return (await connection.execute(statement, parameters)).all()
 
     @contextlib.asynccontextmanager
-    async def _reader(self) -> AsyncIterator[AsyncConnection]:
+    async def _reader(self) -> AsyncGenerator[AsyncConnection]:
         async with self._slots:
             connection = self._idle.pop() if self._idle else await self._autocommit.connect()
             try:

@@ -26,9 +26,7 @@ _THIS_ONE = and_(
 _ONE = Query(Delivery, select(*columns_of(deliveries, *_FIELDS)).where(_THIS_ONE))
 _FRESH = {"attempts": 0, "retry_at": None, "last_error": None}
 _SET_STATE = update(deliveries).where(_THIS_ONE).values(state=bindparam("to_state"), **_FRESH)
-_REJOIN = (
-    update(deliveries).where(_THIS_ONE, deliveries.c.state == "live").values(state="rejoining")
-)
+_REJOIN = update(deliveries).where(_THIS_ONE, deliveries.c.state == "live").values(state="rejoining")
 _CANCEL = delete(deliveries).where(_THIS_ONE)
 _FINISH = delete(deliveries).where(_THIS_ONE, deliveries.c.state == "leaving")
 _END_ALL = (

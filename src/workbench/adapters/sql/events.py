@@ -131,9 +131,7 @@ class SqlEventLog(Repository, EventLog):
 
     async def of_conversation(self, conversation_id: UUID, after: int, limit: int) -> Sequence[Event]:
         """A page of one conversation."""
-        return await self._all(
-            _OF_CONVERSATION, {"conversation_id": conversation_id, "after": after, "limit": limit}
-        )
+        return await self._all(_OF_CONVERSATION, {"conversation_id": conversation_id, "after": after, "limit": limit})
 
     async def of_user(self, user_id: str, after: int, limit: int) -> Sequence[Event]:
         """A page of what one user may see."""

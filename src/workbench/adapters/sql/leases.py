@@ -4,7 +4,8 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
+from sqlalchemy import Connection, bindparam, delete, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.schema import Moment
@@ -75,11 +76,8 @@ def _acquire(connection: Connection, names: list[str], holder: str, seconds: flo
 
 def _insert_new(connection: Connection) -> Any:
     """Insert, and leave it to whoever was quicker."""
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as insert_new
-    else:
-        from sqlalchemy.dialects.sqlite import insert as insert_new
-    return insert_new(leases).on_conflict_do_nothing()
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(leases).on_conflict_do_nothing()
 
 
 def _times(connection: Connection, seconds: float) -> dict[str, datetime]:

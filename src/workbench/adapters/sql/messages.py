@@ -82,8 +82,6 @@ def _page(filters: frozenset[str], *, oldest_first: bool) -> Query[Message]:
     return Query(Message, statement, _message)
 
 
-
-
 @lru_cache(2)
 def _latest(*, one_type: bool) -> Query[StoredMessage]:
     """Build the statement for the newest message of each conversation: a step down an index for each, no scan.

@@ -87,7 +87,7 @@ _CHANGEABLE = ("status", "status_updated_timestamp", "active_participant", "conv
 _CHANGE = (
     update(participants)
     .where(_THIS_ONE)
-    .values({name: bindparam(name) for name in _CHANGEABLE} | {"version": participants.c.version + 1})
+    .values(version=participants.c.version + 1, **{name: bindparam(name) for name in _CHANGEABLE})
 )
 _REMOVE = delete(participants).where(_THIS_ONE)
 _RENAME = (

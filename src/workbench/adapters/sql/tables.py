@@ -63,6 +63,7 @@ assistants = Table(
     Column("owner_id", String(255), nullable=False),
     Column(
         "assistant_service_id",
+        String(255),
         ForeignKey("assistant_services.assistant_service_id", ondelete="CASCADE"),
         nullable=False,
         index=True,
@@ -145,9 +146,7 @@ message_debug = Table(
     Column("message_id", Id, nullable=False),
     Column("debug_data", Json, nullable=False),
     PrimaryKeyConstraint("workspace_id", "message_id"),
-    ForeignKeyConstraint(
-        ["workspace_id", "message_id"], ["messages.workspace_id", "messages.id"], ondelete="CASCADE"
-    ),
+    ForeignKeyConstraint(["workspace_id", "message_id"], ["messages.workspace_id", "messages.id"], ondelete="CASCADE"),
 )
 
 # No foreign key to the conversation: the event that tells of its deletion outlives it.

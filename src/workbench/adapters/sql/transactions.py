@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, Table, bindparam, func, insert, select, text, update
+from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
@@ -147,7 +147,7 @@ class GroupCommit:
         """Store the group in one commit; where that fails, each by itself, so that only the one at fault fails."""
         outcome = await self._try(group)
         if outcome is None or len(group) == 1:
-            return [outcome]  * len(group)
+            return [outcome] * len(group)
         return [await self._try([writes]) for writes in group]
 
     async def _try(self, group: list[Writes]) -> Exception | None:
@@ -158,19 +158,21 @@ class GroupCommit:
                 return error
             except IntegrityError:
                 return StaleError()
-            except DBAPIError as error:
-                if getattr(error.orig, "sqlstate", None) in RETRYABLE_STATES and tries_left:
+            except Exception as error:
+                if _is_lock_conflict(error) and tries_left:
                     continue
                 logger.exception("commit failed")
                 return UnavailableError("the database cannot store this now")
-            except Exception as error:
-                logger.exception("commit failed")
-                return error
             self.commits += 1
             for of_workspace in stored:
                 self._announce(of_workspace)
             return None
         return None
+
+
+def _is_lock_conflict(error: BaseException) -> bool:
+    """Whether the database gave way to another writer (deadlock, serialization), so that a repeat may pass."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in RETRYABLE_STATES
 
 
 def store(connection: Connection, group: Sequence[Writes]) -> list[list[Event]]:
@@ -234,7 +236,9 @@ def _take_places(connection: Connection, group: Sequence[Writes]) -> dict[UUID, 
 
     Conversations are taken in the order of their ids, so that two replicas do not lock each other out.
     """
-    new_events = Counter((writes.workspace_id, event.new.conversation_id) for writes in group for event in writes.events)
+    new_events = Counter(
+        (writes.workspace_id, event.new.conversation_id) for writes in group for event in writes.events
+    )
     new_messages = Counter((writes.workspace_id, row["conversation_id"]) for writes in group for row in writes.messages)
     places: dict[UUID, Places] = {}
     for key in sorted(new_events.keys() | new_messages.keys()):
@@ -258,9 +262,7 @@ def _place_messages(connection: Connection, group: Sequence[Writes], places: dic
     _insert_all(connection, [item for writes in group for item in writes.attachments])
 
 
-def _place_events(
-    connection: Connection, group: Sequence[Writes], places: dict[UUID, Places]
-) -> list[list[Event]]:
+def _place_events(connection: Connection, group: Sequence[Writes], places: dict[UUID, Places]) -> list[list[Event]]:
     by_workspace: defaultdict[str, list[Event]] = defaultdict(list)
     counts = Counter[str]()
     for writes in group:

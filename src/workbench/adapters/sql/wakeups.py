@@ -42,7 +42,7 @@ class SqlWakeups:
     async def _listen(self, database: PostgresDatabase) -> None:
         """Hold one connection with LISTEN on it, outside the readers' and writers' pool."""
         async with database.engine.connect() as connection:
-            raw = (await connection.get_raw_connection()).driver_connection
+            raw: Any = (await connection.get_raw_connection()).driver_connection
             await raw.add_listener(WAKEUP_CHANNEL, self._hear)
             try:
                 # Whatever was committed before the listener stood.

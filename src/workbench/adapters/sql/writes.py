@@ -46,9 +46,7 @@ class Writes:
         self.removals: list[Change] = []
 
     def __bool__(self) -> bool:
-        return bool(
-            self.messages or self.events or self.inserts or self.upserts or self.changes or self.removals
-        )
+        return bool(self.messages or self.events or self.inserts or self.upserts or self.changes or self.removals)
 
     def insert(self, table: Table, row: Row) -> None:
         """Add a row."""

@@ -60,7 +60,9 @@ class Issuer:
         audience = claims.get("aud")
         if audience is None:
             return not self.audience_required
-        return self.app_id is None or self.app_id == audience or (isinstance(audience, list) and self.app_id in audience)
+        return (
+            self.app_id is None or self.app_id == audience or (isinstance(audience, list) and self.app_id in audience)
+        )
 
 
 WORKSPACE_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")

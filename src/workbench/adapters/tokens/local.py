@@ -61,5 +61,3 @@ class LocalIssuer:
 def _new_pair() -> bytes:
     key = ECKey.generate_key("P-256", private=True)
     return msgspec.json.encode({**key.as_dict(private=True), "kid": secrets.token_hex(8), "use": "sig"})
-
-

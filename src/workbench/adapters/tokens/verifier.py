@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from joserfc import jws, jwt
@@ -98,7 +98,7 @@ def _peek(token: str) -> tuple[Claims, Claims]:
         raise _invalid() from error
     if not isinstance(header, dict) or not isinstance(payload, dict):
         raise _invalid()
-    return header, payload
+    return cast("Claims", header), cast("Claims", payload)
 
 
 def _decode(part: str) -> bytes:
@@ -143,5 +143,3 @@ def _workspace(issuer: Issuer, claims: Claims) -> str:
 
 def _invalid() -> UnauthenticatedError:
     return UnauthenticatedError("Invalid token", code="invalid_token")
-
-

@@ -44,9 +44,7 @@ class AssistantService:
             service_id = new.assistant_service_id
             registration = await tx.registrations.find(service_id)
             if registration is None:
-                raise InvalidError(
-                    f"assistant service id {service_id} is not valid", field="assistant_service_id"
-                )
+                raise InvalidError(f"assistant service id {service_id} is not valid", field="assistant_service_id")
             address = await tx.registrations.address(service_id)
             if address is None or not registration.assistant_service_online:
                 raise InvalidError(

@@ -45,7 +45,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     created_datetime: datetime
 
     @classmethod
-    def created(cls, id: UUID, new: NewConversation, owner_id: str, now: datetime) -> "Conversation":
+    def created(cls, conversation_id: UUID, new: NewConversation, owner_id: str, now: datetime) -> "Conversation":
         """A new conversation; a title of the caller's own choice is marked as such."""
         title = new.title or DEFAULT_TITLE
         metadata = dict(new.metadata)
@@ -53,7 +53,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
             metadata[USER_SET_TITLE] = True
         _within(metadata)
         return cls(
-            id=id,
+            id=conversation_id,
             title=title,
             owner_id=owner_id,
             imported_from_conversation_id=None,
@@ -100,7 +100,7 @@ class ConversationList(msgspec.Struct, frozen=True, kw_only=True):
     """The wire's wrapper of a list; the cursor is there only when a page was asked for."""
 
     conversations: list[ConversationDetails]
-    next_cursor: str | None | UnsetType = UNSET
+    next_cursor: str | UnsetType | None = UNSET
 
 
 def _within(metadata: dict[str, Any]) -> None:

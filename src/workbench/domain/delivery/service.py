@@ -1,7 +1,7 @@
 """Bringing events to assistants: in order, at least once, each conversation for itself."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import msgspec
@@ -62,7 +62,7 @@ class DeliveryService:
         return await self._bring(current, recipient, events, may_send)
 
     async def _bring(
-        self, delivery: Delivery, recipient: Recipient, events: "list[Event]", may_send: Callable[[], bool]
+        self, delivery: Delivery, recipient: Recipient, events: Sequence[Event], may_send: Callable[[], bool]
     ) -> Delivery:
         """Send the events one after the other; what arrived is remembered even where the next one fails."""
         done = delivery.position

@@ -71,7 +71,7 @@ class ConversationReader(Reader):
 
     __slots__ = ("conversation_id", "owns")
 
-    def __init__(  # noqa: PLR0913 - what makes a reader
+    def __init__(
         self, principal: Principal, limit: int, ring: Callable[[], None], *, conversation_id: UUID, owns: bool
     ) -> None:
         """Make a reader; one who owns the conversation keeps sight of it after leaving."""
@@ -150,6 +150,7 @@ class EventHub:
         self._feeds_of: defaultdict[UUID, set[Feed]] = defaultdict(set)
         self._tails: dict[str, Tail] = {}
         self._draining = False
+        self._empty = asyncio.Event()
 
     @property
     def reader_count(self) -> int:
@@ -161,11 +162,13 @@ class EventHub:
         """Whether no new readers are wanted."""
         return self._draining
 
-    def drain(self) -> None:
-        """End all readers, and take no more."""
+    async def drain(self) -> None:
+        """End all readers, take no more, and return when all have gone."""
         self._draining = True
         for reader in self._all_readers():
             reader.end("draining")
+        if self.reader_count:
+            await self._empty.wait()
 
     async def join(self, reader: ConversationReader) -> None:
         """Hand the conversation's events to the reader from here on."""
@@ -205,6 +208,8 @@ class EventHub:
                 self._conversations.pop(reader.conversation_id, None)
         else:
             self._part_feed(reader)
+        if self._draining and not self.reader_count:
+            self._empty.set()
 
     def _part_feed(self, reader: Reader) -> None:
         key = (reader.principal.workspace_id, reader.principal.id)
@@ -272,17 +277,20 @@ class EventHub:
         for change in changes:
             if change.active_participant:
                 self._gain(event, change)
+        self._offer(event)
+        for change in changes:
+            if not change.active_participant:
+                self._lose(event, change)
+        if event.type == "conversation.deleted":
+            self._close(event)
+
+    def _offer(self, event: Event) -> None:
         for reader in list(self._conversations.get(event.conversation_id, ())):
             reader.offer(event)
         if event.type in FEED_TYPES:
             for feed in self._feeds_of.get(event.conversation_id, ()):
                 for feed_reader in list(feed.readers):
                     feed_reader.offer(event)
-        for change in changes:
-            if not change.active_participant:
-                self._lose(event, change)
-        if event.type == "conversation.deleted":
-            self._close(event)
 
     def _seat_changes(self, event: Event) -> list[SeatChange]:
         if not self._conversations and not self._feeds:

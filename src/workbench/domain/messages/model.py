@@ -1,7 +1,7 @@
 """A message, and what a caller sends to make one."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 from uuid import UUID
 
 import msgspec
@@ -57,11 +57,11 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
         metadata = self.metadata or {}
         if "debug" not in metadata:
             return metadata, self.debug_data or {}
-        debug = metadata["debug"]
+        debug: Any = metadata["debug"]
         if debug and not isinstance(debug, dict):
             debug = {"debug": debug}
         kept = {key: value for key, value in metadata.items() if key != "debug"}
-        return kept, deep_merge(debug or {}, self.debug_data or {})
+        return kept, deep_merge(cast("dict[str, Any]", debug or {}), self.debug_data or {})
 
     def sender_for(self, principal: Principal) -> Sender:
         """Who it counts as being from: the caller, or the user whom an assistant names."""

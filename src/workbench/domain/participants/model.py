@@ -71,9 +71,7 @@ class ParticipantChange(msgspec.Struct, frozen=True, kw_only=True):
 
     def tells_something(self, participant: Participant) -> bool:
         """Whether applying this to the participant is worth an event."""
-        return (
-            self.active_participant is not None or self.metadata is not None or self.status != participant.status
-        )
+        return self.active_participant is not None or self.metadata is not None or self.status != participant.status
 
 
 class ParticipantList(msgspec.Struct, frozen=True, kw_only=True):

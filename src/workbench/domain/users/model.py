@@ -42,8 +42,8 @@ class StoredUser(User, frozen=True, kw_only=True):
 class UserChange(msgspec.Struct, frozen=True, kw_only=True):
     """What a user says of themselves. Absent: unchanged; a null name: unchanged; a null image: removed."""
 
-    name: Annotated[str, msgspec.Meta(max_length=MAX_NAME_LENGTH)] | None | msgspec.UnsetType = msgspec.UNSET
-    image: Annotated[str, msgspec.Meta(max_length=MAX_IMAGE_LENGTH)] | None | msgspec.UnsetType = msgspec.UNSET
+    name: Annotated[str, msgspec.Meta(max_length=MAX_NAME_LENGTH)] | msgspec.UnsetType | None = msgspec.UNSET
+    image: Annotated[str, msgspec.Meta(max_length=MAX_IMAGE_LENGTH)] | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class UserList(msgspec.Struct, frozen=True, kw_only=True):

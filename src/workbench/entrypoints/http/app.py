@@ -1,12 +1,12 @@
 """The application: everything that answers HTTP, from settings."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
-from dishka import AsyncContainer, Provider, Scope, provide
+from dishka import AsyncContainer, Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 from dishka.integrations.litestar import DishkaRouter, setup_dishka
 from litestar import Litestar, MediaType, Request, Response, get, route
 from litestar.openapi import OpenAPIConfig
@@ -104,14 +104,14 @@ async def openapi_document(request: Request[Any, Any, Any]) -> Response[dict[str
 
 
 @route("/{path:path}", http_method=["DELETE", "GET", "PATCH", "POST", "PUT"], include_in_schema=False, status_code=200)
-async def nothing_here(path: FromPath[str]) -> None:
+async def nothing_here(path: FromPath[str]) -> None:  # noqa: ARG001 - the route has it
     """Answer for every path that is not ours, behind the gate like all others."""
     raise NotFoundError
 
 
 def _lifespan(container: AsyncContainer, settings: Settings) -> Any:
     @asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+    async def lifespan(_: Litestar) -> AsyncGenerator[None]:
         if settings.db.migrate_at_start:
             await asyncio.to_thread(migrations.upgrade, settings)
         supervisor = await container.get(Supervisor)

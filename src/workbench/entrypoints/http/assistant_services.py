@@ -25,7 +25,10 @@ class RegistrationController(Controller):
         summary="Register an assistant service",
     )
     async def register(
-        self, request: Request[Principal, Any, Any], data: JSONBody[NewRegistration], registrations: FromDishka[RegistrationService]
+        self,
+        request: Request[Principal, Any, Any],
+        data: JSONBody[NewRegistration],
+        registrations: FromDishka[RegistrationService],
     ) -> Registration:
         """Register a service. In secured mode the answer holds its key; it is not shown again."""
         return await registrations.register(request.user, data)

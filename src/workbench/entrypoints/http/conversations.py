@@ -36,7 +36,10 @@ class ConversationController(Controller):
 
     @post(operation_id="create_conversation", status_code=200, guards=[users_only], summary="Create a conversation")
     async def create(
-        self, request: Request[Principal, Any, Any], data: JSONBody[NewConversation], conversations: FromDishka[ConversationService]
+        self,
+        request: Request[Principal, Any, Any],
+        data: JSONBody[NewConversation],
+        conversations: FromDishka[ConversationService],
     ) -> ConversationDetails:
         """Create a conversation that the caller owns and takes part in."""
         return await conversations.create(request.user, data)

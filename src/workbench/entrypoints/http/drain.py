@@ -1,10 +1,6 @@
 """Ending well: readiness off, streams told to come back, so that the requests in flight can finish."""
 
-import asyncio
-
 from workbench.domain.events.hub import EventHub
-
-POLL_SECONDS = 0.05
 
 
 class Drain:
@@ -20,6 +16,4 @@ class Drain:
 
     async def begin(self) -> None:
         """Take no new streams and end those there are; return when all have said goodbye."""
-        self._hub.drain()
-        while self._hub.reader_count:
-            await asyncio.sleep(POLL_SECONDS)
+        await self._hub.drain()

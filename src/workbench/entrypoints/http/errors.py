@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import structlog
 from litestar import MediaType, Request, Response
-from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException, ValidationException
 from litestar.exceptions import ClientException as LitestarClientException
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException, ValidationException
 
 from workbench.domain.errors import (
     ConflictError,
@@ -71,9 +71,7 @@ def validation_error(_: Request[Any, Any, Any], error: ValidationException) -> R
     """Answer a request that does not fit the route: 422 with a list of faults, each with its place."""
     faults = cast("list[dict[str, Any]]", error.extra) if isinstance(error.extra, list) else []
     detail = [_fault(fault) for fault in faults] or [_fault({"message": error.detail})]
-    return Response(
-        {"detail": detail}, status_code=HTTPStatus.UNPROCESSABLE_ENTITY, media_type=MediaType.JSON
-    )
+    return Response({"detail": detail}, status_code=HTTPStatus.UNPROCESSABLE_ENTITY, media_type=MediaType.JSON)
 
 
 def _fault(fault: dict[str, Any]) -> dict[str, Any]:
@@ -94,9 +92,7 @@ def http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[Any]
     elif isinstance(error, LitestarClientException) and status == HTTPStatus.BAD_REQUEST:
         # The framework's word for a body that is no JSON; the contract's is 422.
         fault = {"type": "json_invalid", "loc": ["body"], "msg": detail}
-        return Response(
-            {"detail": [fault]}, status_code=HTTPStatus.UNPROCESSABLE_ENTITY, media_type=MediaType.JSON
-        )
+        return Response({"detail": [fault]}, status_code=HTTPStatus.UNPROCESSABLE_ENTITY, media_type=MediaType.JSON)
     return Response({"detail": detail}, status_code=status, headers=error.headers, media_type=MediaType.JSON)
 
 

@@ -20,7 +20,9 @@ from workbench.entrypoints.http.streams import (
 
 LastEventIdHeader = Annotated[
     str | None,
-    HeaderParameter(name="Last-Event-ID", description="Resume behind this position, as browsers send it by themselves."),
+    HeaderParameter(
+        name="Last-Event-ID", description="Resume behind this position, as browsers send it by themselves."
+    ),
 ]
 LastEventIdQuery = Annotated[
     str | None, QueryParameter(name="last_event_id", description="The same, for clients that cannot set headers.")

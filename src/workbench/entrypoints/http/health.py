@@ -18,8 +18,7 @@ class HealthController(Controller):
     @get("/", operation_id="root", media_type=MediaType.TEXT, summary="Say that something is here")
     async def root(self) -> Response[None]:
         """Answer with nothing, which clients take as a sign of life."""
-        response = Response[None](None)
-        return response
+        return Response[None](None)
 
     @get("/livez", operation_id="livez", summary="Say whether the process lives")
     async def live(self) -> dict[str, str]:

@@ -49,7 +49,9 @@ class MessageController(Controller):
         message_type: FromQuery[list[MessageType] | None] = None,
         before: FromQuery[UUID | None] = None,
         after: FromQuery[UUID | None] = None,
-        limit: Annotated[int, QueryParameter(ge=0, description="At most 500; a larger value acts as 500.")] = DEFAULT_PAGE,
+        limit: Annotated[
+            int, QueryParameter(ge=0, description="At most 500; a larger value acts as 500.")
+        ] = DEFAULT_PAGE,
         order: Order = "desc",
     ) -> MessageList:
         """List matching messages, oldest first: the newest `limit` of them, before and after the given ones.

@@ -119,7 +119,7 @@ class Heartbeats:
 class EventStream:
     """One open stream: sends what its reader has, until the client goes or the reader is ended."""
 
-    __slots__ = ("_beats", "_frame", "_ping", "_pump_task", "_sent_at", "_send", "_service", "_started", "reader")
+    __slots__ = ("_beats", "_frame", "_ping", "_pump_task", "_send", "_sent_at", "_service", "_started", "reader")
 
     def __init__(self, service: EventService, frame: Frame, beats: Heartbeats) -> None:
         """Make a stream; its reader is set before it is served."""

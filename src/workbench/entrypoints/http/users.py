@@ -20,7 +20,10 @@ class UserController(Controller):
 
     @get(operation_id="list_users", summary="Look users up")
     async def all(
-        self, request: Request[Principal, Any, Any], users: FromDishka[UserService], id: FromQuery[list[str]]
+        self,
+        request: Request[Principal, Any, Any],
+        users: FromDishka[UserService],
+        id: FromQuery[list[str]],  # noqa: A002 - the contract's name
     ) -> UserList:
         """Look users up by id: the caller, and those who share a conversation with them; others are left out."""
         return UserList(users=await users.find_all(request.user, id))

@@ -182,4 +182,4 @@ class DeliveryWorker:
             return
         before = time.monotonic()
         held = await self._leases.renew(self._holder, LEASE_SECONDS)
-        self._good_until = {name: before + LEASE_SECONDS for name in held}
+        self._good_until = dict.fromkeys(held, before + LEASE_SECONDS)

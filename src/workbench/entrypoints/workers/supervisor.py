@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import structlog
 
@@ -35,7 +35,7 @@ class Supervisor:
         self._pruning = pruning
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def running(self) -> AsyncGenerator[None]:
         """Run everything while the block lasts."""
         self._announcements.listen(self._hub.announce)
         self._announcements.listen(self._delivery.announce)

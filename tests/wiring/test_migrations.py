@@ -1,0 +1,54 @@
+"""Migrations as the service runs them; what they contain is tested with the tables."""
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from workbench.domain.errors import InvalidError
+from workbench.wiring import migrations
+from workbench.wiring.settings import Settings
+
+
+def test_looking_makes_no_database(tmp_path: Path) -> None:
+    settings = Settings.of(data_root=tmp_path / "data")
+    assert migrations.current(settings) is None
+    assert migrations.check(settings) == ["there is no database yet"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_of_the_database_is_made(tmp_path: Path) -> None:
+    settings = Settings.of(data_root=tmp_path / "data", db={"url": f"sqlite:///{tmp_path}/elsewhere/x.db"})
+    migrations.upgrade(settings)
+    assert migrations.current(settings) == migrations.head()
+    assert migrations.is_known(str(migrations.head()))
+    assert not migrations.is_known("nowhere")
+
+
+def test_several_can_upgrade_at_once_in_one_process(tmp_path: Path) -> None:
+    all_settings = [Settings.of(data_root=tmp_path / name) for name in ("one", "one", "two", "three")]
+    with ThreadPoolExecutor(len(all_settings)) as threads:
+        list(threads.map(migrations.upgrade, all_settings))
+    assert all(migrations.check(settings) == [] for settings in all_settings)
+
+
+def test_up_and_down_leave_nothing_but_the_version(tmp_path: Path) -> None:
+    settings = Settings.of(data_root=tmp_path)
+    migrations.upgrade(settings)
+    migrations.downgrade(settings, "base")
+    connection = sqlite3.connect(tmp_path / "workbench.db")
+    assert connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall() == [
+        ("alembic_version",)
+    ]
+    connection.close()
+
+
+def test_a_revision_of_a_newer_program_is_refused(tmp_path: Path) -> None:
+    settings = Settings.of(data_root=tmp_path)
+    migrations.upgrade(settings)
+    with sqlite3.connect(tmp_path / "workbench.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'ffff'")
+    connection.close()
+    with pytest.raises(InvalidError, match="cannot be taken to head"):
+        migrations.upgrade(settings)
