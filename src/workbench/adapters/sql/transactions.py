@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
@@ -22,7 +22,7 @@ from workbench.adapters.sql.events import SqlEventLog
 from workbench.adapters.sql.messages import SqlMessages
 from workbench.adapters.sql.participants import SqlParticipants
 from workbench.adapters.sql.schema import metadata
-from workbench.adapters.sql.tables import conversations, events, farewells, messages, workspaces
+from workbench.adapters.sql.tables import events, farewells, messages, workspaces
 from workbench.adapters.sql.users import SqlUsers
 from workbench.adapters.sql.writes import Change, Row, Writes
 from workbench.domain.clock import Clock
@@ -40,15 +40,42 @@ Announce = Callable[[Sequence[Event]], None]
 logger = structlog.get_logger(__name__)
 
 _TABLE_ORDER = {table: place for place, table in enumerate(metadata.sorted_tables)}
-_TAKE_PLACES = (
-    update(conversations)
-    .where(conversations.c.id == bindparam("of_id"), conversations.c.workspace_id == bindparam("ws"))
-    .values(
-        event_head=conversations.c.event_head + bindparam("new_events"),
-        message_head=conversations.c.message_head + bindparam("new_messages"),
-    )
-    .returning(conversations.c.event_head, conversations.c.message_head)
+# Both answer with each conversation's new heads. The two databases differ in how they read JSON.
+_MOVE_HEADS = {
+    "sqlite": text("""
+        UPDATE conversations SET event_head = event_head + moves.events, message_head = message_head + moves.messages
+        FROM (
+            SELECT value ->> 'id' AS id, value ->> 'ws' AS ws, value ->> 'events' AS events,
+                   value ->> 'messages' AS messages
+            FROM json_each(:moves)
+        ) AS moves
+        WHERE conversations.id = moves.id AND conversations.workspace_id = moves.ws
+        RETURNING conversations.id, event_head, message_head
+    """),
+    "postgresql": text("""
+        WITH moves AS (
+            SELECT c.id, m.events, m.messages
+            FROM conversations AS c
+            JOIN json_to_recordset(CAST(:moves AS json)) AS m(id uuid, ws text, events bigint, messages bigint)
+              ON c.id = m.id AND c.workspace_id = m.ws
+            ORDER BY c.id FOR UPDATE OF c
+        )
+        UPDATE conversations SET event_head = event_head + moves.events, message_head = message_head + moves.messages
+        FROM moves WHERE conversations.id = moves.id
+        RETURNING conversations.id, event_head, message_head
+    """),
+}
+_MOVE_FEED = (
+    update(workspaces)
+    .where(workspaces.c.workspace_id == bindparam("of_workspace"))
+    .values(event_head=workspaces.c.event_head + bindparam("new_events"))
+    .returning(workspaces.c.event_head)
 )
+_NEW_WORKSPACE = {
+    "sqlite": sqlite.insert(workspaces).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(workspaces).on_conflict_do_nothing(),
+}
+_NOTIFY = select(func.pg_notify(WAKEUP_CHANNEL, bindparam("payload")))
 
 
 class SqlTransaction:
@@ -234,20 +261,27 @@ class Places:
 def _take_places(connection: Connection, group: Sequence[Writes]) -> dict[UUID, Places]:
     """Reserve positions by moving each conversation's heads, which holds its row until the commit.
 
-    Conversations are taken in the order of their ids, so that two replicas do not lock each other out.
+    One statement moves them all. On PostgreSQL it takes the rows in the order of their ids, so that two replicas do
+    not lock each other out. Raises NotFoundError where a conversation is gone.
     """
     new_events = Counter(
-        (writes.workspace_id, event.new.conversation_id) for writes in group for event in writes.events
+        (recorded.new.conversation_id, writes.workspace_id) for writes in group for recorded in writes.events
     )
-    new_messages = Counter((writes.workspace_id, row["conversation_id"]) for writes in group for row in writes.messages)
+    new_messages = Counter((row["conversation_id"], writes.workspace_id) for writes in group for row in writes.messages)
+    wanted = {
+        str(key[0]): {"id": key[0], "ws": key[1], "events": new_events[key], "messages": new_messages[key]}
+        for key in new_events.keys() | new_messages.keys()
+    }
+    if not wanted:
+        return {}
+    moves = msgspec.json.encode(list(wanted.values())).decode()
+    moved = connection.execute(_MOVE_HEADS[connection.dialect.name], {"moves": moves}).all()
+    if len(moved) != len(wanted):
+        raise NotFoundError
     places: dict[UUID, Places] = {}
-    for key in sorted(new_events.keys() | new_messages.keys()):
-        workspace_id, conversation_id = key
-        counts = {"new_events": new_events[key], "new_messages": new_messages[key]}
-        moved = connection.execute(_TAKE_PLACES, {"ws": workspace_id, "of_id": conversation_id, **counts}).first()
-        if moved is None:
-            raise NotFoundError
-        places[conversation_id] = Places(moved[0] - new_events[key] + 1, moved[1] - new_messages[key] + 1)
+    for conversation_id, event_head, message_head in moved:
+        move = wanted[str(conversation_id)]
+        places[move["id"]] = Places(event_head - move["events"] + 1, message_head - move["messages"] + 1)
     return places
 
 
@@ -305,22 +339,18 @@ def _take_feed_places(connection: Connection, counts: Counter[str]) -> dict[str,
     for workspace_id, count in sorted(counts.items()):
         if count == 0:
             continue
-        row = {"workspace_id": workspace_id, "event_head": count}
-        head = connection.execute(_move_feed(connection.dialect.name), row).scalar_one()
+        head = _move_feed(connection, workspace_id, count)
         first[workspace_id] = head - count + 1
         if connection.dialect.name == "postgresql":
             connection.execute(_NOTIFY, {"payload": f"{workspace_id} {head}"})
     return first
 
 
-_NOTIFY = select(func.pg_notify(WAKEUP_CHANNEL, bindparam("payload")))
-_MOVE_FEED: dict[str, Any] = {}
-for _name, _make in (("postgresql", postgresql.insert), ("sqlite", sqlite.insert)):
-    _new = _make(workspaces)
-    _MOVE_FEED[_name] = _new.on_conflict_do_update(
-        index_elements=["workspace_id"], set_={"event_head": workspaces.c.event_head + _new.excluded.event_head}
-    ).returning(workspaces.c.event_head)
-
-
-def _move_feed(dialect: str) -> Any:
-    return _MOVE_FEED[dialect]
+def _move_feed(connection: Connection, workspace_id: str, count: int) -> int:
+    """Move the head of a workspace's log; a workspace is there from its first event on."""
+    move = {"of_workspace": workspace_id, "new_events": count}
+    head = connection.execute(_MOVE_FEED, move).scalar_one_or_none()
+    if head is None:
+        connection.execute(_NEW_WORKSPACE[connection.dialect.name], {"workspace_id": workspace_id})
+        head = connection.execute(_MOVE_FEED, move).scalar_one()
+    return head
