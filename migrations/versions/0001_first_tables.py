@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("online_expires", Moment(), nullable=True),
         sa.PrimaryKeyConstraint("assistant_service_id", name=op.f("pk_assistant_services")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "conversations",
@@ -41,6 +42,7 @@ def upgrade() -> None:
         sa.Column("event_head", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("message_head", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_conversations")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "dead_letters",
@@ -55,6 +57,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("failed_datetime", Moment(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dead_letters")),
+        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_dead_letters_assistant_id"), "dead_letters", ["assistant_id"], unique=False)
 
@@ -69,6 +72,7 @@ def upgrade() -> None:
         sa.Column("retry_at", Moment(), nullable=True),
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("assistant_id", "conversation_id", name=op.f("pk_deliveries")),
+        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_deliveries_conversation_id"), "deliveries", ["conversation_id"], unique=False)
 
@@ -103,6 +107,7 @@ def upgrade() -> None:
         sa.Column("holder", sa.String(length=64), nullable=False),
         sa.Column("expires_at", Moment(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
+        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_leases_holder"), "leases", ["holder"], unique=False)
 
@@ -116,6 +121,7 @@ def upgrade() -> None:
         sa.Column("name_is_chosen", sa.Boolean(), nullable=False),
         sa.Column("created_datetime", Moment(), nullable=False),
         sa.PrimaryKeyConstraint("workspace_id", "id", name=op.f("pk_users")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "workspaces",
@@ -123,6 +129,7 @@ def upgrade() -> None:
         sa.Column("event_head", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("event_floor", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("workspace_id", name=op.f("pk_workspaces")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "assistants",
@@ -142,6 +149,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_assistants")),
+        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_assistants_assistant_service_id"), "assistants", ["assistant_service_id"], unique=False)
     op.create_index("ix_assistants_workspace_id_owner_id", "assistants", ["workspace_id", "owner_id"], unique=False)
@@ -201,6 +209,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("conversation_id", "role", "id", name=op.f("pk_participants")),
+        sqlite_with_rowid=False,
     )
     op.create_index(
         "ix_participants_workspace_id_id",
@@ -221,6 +230,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("workspace_id", "message_id", name=op.f("pk_message_debug")),
+        sqlite_with_rowid=False,
     )
 
 

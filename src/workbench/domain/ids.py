@@ -1,18 +1,21 @@
 """New identifiers, and the correlation id that follows a request through all it causes."""
 
-import os
+import random
 import time
 from contextvars import ContextVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
 """The `X-Request-ID` of the request that is being served; empty in background work without a cause."""
 
 
 def new_id() -> UUID:
-    """Make an id that sorts by its time of making, so that index pages fill in order (RFC 9562, version 7)."""
+    """Make an id that sorts by its time of making, so that index pages fill in order (RFC 9562, version 7).
+
+    Ids name things and open nothing, so that they need no secret randomness, which costs a system call each.
+    """
     milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(os.urandom(10), "big")
+    value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | random.getrandbits(80)
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return UUID(int=value)
@@ -20,4 +23,4 @@ def new_id() -> UUID:
 
 def new_hex_id() -> str:
     """Make an id of 32 lower-case hex digits, the form that the contract gives to events and correlation ids."""
-    return uuid4().hex
+    return f"{random.getrandbits(128):032x}"

@@ -13,12 +13,10 @@ from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Moment
 from workbench.adapters.sql.tables import assistant_services, assistants, conversations, deliveries, participants
-from workbench.adapters.sql.writes import Writes
 from workbench.domain.assistant_services.model import AssistantAddress, Registration, ServiceAddress
 from workbench.domain.assistant_services.ports import Registrations
 from workbench.domain.assistants.model import StoredAssistant
 from workbench.domain.assistants.ports import Assistants
-from workbench.domain.clock import Clock
 from workbench.domain.delivery.ports import Recipient, Recipients
 from workbench.domain.identity.model import Principal
 from workbench.domain.identity.ports import ApiKeyStore, AssistantDirectory
@@ -126,14 +124,9 @@ _KEY = select(assistant_services.c.api_key_encrypted).where(
 class SqlRegistrations(Repository, Registrations):
     """The registered services of one workspace."""
 
-    def __init__(self, database: Database, writes: Writes, clock: Clock, cipher: KeyCipher) -> None:
-        super().__init__(database, writes)
-        self._clock = clock
-        self._cipher = cipher
-
     async def find(self, assistant_service_id: str) -> Registration | None:
         """One registration."""
-        return await self._maybe(_REGISTRATION, {"id": assistant_service_id, "now": self._clock.now()})
+        return await self._maybe(_REGISTRATION, {"id": assistant_service_id, "now": self._context.clock.now()})
 
     async def address(self, assistant_service_id: str) -> ServiceAddress | None:
         """Where it is."""
@@ -141,7 +134,9 @@ class SqlRegistrations(Repository, Registrations):
         if not rows or not rows[0][0]:
             return None
         url, key = rows[0]
-        return ServiceAddress(assistant_service_id=assistant_service_id, url=url, api_key=self._cipher.open(key))
+        return ServiceAddress(
+            assistant_service_id=assistant_service_id, url=url, api_key=self._context.cipher.open(key)
+        )
 
     def add(self, registration: Registration) -> None:
         """Insert, the key encrypted."""
@@ -149,7 +144,7 @@ class SqlRegistrations(Repository, Registrations):
         for derived in ("assistant_service_online", "assistant_service_online_expiration_datetime"):
             del row[derived]
         row["url"] = row.pop("assistant_service_url")
-        row["api_key_encrypted"] = self._cipher.seal(row.pop("api_key"))
+        row["api_key_encrypted"] = self._context.cipher.seal(row.pop("api_key"))
         self._writes.insert(assistant_services, row)
 
     def heard(self, assistant_service_id: str, url: str, expires: datetime) -> None:
@@ -161,13 +156,9 @@ class SqlRegistrations(Repository, Registrations):
 class SqlAssistants(Repository, Assistants):
     """The assistants of one workspace."""
 
-    def __init__(self, database: Database, writes: Writes, clock: Clock) -> None:
-        super().__init__(database, writes)
-        self._clock = clock
-
     async def find(self, assistant_id: UUID) -> StoredAssistant | None:
         """One assistant."""
-        return await self._maybe(_ASSISTANT, {"id": assistant_id, "now": self._clock.now()})
+        return await self._maybe(_ASSISTANT, {"id": assistant_id, "now": self._context.clock.now()})
 
     async def is_visible_to(self, assistant_id: UUID, principal: Principal) -> bool:
         """Owned, or met in a conversation."""
@@ -189,17 +180,13 @@ class SqlAssistants(Repository, Assistants):
 class SqlRecipients(Repository, Recipients):
     """The assistants of one workspace, as delivery sees them."""
 
-    def __init__(self, database: Database, writes: Writes, cipher: KeyCipher) -> None:
-        super().__init__(database, writes)
-        self._cipher = cipher
-
     async def recipient(self, assistant_id: UUID, conversation_id: UUID) -> Recipient | None:
         """How it is reached, in one statement."""
         rows = await self._rows(_RECIPIENT, {"id": assistant_id, "conversation_id": conversation_id})
         if not rows:
             return None
         name, template_id, service_id, url, key, title = rows[0]
-        service = ServiceAddress(assistant_service_id=service_id, url=url, api_key=self._cipher.open(key))
+        service = ServiceAddress(assistant_service_id=service_id, url=url, api_key=self._context.cipher.open(key))
         return Recipient(
             address=AssistantAddress(assistant_id=assistant_id, service=service),
             assistant_name=name,

@@ -8,11 +8,9 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import and_, bindparam, delete, or_, select, update
 
-from workbench.adapters.sql.database import Database
-from workbench.adapters.sql.repository import Query, Repository, columns_of, here
+from workbench.adapters.sql.repository import Context, Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Moment
 from workbench.adapters.sql.tables import conversations, events, participants
-from workbench.adapters.sql.writes import Writes
 from workbench.domain.conversations.model import Conversation
 from workbench.domain.conversations.ports import ConversationFilter, Conversations, ListedConversation
 from workbench.domain.errors import NotFoundError
@@ -74,8 +72,8 @@ def _listed(row: Sequence[Any]) -> dict[str, Any]:
 class SqlConversations(Repository, Conversations):
     """The conversations of one workspace. Remembers the versions it read: a change is stored only over those."""
 
-    def __init__(self, database: Database, writes: Writes) -> None:
-        super().__init__(database, writes)
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
         self._versions: dict[UUID, int] = {}
 
     async def require(self, conversation_id: UUID) -> Conversation:

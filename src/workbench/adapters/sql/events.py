@@ -12,8 +12,7 @@ from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
 from workbench.adapters.sql.tables import conversations, events, farewells, participants, workspaces
-from workbench.adapters.sql.writes import RecordedEvent, Writes
-from workbench.domain.clock import Clock
+from workbench.adapters.sql.writes import RecordedEvent
 from workbench.domain.events.model import FEED_TYPES, Event, NewEvent
 from workbench.domain.events.ports import EventKeeping, EventLog
 from workbench.domain.ids import correlation_id, new_hex_id
@@ -103,14 +102,10 @@ def _escape(match: re.Match[str]) -> str:
 class SqlEventLog(Repository, EventLog):
     """The log of one workspace."""
 
-    def __init__(self, database: Database, writes: Writes, clock: Clock) -> None:
-        super().__init__(database, writes)
-        self._clock = clock
-
     def record(self, event: NewEvent) -> None:
         """Append at commit; its JSON is made here, once, for whoever reads it."""
         self._writes.events.append(
-            RecordedEvent(event, new_hex_id(), correlation_id.get(), self._clock.now(), ascii_json(event.data))
+            RecordedEvent(event, new_hex_id(), correlation_id.get(), self._context.clock.now(), ascii_json(event.data))
         )
 
     async def head(self) -> int:

@@ -7,12 +7,10 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import and_, bindparam, case, delete, false, func, select, update
 
-from workbench.adapters.sql.database import Database
-from workbench.adapters.sql.repository import Query, Repository, columns_of, here
+from workbench.adapters.sql.repository import Context, Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Moment
 from workbench.adapters.sql.tables import assistant_services, assistants, conversations, participants
-from workbench.adapters.sql.writes import Row, Writes
-from workbench.domain.clock import Clock
+from workbench.adapters.sql.writes import Row
 from workbench.domain.errors import NotFoundError
 from workbench.domain.events.ports import Sight
 from workbench.domain.identity.model import Principal
@@ -100,9 +98,8 @@ _RENAME = (
 class SqlParticipants(Repository, Participants, Sight, Nameplates):
     """The participants of one workspace. Remembers the versions it read: a change is stored only over those."""
 
-    def __init__(self, database: Database, writes: Writes, clock: Clock) -> None:
-        super().__init__(database, writes)
-        self._clock = clock
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
         self._versions: dict[tuple[UUID, str, str], int] = {}
 
     async def seat(self, conversation_id: UUID, principal: Principal) -> Seat:
@@ -132,7 +129,7 @@ class SqlParticipants(Repository, Participants, Sight, Nameplates):
         """Everybody in many."""
         if not conversation_ids:
             return {}
-        place = {"conversation_ids": list(conversation_ids), "now": self._clock.now()}
+        place = {"conversation_ids": list(conversation_ids), "now": self._context.clock.now()}
         rows = await self._rows(_EVERYONE.statement, place)
         found: dict[UUID, list[Participant]] = {}
         for participant, row in zip(_EVERYONE.convert(rows), rows, strict=True):

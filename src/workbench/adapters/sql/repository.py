@@ -6,8 +6,10 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from sqlalchemy import BindParameter, Column, ColumnElement, Executable, Row, Table, bindparam
 
+from workbench.adapters.keys.cipher import KeyCipher
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.writes import Writes
+from workbench.domain.clock import Clock
 
 T = TypeVar("T")
 
@@ -43,15 +45,27 @@ class Query(Generic[T]):
         return msgspec.convert([self._shape(row) for row in rows], self._list_of)
 
 
+class Context:
+    """What all repositories of one block share."""
+
+    __slots__ = ("cipher", "clock", "database", "writes")
+
+    def __init__(self, database: Database, clock: Clock, cipher: KeyCipher, workspace_id: str) -> None:
+        self.database = database
+        self.clock = clock
+        self.cipher = cipher
+        self.writes = Writes(workspace_id)
+
+
 class Repository:
     """A part of the database, bound to one workspace; writes go to the block it belongs to."""
 
-    def __init__(self, database: Database, writes: Writes) -> None:
-        self._database = database
-        self._writes = writes
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._writes = context.writes
 
     async def _rows(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
-        return await self._database.rows(statement, {"ws": self._writes.workspace_id, **parameters})
+        return await self._context.database.rows(statement, {"ws": self._writes.workspace_id, **parameters})
 
     async def _all(self, query: Query[T], parameters: Mapping[str, Any]) -> list[T]:
         return query.convert(await self._rows(query.statement, parameters))

@@ -1,4 +1,8 @@
-"""The tables. Every tenant table carries workspace_id; leases, and the workspaces themselves, belong to nobody."""
+"""The tables. Every tenant table carries workspace_id; leases, and the workspaces themselves, belong to nobody.
+
+On SQLite rows are clustered by their primary key (WITHOUT ROWID), so that finding one is a single walk down a tree
+and a page of a deep history is read in one stretch.
+"""
 
 from sqlalchemy import (
     BigInteger,
@@ -22,6 +26,7 @@ workspaces = Table(
     workspace_column(primary_key=True),
     Column("event_head", BigInteger, nullable=False, server_default="0"),
     Column("event_floor", BigInteger, nullable=False, server_default="0"),
+    sqlite_with_rowid=False,
 )
 
 users = Table(
@@ -35,6 +40,7 @@ users = Table(
     Column("name_is_chosen", Boolean, nullable=False),
     Column("created_datetime", Moment, nullable=False),
     PrimaryKeyConstraint("workspace_id", "id"),
+    sqlite_with_rowid=False,
 )
 
 # The id is unique over all workspaces: a service's calls name nothing else, so it must lead to one of them.
@@ -53,6 +59,7 @@ assistant_services = Table(
     Column("api_key_encrypted", Text),
     Column("url", Text, nullable=False),
     Column("online_expires", Moment),
+    sqlite_with_rowid=False,
 )
 
 assistants = Table(
@@ -74,6 +81,7 @@ assistants = Table(
     Column("metadata", Json, nullable=False),
     Column("created_datetime", Moment, nullable=False),
     Index("ix_assistants_workspace_id_owner_id", "workspace_id", "owner_id"),
+    sqlite_with_rowid=False,
 )
 
 # `event_head` and `message_head` count the conversation's events and messages. Whoever appends takes this row
@@ -91,6 +99,7 @@ conversations = Table(
     Column("version", Integer, nullable=False, server_default="0"),
     Column("event_head", BigInteger, nullable=False, server_default="0"),
     Column("message_head", BigInteger, nullable=False, server_default="0"),
+    sqlite_with_rowid=False,
 )
 
 # `assistant_id` repeats an assistant's `id` in its own type, for joins. It is no foreign key: the seat of a
@@ -114,9 +123,9 @@ participants = Table(
     Column("version", Integer, nullable=False, server_default="0"),
     PrimaryKeyConstraint("conversation_id", "role", "id"),
     Index("ix_participants_workspace_id_id", "workspace_id", "id", "role", "conversation_id"),
+    sqlite_with_rowid=False,
 )
 
-# Clustered on SQLite by its place in the conversation, so that a page of a deep history is read in one stretch.
 messages = Table(
     "messages",
     metadata,
@@ -147,6 +156,7 @@ message_debug = Table(
     Column("debug_data", Json, nullable=False),
     PrimaryKeyConstraint("workspace_id", "message_id"),
     ForeignKeyConstraint(["workspace_id", "message_id"], ["messages.workspace_id", "messages.id"], ondelete="CASCADE"),
+    sqlite_with_rowid=False,
 )
 
 # No foreign key to the conversation: the event that tells of its deletion outlives it.
@@ -192,6 +202,7 @@ deliveries = Table(
     Column("retry_at", Moment),
     Column("last_error", Text),
     PrimaryKeyConstraint("assistant_id", "conversation_id"),
+    sqlite_with_rowid=False,
 )
 
 dead_letters = Table(
@@ -207,6 +218,7 @@ dead_letters = Table(
     Column("envelope", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("failed_datetime", Moment, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 leases = Table(
@@ -215,4 +227,5 @@ leases = Table(
     Column("name", String(255), primary_key=True),
     Column("holder", String(64), nullable=False, index=True),
     Column("expires_at", Moment, nullable=False),
+    sqlite_with_rowid=False,
 )

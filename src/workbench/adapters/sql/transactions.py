@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -21,6 +21,8 @@ from workbench.adapters.sql.deliveries import SqlDeliveries
 from workbench.adapters.sql.events import SqlEventLog
 from workbench.adapters.sql.messages import SqlMessages
 from workbench.adapters.sql.participants import SqlParticipants
+from workbench.adapters.sql.prepared import Prepared
+from workbench.adapters.sql.repository import Context, Repository
 from workbench.adapters.sql.schema import metadata
 from workbench.adapters.sql.tables import events, farewells, messages, workspaces
 from workbench.adapters.sql.users import SqlUsers
@@ -42,7 +44,8 @@ logger = structlog.get_logger(__name__)
 _TABLE_ORDER = {table: place for place, table in enumerate(metadata.sorted_tables)}
 # Both answer with each conversation's new heads. The two databases differ in how they read JSON.
 _MOVE_HEADS = {
-    "sqlite": text("""
+    "sqlite": Prepared(
+        text("""
         UPDATE conversations SET event_head = event_head + moves.events, message_head = message_head + moves.messages
         FROM (
             SELECT value ->> 'id' AS id, value ->> 'ws' AS ws, value ->> 'events' AS events,
@@ -52,7 +55,10 @@ _MOVE_HEADS = {
         WHERE conversations.id = moves.id AND conversations.workspace_id = moves.ws
         RETURNING conversations.id, event_head, message_head
     """),
-    "postgresql": text("""
+        "moves",
+    ),
+    "postgresql": Prepared(
+        text("""
         WITH moves AS (
             SELECT c.id, m.events, m.messages
             FROM conversations AS c
@@ -64,13 +70,19 @@ _MOVE_HEADS = {
         FROM moves WHERE conversations.id = moves.id
         RETURNING conversations.id, event_head, message_head
     """),
+        "moves",
+    ),
 }
-_MOVE_FEED = (
+_MOVE_FEED = Prepared(
     update(workspaces)
     .where(workspaces.c.workspace_id == bindparam("of_workspace"))
     .values(event_head=workspaces.c.event_head + bindparam("new_events"))
-    .returning(workspaces.c.event_head)
+    .returning(workspaces.c.event_head),
+    "of_workspace",
+    "new_events",
 )
+_ADD_MESSAGES = Prepared(insert(messages), *messages.columns.keys())
+_ADD_EVENTS = Prepared(insert(events), *events.columns.keys())
 _NEW_WORKSPACE = {
     "sqlite": sqlite.insert(workspaces).on_conflict_do_nothing(),
     "postgresql": postgresql.insert(workspaces).on_conflict_do_nothing(),
@@ -78,20 +90,77 @@ _NEW_WORKSPACE = {
 _NOTIFY = select(func.pg_notify(WAKEUP_CHANNEL, bindparam("payload")))
 
 
-class SqlTransaction:
-    """Every repository there is, all bound to one workspace and one set of writes."""
+R = TypeVar("R", bound=Repository)
 
-    def __init__(self, database: Database, clock: Clock, cipher: KeyCipher, workspace_id: str) -> None:
-        self.writes = writes = Writes(workspace_id)
-        self.users = SqlUsers(database, writes)
-        self.registrations = SqlRegistrations(database, writes, clock, cipher)
-        self.assistants = SqlAssistants(database, writes, clock)
-        self.recipients = SqlRecipients(database, writes, cipher)
-        self.conversations = SqlConversations(database, writes)
-        self.participants = self.nameplates = self.sight = SqlParticipants(database, writes, clock)
-        self.messages = SqlMessages(database, writes)
-        self.events = SqlEventLog(database, writes, clock)
-        self.deliveries = SqlDeliveries(database, writes)
+
+class SqlTransaction:
+    """Every repository there is, all bound to one workspace and one set of writes, each made when first asked for."""
+
+    def __init__(self, context: Context) -> None:
+        self.writes = context.writes
+        self._context = context
+        self._made: dict[type[Repository], Any] = {}
+
+    def _the(self, kind: type[R]) -> R:
+        made: R | None = self._made.get(kind)
+        if made is None:
+            made = self._made[kind] = kind(self._context)
+        return made
+
+    @property
+    def users(self) -> SqlUsers:
+        """People."""
+        return self._the(SqlUsers)
+
+    @property
+    def registrations(self) -> SqlRegistrations:
+        """Assistant services."""
+        return self._the(SqlRegistrations)
+
+    @property
+    def assistants(self) -> SqlAssistants:
+        """Assistants."""
+        return self._the(SqlAssistants)
+
+    @property
+    def recipients(self) -> SqlRecipients:
+        """Assistants, as delivery sees them."""
+        return self._the(SqlRecipients)
+
+    @property
+    def conversations(self) -> SqlConversations:
+        """Conversations."""
+        return self._the(SqlConversations)
+
+    @property
+    def participants(self) -> SqlParticipants:
+        """Seats."""
+        return self._the(SqlParticipants)
+
+    @property
+    def nameplates(self) -> SqlParticipants:
+        """The names on seats."""
+        return self._the(SqlParticipants)
+
+    @property
+    def sight(self) -> SqlParticipants:
+        """What seats let see."""
+        return self._the(SqlParticipants)
+
+    @property
+    def messages(self) -> SqlMessages:
+        """Messages."""
+        return self._the(SqlMessages)
+
+    @property
+    def events(self) -> SqlEventLog:
+        """The log."""
+        return self._the(SqlEventLog)
+
+    @property
+    def deliveries(self) -> SqlDeliveries:
+        """Who is told of what."""
+        return self._the(SqlDeliveries)
 
 
 class Block:
@@ -124,11 +193,11 @@ class SqlTransactions:
 
     def read(self, workspace_id: str) -> Block:
         """Open a block that only reads; what it sets down is never stored."""
-        return Block(SqlTransaction(self._database, self._clock, self._cipher, workspace_id), None)
+        return Block(SqlTransaction(Context(self._database, self._clock, self._cipher, workspace_id)), None)
 
     def write(self, workspace_id: str) -> Block:
         """Open a block that commits."""
-        return Block(SqlTransaction(self._database, self._clock, self._cipher, workspace_id), self._group)
+        return Block(SqlTransaction(Context(self._database, self._clock, self._cipher, workspace_id)), self._group)
 
 
 class GroupCommit:
@@ -268,14 +337,14 @@ def _take_places(connection: Connection, group: Sequence[Writes]) -> dict[UUID, 
         (recorded.new.conversation_id, writes.workspace_id) for writes in group for recorded in writes.events
     )
     new_messages = Counter((row["conversation_id"], writes.workspace_id) for writes in group for row in writes.messages)
-    wanted = {
+    wanted: dict[str, dict[str, Any]] = {
         str(key[0]): {"id": key[0], "ws": key[1], "events": new_events[key], "messages": new_messages[key]}
         for key in new_events.keys() | new_messages.keys()
     }
     if not wanted:
         return {}
     moves = msgspec.json.encode(list(wanted.values())).decode()
-    moved = connection.execute(_MOVE_HEADS[connection.dialect.name], {"moves": moves}).all()
+    moved = _MOVE_HEADS[connection.dialect.name].one(connection, {"moves": moves})
     if len(moved) != len(wanted):
         raise NotFoundError
     places: dict[UUID, Places] = {}
@@ -292,7 +361,7 @@ def _place_messages(connection: Connection, group: Sequence[Writes], places: dic
         row["sequence"] = place.message
         place.message += 1
     if rows:
-        connection.execute(insert(messages), rows)
+        _ADD_MESSAGES.many(connection, rows)
     _insert_all(connection, [item for writes in group for item in writes.attachments])
 
 
@@ -327,7 +396,7 @@ def _place_events(connection: Connection, group: Sequence[Writes], places: dict[
             ]
     rows = [msgspec.structs.asdict(event) for stored in by_workspace.values() for event in stored]
     if rows:
-        connection.execute(insert(events), rows)
+        _ADD_EVENTS.many(connection, rows)
     if goodbyes:
         connection.execute(insert(farewells), goodbyes)
     return list(by_workspace.values())
@@ -349,8 +418,8 @@ def _take_feed_places(connection: Connection, counts: Counter[str]) -> dict[str,
 def _move_feed(connection: Connection, workspace_id: str, count: int) -> int:
     """Move the head of a workspace's log; a workspace is there from its first event on."""
     move = {"of_workspace": workspace_id, "new_events": count}
-    head = connection.execute(_MOVE_FEED, move).scalar_one_or_none()
-    if head is None:
+    moved = _MOVE_FEED.one(connection, move)
+    if not moved:
         connection.execute(_NEW_WORKSPACE[connection.dialect.name], {"workspace_id": workspace_id})
-        head = connection.execute(_MOVE_FEED, move).scalar_one()
-    return head
+        moved = _MOVE_FEED.one(connection, move)
+    return moved[0][0]

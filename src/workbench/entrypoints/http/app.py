@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from dishka import AsyncContainer, Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
-from dishka.integrations.litestar import DishkaRouter, setup_dishka
+from dishka.integrations.litestar import DishkaRouter
 from litestar import Litestar, MediaType, Request, Response, get, route
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import ScalarRenderPlugin
@@ -142,7 +142,6 @@ def create_app(settings: Settings | None = None, *providers: Provider) -> Litest
         request_class=WorkbenchRequest,
         request_max_body_size=chosen.limits.body_bytes,
     )
-    setup_dishka(container, app)
     app.asgi_handler = Gate(app.asgi_handler, container, chosen.service.anonymous_paths)
     app.state.drain = DrainHandle(container)
     return app

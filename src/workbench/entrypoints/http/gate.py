@@ -60,6 +60,8 @@ class Gate:
         if scope["path"] != "/" and scope["path"].endswith("/"):
             await _answer(answer, HTTPStatus.TEMPORARY_REDIRECT, None, [(b"location", _without_slash(scope))])
             return
+        # Everything that handlers ask for lives as long as the application, so that no scope is opened per request.
+        scope.setdefault("state", {})["dishka_container"] = self._container
         await self._app(scope, receive, answer)
 
     async def _principal(self, headers: Headers) -> Any:

@@ -21,7 +21,7 @@ from workbench.domain.jobs.ports import Leases
 
 SCAN_SECONDS = 5.0
 """How often everything is looked at, in case a word was missed."""
-GATHER_SECONDS = 0.01
+GATHER_SECONDS = 0.02
 """Between two looks, so that a burst of events is one look."""
 SCAN_LIMIT = 1000
 CALLS_AT_ONCE = 4
