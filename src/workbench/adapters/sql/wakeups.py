@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from workbench.adapters.sql.database import Database, PostgresDatabase, SqliteDatabase
-from workbench.adapters.sql.transactions import WAKEUP_CHANNEL
+from workbench.adapters.sql.positions import WAKEUP_CHANNEL
 
 Heard = Callable[[str | None, int | None], None]
 

@@ -1,0 +1,185 @@
+"""Giving out positions: to events and messages in their conversation, and to events in their workspace's log.
+
+Whoever takes positions holds the rows that count them until the commit, so that the order of positions is the
+order of commits, and there are no gaps: a block that fails gives its positions back.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection, bindparam, func, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from workbench.adapters.sql.prepared import Prepared
+from workbench.adapters.sql.tables import workspaces
+from workbench.adapters.sql.writes import Writes
+from workbench.domain.errors import NotFoundError
+
+WAKEUP_CHANNEL = "workbench_log"
+
+_MOVE_FEED = Prepared(
+    update(workspaces)
+    .where(workspaces.c.workspace_id == bindparam("of_workspace"))
+    .values(event_head=workspaces.c.event_head + bindparam("new_events"))
+    .returning(workspaces.c.event_head),
+    "of_workspace",
+    "new_events",
+)
+_MOVE_HEADS_SQLITE = Prepared(
+    text("""
+        UPDATE conversations SET event_head = event_head + moves.events, message_head = message_head + moves.messages
+        FROM (
+            SELECT value ->> 'id' AS id, value ->> 'ws' AS ws, value ->> 'events' AS events,
+                   value ->> 'messages' AS messages
+            FROM json_each(:moves)
+        ) AS moves
+        WHERE conversations.id = moves.id AND conversations.workspace_id = moves.ws
+        RETURNING conversations.id, event_head, message_head
+    """),
+    "moves",
+)
+# One trip for all: conversations (locked in the order of their ids, so that two replicas do not lock each other
+# out), the workspaces' logs, and the word to other replicas, which PostgreSQL sends out with the commit.
+_MOVE_ALL_POSTGRESQL = Prepared(
+    text(f"""
+        WITH moves AS (
+            SELECT c.id, m.events, m.messages
+            FROM conversations AS c
+            JOIN json_to_recordset(CAST(:moves AS json)) AS m(id uuid, ws text, events bigint, messages bigint)
+              ON c.id = m.id AND c.workspace_id = m.ws
+            ORDER BY c.id FOR UPDATE OF c
+        ), heads AS (
+            UPDATE conversations
+            SET event_head = event_head + moves.events, message_head = message_head + moves.messages
+            FROM moves WHERE conversations.id = moves.id
+            RETURNING conversations.id, event_head, message_head
+        ), feeds AS (
+            UPDATE workspaces SET event_head = event_head + f.events
+            FROM json_to_recordset(CAST(:feeds AS json)) AS f(ws text, events bigint)
+            WHERE workspaces.workspace_id = f.ws
+            RETURNING workspaces.workspace_id, event_head
+        ), told AS (
+            SELECT pg_notify('{WAKEUP_CHANNEL}', workspace_id || ' ' || event_head) FROM feeds
+        )
+        SELECT CAST(id AS text), event_head, message_head FROM heads
+        UNION ALL
+        SELECT workspace_id, event_head, NULL FROM feeds, (SELECT count(*) FROM told) AS all_told
+    """),  # noqa: S608 - a constant of ours
+    "moves",
+    "feeds",
+)
+_NEW_WORKSPACE = {
+    "sqlite": sqlite.insert(workspaces).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(workspaces).on_conflict_do_nothing(),
+}
+_NOTIFY = select(func.pg_notify(WAKEUP_CHANNEL, bindparam("payload")))
+
+
+class Move(msgspec.Struct):
+    """How many positions a group takes in one conversation."""
+
+    id: UUID
+    ws: str
+    events: int = 0
+    messages: int = 0
+
+
+class Positions:
+    """The positions that a group has taken, to be handed out one by one."""
+
+    def __init__(self) -> None:
+        self._events: dict[UUID, int] = {}
+        self._messages: dict[UUID, int] = {}
+        self._feeds: dict[str, int] = {}
+
+    def took(self, move: Move, event_head: int, message_head: int) -> None:
+        """Note what was taken in a conversation whose heads now stand so."""
+        self._events[move.id] = event_head - move.events
+        self._messages[move.id] = message_head - move.messages
+
+    def took_feed(self, workspace_id: str, count: int, head: int) -> None:
+        """Note what was taken in a workspace's log."""
+        self._feeds[workspace_id] = head - count
+
+    def next_event(self, conversation_id: UUID) -> int:
+        """Hand out the next event position of the conversation."""
+        self._events[conversation_id] += 1
+        return self._events[conversation_id]
+
+    def next_message(self, conversation_id: UUID) -> int:
+        """Hand out the next message position of the conversation."""
+        self._messages[conversation_id] += 1
+        return self._messages[conversation_id]
+
+    def next_in_feed(self, workspace_id: str) -> int:
+        """Hand out the next position of the workspace's log."""
+        self._feeds[workspace_id] += 1
+        return self._feeds[workspace_id]
+
+
+def take_positions(connection: Connection, group: Sequence[Writes]) -> Positions:
+    """Take as many positions as the group's events and messages need. Raises NotFoundError for a lost conversation."""
+    moves = _moves(group)
+    positions = Positions()
+    if not moves:
+        return positions
+    feeds = Counter[str]()
+    for writes in group:
+        if writes.events:
+            feeds[writes.workspace_id] += len(writes.events)
+    heads, feed_heads = _move(connection, list(moves.values()), feeds)
+    if len(heads) != len(moves):
+        raise NotFoundError
+    for conversation_id, (event_head, message_head) in heads.items():
+        positions.took(moves[conversation_id], event_head, message_head)
+    for workspace_id, count in feeds.items():
+        head = feed_heads.get(workspace_id) or _open_feed(connection, workspace_id, count)
+        positions.took_feed(workspace_id, count, head)
+    return positions
+
+
+def _moves(group: Sequence[Writes]) -> dict[str, Move]:
+    """Count what each conversation, by its id as text, needs."""
+    moves: dict[str, Move] = {}
+    for writes in group:
+        for recorded in writes.events:
+            conversation_id = recorded.new.conversation_id
+            move = moves.setdefault(str(conversation_id), Move(conversation_id, writes.workspace_id))
+            move.events += 1
+        for row in writes.messages:
+            conversation_id = row["conversation_id"]
+            move = moves.setdefault(str(conversation_id), Move(conversation_id, writes.workspace_id))
+            move.messages += 1
+    return moves
+
+
+def _move(
+    connection: Connection, moves: list[Move], feeds: Counter[str]
+) -> tuple[dict[str, tuple[int, int]], dict[str, int]]:
+    """Move all heads; answer with the new ones."""
+    wanted = msgspec.json.encode(moves).decode()
+    if connection.dialect.name == "postgresql":
+        new_feeds = msgspec.json.encode([{"ws": ws, "events": count} for ws, count in feeds.items()]).decode()
+        rows = _MOVE_ALL_POSTGRESQL.one(connection, {"moves": wanted, "feeds": new_feeds})
+        heads = {row[0]: (row[1], row[2]) for row in rows if row[2] is not None}
+        return heads, {row[0]: row[1] for row in rows if row[2] is None}
+    moved = _MOVE_HEADS_SQLITE.one(connection, {"moves": wanted})
+    feed_heads = {workspace_id: _move_feed(connection, workspace_id, count) for workspace_id, count in feeds.items()}
+    return {row[0]: (row[1], row[2]) for row in moved}, feed_heads
+
+
+def _move_feed(connection: Connection, workspace_id: str, count: int) -> int:
+    moved: list[Any] = _MOVE_FEED.one(connection, {"of_workspace": workspace_id, "new_events": count})
+    return moved[0][0] if moved else 0
+
+
+def _open_feed(connection: Connection, workspace_id: str, count: int) -> int:
+    """Begin a workspace's log, which is there from its first event on."""
+    connection.execute(_NEW_WORKSPACE[connection.dialect.name], {"workspace_id": workspace_id})
+    head = _move_feed(connection, workspace_id, count)
+    if connection.dialect.name == "postgresql":
+        connection.execute(_NOTIFY, {"payload": f"{workspace_id} {head}"})
+    return head

@@ -1,0 +1,110 @@
+"""Carrying out what blocks have set down: the writes of a group, in the one order that holds for all."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Table, insert
+from sqlalchemy.dialects import postgresql, sqlite
+
+from workbench.adapters.sql.positions import Positions, take_positions
+from workbench.adapters.sql.prepared import Prepared
+from workbench.adapters.sql.schema import metadata
+from workbench.adapters.sql.tables import events, farewells, messages
+from workbench.adapters.sql.writes import Change, RecordedEvent, Row, Writes
+from workbench.domain.errors import StaleError
+from workbench.domain.events.model import Event
+
+_TABLE_ORDER = {table: place for place, table in enumerate(metadata.sorted_tables)}
+_ADD_MESSAGES = Prepared(insert(messages), *messages.columns.keys())
+_ADD_EVENTS = Prepared(insert(events), *events.columns.keys())
+
+
+def store(connection: Connection, group: Sequence[Writes]) -> list[list[Event]]:
+    """Carry out the writes of a group; answer with the events as they were stored, by workspace.
+
+    Raises StaleError, NotFoundError (a conversation that is gone) and whatever the database raises.
+    """
+    _insert_all(connection, [item for writes in group for item in writes.inserts])
+    for table, rows in _by_table([item for writes in group for item in writes.upserts]):
+        connection.execute(_upsert(table, tuple(rows[0]), connection.dialect.name), rows)
+    _carry_out(connection, [change for writes in group for change in writes.changes])
+    positions = take_positions(connection, group)
+    stored = _place_events(connection, group, positions)
+    _place_messages(connection, group, positions)
+    _carry_out(connection, [change for writes in group for change in writes.removals])
+    return stored
+
+
+def _insert_all(connection: Connection, items: list[tuple[Table, Row]]) -> None:
+    for table, rows in _by_table(items):
+        connection.execute(insert(table), rows)
+
+
+def _by_table(items: list[tuple[Table, Row]]) -> list[tuple[Table, list[Row]]]:
+    """Sort rows by table, referenced tables first."""
+    if not items:
+        return []
+    rows: defaultdict[Table, list[Row]] = defaultdict(list)
+    for table, row in items:
+        rows[table].append(row)
+    return sorted(rows.items(), key=lambda item: _TABLE_ORDER[item[0]])
+
+
+def _upsert(table: Table, names: tuple[str, ...], dialect: str) -> Any:
+    make = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    keys = [column.name for column in table.primary_key]
+    statement = make(table)
+    new = {name: statement.excluded[name] for name in names if name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=new)
+
+
+def _carry_out(connection: Connection, changes: list[Change]) -> None:
+    for change in changes:
+        result = connection.execute(change.statement, change.parameters)
+        if change.must_hit and result.rowcount == 0:
+            raise StaleError
+
+
+def _place_messages(connection: Connection, group: Sequence[Writes], positions: Positions) -> None:
+    rows = [row for writes in group for row in writes.messages]
+    for row in rows:
+        row["sequence"] = positions.next_message(row["conversation_id"])
+    if rows:
+        _ADD_MESSAGES.many(connection, rows)
+    _insert_all(connection, [item for writes in group for item in writes.attachments])
+
+
+def _place_events(connection: Connection, group: Sequence[Writes], positions: Positions) -> list[list[Event]]:
+    by_workspace: defaultdict[str, list[Event]] = defaultdict(list)
+    goodbyes: list[Row] = []
+    for writes in group:
+        for recorded in writes.events:
+            event = _placed(recorded, writes.workspace_id, positions)
+            by_workspace[writes.workspace_id].append(event)
+            goodbyes += [
+                {"workspace_id": writes.workspace_id, "user_id": user, "feed_position": event.feed_position}
+                for user in recorded.new.farewell
+            ]
+    rows = [msgspec.structs.asdict(event) for stored in by_workspace.values() for event in stored]
+    if rows:
+        _ADD_EVENTS.many(connection, rows)
+    if goodbyes:
+        connection.execute(insert(farewells), goodbyes)
+    return list(by_workspace.values())
+
+
+def _placed(recorded: RecordedEvent, workspace_id: str, positions: Positions) -> Event:
+    return Event(
+        workspace_id=workspace_id,
+        feed_position=positions.next_in_feed(workspace_id),
+        conversation_id=recorded.new.conversation_id,
+        position=positions.next_event(recorded.new.conversation_id),
+        id=recorded.id,
+        correlation_id=recorded.correlation_id,
+        type=recorded.new.type,
+        timestamp=recorded.timestamp,
+        audience=recorded.new.audience,
+        data=recorded.data,
+    )
