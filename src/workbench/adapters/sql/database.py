@@ -13,21 +13,47 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, Protocol, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, Executable, Row, create_engine, event
+from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from workbench.adapters.sql.prepared import Statements
+
 T = TypeVar("T")
+Values = Sequence[Any]
+"""A row: its columns by place."""
+
+INTEGRITY_CLASS = "23"
+LOCK_CONFLICTS = frozenset({"40001", "40P01"})
 
 BUSY_TIMEOUT_SECONDS = 30
 SQLITE_READERS = 2
 GLANCE_SECONDS = 0.003
 GLANCE_CHECK_STEPS = 1000
 """Steps of SQLite's virtual machine between two looks at the time: some tens of microseconds."""
-POSTGRES_WRITERS = 2
+POSTGRES_LISTENERS = 1
 STATEMENT_CACHE = 1000
 
 Parameters = Mapping[str, Any] | None
+
+
+class ConnectionLostError(Exception):
+    """The database closed the connection."""
+
+
+def violates_integrity(error: BaseException) -> bool:
+    """Whether a unique or foreign key was violated, whichever library says so."""
+    cause = getattr(error, "orig", None) or error
+    return isinstance(cause, sqlite3.IntegrityError) or _state(cause).startswith(INTEGRITY_CLASS)
+
+
+def lost_to_another(error: BaseException) -> bool:
+    """Whether the database gave way to another writer (deadlock, serialization), so that a repeat may pass."""
+    return _state(getattr(error, "orig", None) or error) in LOCK_CONFLICTS
+
+
+def _state(cause: BaseException) -> str:
+    return getattr(cause, "sqlstate", None) or ""
 
 
 class Database(Protocol):
@@ -35,7 +61,7 @@ class Database(Protocol):
 
     dialect_name: Literal["sqlite", "postgresql"]
 
-    async def rows(self, statement: Executable, parameters: Parameters = None) -> Sequence[Row[Any]]:
+    async def rows(self, statement: Executable, parameters: Parameters = None) -> Sequence[Values]:
         """Run one reading statement by itself."""
         ...
 
@@ -65,23 +91,29 @@ class SqliteDatabase:
         self._held: list[Connection] = []
         self._readers = ThreadPoolExecutor(SQLITE_READERS, thread_name_prefix="sqlite-read")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="sqlite-write")
+        self._statements = Statements(self._engine.dialect)
         self._glancing: Connection | None = None
         self._glance_ends = 0.0
 
-    async def rows(self, statement: Executable, parameters: Parameters = None) -> Sequence[Row[Any]]:
+    async def rows(self, statement: Executable, parameters: Parameters = None) -> Sequence[Values]:
         """Run the statement at once, or on a reader thread if that takes too long."""
         try:
-            return self._glance(statement, parameters)
-        except OperationalError as error:
-            if getattr(error.orig, "sqlite_errorcode", None) not in (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY):
+            return self._glance(statement, parameters or {})
+        except (OperationalError, sqlite3.OperationalError) as error:
+            cause = getattr(error, "orig", error)
+            if getattr(cause, "sqlite_errorcode", None) not in (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY):
                 raise
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, statement, parameters)
 
-    def _glance(self, statement: Executable, parameters: Parameters) -> Sequence[Row[Any]]:
+    def _glance(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Values]:
         if self._glancing is None:
             self._glancing = self._open_for_glances()
         self._glance_ends = time.perf_counter() + GLANCE_SECONDS
-        return self._glancing.execute(statement, parameters).all()
+        compiled = self._statements.find(statement)
+        if compiled is None:
+            return self._glancing.execute(statement, parameters).all()
+        driver: Any = self._glancing.connection.driver_connection
+        return compiled.read(driver.execute(compiled.text, compiled.parameters(parameters)).fetchall())
 
     def _open_for_glances(self) -> Connection:
         connection = self._engine.connect()
@@ -91,7 +123,7 @@ class SqliteDatabase:
         raw.set_progress_handler(lambda: time.perf_counter() > self._glance_ends, GLANCE_CHECK_STEPS)
         return connection
 
-    def _read(self, statement: Executable, parameters: Parameters) -> Sequence[Row[Any]]:
+    def _read(self, statement: Executable, parameters: Parameters) -> Sequence[Values]:
         return self._connection().execute(statement, parameters).all()
 
     async def transact(self, work: Callable[[Connection], T]) -> T:
@@ -165,7 +197,7 @@ def sqlite_engine(url: URL, synchronous: str = "FULL") -> Engine:
 
 
 class PostgresDatabase:
-    """PostgreSQL through asyncpg. At most `pool_size` + POSTGRES_WRITERS connections are open."""
+    """PostgreSQL through asyncpg. At most `pool_size` + POSTGRES_LISTENERS connections are open."""
 
     dialect_name: Literal["sqlite", "postgresql"] = "postgresql"
 
@@ -174,48 +206,79 @@ class PostgresDatabase:
         connect_args = {"ssl": ssl_mode} if ssl_mode else {}
         self.engine: AsyncEngine = create_async_engine(
             url.set(drivername="postgresql+asyncpg"),
-            pool_size=pool_size + POSTGRES_WRITERS,
+            pool_size=pool_size + POSTGRES_LISTENERS,
             max_overflow=0,
             query_cache_size=STATEMENT_CACHE,
             connect_args=connect_args,
         )
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._statements = Statements(self.engine.dialect)
         self._idle: list[AsyncConnection] = []
         self._slots = asyncio.Semaphore(pool_size)
 
-    async def rows(self, statement: Executable, parameters: Parameters = None) -> Sequence[Row[Any]]:
-        """Run the statement on a reader that is kept for the next one; a reader that the server dropped is replaced."""
+    async def rows(self, statement: Executable, parameters: Parameters = None) -> Sequence[Values]:
+        """Run the statement on a connection that is kept for the next one; one that the server dropped is replaced."""
         try:
-            return await self._read(statement, parameters)
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-        # Every reader of the time before is as dead as the first: the pool makes new ones.
-        while self._idle:
-            await self._idle.pop().close()
-        return await self._read(statement, parameters)
+            return await self._read(statement, parameters or {})
+        except ConnectionLostError:
+            await self._forget_the_dead()
+        return await self._read(statement, parameters or {})
 
-    async def _read(self, statement: Executable, parameters: Parameters) -> Sequence[Row[Any]]:
-        async with self._reader() as connection:
-            return (await connection.execute(statement, parameters)).all()
+    async def _read(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Values]:
+        compiled = self._statements.find(statement)
+        async with self._held() as (connection, driver):
+            if compiled is None:
+                return (await connection.execute(statement, parameters)).all()
+            return compiled.read(await driver.fetch(compiled.text, *compiled.parameters(parameters)))
+
+    async def transact(self, work: Callable[[Connection], T]) -> T:
+        """Run the work between BEGIN and COMMIT, which we say ourselves: each is one short trip."""
+        await self._forget_the_dead()
+        async with self._held() as (connection, driver):
+            await driver.execute("BEGIN")
+            try:
+                result = await connection.run_sync(work)
+                await driver.execute("COMMIT")
+            except BaseException:
+                if not driver.is_closed():
+                    await asyncio.shield(driver.execute("ROLLBACK"))
+                raise
+            return result
 
     @contextlib.asynccontextmanager
-    async def _reader(self) -> AsyncGenerator[AsyncConnection]:
+    async def _held(self) -> AsyncGenerator[tuple[AsyncConnection, Any]]:
+        """Take a connection in autocommit mode, with the driver's own; give it back for the next, if it is whole.
+
+        Raises ConnectionLostError where the server has closed it.
+        """
         async with self._slots:
             connection = self._idle.pop() if self._idle else await self._autocommit.connect()
+            driver: Any = (await connection.get_raw_connection()).driver_connection
             try:
-                yield connection
-            except BaseException:
-                # Cancelled or broken in the middle of an answer: its state is unknown.
-                await asyncio.shield(connection.invalidate())
-                await connection.close()
+                yield connection, driver
+            except BaseException as error:
+                lost = driver.is_closed()
+                if lost or not isinstance(error, Exception):
+                    # Broken, or cancelled in the middle of an answer: its state is unknown.
+                    await asyncio.shield(self._discard(connection))
+                else:
+                    self._idle.append(connection)
+                if lost and isinstance(error, Exception):
+                    raise ConnectionLostError from error
                 raise
             self._idle.append(connection)
 
-    async def transact(self, work: Callable[[Connection], T]) -> T:
-        """Run the work on a connection of its own."""
-        async with self.engine.begin() as connection:
-            return await connection.run_sync(work)
+    async def _forget_the_dead(self) -> None:
+        """Let go of connections that the server has closed; the pool makes new ones."""
+        for connection in list(self._idle):
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            if driver.is_closed() and connection in self._idle:
+                self._idle.remove(connection)
+                await self._discard(connection)
+
+    async def _discard(self, connection: AsyncConnection) -> None:
+        await connection.invalidate()
+        await connection.close()
 
     async def close(self) -> None:
         """Close every connection."""

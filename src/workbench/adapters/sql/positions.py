@@ -6,7 +6,6 @@ order of commits, and there are no gaps: a block that fails gives its positions 
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -172,7 +171,7 @@ def _move(
 
 
 def _move_feed(connection: Connection, workspace_id: str, count: int) -> int:
-    moved: list[Any] = _MOVE_FEED.one(connection, {"of_workspace": workspace_id, "new_events": count})
+    moved = _MOVE_FEED.one(connection, {"of_workspace": workspace_id, "new_events": count})
     return moved[0][0] if moved else 0
 
 

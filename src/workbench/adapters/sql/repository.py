@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from sqlalchemy import BindParameter, Column, ColumnElement, Executable, Row, Table, bindparam
+from sqlalchemy import BindParameter, Column, ColumnElement, Executable, Table, bindparam
 
 from workbench.adapters.keys.cipher import KeyCipher
-from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.database import Database, Values
 from workbench.adapters.sql.writes import Writes
 from workbench.domain.clock import Clock
 
@@ -40,7 +40,7 @@ class Query(Generic[T]):
     def _zip(self, row: Sequence[Any]) -> dict[str, Any]:
         return dict(zip(self._names, row, strict=True))
 
-    def convert(self, rows: Sequence[Row[Any]]) -> list[T]:
+    def convert(self, rows: Sequence[Values]) -> list[T]:
         """Turn rows into Structs."""
         return msgspec.convert([self._shape(row) for row in rows], self._list_of)
 
@@ -64,7 +64,7 @@ class Repository:
         self._context = context
         self._writes = context.writes
 
-    async def _rows(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+    async def _rows(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Values]:
         return await self._context.database.rows(statement, {"ws": self._writes.workspace_id, **parameters})
 
     async def _all(self, query: Query[T], parameters: Mapping[str, Any]) -> list[T]:

@@ -6,12 +6,11 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from workbench.adapters.keys.cipher import KeyCipher
 from workbench.adapters.sql.assistants import SqlAssistants, SqlRecipients, SqlRegistrations
 from workbench.adapters.sql.conversations import SqlConversations
-from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.database import Database, lost_to_another, violates_integrity
 from workbench.adapters.sql.deliveries import SqlDeliveries
 from workbench.adapters.sql.events import SqlEventLog
 from workbench.adapters.sql.messages import SqlMessages
@@ -26,7 +25,6 @@ from workbench.domain.events.model import Event
 
 MAX_GROUP = 256
 DEADLOCK_TRIES = 3
-RETRYABLE_STATES = frozenset({"40001", "40P01"})
 
 Announce = Callable[[Sequence[Event]], None]
 """Called in the event loop with the events of one workspace, in their order, once they are committed."""
@@ -196,10 +194,10 @@ class GroupCommit:
                 stored = await self._database.transact(lambda connection: store(connection, group))
             except WorkbenchError as error:
                 return error
-            except IntegrityError:
-                return StaleError()
             except Exception as error:
-                if _is_lock_conflict(error) and tries_left:
+                if violates_integrity(error):
+                    return StaleError()
+                if lost_to_another(error) and tries_left:
                     continue
                 logger.exception("commit failed")
                 return UnavailableError("the database cannot store this now")
@@ -208,8 +206,3 @@ class GroupCommit:
                 self._announce(of_workspace)
             return None
         return None
-
-
-def _is_lock_conflict(error: BaseException) -> bool:
-    """Whether the database gave way to another writer (deadlock, serialization), so that a repeat may pass."""
-    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in RETRYABLE_STATES
