@@ -184,7 +184,7 @@ def upgrade() -> None:
         ["conversation_id", "message_type", "sequence"],
         unique=False,
     )
-    op.create_index("uq_messages_workspace_id_id", "messages", ["workspace_id", "id"], unique=True)
+    op.create_index("uq_messages_id_workspace_id", "messages", ["id", "workspace_id"], unique=True)
 
     op.create_table(
         "participants",
@@ -212,10 +212,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(
-        "ix_participants_workspace_id_id",
-        "participants",
-        ["workspace_id", "id", "role", "conversation_id"],
-        unique=False,
+        "ix_participants_id_role", "participants", ["id", "role", "workspace_id", "conversation_id"], unique=False
     )
 
     op.create_table(
@@ -236,10 +233,10 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("message_debug")
-    op.drop_index("ix_participants_workspace_id_id", table_name="participants")
+    op.drop_index("ix_participants_id_role", table_name="participants")
 
     op.drop_table("participants")
-    op.drop_index("uq_messages_workspace_id_id", table_name="messages")
+    op.drop_index("uq_messages_id_workspace_id", table_name="messages")
     op.drop_index("ix_messages_conversation_id_message_type", table_name="messages")
 
     op.drop_table("messages")

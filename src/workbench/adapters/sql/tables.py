@@ -122,7 +122,7 @@ participants = Table(
     Column("joined_datetime", Moment, nullable=False),
     Column("version", Integer, nullable=False, server_default="0"),
     PrimaryKeyConstraint("conversation_id", "role", "id"),
-    Index("ix_participants_workspace_id_id", "workspace_id", "id", "role", "conversation_id"),
+    Index("ix_participants_id_role", "id", "role", "workspace_id", "conversation_id"),
     sqlite_with_rowid=False,
 )
 
@@ -143,7 +143,8 @@ messages = Table(
     Column("metadata", Json, nullable=False),
     Column("has_debug_data", Boolean, nullable=False),
     PrimaryKeyConstraint("conversation_id", "sequence"),
-    Index("uq_messages_workspace_id_id", "workspace_id", "id", unique=True),
+    # Not the other way round: an index that begins with the workspace tempts PostgreSQL to walk all of it.
+    Index("uq_messages_id_workspace_id", "id", "workspace_id", unique=True),
     Index("ix_messages_conversation_id_message_type", "conversation_id", "message_type", "sequence"),
     sqlite_with_rowid=False,
 )

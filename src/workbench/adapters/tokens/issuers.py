@@ -3,11 +3,20 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard, cast
 
 from joserfc.jwk import Key
 
+from workbench.domain.users.model import SERVICE_USER_ID
+
 TENANT_PLACEHOLDER = "{tid}"
+WORKSPACE_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+MAX_USER_ID_LENGTH = 255
+
+SIGNATURES = frozenset(
+    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"}
+)
+SHARED_SECRET_CODES = frozenset({"HS256", "HS384", "HS512"})
 
 
 class KeySource(Protocol):
@@ -27,7 +36,8 @@ class Issuer:
 
     `issuer` is what the claim `iss` must be: None for anything, and `{tid}` in it stands for the token's
     own tenant, as Entra has it for applications of many tenants. `app_id` None lets tokens for any
-    application pass. `user_prefix` keeps users of different issuers apart.
+    application pass. `tenants` are the values of `tid` that are let in; empty for all. `workspace_claim` names
+    the claim with the user's workspace. `user_prefix` keeps users of different issuers apart.
     """
 
     name: str
@@ -40,19 +50,33 @@ class Issuer:
     workspace_claim: str | None = None
     user_prefix: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuse what would open a hole, with a ValueError: no algorithm, `none`, or two kinds of key at once."""
+        named = frozenset(self.algorithms)
+        if not named or not (named <= SIGNATURES or named <= SHARED_SECRET_CODES):
+            raise ValueError(f"issuer {self.name}: its algorithms must all be signatures, or all for a shared secret")
+        if self.app_id == "":
+            raise ValueError(f"issuer {self.name}: an empty app id would fit tokens that name no application")
+
     def issues(self, claims: Mapping[str, Any]) -> bool:
         """Whether a token with these claims, as yet unproven, says that it is from here."""
         if self.issuer is None:
             return True
+        if TENANT_PLACEHOLDER not in self.issuer:
+            return claims.get("iss") == self.issuer
         tenant = claims.get("tid")
-        expected = self.issuer.replace(TENANT_PLACEHOLDER, tenant) if isinstance(tenant, str) else self.issuer
-        return claims.get("iss") == expected
+        return isinstance(tenant, str) and claims.get("iss") == self.issuer.replace(TENANT_PLACEHOLDER, tenant)
+
+    def admits(self, claims: Mapping[str, Any]) -> bool:
+        """Whether the token's tenant is one that is let in."""
+        tenant = claims.get("tid")
+        return not self.tenants or (isinstance(tenant, str) and tenant in self.tenants)
 
     def is_for_us(self, claims: Mapping[str, Any]) -> bool:
         """Whether the token was made for our application: an ID token says so in `aud`, access tokens elsewhere."""
         if self.app_id is None:
             return True
-        named = claims.get("appid") or claims.get("aud")
+        named = claims.get("appid") or _sole(claims.get("aud"))
         return self.app_id in (named, claims.get("azp"))
 
     def audience_fits(self, claims: Mapping[str, Any]) -> bool:
@@ -65,4 +89,17 @@ class Issuer:
         )
 
 
-WORKSPACE_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+def is_user_id(value: object) -> TypeGuard[str]:
+    """Whether it can name a user everywhere that ids go: in keys of tables, in headers and in logs.
+
+    An issuer that lets people choose their names must not make one of them the service itself.
+    """
+    if not isinstance(value, str) or value == SERVICE_USER_ID:
+        return False
+    return 0 < len(value) <= MAX_USER_ID_LENGTH and value.isprintable()
+
+
+def _sole(audience: Any) -> Any:
+    """A list of one audience means that one; with several, `azp` has to say for whom the token was made."""
+    members = cast("list[Any]", audience) if isinstance(audience, list) else []
+    return members[0] if len(members) == 1 else audience

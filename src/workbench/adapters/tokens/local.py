@@ -6,18 +6,21 @@ from pathlib import Path
 
 import msgspec
 from joserfc import jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from workbench.adapters.clock import SystemClock
 from workbench.adapters.keys.file import load_or_make
-from workbench.adapters.tokens.issuers import Issuer
+from workbench.adapters.tokens.issuers import Issuer, is_user_id
 from workbench.adapters.tokens.jwks import FixedKeys
 from workbench.domain.clock import Clock
+from workbench.domain.errors import InvalidError, UnavailableError
 
 NAME = "workbench-local"
 APP_ID = "workbench"
 # Made in a millisecond where RSA takes a good part of a second, and nobody else has to know it.
 ALGORITHM = "ES256"
+CURVE = "P-256"
 KEY_FILE = "local-issuer.json"
 
 
@@ -25,13 +28,17 @@ class LocalIssuer:
     """Signs tokens for users of this installation."""
 
     def __init__(self, data_root: Path, clock: Clock | None = None) -> None:
-        """Load the key pair from the data folder, or make it. Raises PermissionError where others can read it."""
+        """Load the key pair from the data folder, or make it.
+
+        Raises PermissionError where others can read it, UnavailableError where the file holds anything else.
+        """
         self._clock = clock or SystemClock()
-        content = load_or_make(data_root / "keys" / KEY_FILE, _new_pair)
-        self._key = ECKey.import_key(msgspec.json.decode(content))
+        self._key = _pair(load_or_make(data_root / "keys" / KEY_FILE, _new_pair))
 
     def sign(self, user_id: str, name: str, workspace: str, ttl_seconds: float) -> str:
-        """Sign a token for the user that is good for so many seconds."""
+        """Sign a token for the user that is good for so many seconds. Raises InvalidError for an unusable id."""
+        if not is_user_id(user_id):
+            raise InvalidError("A user's id has 1 to 255 characters, all of them printable", field="user_id")
         now = self._clock.now()
         claims = {
             "iss": NAME,
@@ -59,5 +66,22 @@ class LocalIssuer:
 
 
 def _new_pair() -> bytes:
-    key = ECKey.generate_key("P-256", private=True)
+    key = ECKey.generate_key(CURVE, private=True)
     return msgspec.json.encode({**key.as_dict(private=True), "kid": secrets.token_hex(8), "use": "sig"})
+
+
+def _pair(content: bytes) -> ECKey:
+    try:
+        key = ECKey.import_key(msgspec.json.decode(content))
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _unusable() from error
+    if not key.is_private or key.kid is None or key.curve_name != CURVE:
+        raise _unusable()
+    return key
+
+
+def _unusable() -> UnavailableError:
+    return UnavailableError(
+        f"keys/{KEY_FILE} in the data folder does not hold the local issuer's key pair; move it away for a new one",
+        code="no_local_key",
+    )

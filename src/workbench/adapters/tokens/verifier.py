@@ -1,7 +1,7 @@
 """User tokens are proven here: signature first, then everything they say (RFC 8725)."""
 
 import base64
-import binascii
+import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, cast
@@ -10,27 +10,33 @@ import msgspec
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
 
-from workbench.adapters.tokens.issuers import WORKSPACE_ID, Issuer
+from workbench.adapters.tokens.issuers import WORKSPACE_ID, Issuer, is_user_id
 from workbench.domain.clock import Clock
 from workbench.domain.errors import UnauthenticatedError
 from workbench.domain.identity.model import DEFAULT_WORKSPACE, Principal
+from workbench.domain.users.model import MAX_NAME_LENGTH
 
 MAX_TOKEN_LENGTH = 16 * 1024
-MAX_USER_ID_LENGTH = 255
 LEEWAY_SECONDS = 30
+MAX_SECONDS = 1 << 53
+"""Times beyond are no times: a float could not hold them."""
 REMEMBERED_TOKENS = 10_000
 REMEMBERED_SECONDS = 300.0
 """A proven token is believed that long without a new look, so that a withdrawn key stops working soon."""
 
 Claims = Mapping[str, Any]
 
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+# What a client may send in JSON to make a reader fail, which is all one to us.
+_MALFORMED = (JoseError, ValueError, TypeError, RecursionError)
+
 
 class JoseTokenVerifier:
     """Verifies tokens of the issuers that are configured, and remembers those that it has just proven."""
 
     def __init__(self, issuers: Sequence[Issuer], clock: Clock) -> None:
-        """Accept tokens of these issuers; the first that a token can be from decides."""
-        self._issuers = issuers
+        """Accept tokens of these issuers. The first that a token can be from decides, those that take any `iss` last."""
+        self._issuers = sorted(issuers, key=lambda issuer: issuer.issuer is None)
         self._clock = clock
         self._proven: dict[bytes, tuple[float, Principal]] = {}
 
@@ -38,7 +44,7 @@ class JoseTokenVerifier:
         """Prove the token. Raises UnauthenticatedError, and UnavailableError without the issuer's keys."""
         if len(token) > MAX_TOKEN_LENGTH:
             raise _invalid()
-        digest = sha256(token.encode("utf-8", "replace")).digest()
+        digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
         now = self._clock.now().timestamp()
         remembered = self._proven.get(digest)
         if remembered is not None and now < remembered[0]:
@@ -62,7 +68,7 @@ class JoseTokenVerifier:
         registry.max_header_length = MAX_TOKEN_LENGTH
         try:
             claims = jwt.decode(token, key, algorithms=list(issuer.algorithms), registry=registry).claims
-        except (JoseError, ValueError, TypeError) as error:
+        except _MALFORMED as error:
             raise _invalid() from error
         self._check(issuer, claims)
         return claims, _principal(issuer, claims)
@@ -75,12 +81,13 @@ class JoseTokenVerifier:
             raise UnauthenticatedError("Expired token", code="expired_token")
         if _seconds(claims, "nbf") > now.timestamp() + LEEWAY_SECONDS:
             raise _invalid()
-        if issuer.tenants and claims.get("tid") not in issuer.tenants:
+        if not issuer.admits(claims):
             raise _invalid()
         if not issuer.is_for_us(claims):
             raise UnauthenticatedError("Invalid app. App ID must match in client and server.", code="invalid_app")
 
     def _remember(self, digest: bytes, until: float, principal: Principal) -> None:
+        self._proven.pop(digest, None)
         if len(self._proven) >= REMEMBERED_TOKENS:
             # The oldest goes: dicts keep the order of insertion.
             del self._proven[next(iter(self._proven))]
@@ -89,12 +96,11 @@ class JoseTokenVerifier:
 
 def _peek(token: str) -> tuple[Claims, Claims]:
     """Read a token's two halves without believing them, to know whom to ask for the key."""
-    parts = token.split(".")
-    if len(parts) != 3:  # noqa: PLR2004 - header, payload, signature
+    if not _COMPACT.fullmatch(token):
         raise _invalid()
     try:
-        header, payload = (msgspec.json.decode(_decode(part)) for part in parts[:2])
-    except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
+        header, payload = (msgspec.json.decode(_decode(part)) for part in token.split(".")[:2])
+    except _MALFORMED as error:
         raise _invalid() from error
     if not isinstance(header, dict) or not isinstance(payload, dict):
         raise _invalid()
@@ -102,34 +108,42 @@ def _peek(token: str) -> tuple[Claims, Claims]:
 
 
 def _decode(part: str) -> bytes:
-    return base64.urlsafe_b64decode(part.encode("ascii", "strict") + b"=" * (-len(part) % 4))
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
 def _seconds(claims: Claims, name: str, *, required: bool = False) -> float:
     value = claims.get(name)
     if value is None and not required:
         return 0.0
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < MAX_SECONDS:
         raise _invalid()
     return float(value)
 
 
 def _principal(issuer: Issuer, claims: Claims) -> Principal:
-    """Say who it is: `<tid>.<oid>`, by which the contract's front end knows its user, or else `sub`."""
-    tenant, person, subject = claims.get("tid"), claims.get("oid"), claims.get("sub")
-    user_id = f"{tenant}.{person}" if tenant and person else subject
-    if not isinstance(user_id, str) or not user_id or "\0" in user_id:
-        raise _invalid()
-    user_id = issuer.user_prefix + user_id
-    if len(user_id) > MAX_USER_ID_LENGTH:
-        raise _invalid()
     name = claims.get("name")
     return Principal(
         workspace_id=_workspace(issuer, claims),
         role="user",
-        id=user_id,
-        name=name.replace("\0", "") if isinstance(name, str) else "",
+        id=_user_id(issuer, claims),
+        name=_storable(name)[:MAX_NAME_LENGTH] if isinstance(name, str) else "",
     )
+
+
+def _user_id(issuer: Issuer, claims: Claims) -> str:
+    """Say who it is: `<tid>.<oid>`, by which the contract's front end knows its user, or else `sub`."""
+    tenant, person, subject = (claims.get(name) for name in ("tid", "oid", "sub"))
+    of_tenant = isinstance(tenant, str) and isinstance(person, str) and tenant and person
+    named = f"{tenant}.{person}" if of_tenant else subject
+    user_id = issuer.user_prefix + named if isinstance(named, str) and named else None
+    if not is_user_id(user_id):
+        raise _invalid()
+    return user_id
+
+
+def _storable(text: str) -> str:
+    """Take out what a database refuses: NUL and halves of surrogate pairs."""
+    return text.replace("\0", "").encode("utf-8", "ignore").decode()
 
 
 def _workspace(issuer: Issuer, claims: Claims) -> str:

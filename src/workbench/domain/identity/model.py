@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from workbench.domain.errors import UnauthenticatedError
+
 Role = Literal["user", "assistant", "service"]
 
 DEFAULT_WORKSPACE = "default"
@@ -26,6 +28,12 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     def is_user(self) -> bool:
         """Whether a person is acting."""
         return self.role == "user"
+
+
+def require_role(principal: Principal, *roles: Role) -> None:
+    """Let only callers of these kinds pass. Raises UnauthenticatedError, since other credentials would do."""
+    if principal.role not in roles:
+        raise UnauthenticatedError("Unauthorized", code="wrong_kind_of_caller")
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):

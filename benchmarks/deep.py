@@ -1,0 +1,45 @@
+"""Fills a conversation with a deep history, by the same statements that the service writes with."""
+
+import asyncio
+from uuid import UUID
+
+from sqlalchemy.engine import make_url
+
+from workbench.adapters.clock import SystemClock
+from workbench.adapters.keys.cipher import KeyCipher
+from workbench.adapters.sql.database import open_database
+from workbench.adapters.sql.transactions import GroupCommit, SqlTransactions
+from workbench.domain.ids import new_id
+from workbench.domain.messages.model import Message, Sender, StoredMessage
+
+BLOCK = 2000
+
+
+async def deepen(database_url: str, conversation: str, count: int) -> None:
+    """Append so many messages of 200 bytes, without events, some thousands to a commit."""
+    database = open_database(make_url(database_url), ssl_mode="disable")
+    group = GroupCommit(database, lambda _events: None)
+    clock = SystemClock()
+    transactions = SqlTransactions(database, group, clock, KeyCipher(KeyCipher.new_key()))
+    sender = Sender(participant_role="user", participant_id="ann")
+    for begin in range(0, count, BLOCK):
+        async with transactions.write("default") as tx:
+            for number in range(begin, min(begin + BLOCK, count)):
+                message = Message(
+                    id=new_id(),
+                    sender=sender,
+                    message_type="chat",
+                    timestamp=clock.now(),
+                    content_type="text/plain",
+                    content=f"message {number} " + "x" * 190,
+                    filenames=[],
+                    metadata={},
+                    has_debug_data=False,
+                )
+                tx.messages.add(StoredMessage(conversation_id=UUID(conversation), message=message, debug_data={}))
+    await database.close()
+
+
+def fill(database_url: str, conversation: str, count: int) -> None:
+    """Do it to the end."""
+    asyncio.run(deepen(database_url, conversation, count))

@@ -1,0 +1,77 @@
+"""The floor: a bare Litestar application that runs only the bare statement of each scenario, and nothing of ours.
+
+Run as `python -m benchmarks.floor PORT DATABASE_URL`. It writes with one INSERT a request, one commit each.
+"""
+
+import sys
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import uvicorn
+from litestar import Litestar, get, post
+from litestar.params import FromPath, JSONBody
+from sqlalchemy import Column, Integer, MetaData, String, Table, Text, event, insert, select
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+TABLE = Table(
+    "bare",
+    MetaData(),
+    Column("sequence", Integer, primary_key=True),
+    Column("conversation", String(36), index=True),
+    Column("content", Text),
+)
+NEWEST = select(TABLE.c.sequence, TABLE.c.content).order_by(TABLE.c.sequence.desc()).limit(100)
+
+
+class Body(msgspec.Struct):
+    """What is posted."""
+
+    content: str
+
+
+def make_app(url: str) -> Litestar:
+    """Make the application over the database."""
+    engine: AsyncEngine = create_async_engine(url, pool_size=16)
+    if url.startswith("sqlite"):
+
+        @event.listens_for(engine.sync_engine, "connect")
+        def _(connection: Any, _: object) -> None:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncGenerator[None]:
+        async with engine.begin() as connection:
+            await connection.run_sync(TABLE.metadata.drop_all)
+            await connection.run_sync(TABLE.metadata.create_all)
+        yield
+        await engine.dispose()
+
+    @post("/conversations", status_code=200)
+    async def create() -> dict[str, str]:
+        return {"id": str(uuid.uuid4())}
+
+    @post("/conversations/{conversation:str}/messages", status_code=200)
+    async def add(conversation: FromPath[str], data: JSONBody[Body]) -> dict[str, str]:
+        async with engine.begin() as connection:
+            await connection.execute(insert(TABLE), {"conversation": conversation, "content": data.content})
+        return {"content": data.content}
+
+    @get("/conversations/{conversation:str}/messages")
+    async def newest(conversation: FromPath[str]) -> list[tuple[int, str]]:
+        async with engine.connect() as connection:
+            rows = await connection.execute(NEWEST.where(TABLE.c.conversation == conversation))
+        return [tuple(row) for row in rows]
+
+    @get("/readyz")
+    async def ready() -> str:
+        return "ok"
+
+    return Litestar([create, add, newest, ready], lifespan=[lifespan], openapi_config=None)
+
+
+if __name__ == "__main__":
+    uvicorn.run(make_app(sys.argv[2]), port=int(sys.argv[1]), log_level="error", loop="uvloop", access_log=False)

@@ -1,0 +1,133 @@
+"""What is measured, and how."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from benchmarks.client import Connection, Stream, closed_loop, quantile
+from benchmarks.servers import Server
+
+
+@dataclass
+class Figure:
+    """One measured value."""
+
+    name: str
+    value: float
+    unit: str
+
+
+@dataclass
+class Effort:
+    """How long each scenario runs, and how large it is."""
+
+    seconds: float = 8.0
+    depth: int = 1000
+    streams: int = 1000
+
+
+async def connect(server: Server, count: int) -> list[Connection]:
+    """Open so many connections."""
+    return [await Connection(server.port, server.token).open() for _ in range(count)]
+
+
+async def new_conversation(connection: Connection) -> str:
+    """Make a conversation and give its id."""
+    return (await connection.json("POST", "/conversations", {"title": "bench"}))["id"]
+
+
+async def posting(server: Server, effort: Effort) -> list[Figure]:
+    """Post messages from 1 and from 16 clients, each in a conversation of its own."""
+    figures: list[Figure] = []
+    for count in (1, 16):
+        connections = await connect(server, count)
+        ids = [await new_conversation(connections[0]) for _ in range(count)]
+        rate, took = await closed_loop(
+            connections,
+            lambda number, n, ids=ids: ("POST", f"/conversations/{ids[number]}/messages", {"content": f"hello {n}"}),
+            effort.seconds,
+        )
+        clients = f"post, {count} client{'s' if count > 1 else ''}"
+        figures += [Figure(clients, rate, "/s"), Figure(f"{clients}, p99", quantile(took, 0.99) * 1e3, "ms")]
+        for connection in connections:
+            connection.close()
+    return figures
+
+
+async def fill(server: Server, conversation: str, count: int) -> None:
+    """Post so many messages of 200 bytes from 16 clients."""
+    numbers = iter(range(count))
+
+    async def one(connection: Connection) -> None:
+        for number in numbers:
+            body = {"content": f"message {number} " + "x" * 190}
+            await connection.json("POST", f"/conversations/{conversation}/messages", body)
+
+    connections = await connect(server, 16)
+    await asyncio.gather(*map(one, connections))
+    for connection in connections:
+        connection.close()
+
+
+async def reading(server: Server, effort: Effort, conversation: str | None = None, note: str = "") -> list[Figure]:
+    """Read the newest 100 messages from 4 clients."""
+    connections = await connect(server, 4)
+    if conversation is None:
+        conversation = await new_conversation(connections[0])
+        await fill(server, conversation, effort.depth)
+    path = f"/conversations/{conversation}/messages?limit=100"
+    rate, took = await closed_loop(connections, lambda _number, _n: ("GET", path, None), effort.seconds)
+    for connection in connections:
+        connection.close()
+    name = f"read 100 of {note or effort.depth}, 4 clients"
+    return [Figure(name, rate, "/s"), Figure(f"{name}, p99", quantile(took, 0.99) * 1e3, "ms")]
+
+
+async def listing(server: Server, effort: Effort) -> list[Figure]:
+    """List 100 conversations, each with a message."""
+    connection = (await connect(server, 1))[0]
+    have = len((await connection.json("GET", "/conversations"))["conversations"])
+    for _ in range(100 - have):
+        conversation = await new_conversation(connection)
+        await connection.json("POST", f"/conversations/{conversation}/messages", {"content": "hi"})
+    rate, _ = await closed_loop([connection], lambda _number, _n: ("GET", "/conversations", None), effort.seconds / 2)
+    connection.close()
+    return [Figure("list 100 conversations", 1e3 / rate, "ms")]
+
+
+async def streaming(server: Server, effort: Effort) -> list[Figure]:
+    """Open many streams on one conversation; memory of an idle one, latency of one post, events a second of a burst."""
+    connection = (await connect(server, 1))[0]
+    conversation = await new_conversation(connection)
+    path = f"/conversations/{conversation}"
+    before = server.memory_kib()
+    streams = [Stream(server.port, server.token, f"{path}/events") for _ in range(effort.streams)]
+    tasks = [asyncio.create_task(stream.run()) for stream in streams]
+    await asyncio.gather(*(stream.ready.wait() for stream in streams))
+    await asyncio.sleep(1)
+    figures = [Figure("memory a stream", (server.memory_kib() - before) / effort.streams, "KiB")]
+    latencies: list[float] = []
+    for number in range(20):
+        begun = time.perf_counter()
+        await connection.json("POST", f"{path}/messages", {"content": f"one {number}"})
+        await _all_have(streams, number + 1)
+        latencies += [stream.arrivals[number] - begun for stream in streams]
+    figures.append(Figure(f"post to {effort.streams} streams, p99", quantile(latencies, 0.99) * 1e3, "ms"))
+    begun, posts = time.perf_counter(), 0
+    while time.perf_counter() - begun < effort.seconds:
+        await connection.json("POST", f"{path}/messages", {"content": "burst"})
+        posts += 1
+    await _all_have(streams, 20 + posts)
+    rate = posts * effort.streams / (time.perf_counter() - begun)
+    figures.append(Figure(f"events to {effort.streams} streams", rate, "/s"))
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    connection.close()
+    return figures
+
+
+async def _all_have(streams: list[Stream], count: int) -> None:
+    async with asyncio.timeout(60):
+        while min(len(stream.arrivals) for stream in streams) < count:  # noqa: ASYNC110 - a thousand events to wait for
+            await asyncio.sleep(0.002)

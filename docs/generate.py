@@ -1,0 +1,278 @@
+"""Writes the parts of the reference that the program itself knows, so that no page can fall behind the code.
+
+A generated part stands between two comments; what is around it is written by hand. `python docs/generate.py` writes,
+`python docs/generate.py --check` only tells which pages are stale.
+"""
+
+# ruff: noqa: INP001 - a script beside the pages that it writes
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+from pydantic import BaseModel
+
+from workbench.domain.events.model import ASSISTANT_TYPES, FEED_TYPES
+from workbench.entrypoints.cli.main import EXIT_CODES, EXIT_SETTINGS, main
+from workbench.entrypoints.http.app import create_app
+from workbench.entrypoints.http.errors import STATUS
+from workbench.wiring import setting_groups
+from workbench.wiring.setting_names import DELIMITER, PREFIX, SettingEntry
+from workbench.wiring.settings import Settings, settings_reference
+
+DOCS = Path(__file__).parent
+GUARDS = {"users_only": "user", "actors_only": "user, assistant", "services_only": "service, assistant"}
+
+# What the wire contract has, by its sections; whether a route is there is read from the application.
+CONTRACT = {
+    "Root, users, speech": ["GET /", "GET /users", "GET /users/me", "PUT /users/me", "GET /azure-speech/token"],
+    "Assistant-service registrations": [
+        "POST /assistant-service-registrations",
+        "PUT /assistant-service-registrations/{id}",
+        "PATCH /assistant-service-registrations/{id}",
+        "POST /assistant-service-registrations/{id}/api-key",
+        "GET /assistant-service-registrations",
+        "GET /assistant-service-registrations/{id}",
+        "DELETE /assistant-service-registrations/{id}",
+    ],
+    "Assistant services": [
+        "GET /assistant-services",
+        "GET /assistant-services/{id}",
+        "GET /assistant-services/{id}/info",
+    ],
+    "Assistants": [
+        "GET /assistants",
+        "GET /assistants/{id}",
+        "POST /assistants",
+        "PATCH /assistants/{id}",
+        "DELETE /assistants/{id}",
+        "GET /assistants/{id}/config",
+        "PUT /assistants/{id}/config",
+        "GET /assistants/{id}/conversations",
+        "GET /assistants/{id}/export",
+        "GET /assistants/{id}/conversations/{id}/states",
+        "GET /assistants/{id}/conversations/{id}/states/{id}",
+        "PUT /assistants/{id}/conversations/{id}/states/{id}",
+        "POST /assistants/{id}/states/events",
+    ],
+    "Conversations": [
+        "POST /conversations",
+        "GET /conversations",
+        "GET /conversations/{id}",
+        "PATCH /conversations/{id}",
+        "DELETE /conversations/{id}",
+        "POST /conversations/{id}",
+        "GET /conversations/export",
+        "POST /conversations/import",
+        "GET /conversations/{id}/events",
+        "GET /events",
+    ],
+    "Participants": [
+        "GET /conversations/{id}/participants",
+        "GET /conversations/{id}/participants/{id}",
+        "PUT /conversations/{id}/participants/{id}",
+        "PATCH /conversations/{id}/participants/{id}",
+    ],
+    "Messages": [
+        "GET /conversations/{id}/messages",
+        "POST /conversations/{id}/messages",
+        "GET /conversations/{id}/messages/{id}",
+        "GET /conversations/{id}/messages/{id}/debug_data",
+        "DELETE /conversations/{id}/messages/{id}",
+    ],
+    "Files": [
+        "PUT /conversations/{id}/files",
+        "GET /conversations/{id}/files",
+        "GET /conversations/{id}/files/{id}",
+        "GET /conversations/{id}/files/{id}/versions",
+        "PATCH /conversations/{id}/files/{id}",
+        "DELETE /conversations/{id}/files/{id}",
+    ],
+    "Shares": [
+        "POST /conversation-shares",
+        "POST /conversation-shares/{id}",
+        "GET /conversation-shares",
+        "GET /conversation-shares/{id}",
+        "DELETE /conversation-shares/{id}",
+        "POST /conversation-shares/{id}/redemptions",
+        "GET /conversation-shares/{id}/redemptions",
+        "GET /conversation-share-redemptions",
+    ],
+}
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def code(text: str) -> str:
+    """Write as code, where there is something to write."""
+    return f"`{text}`" if text else ""
+
+
+def settings_part() -> str:
+    """Write every setting, by group."""
+    groups: dict[str, list[SettingEntry]] = {}
+    for entry in settings_reference():
+        group, _, name = entry.name.removeprefix(PREFIX).partition(DELIMITER)
+        groups.setdefault(group.lower() if name else "", []).append(entry)
+    return "\n\n".join(_settings_group(name, entries) for name, entries in groups.items())
+
+
+def _settings_group(name: str, entries: list[SettingEntry]) -> str:
+    annotation: Any = Settings.model_fields[name].annotation if name else None
+    heading = f"### {name.upper()}\n\n{annotation.__doc__.strip()}\n\n" if annotation else ""
+    rows = [(f"`{entry.name}`", entry.description, entry.allowed, code(entry.default)) for entry in entries]
+    return heading + table(("setting", "meaning", "allowed", "default"), rows)
+
+
+def issuer_part() -> str:
+    """Write the members of one entry of the list of issuers."""
+    issuer: type[BaseModel] = setting_groups.Issuer
+    return table(
+        ("member", "meaning"), [(code(name), field.description or "") for name, field in issuer.model_fields.items()]
+    )
+
+
+def routes_of(app: Litestar) -> dict[str, str]:
+    """Every route as `METHOD /path`, without the names of its parameters, and who may call it."""
+    found: dict[str, str] = {}
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for method, handler in route.route_handler_map.items():
+                names = [getattr(guard, "__name__", "") for guard in handler[0].resolve_guards()]
+                callers = [GUARDS[name] for name in names if name in GUARDS]
+                found[f"{method} {_bare(route.path)}"] = callers[-1] if callers else ""
+    return found
+
+
+def _bare(path: str) -> str:
+    return re.sub(r"\{[^}]*\}", "{id}", path)
+
+
+def routes_part() -> str:
+    """Write every route of the HTTP interface, by tag."""
+    app = create_app(Settings.of())
+    callers = routes_of(app)
+    anonymous = set(Settings.of().service.anonymous_paths)
+    sections: dict[str, list[tuple[str, ...]]] = {}
+    for path, method, operation in _operations(app.openapi_schema.to_schema()):
+        who = "anyone" if path in anonymous else callers[f"{method} {_bare(path)}"] or "any caller"
+        query = [code(each["name"]) for each in operation.get("parameters", []) if each["in"] == "query"]
+        sections.setdefault(operation["tags"][0], []).append(
+            (f"`{method} {path}`", operation["summary"], who, ", ".join(query))
+        )
+    head = ("route", "what it does", "who", "query parameters")
+    return "\n\n".join(f"### {tag.capitalize()}\n\n{table(head, rows)}" for tag, rows in sections.items())
+
+
+def _operations(schema: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in schema["paths"].items():
+        for method, operation in methods.items():
+            if isinstance(operation, dict) and "operationId" in operation:
+                yield path, method.upper(), operation
+
+
+def contract_part() -> str:
+    """Write which routes of the contract are there."""
+    have = routes_of(create_app(Settings.of()))
+    rows: list[tuple[str, str, str]] = []
+    for section, wanted in CONTRACT.items():
+        there = [code(route) for route in wanted if route in have]
+        missing = [code(route) for route in wanted if route not in have]
+        rows.append((section, "<br>".join(there), "<br>".join(missing)))
+    return table(("section", "there", "not yet"), rows)
+
+
+def events_part() -> str:
+    """Write every event type and where it is seen."""
+    marks = {True: "yes", False: "no"}
+    rows = [(code(name), marks[name in FEED_TYPES], "yes") for name in sorted(ASSISTANT_TYPES)]
+    return table(("event", "on `/events`", "sent to assistants"), rows)
+
+
+def errors_part() -> str:
+    """Write the domain's errors with their codes and statuses."""
+    rows = [
+        (code(kind.code), str(int(status)), (kind.__doc__ or "").partition("\n")[0])
+        for kind, status in sorted(STATUS.items(), key=lambda item: int(item[1]))
+    ]
+    return table(("code", "status", "default text"), rows)
+
+
+def exit_codes_part() -> str:
+    """Write the exit codes of the command line."""
+    names: dict[int, list[str]] = {0: ["done"], 1: ["failed"], EXIT_SETTINGS: ["wrong usage", "wrong setting"]}
+    for kind, number in EXIT_CODES.items():
+        names.setdefault(number, []).append(kind.code)
+    return table(("exit code", "meaning"), [(str(number), ", ".join(names[number])) for number in sorted(names)])
+
+
+def commands_part() -> str:
+    """Write every verb of the command line with its options."""
+    return "\n\n".join(_command(main, "workbench", verb) for verb in main.list_commands(click.Context(main)))
+
+
+def _command(parent: click.Group, path: str, name: str) -> str:
+    context = click.Context(parent)
+    command = parent.get_command(context, name)
+    if command is None:
+        raise LookupError(name)
+    if isinstance(command, click.Group):
+        return "\n\n".join(_command(command, f"{path} {name}", each) for each in command.list_commands(context))
+    own = click.Context(command)
+    arguments = [parameter.make_metavar(own) for parameter in command.params if isinstance(parameter, click.Argument)]
+    usage = " ".join([path, name, *arguments])
+    records = [record for each in command.params if (record := each.get_help_record(own))]
+    options = [(code(option), " ".join(text.split())) for option, text in records]
+    text = " ".join((command.help or "").split())
+    return f"### {usage}\n\n{text}\n\n" + (table(("option", "meaning"), options) if options else "It has no options.")
+
+
+PARTS: dict[str, dict[str, Callable[[], str]]] = {
+    "reference/settings.md": {"settings": settings_part, "issuer": issuer_part},
+    "reference/http-routes.md": {"routes": routes_part, "contract": contract_part},
+    "reference/events.md": {"events": events_part},
+    "reference/errors.md": {"errors": errors_part},
+    "reference/command-line.md": {"commands": commands_part, "exit-codes": exit_codes_part},
+}
+
+
+def renewed(page: str, text: str) -> str:
+    """Give the page's text with its generated parts as they should be."""
+    for name, make in PARTS[page].items():
+        begin, end = f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
+        before, found, rest = text.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not (found and closed):
+            raise ValueError(f"{page} has no place for {name}")
+        text = f"{before}{begin}\n\n{make()}\n\n{end}{after}"
+    return text
+
+
+def stale_pages() -> dict[str, str]:
+    """The pages that are not as they should be, with their right text."""
+    texts = {page: (DOCS / page).read_text(encoding="utf-8") for page in PARTS}
+    wanted = {page: renewed(page, text) for page, text in texts.items()}
+    return {page: text for page, text in wanted.items() if text != texts[page]}
+
+
+def write(*, check: bool) -> int:
+    """Write stale pages, or only name them; the exit code."""
+    stale = stale_pages()
+    for page, text in stale.items():
+        if not check:
+            (DOCS / page).write_text(text, encoding="utf-8")
+        sys.stdout.write(f"docs/{page} {'is stale' if check else 'written'}\n")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(write(check="--check" in sys.argv[1:]))
