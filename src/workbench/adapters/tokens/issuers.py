@@ -101,5 +101,7 @@ def is_user_id(value: object) -> TypeGuard[str]:
 
 def _sole(audience: Any) -> Any:
     """A list of one audience means that one; with several, `azp` has to say for whom the token was made."""
-    members = cast("list[Any]", audience) if isinstance(audience, list) else []
-    return members[0] if len(members) == 1 else audience
+    if not isinstance(audience, list):
+        return audience
+    members = cast("list[Any]", audience)
+    return members[0] if len(members) == 1 else None

@@ -5,6 +5,7 @@ its own, so that what is slow or dead delays nothing else; an assistant gets at 
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from uuid import UUID, uuid4
@@ -89,10 +90,7 @@ class DeliveryWorker:
                 scanned = now
             await self._look()
             await asyncio.sleep(GATHER_SECONDS)
-            try:
-                await asyncio.wait_for(self._bell.wait(), min(SCAN_SECONDS, RENEWAL_SECONDS) / 2)
-            except TimeoutError:
-                continue
+            await _rung(self._bell, min(SCAN_SECONDS, RENEWAL_SECONDS) / 2)
 
     async def stop(self) -> None:
         """End all tasks and give the leases to whoever goes on."""
@@ -162,10 +160,7 @@ class DeliveryWorker:
             return
         pause = (desk.delivery.retry_at - self._clock.now()).total_seconds()
         if pause > 0:
-            try:
-                await asyncio.wait_for(desk.bell.wait(), pause)
-            except TimeoutError:
-                return
+            await _rung(desk.bell, pause)
 
     def _holds(self, assistant_id: UUID, margin: float = SEND_MARGIN_SECONDS) -> bool:
         """Whether the lease is ours for so many seconds more."""
@@ -183,3 +178,10 @@ class DeliveryWorker:
         before = time.monotonic()
         held = await self._leases.renew(self._holder, LEASE_SECONDS)
         self._good_until = dict.fromkeys(held, before + LEASE_SECONDS)
+
+
+async def _rung(bell: asyncio.Event, seconds: float) -> None:
+    """Wait for the bell, but no longer than that. (`asyncio.wait_for` can swallow a cancellation before Python 3.12.)"""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await bell.wait()

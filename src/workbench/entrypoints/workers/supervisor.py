@@ -46,9 +46,7 @@ class Supervisor:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _end(tasks)
             await self._delivery.stop()
 
     async def _keep_up(self, duty: Callable[[], Awaitable[None]]) -> None:
@@ -58,3 +56,12 @@ class Supervisor:
             except Exception:
                 logger.exception("duty failed, starting it again", duty=getattr(duty, "__qualname__", str(duty)))
             await asyncio.sleep(RESTART_SECONDS)
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: a library in between may have swallowed the first cancellation."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=RESTART_SECONDS)

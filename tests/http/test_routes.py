@@ -1,0 +1,199 @@
+"""Every route, walked by every kind of caller from one table; a route that is not in the table fails."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from tests.support.assistants import RecordingAssistantService
+from tests.support.service import Service, running_service
+
+from workbench.entrypoints.http.app import create_app
+from workbench.wiring.settings import Settings
+
+CALLERS = (
+    "nobody",
+    "owner",
+    "observer",
+    "stranger",
+    "neighbour",
+    "removed",
+    "service",
+    "assistant",
+    "outsider",
+    "thief",
+)
+"""neighbour: a user of another workspace. outsider: an assistant that is not in the conversation. thief: a service that
+names another service's assistant as its own."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One route and what each kind of caller gets, in the order of CALLERS."""
+
+    method: str
+    path: str
+    expected: tuple[int, ...]
+    body: Any = None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def row(method: str, path: str, expected: str, body: Any = None) -> Row:
+    return Row(method, path, tuple(map(int, expected.split())), body)
+
+
+HEARTBEAT = {"name": "n", "description": "d", "url": "http://127.0.0.1:9", "online_expires_in_seconds": 60}
+REGISTRATION = {"assistant_service_id": "{fresh}", "name": "n", "description": "d"}
+
+#   nobody owner observer stranger neighbour removed service assistant outsider thief
+TABLE = [
+    row("GET", "/", "200 200 200 200 200 200 200 200 200 200"),
+    row("GET", "/livez", "200 200 200 200 200 200 200 200 200 200"),
+    row("GET", "/readyz", "200 200 200 200 200 200 200 200 200 200"),
+    row("GET", "/openapi.json", "200 200 200 200 200 200 200 200 200 200"),
+    row("GET", "/users?id=ann", "401 200 200 200 200 200 200 200 200 401"),
+    row("GET", "/users/me", "401 200 200 200 200 200 401 401 401 401"),
+    row("PUT", "/users/me", "401 200 200 200 200 200 401 401 401 401", {}),
+    row("POST", "/assistant-service-registrations", "401 200 200 200 200 200 401 401 401 401", REGISTRATION),
+    row("PUT", "/assistant-service-registrations/{service}", "401 401 401 401 401 401 200 200 200 401", HEARTBEAT),
+    row("PUT", "/assistant-service-registrations/other.example", "401 401 401 401 401 401 403 403 403 401", HEARTBEAT),
+    row("POST", "/assistants", "401 400 400 400 400 400 401 401 401 401", {"assistant_service_id": "no", "name": "n"}),
+    row("GET", "/assistants/{assistant}", "401 200 200 404 404 404 401 401 401 401"),
+    row("POST", "/conversations", "401 200 200 200 200 200 401 401 401 401", {}),
+    row("GET", "/conversations", "401 200 200 200 200 200 401 200 200 401"),
+    row("GET", "/conversations/{conversation}", "401 200 200 404 404 404 401 200 404 401"),
+    row("PATCH", "/conversations/{conversation}", "401 200 404 404 404 404 401 200 404 401", {}),
+    row("GET", "/conversations/{conversation}/participants", "401 200 200 404 404 404 401 200 404 401"),
+    row("GET", "/conversations/{conversation}/participants/ann", "401 200 200 404 404 404 401 200 404 401"),
+    row("PUT", "/conversations/{conversation}/participants/me", "401 200 200 404 404 404 401 200 404 401", {}),
+    row("PATCH", "/conversations/{conversation}/participants/me", "401 200 200 404 404 404 401 200 404 401", {}),
+    row("PUT", "/conversations/{conversation}/participants/bea", "401 403 403 403 403 403 401 403 403 401", {}),
+    row("PUT", "/conversations/{conversation}/participants/{assistant}", "401 200 404 404 404 404 401 200 403 401", {}),
+    row("GET", "/conversations/{conversation}/messages", "401 200 200 404 404 404 401 200 404 401"),
+    row("POST", "/conversations/{conversation}/messages", "401 200 404 404 404 404 401 200 404 401", {"content": "x"}),
+    row("GET", "/conversations/{conversation}/messages/{message}", "401 200 200 404 404 404 401 200 404 401"),
+    row(
+        "GET", "/conversations/{conversation}/messages/{message}/debug_data", "401 200 200 404 404 404 401 200 404 401"
+    ),
+    row("GET", "/conversations/{conversation}/events", "401 200 200 404 404 404 401 200 404 401"),
+    row("GET", "/events", "401 200 200 200 200 200 401 401 401 401"),
+    # What takes something away comes last, the one who may do it at the end.
+    row("DELETE", "/conversations/{conversation}/messages/{message}", "401 204 404 404 404 404 401 401 401 401"),
+    row("DELETE", "/conversations/{conversation}", "401 204 403 404 404 404 401 204 404 401"),
+]
+
+
+class World:
+    """A conversation with everybody in their place, and a client for each kind of caller."""
+
+    def __init__(self, names: dict[str, str], clients: dict[str, httpx.AsyncClient]) -> None:
+        self.names = names
+        self.clients = clients
+
+    async def status(self, row: Row, caller: str) -> int:
+        names = {**self.names, "fresh": f"fresh-{uuid4()}"}
+        body = {key: value.format(**names) if value == "{fresh}" else value for key, value in (row.body or {}).items()}
+        request = {"json": body} if row.body is not None else {}
+        url = row.path.format(**names)
+        async with self.clients[caller].stream(row.method, url, **request) as response:
+            return response.status_code
+
+
+async def make_world(service: Service, recorder: RecordingAssistantService) -> World:
+    owner = service.user("ann")
+    await recorder.announce(service.url)
+    new = {"assistant_service_id": recorder.service_id, "name": "Recorder"}
+    assistant = (await owner.post("/assistants", json=new)).json()["id"]
+    outsider = (await owner.post("/assistants", json=new)).json()["id"]
+    conversation = (await owner.post("/conversations", json={})).json()["id"]
+    path = f"/conversations/{conversation}"
+    (await owner.put(f"{path}/participants/{assistant}", json={})).raise_for_status()
+    await service.seat_user(conversation, "oda", "read")
+    await service.seat_user(conversation, "rex")
+    removed = service.user("rex")
+    (await removed.put(f"{path}/participants/me", json={"active_participant": False})).raise_for_status()
+    message = {"content": "hello", "debug_data": {"why": "because"}}
+    posted = (await owner.post(f"{path}/messages", json=message)).json()
+    clients = {
+        "nobody": service.client(),
+        "owner": owner,
+        "observer": service.user("oda"),
+        "stranger": service.user("sam"),
+        "neighbour": service.user("ann", "elsewhere"),
+        "removed": removed,
+        "service": service.assistant_service(recorder.service_id),
+        "assistant": service.assistant(assistant, recorder.service_id),
+        "outsider": service.assistant(outsider, recorder.service_id),
+        "thief": service.assistant(assistant, "other.example"),
+    }
+    names = {"conversation": conversation, "message": posted["id"], "assistant": assistant}
+    return World({**names, "service": recorder.service_id}, clients)
+
+
+@pytest.fixture
+async def world(service: Service) -> AsyncGenerator[World]:
+    async with RecordingAssistantService() as recorder:
+        yield await make_world(service, recorder)
+
+
+async def test_each_kind_of_caller_gets_what_the_table_says(world: World) -> None:
+    wrong: list[str] = []
+    for entry in TABLE:
+        callers = [caller for caller in CALLERS if caller not in ("owner", "assistant")]
+        # A caller who may delete comes after those who may not.
+        for caller in [*callers, "assistant", "owner"]:
+            if entry.method == "DELETE" and caller == "assistant":
+                continue
+            expected = entry.expected[CALLERS.index(caller)]
+            found = await world.status(entry, caller)
+            if found != expected:
+                wrong.append(f"{entry} as {caller}: {found}, not {expected}")
+    assert wrong == []
+
+
+async def test_an_assistant_that_deletes_a_conversation_only_leaves_it(world: World) -> None:
+    path = f"/conversations/{world.names['conversation']}"
+    assert (await world.clients["assistant"].delete(path)).status_code == 204
+    assert (await world.clients["assistant"].get(path)).status_code == 404
+    assert (await world.clients["owner"].get(path)).status_code == 200
+
+
+def test_every_route_is_in_the_table(tmp_path: Path) -> None:
+    app = create_app(Settings.of(data_root=tmp_path))
+    named = {"{conversation}": "{conversation_id:str}", "{message}": "{message_id:str}"}
+    known: set[tuple[str, str]] = set()
+    for entry in TABLE:
+        path = entry.path.partition("?")[0]
+        for short, full in named.items():
+            path = path.replace(short, full)
+        path = path.replace("/assistants/{assistant}", "/assistants/{assistant_id:str}")
+        if "/participants/" in path:
+            path = path.partition("/participants/")[0] + "/participants/{participant_id:str}"
+        if path.startswith("/assistant-service-registrations/"):
+            path = "/assistant-service-registrations/{assistant_service_id:path}"
+        known.add((entry.method, path))
+    registered = {
+        (method, route.path)
+        for route in app.routes
+        for method in getattr(route, "methods", ())
+        if method != "OPTIONS" and not route.path.startswith(("/docs", "/{path:path}"))
+    }
+    assert registered - known == set(), "routes that no row of the table walks"
+    assert known - registered == set(), "rows without a route"
+
+
+@pytest.mark.parametrize("token", ["nonsense", "a.b.c", "e30.e30.e30", "x" * 20_000])
+async def test_a_bad_token_is_401_everywhere(sqlite_url: str, tmp_path: Path, token: str) -> None:
+    async with running_service(sqlite_url, tmp_path / "data") as service:
+        bad = service.client(Authorization=f"Bearer {token}")
+        for entry in TABLE:
+            if entry.expected[0] == 401:
+                path = entry.path.format(
+                    conversation=uuid4(), message=uuid4(), assistant=uuid4(), service="s", fresh="f"
+                )
+                assert (await bad.request(entry.method, path, json=entry.body)).status_code == 401, str(entry)
