@@ -239,10 +239,10 @@ def _command(parent: click.Group, path: str, name: str) -> str:
     own = click.Context(command)
     arguments = [parameter.make_metavar(own) for parameter in command.params if isinstance(parameter, click.Argument)]
     usage = " ".join([path, name, *arguments])
-    records = [record for each in command.params if (record := each.get_help_record(own))]
-    options = [(code(option), " ".join(text.split())) for option, text in records]
+    options = [each.get_help_record(own) for each in command.params if isinstance(each, click.Option)]
+    rows = [(code(record[0]), " ".join(record[1].split())) for record in options if record is not None]
     text = " ".join((command.help or "").split())
-    return f"### {usage}\n\n{text}\n\n" + (table(("option", "meaning"), options) if options else "It has no options.")
+    return f"### {usage}\n\n{text}\n\n" + (table(("option", "meaning"), rows) if rows else "It has no options.")
 
 
 def tree_part() -> str:

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -94,13 +96,13 @@ async def test_the_program_that_embeds_the_service_runs(tmp_path: Path) -> None:
     assert (tmp_path / "workbench.db").exists()
 
 
-def test_the_assistant_of_the_page_is_a_program() -> None:
-    program = re.search(
-        r'^```python title="shout.py"\n(.*?)^```',
-        text_of(DOCS / "howto/write-an-assistant.md"),
-        re.MULTILINE | re.DOTALL,
-    )
+def test_the_assistant_of_the_page_is_a_program(tmp_path: Path) -> None:
+    page = text_of(DOCS / "howto/write-an-assistant.md")
+    program = re.search(r'^```python title="shout.py"\n(.*?)^```', page, re.MULTILINE | re.DOTALL)
     assert program is not None
-    names: dict[str, object] = {"__name__": "shout"}
-    exec(compile(program[1], "shout.py", "exec"), names)
-    assert "app" in names
+    (tmp_path / "shout.py").write_text(
+        f"{program[1]}\nprint(*(route.path for route in app.routes))\n", encoding="utf-8"
+    )
+    ran = subprocess.run([sys.executable, "-W", "error", "shout.py"], cwd=tmp_path, capture_output=True, check=False)
+    assert ran.stderr == b""
+    assert b"/conversations/{conversation_id:uuid}/events" in ran.stdout

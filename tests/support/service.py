@@ -1,5 +1,6 @@
 """The service under test: the whole application behind real HTTP on loopback, on a database of the test's own."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from uuid import UUID
 
 import httpx
 from dishka import Provider
+from litestar import Litestar
 from tests.support.databases import open_store
 from tests.support.servers import serve
 
@@ -22,8 +24,9 @@ from workbench.wiring.settings import Settings
 class Service:
     """A running service, and callers of every kind."""
 
-    def __init__(self, url: str, settings: Settings, database_url: str) -> None:
+    def __init__(self, url: str, settings: Settings, database_url: str, app: Litestar) -> None:
         self.url = url
+        self.app = app
         self.settings = settings
         self.database_url = database_url
         self._clients: list[httpx.AsyncClient] = []
@@ -31,9 +34,7 @@ class Service:
     def token(self, user_id: str = "ann", workspace: str = "default", name: str | None = None) -> str:
         """A token of the local issuer."""
         shown = user_id.title() if name is None else name
-        return sign_local_token(
-            self.settings, user_id=user_id, name=shown, workspace=workspace, ttl_seconds=3600
-        )
+        return sign_local_token(self.settings, user_id=user_id, name=shown, workspace=workspace, ttl_seconds=3600)
 
     def client(self, **headers: str) -> httpx.AsyncClient:
         """A client with these headers, closed with the service."""
@@ -64,6 +65,14 @@ class Service:
         async with open_store(self.database_url, SystemClock()) as store:
             await store.seat_user(UUID(conversation_id), user_id, permission, workspace)
 
+    async def drain(self) -> None:
+        """Drain, as the server does when it is told to stop."""
+        await asyncio.to_thread(self.app.state.drain.begin_from_thread)
+
+    def stream_count(self) -> int:
+        """How many streams the service holds open."""
+        return self.app.state.drain.stream_count
+
     async def close(self) -> None:
         for client in self._clients:
             await client.aclose()
@@ -78,8 +87,9 @@ async def running_service(
     groups["db"] = {"url": database_url, "postgresql_ssl_mode": "disable", "migrate_at_start": False}
     groups["db"] |= settings.get("db", {})
     chosen = Settings.of(**groups)
-    async with serve(create_app(chosen, *providers)) as url:
-        service = Service(url, chosen, database_url)
+    app = create_app(chosen, *providers)
+    async with serve(app) as url:
+        service = Service(url, chosen, database_url, app)
         try:
             yield service
         finally:

@@ -15,6 +15,7 @@ from litestar.openapi.spec import Components, License, SecurityScheme
 from litestar.params import FromPath
 
 from workbench.domain.errors import NotFoundError
+from workbench.domain.events.hub import EventHub
 from workbench.entrypoints.http.assistant_services import RegistrationController
 from workbench.entrypoints.http.assistants import AssistantController
 from workbench.entrypoints.http.conversations import ConversationController
@@ -69,7 +70,10 @@ class Http(Provider):
 
     scope = Scope.APP
 
-    drain = provide(Drain)
+    def __init__(self, drain: Drain) -> None:
+        super().__init__()
+        self.provide(lambda: drain, provides=Drain)
+
     delivery = provide(DeliveryWorker)
     pruning = provide(PruningWorker)
     supervisor = provide(Supervisor)
@@ -85,18 +89,6 @@ class Http(Provider):
         return Retention(days=settings.events.retention_days)
 
 
-class DrainHandle:
-    """What the server calls at its end; the rest of the application may not be there yet when it is made."""
-
-    def __init__(self, container: AsyncContainer) -> None:
-        self._container = container
-
-    async def begin(self) -> None:
-        """Drain."""
-        drain = await self._container.get(Drain)
-        await drain.begin()
-
-
 @get("/openapi.json", include_in_schema=False)
 async def openapi_document(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
     """Answer with the description of this interface."""
@@ -109,12 +101,13 @@ async def nothing_here(path: FromPath[str]) -> None:  # noqa: ARG001 - the route
     raise NotFoundError
 
 
-def _lifespan(container: AsyncContainer, settings: Settings) -> Any:
+def _lifespan(container: AsyncContainer, settings: Settings, drain: Drain) -> Any:
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncGenerator[None]:
         if settings.db.migrate_at_start:
             await asyncio.to_thread(migrations.upgrade, settings)
         supervisor = await container.get(Supervisor)
+        drain.attach(await container.get(EventHub))
         try:
             async with supervisor.running():
                 yield
@@ -132,16 +125,17 @@ def create_app(settings: Settings | None = None, *providers: Provider) -> Litest
     different settings can live in one process.
     """
     chosen = load_settings() if settings is None else settings
-    container = make_container(chosen, Http(), *providers)
+    drain = Drain()
+    container = make_container(chosen, Http(drain), *providers)
     app = Litestar(
         [DishkaRouter("/", route_handlers=[*CONTROLLERS, openapi_document, nothing_here])],
         exception_handlers=EXCEPTION_HANDLERS,
-        lifespan=[_lifespan(container, chosen)],
+        lifespan=[_lifespan(container, chosen, drain)],
         logging_config=None,
         openapi_config=OPENAPI,
         request_class=WorkbenchRequest,
         request_max_body_size=chosen.limits.body_bytes,
     )
     app.asgi_handler = Gate(app.asgi_handler, container, chosen.service.anonymous_paths)
-    app.state.drain = DrainHandle(container)
+    app.state.drain = drain
     return app
