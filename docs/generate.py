@@ -11,6 +11,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from workbench.wiring.settings import Settings, settings_reference
 
 DOCS = Path(__file__).parent
 SOURCE = DOCS.parent / "src" / "workbench"
+NAME_WIDTH = 26
+REASON_WIDTH = 60
 GUARDS = {"users_only": "user", "actors_only": "user, assistant", "services_only": "service, assistant"}
 
 # What the wire contract has, by its sections; whether a route is there is read from the application.
@@ -252,11 +255,13 @@ def tree_part() -> str:
 
 
 def _folder(folder: Path, depth: int) -> Iterator[str]:
-    modules = [path.stem for path in sorted(folder.glob("*.py")) if path.name != "__init__.py"]
     indent = "  " * depth
-    yield f"{indent}{folder.name}/".ljust(26) + _reason(folder / "__init__.py")
-    for line in textwrap.wrap(", ".join(modules), 90):
-        yield f"{indent}    {line}"
+    reason = textwrap.wrap(_reason(folder / "__init__.py"), REASON_WIDTH)
+    for name, text in zip_longest([f"{indent}{folder.name}/"], reason, fillvalue=""):
+        yield f"{name:{NAME_WIDTH}}{text}".rstrip()
+    modules = [path.stem for path in sorted(folder.glob("*.py")) if path.name != "__init__.py"]
+    for line in textwrap.wrap(", ".join(modules), REASON_WIDTH):
+        yield f"{'':{NAME_WIDTH}}| {line}"
     for package in sorted(path.parent for path in folder.glob("*/__init__.py")):
         yield from _folder(package, depth + 1)
 
