@@ -142,6 +142,7 @@ def key_json(key: ECKey | RSAKey, *, private: bool = True) -> bytes:
         b'"x"',
         b"\xff",
         b'{"kty": "EC", "crv": "P-256", "x": 1, "y": 2}',
+        b'{"kty": "EC", "crv": "P-999", "x": "AA", "y": "AA"}',
         key_json(ECKey.generate_key("P-256")),
         key_json(ECKey.generate_key("P-256", {"kid": "public"}), private=False),
         key_json(ECKey.generate_key("P-384", {"kid": "curve"})),

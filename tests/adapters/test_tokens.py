@@ -131,6 +131,11 @@ async def test_a_token_that_names_nobody_is_invalid(
     assert await refusal(verifying(), signed(claims_of(clock, tid=None, sub=subject))) == INVALID
 
 
+async def test_text_that_no_database_takes_is_invalid(verifying: Verifying, clock: SettableClock) -> None:
+    for changes in ({"name": "half \ud800 a pair"}, {"tid": "\udfff"}):
+        assert await refusal(verifying(), signed(claims_of(clock, **changes))) == INVALID
+
+
 async def test_the_prefix_of_an_issuer_keeps_its_users_apart(verifying: Verifying, clock: SettableClock) -> None:
     verifier = verifying(user_prefix="b:")
     assert (await verifier.verify(signed(claims_of(clock)))).id == f"b:{TENANT}.{PERSON}"
@@ -292,7 +297,9 @@ def test_an_issuer_cannot_be_configured_with_an_open_door(verifying: Verifying, 
 
 
 async def test_only_the_issuer_s_algorithms_count(verifying: Verifying, clock: SettableClock) -> None:
-    assert await refusal(verifying(), signed(claims_of(clock), alg="PS256")) == INVALID
+    keys = CountedKeys(RSA)
+    assert await refusal(verifying(keys), signed(claims_of(clock), alg="PS256")) == INVALID
+    assert keys.asked == []
     for algorithm in (["RS256"], {"RS256": 1}, None, 5):
         header = json.dumps({"alg": algorithm, "kid": "rsa"}).encode()
         assert await refusal(verifying(), by_hand(header, b'{"iss": "%s"}' % ISSUER.encode(), b"x")) == INVALID
@@ -374,7 +381,7 @@ async def test_an_extension_that_must_be_understood_is_not_passed_over(
 
 
 async def test_harmless_extras_in_the_header_are_passed_over(verifying: Verifying, clock: SettableClock) -> None:
-    await verifying().verify(signed(claims_of(clock), x5t="abc", nonce="n", typ="at+jwt"))
+    await verifying().verify(signed(claims_of(clock), x5t="abc", nonce="n", typ="at+jwt", x5c=["A" * 2000]))
 
 
 # Attacks on the reading.
@@ -407,6 +414,13 @@ async def test_what_is_no_token_is_invalid_and_no_defect_of_ours(verifying: Veri
     assert len(token) <= MAX_TOKEN_LENGTH
     assert await refusal(verifying(), token) == INVALID
     assert await refusal(verifying(issuer=None), token) == INVALID
+
+
+async def test_what_is_no_token_troubles_no_issuer(verifying: Verifying, clock: SettableClock) -> None:
+    keys, token = CountedKeys(RSA), signed(claims_of(clock))
+    for changed in (token + ".x", token + "=", token + "\n", token.replace(".", ".+", 1), token + "?"):
+        assert await refusal(verifying(keys), changed) == INVALID
+    assert keys.asked == []
 
 
 async def test_a_huge_token_is_refused_unread(verifying: Verifying, clock: SettableClock) -> None:

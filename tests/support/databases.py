@@ -1,7 +1,7 @@
 """Databases for tests: a migrated SQLite file or PostgreSQL database, and blocks on it without a server."""
 
 import shutil
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
@@ -24,11 +24,14 @@ class Store:
         self.database = database
         self.clock = clock
         self.announced: list[Event] = []
+        self.listeners: list[Callable[[Sequence[Event]], None]] = []
         self.group = GroupCommit(database, self._announce)
         self.transactions = SqlTransactions(database, self.group, clock, KeyCipher(b"k" * 32))
 
     def _announce(self, events: Sequence[Event]) -> None:
         self.announced.extend(events)
+        for listener in self.listeners:
+            listener(events)
 
     async def seat_user(
         self, conversation_id: UUID, user_id: str, permission: Permission = "read_write", workspace_id: str = "default"

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 
 from joserfc.jwk import Key
-from tests.support.servers import Receive, Scope, Send, eventually, read_request, send_response, serve
+from tests.support.servers import Receive, ReceivedRequest, Scope, Send, eventually, read_request, send_response, serve
 
 
 def jwk_set(keys: Iterable[Key]) -> bytes:
@@ -20,6 +20,7 @@ class KeyServer:
     def __init__(self) -> None:
         self.url = ""
         self.requests = 0
+        self.last_request: ReceivedRequest | None = None
         self.held = False
         self.status = 200
         self.headers: dict[str, str] = {}
@@ -33,7 +34,7 @@ class KeyServer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        await read_request(scope, receive)
+        self.last_request = await read_request(scope, receive)
         self.requests += 1
         await eventually(lambda: not self.held, timeout_seconds=30)
         if self.dripping:

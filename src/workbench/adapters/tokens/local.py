@@ -73,7 +73,7 @@ def _new_pair() -> bytes:
 def _pair(content: bytes) -> ECKey:
     try:
         key = ECKey.import_key(msgspec.json.decode(content))
-    except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (JoseError, ValueError, TypeError, KeyError) as error:
         raise _unusable() from error
     if not key.is_private or key.kid is None or key.curve_name != CURVE:
         raise _unusable()

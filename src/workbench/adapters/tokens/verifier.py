@@ -126,7 +126,7 @@ def _principal(issuer: Issuer, claims: Claims) -> Principal:
         workspace_id=_workspace(issuer, claims),
         role="user",
         id=_user_id(issuer, claims),
-        name=_storable(name)[:MAX_NAME_LENGTH] if isinstance(name, str) else "",
+        name=name.replace("\0", "")[:MAX_NAME_LENGTH] if isinstance(name, str) else "",
     )
 
 
@@ -139,11 +139,6 @@ def _user_id(issuer: Issuer, claims: Claims) -> str:
     if not is_user_id(user_id):
         raise _invalid()
     return user_id
-
-
-def _storable(text: str) -> str:
-    """Take out what a database refuses: NUL and halves of surrogate pairs."""
-    return text.replace("\0", "").encode("utf-8", "ignore").decode()
 
 
 def _workspace(issuer: Issuer, claims: Claims) -> str:
