@@ -1,10 +1,11 @@
 """Secrets in files of their own, made on first use and readable by their owner alone."""
 
+import contextlib
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-PRIVATE = 0o600
 PRIVATE_FOLDER = 0o700
 READABLE_BY_OTHERS = 0o077
 
@@ -24,14 +25,13 @@ def load_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
 
 def _write_once(path: Path, content: bytes) -> None:
     """Write to a draft beside it, then link: a half-written secret is never seen, and the first to link wins."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        os.write(descriptor, content)
-        os.fsync(descriptor)
-        os.link(draft, path)
-    except FileExistsError:
-        return
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            Path(path).hardlink_to(draft)
     finally:
-        os.close(descriptor)
-        draft.unlink()
+        Path(draft).unlink()

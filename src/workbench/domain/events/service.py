@@ -5,11 +5,11 @@ from uuid import UUID
 
 import msgspec
 
-from workbench.domain.errors import NotFoundError, UnauthenticatedError, UnavailableError
+from workbench.domain.errors import NotFoundError, UnavailableError
 from workbench.domain.events.hub import ConversationReader, EventHub, FeedReader, Reader
 from workbench.domain.events.model import Event
 from workbench.domain.events.ports import EventTx
-from workbench.domain.identity.model import Principal
+from workbench.domain.identity.model import Principal, require_role
 from workbench.domain.transactions import Transactions
 
 REPLAY_PAGE = 200
@@ -56,8 +56,7 @@ class EventService:
 
     async def read_feed(self, principal: Principal, ring: Callable[[], None]) -> FeedReader:
         """Open a reader of all the user's conversations. Raises UnavailableError while draining."""
-        if not principal.is_user:
-            raise UnauthenticatedError("Unauthorized")
+        require_role(principal, "user")
         self._require_open()
         reader = FeedReader(principal, self._policy.buffer, ring)
         await self._hub.join_feed(reader)

@@ -16,6 +16,7 @@ from litestar.params import FromPath
 
 from workbench.domain.errors import NotFoundError
 from workbench.domain.events.hub import EventHub
+from workbench.domain.identity.service import Authenticator
 from workbench.entrypoints.http.assistant_services import RegistrationController
 from workbench.entrypoints.http.assistants import AssistantController
 from workbench.entrypoints.http.conversations import ConversationController
@@ -106,6 +107,8 @@ def _lifespan(container: AsyncContainer, settings: Settings, drain: Drain) -> An
     async def lifespan(_: Litestar) -> AsyncGenerator[None]:
         if settings.db.migrate_at_start:
             await asyncio.to_thread(migrations.upgrade, settings)
+        # Made before the first request: keys that cannot be read stop the start, not a caller.
+        await container.get(Authenticator)
         supervisor = await container.get(Supervisor)
         drain.attach(await container.get(EventHub))
         try:
