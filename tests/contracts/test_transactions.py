@@ -18,7 +18,7 @@ from workbench.domain.events.model import NewEvent
 from workbench.domain.ids import new_id
 from workbench.domain.messages.events import message_created
 from workbench.domain.messages.model import Message, Sender, StoredMessage
-from workbench.domain.participants.model import Participant
+from workbench.domain.participants.model import Participant, ParticipantChange
 
 
 async def new_conversation(store: Store, workspace: str = "default") -> UUID:
@@ -121,6 +121,38 @@ async def test_a_change_over_what_another_changed_is_stale(store: Store) -> None
     barrier = asyncio.Barrier(2)
     outcomes = await asyncio.gather(change("a", barrier), change("b", barrier), return_exceptions=True)
     assert sorted(type(o).__name__ for o in outcomes) == ["NoneType", "StaleError"]
+
+
+async def test_a_participant_changed_by_another_meanwhile_is_stale(store: Store) -> None:
+    conversation = await new_conversation(store)
+
+    async def change(status: str, barrier: asyncio.Barrier) -> None:
+        async with store.transactions.write("default") as tx:
+            (seat,) = await tx.participants.all_of(conversation)
+            await barrier.wait()
+            tx.participants.change(seat.changed(ParticipantChange(status=status), store.clock.now()))
+
+    barrier = asyncio.Barrier(3)
+    outcomes = await asyncio.gather(*(change(status, barrier) for status in "abc"), return_exceptions=True)
+    assert sorted(type(o).__name__ for o in outcomes) == ["NoneType", "StaleError", "StaleError"]
+    async with store.transactions.read("default") as tx:
+        (seat,) = await tx.participants.all_of(conversation)
+    assert seat.status == "abc"[outcomes.index(None)]
+
+
+async def test_of_many_who_use_the_same_new_id_at_once_one_wins(database_url: str) -> None:
+    async with open_store(database_url) as one, open_store(database_url) as two:
+        conversation, wanted = await new_conversation(one), new_id()
+        said = [message(one, str(n), wanted) for n in range(12)]
+        racing = (post((one, two)[n % 2], conversation, each) for n, each in enumerate(said))
+        outcomes = await asyncio.gather(*racing, return_exceptions=True)
+        async with one.transactions.read("default") as tx:
+            stored = await tx.messages.find(wanted)
+            told = await tx.events.of_conversation(conversation, 1, 100)
+    assert [type(o) for o in outcomes].count(StaleError) == 11
+    assert stored is not None
+    assert stored.message == said[outcomes.index(None)]
+    assert [e.position for e in told] == [2]
 
 
 async def test_no_repository_sees_another_workspace(store: Store) -> None:

@@ -204,9 +204,6 @@ class Auth(Group):
     local_issuer: bool = Field(
         default=True, description="Accept tokens made by `workbench token`, signed with a key in the data folder."
     )
-    local_workspace_claim: str = Field(
-        default="workspace", min_length=1, description="Claim that names the workspace in locally signed tokens."
-    )
 
     @field_validator("issuers")
     @classmethod

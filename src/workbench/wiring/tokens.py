@@ -25,7 +25,7 @@ class Tokens(Provider):
         issuers = [_issuer(issuer, http) for issuer in settings.issuers]
         if settings.auth.local_issuer:
             local = LocalIssuer(settings.make_data_root(), clock)
-            issuers.insert(0, local.issuer(settings.auth.local_workspace_claim))
+            issuers.insert(0, local.issuer())
         return JoseTokenVerifier(issuers, clock)
 
 

@@ -104,7 +104,9 @@ _RECIPIENT = (
         assistants.c.assistant_service_id,
         assistant_services.c.url,
         assistant_services.c.api_key_encrypted,
-        select(conversations.c.title).where(conversations.c.id == bindparam("conversation_id")).scalar_subquery(),
+        select(conversations.c.title)
+        .where(here(conversations), conversations.c.id == bindparam("conversation_id"))
+        .scalar_subquery(),
     )
     .join(assistant_services, assistant_services.c.assistant_service_id == assistants.c.assistant_service_id)
     .where(here(assistants), assistants.c.id == bindparam("id"), assistant_services.c.url != "")

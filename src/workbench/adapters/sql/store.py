@@ -57,7 +57,9 @@ def _upsert(table: Table, names: tuple[str, ...], dialect: str) -> Any:
     keys = [column.name for column in table.primary_key]
     statement = make(table)
     new = {name: statement.excluded[name] for name in names if name not in keys}
-    return statement.on_conflict_do_update(index_elements=keys, set_=new)
+    # A key that leaves the workspace out may be another's: its row stays as it is.
+    same_workspace = table.c.workspace_id == statement.excluded.workspace_id
+    return statement.on_conflict_do_update(index_elements=keys, set_=new, where=same_workspace)
 
 
 def _carry_out(connection: Connection, changes: list[Change]) -> None:

@@ -202,7 +202,14 @@ class GroupCommit:
                 logger.exception("commit failed")
                 return UnavailableError("the database cannot store this now")
             self.commits += 1
-            for of_workspace in stored:
-                self._announce(of_workspace)
+            self._announce_all(stored)
             return None
         return None
+
+    def _announce_all(self, stored: list[list[Event]]) -> None:
+        for of_workspace in stored:
+            try:
+                self._announce(of_workspace)
+            except Exception:
+                # It is stored: a listener at fault may neither fail the caller nor stop the commits to come.
+                logger.exception("announcing failed")

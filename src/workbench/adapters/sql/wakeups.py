@@ -61,6 +61,8 @@ class SqlWakeups:
     async def _watch(self, database: SqliteDatabase) -> None:
         """Look whether another process has committed; this one hears of its own commits directly."""
         seen = await database.foreign_changes()
+        # Whatever was committed before the first look.
+        self._tell(None, None)
         while True:
             await asyncio.sleep(SQLITE_LOOK_SECONDS)
             now = await database.foreign_changes()

@@ -195,6 +195,8 @@ class EventHub:
         await self._follow(key[0])
         async with self._transactions.read(key[0]) as tx:
             conversation_ids = await tx.sight.conversations_of(key[1])
+        if self._feeds.get(key) is not feed:
+            return  # whoever asked for it has gone meanwhile
         for conversation_id in set(conversation_ids) - feed.lost_while_loading:
             self._link(feed, conversation_id)
         feed.loading = None

@@ -22,6 +22,14 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     first_available: int
 
 
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of the log, the first position that is kept (one behind the head where none is), and the head."""
+
+    page: Sequence[Event]
+    first: int
+    head: int
+
+
 class ReaderPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How many events a reader may be behind before it is ended."""
 
@@ -40,16 +48,17 @@ class EventService:
         self, principal: Principal, conversation_id: UUID, ring: Callable[[], None]
     ) -> ConversationReader:
         """Open a reader of one conversation. Raises NotFoundError, UnavailableError while draining."""
-        self._require_open()
         async with self._transactions.read(principal.workspace_id) as tx:
             owns = await tx.sight.is_owner(conversation_id, principal)
+        # Not before: a drain that begins after this finds the reader in the hub.
+        self._require_open()
         reader = ConversationReader(principal, self._policy.buffer, ring, conversation_id=conversation_id, owns=owns)
-        await self._hub.join(reader)
-        # Access lost between the look and the joining would have gone unseen.
         try:
+            await self._hub.join(reader)
+            # Access lost between the look and the joining would have gone unseen.
             async with self._transactions.read(principal.workspace_id) as tx:
                 await tx.sight.is_owner(conversation_id, principal)
-        except NotFoundError:
+        except BaseException:
             self._hub.part(reader)
             raise
         return reader
@@ -75,36 +84,42 @@ class EventService:
         position that was yielded, and the reader's buffer goes on from there, with nothing left out between.
         """
         reader.replaying = True
-        first, head = await self._bounds(reader)
-        if after is None or after < first - 1 or after > head:
-            yield Gap(after=after, first_available=first)
-            after = first - 1
-        reader.position = after
-        behind = True
-        while behind:
+        position, behind = after, True
+        while behind and not reader.ended:
             reader.overflowed = False
-            page = await self._page(reader)
-            if page:
-                reader.position = reader.place(page[-1])
-                yield page
-            # An overflow during an empty look at the log means that the log has grown since that look.
-            behind = bool(page) or reader.overflowed
+            look = await self._look(reader, position or 0)
+            if look is None:
+                reader.end("no access")
+            elif position is None or not look.first - 1 <= position <= look.head:
+                yield Gap(after=position, first_available=look.first)
+                position = look.first - 1
+            else:
+                if look.page:
+                    position = reader.place(look.page[-1])
+                    yield look.page
+                # What is committed after a look is offered to the reader; an overflow says that it was dropped.
+                behind = len(look.page) == REPLAY_PAGE or reader.overflowed
+        if behind:
+            # Broken off: what is buffered does not follow on what was yielded.
+            reader.take()
+        reader.position = position or 0
         reader.replaying = False
 
-    async def _page(self, reader: ConversationReader | FeedReader) -> Sequence[Event]:
-        async with self._transactions.read(reader.principal.workspace_id) as tx:
-            if isinstance(reader, ConversationReader):
-                return await tx.events.of_conversation(reader.conversation_id, reader.position, REPLAY_PAGE)
-            return await tx.events.of_user(reader.principal.id, reader.position, REPLAY_PAGE)
-
-    async def _bounds(self, reader: ConversationReader | FeedReader) -> tuple[int, int]:
-        """The first position that is kept (one behind the head where none is), and the head."""
+    async def _look(self, reader: ConversationReader | FeedReader, after: int) -> Look | None:
+        """Read a page, then what bounds it: so pruning cannot make a hole in between, nor lost access go unseen."""
         async with self._transactions.read(reader.principal.workspace_id) as tx:
             if isinstance(reader, FeedReader):
-                return await tx.events.floor() + 1, await tx.events.head()
-            head = await tx.events.conversation_head(reader.conversation_id)
-            oldest = await tx.events.of_conversation(reader.conversation_id, 0, 1)
-        return oldest[0].position if oldest else head + 1, head
+                page = await tx.events.of_user(reader.principal.id, after, REPLAY_PAGE)
+                return Look(page=page, first=await tx.events.floor() + 1, head=await tx.events.head())
+            conversation_id = reader.conversation_id
+            page = await tx.events.of_conversation(conversation_id, after, REPLAY_PAGE)
+            oldest = await tx.events.of_conversation(conversation_id, 0, 1)
+            head = await tx.events.conversation_head(conversation_id)
+            try:
+                await tx.sight.is_owner(conversation_id, reader.principal)
+            except NotFoundError:
+                return None
+        return Look(page=page, first=oldest[0].position if oldest else head + 1, head=head)
 
     def _require_open(self) -> None:
         if self._hub.is_draining:

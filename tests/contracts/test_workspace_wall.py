@@ -1,0 +1,242 @@
+"""The wall between workspaces: with another workspace's ids no method of any repository finds or changes anything."""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, cast
+from uuid import UUID
+
+import msgspec
+import pytest
+from sqlalchemy import select
+from tests.contracts.test_transactions import message, new_conversation
+from tests.support.databases import Store
+
+from workbench.adapters.sql.schema import metadata
+from workbench.adapters.sql.transactions import SqlTransaction
+from workbench.domain.assistant_services.model import NewRegistration, Registration
+from workbench.domain.assistants.model import Assistant, StoredAssistant
+from workbench.domain.conversations.model import Conversation
+from workbench.domain.conversations.ports import ConversationFilter
+from workbench.domain.delivery.model import Delivery
+from workbench.domain.errors import NotFoundError, StaleError
+from workbench.domain.events.model import NewEvent
+from workbench.domain.identity.model import Principal
+from workbench.domain.ids import new_id
+from workbench.domain.messages.model import Message, MessageQuery, StoredMessage
+from workbench.domain.participants.model import Participant
+from workbench.domain.users.model import StoredUser
+
+
+class World(msgspec.Struct, kw_only=True):
+    """One of everything, in one workspace."""
+
+    conversation: Conversation
+    service: Registration
+    assistant: Assistant
+    seats: list[Participant]
+    message: Message
+    delivery: Delivery
+
+
+async def fill(store: Store, workspace: str) -> World:
+    """Put one of everything into the workspace; ann and bea are in each."""
+    now = store.clock.now()
+    conversation_id = await new_conversation(store, workspace)
+    await store.seat_user(conversation_id, "bea", workspace_id=workspace)
+    said = msgspec.structs.replace(message(store), has_debug_data=True)
+    new = NewRegistration(assistant_service_id=f"{workspace}.example", name="Service", description="")
+    service = Registration.created(new, "ann", "Ann", now)
+    assistant = Assistant(
+        id=new_id(),
+        name="Robot",
+        image=None,
+        assistant_service_id=service.assistant_service_id,
+        assistant_service_online=True,
+        template_id="default",
+        metadata={},
+        created_datetime=now,
+    )
+    person = Participant.of_user(conversation_id, str(assistant.id), "Robot", None, now)
+    row = {field: getattr(person, field) for field in person.__struct_fields__}
+    async with store.transactions.write(workspace) as tx:
+        for user_id in ("ann", "bea"):
+            tx.users.put(StoredUser(id=user_id, name=user_id, image=None, service_user=False, created_datetime=now))
+        tx.registrations.add(msgspec.structs.replace(service, api_key="key"))
+        tx.registrations.heard(service.assistant_service_id, "http://127.0.0.1:9/", now + timedelta(hours=1))
+        tx.assistants.add(StoredAssistant(assistant=assistant, owner_id="ann"))
+        tx.participants.add(Participant(**{**row, "role": "assistant"}))
+        tx.messages.add(StoredMessage(conversation_id=conversation_id, message=said, debug_data={"a": 1}))
+        tx.deliveries.begin(assistant.id, conversation_id, 0)
+        tx.deliveries.connect(assistant.id, conversation_id)
+    async with store.transactions.read(workspace) as tx:
+        delivery = await tx.deliveries.find(assistant.id, conversation_id)
+        assert delivery is not None
+        return World(
+            conversation=await tx.conversations.require(conversation_id),
+            service=service,
+            assistant=assistant,
+            seats=await tx.participants.all_of(conversation_id),
+            message=said,
+            delivery=delivery,
+        )
+
+
+ANN = Principal(workspace_id="elsewhere", role="user", id="ann", name="Ann")
+EVE = Principal(workspace_id="elsewhere", role="user", id="eve", name="Eve")
+
+Read = Callable[[SqlTransaction, World], Awaitable[object]]
+Write = Callable[[SqlTransaction, World], object]
+
+# What each reading method answers where the id is another workspace's; NotFoundError where it raises that.
+READS: dict[str, tuple[Read, object]] = {
+    "users.find": (lambda tx, w: tx.users.find("cay"), None),
+    "users.visible_to": (lambda tx, w: tx.users.visible_to(EVE, ["ann", "bea", "cay"]), []),
+    "registrations.find": (lambda tx, w: tx.registrations.find(w.service.assistant_service_id), None),
+    "registrations.address": (lambda tx, w: tx.registrations.address(w.service.assistant_service_id), None),
+    "assistants.find": (lambda tx, w: tx.assistants.find(w.assistant.id), None),
+    "assistants.is_visible_to": (lambda tx, w: tx.assistants.is_visible_to(w.assistant.id, ANN), False),
+    "recipients.recipient": (lambda tx, w: tx.recipients.recipient(w.assistant.id, w.conversation.id), None),
+    "conversations.require": (lambda tx, w: tx.conversations.require(w.conversation.id), NotFoundError),
+    "conversations.of": (lambda tx, w: tx.conversations.of(CAY, ConversationFilter(include_inactive=True)), []),
+    "participants.seat": (lambda tx, w: tx.participants.seat(w.conversation.id, ANN), NotFoundError),
+    "participants.is_owner": (lambda tx, w: tx.sight.is_owner(w.conversation.id, ANN), NotFoundError),
+    "participants.all_of": (lambda tx, w: tx.participants.all_of(w.conversation.id), []),
+    "participants.all_of_each": (lambda tx, w: tx.participants.all_of_each([w.conversation.id]), {}),
+    "participants.conversations_of": (lambda tx, w: tx.sight.conversations_of("cay"), []),
+    "messages.find": (lambda tx, w: tx.messages.find(w.message.id), None),
+    "messages.page": (lambda tx, w: tx.messages.page(w.conversation.id, MessageQuery()), []),
+    "messages.latest_of_each": (lambda tx, w: tx.messages.latest_of_each([w.conversation.id], ["chat"]), {}),
+    "events.conversation_head": (lambda tx, w: tx.events.conversation_head(w.conversation.id), 0),
+    "events.of_conversation": (lambda tx, w: tx.events.of_conversation(w.conversation.id, 0, 10), []),
+    "events.of_user": (lambda tx, w: tx.events.of_user("cay", 0, 10), []),
+    "deliveries.find": (lambda tx, w: tx.deliveries.find(w.assistant.id, w.conversation.id), None),
+}
+CAY = Principal(workspace_id="elsewhere", role="user", id="cay", name="Cay")
+
+WRITES: dict[str, Write] = {
+    "users.put": lambda tx, w: tx.users.put(
+        StoredUser(id="ann", name="X", image=None, service_user=False, created_datetime=w.conversation.created_datetime)
+    ),
+    "participants.rename": lambda tx, w: tx.nameplates.rename("ann", "X", None),
+    "registrations.heard": lambda tx, w: tx.registrations.heard(
+        w.service.assistant_service_id, "http://evil", w.conversation.created_datetime
+    ),
+    "assistants.remove": lambda tx, w: tx.assistants.remove(w.assistant.id),
+    "conversations.remove": lambda tx, w: tx.conversations.remove(w.conversation.id),
+    "participants.change": lambda tx, w: tx.participants.change(
+        msgspec.structs.replace(w.seats[0], active_participant=False)
+    ),
+    "participants.remove": lambda tx, w: tx.participants.remove(w.seats[0]),
+    "messages.add": lambda tx, w: tx.messages.add(
+        StoredMessage(conversation_id=w.conversation.id, message=w.message, debug_data={})
+    ),
+    "messages.remove": lambda tx, w: tx.messages.remove(w.message.id),
+    "events.record": lambda tx, w: tx.events.record(
+        NewEvent(conversation_id=w.conversation.id, type="conversation.deleted", data={})
+    ),
+    "deliveries.begin": lambda tx, w: tx.deliveries.begin(w.assistant.id, w.conversation.id, 99),
+    "deliveries.connect": lambda tx, w: tx.deliveries.connect(w.assistant.id, w.conversation.id),
+    "deliveries.cancel": lambda tx, w: tx.deliveries.cancel(w.assistant.id, w.conversation.id),
+    "deliveries.end": lambda tx, w: tx.deliveries.end(w.assistant.id, w.conversation.id),
+    "deliveries.end_all": lambda tx, w: tx.deliveries.end_all(w.conversation.id),
+    "deliveries.advance": lambda tx, w: tx.deliveries.advance(w.delivery, 99),
+    "deliveries.fail": lambda tx, w: tx.deliveries.fail(w.delivery, w.conversation.created_datetime, "x"),
+    "deliveries.rejoin": lambda tx, w: tx.deliveries.rejoin(w.delivery),
+    "deliveries.finish": lambda tx, w: tx.deliveries.finish(w.delivery),
+}
+
+# These take no id of something that is there: they add a row of the block's own workspace, read all of that
+# workspace, or (conversations.change) store over what the same block has read.
+WITHOUT_AN_ID = {
+    *("registrations.add", "assistants.add", "conversations.add", "participants.add", "deliveries.set_aside"),
+    *("events.head", "events.floor", "events.of_workspace", "conversations.change"),
+}
+
+
+def test_every_method_of_every_repository_is_in_the_tables() -> None:
+    methods: set[str] = set()
+    for name, part in inspect.getmembers(SqlTransaction, lambda member: isinstance(member, property)):
+        kind = inspect.signature(cast("property", part).fget or print).return_annotation
+        shared = {"nameplates": "participants", "sight": "participants"}.get(name, name)
+        methods |= {f"{shared}.{method}" for method in vars(kind) if not method.startswith("_")}
+    assert methods == {*READS, *WRITES, *WITHOUT_AN_ID}
+
+
+async def test_no_method_finds_what_is_in_another_workspace(store: Store) -> None:
+    world = await fill(store, "default")
+    await store.seat_user(world.conversation.id, "cay")
+    ours = await fill(store, "elsewhere")
+    found: dict[str, object] = {}
+    for name, (read, _) in READS.items():
+        async with store.transactions.read("elsewhere") as tx:
+            try:
+                found[name] = await read(tx, world)
+            except NotFoundError:
+                found[name] = NotFoundError
+    assert found == {name: expected for name, (_, expected) in READS.items()}
+    async with store.transactions.read("elsewhere") as tx:
+        recipient = await tx.recipients.recipient(ours.assistant.id, world.conversation.id)
+        assert recipient is not None
+        assert recipient.conversation_title == ""
+
+
+async def contents(store: Store, workspace: str) -> dict[str, list[Any]]:
+    """Every row of a workspace."""
+    rows: dict[str, list[Any]] = {}
+    for table in metadata.sorted_tables:
+        if "workspace_id" in table.c:
+            found = await store.database.rows(select(table).where(table.c.workspace_id == workspace))
+            rows[table.name] = sorted((tuple(row) for row in found), key=repr)
+    return rows
+
+
+async def test_no_method_changes_what_is_in_another_workspace(store: Store) -> None:
+    world = await fill(store, "default")
+    await fill(store, "elsewhere")
+    before = await contents(store, "default")
+    assert all(before[table] for table in ("users", "messages", "message_debug", "deliveries", "events"))
+    changed: list[str] = []
+    for name, write in WRITES.items():
+        try:
+            async with store.transactions.write("elsewhere") as tx:
+                write(tx, world)
+        except (NotFoundError, StaleError):
+            pass
+        if await contents(store, "default") != before:
+            changed.append(name)
+            before = await contents(store, "default")
+    assert changed == []
+
+
+async def test_the_same_writes_are_heard_in_the_workspace_itself(store: Store) -> None:
+    """So that the test above is not passed by writes that never do anything."""
+    idle: list[str] = []
+    for name, write in WRITES.items():
+        if name == "deliveries.finish":
+            continue  # only a delivery that says its farewell is finished
+        workspace = f"of-{name}"
+        world = await fill(store, workspace)
+        before = await contents(store, workspace)
+        if name == "messages.add":
+            world.message = msgspec.structs.replace(world.message, id=UUID(int=7))
+        if name == "deliveries.connect":
+            continue  # it flows already
+        async with store.transactions.write(workspace) as tx:
+            write(tx, world)
+        if await contents(store, workspace) == before:
+            idle.append(name)
+    assert idle == []
+
+
+@pytest.mark.parametrize("workspace", ["default", "elsewhere"])
+async def test_the_same_user_has_a_row_and_a_name_in_each_workspace(store: Store, workspace: str) -> None:
+    await fill(store, "default")
+    await fill(store, "elsewhere")
+    async with store.transactions.write(workspace) as tx:
+        tx.nameplates.rename("ann", "Anna", None)
+    for each in ("default", "elsewhere"):
+        async with store.transactions.read(each) as tx:
+            conversation_ids = await tx.sight.conversations_of("ann")
+            everyone = await tx.participants.all_of(conversation_ids[0])
+        assert everyone[0].name == ("Anna" if each == workspace else "Ann")

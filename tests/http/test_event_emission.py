@@ -1,0 +1,181 @@
+"""Every mutating route and the events that the log gains by it: no more, no fewer, in order, under the request's id."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from tests.support.assistants import Kind, RecordingAssistantService
+from tests.support.behaviours import status
+from tests.support.databases import open_store
+from tests.support.service import Service
+
+from workbench.domain.events.model import Event
+from workbench.entrypoints.http.app import create_app
+from workbench.wiring.settings import Settings
+
+
+@dataclass(frozen=True)
+class Act:
+    """A request, its answer's status, and the types of the events that follow from it."""
+
+    who: str
+    method: str
+    path: str
+    body: Any
+    status: int
+    events: Sequence[str] = field(default=())
+
+
+CONVERSATION = "/conversations/{conversation}"
+MESSAGES = f"{CONVERSATION}/messages"
+ME = f"{CONVERSATION}/participants/me"
+ROBOT = f"{CONVERSATION}/participants/{{assistant}}"
+SERVICE = "/assistant-service-registrations/recorder.workbench.example"
+HEARTBEAT = {"name": "Recorder", "description": "", "url": "{url}", "online_expires_in_seconds": 60}
+FOLLOWING = {"assistant_service_id": "recorder.workbench.example", "name": "Robot"}
+
+# Told in order: each act stands on those before it.
+STORY = [
+    Act("ann", "PUT", "/users/me", {"name": "Anna"}, 200),
+    Act("ann", "POST", "/assistant-service-registrations", {"assistant_service_id": "other.example", "name": "n"}, 422),
+    Act(
+        "ann",
+        "POST",
+        "/assistant-service-registrations",
+        {"assistant_service_id": "other.example", "name": "n", "description": ""},
+        200,
+    ),
+    Act("service", "PUT", SERVICE, HEARTBEAT, 200),
+    Act("ann", "POST", "/assistants", FOLLOWING, 201),
+    Act("ann", "POST", "/assistants", {**FOLLOWING, "assistant_service_id": "none.example"}, 400),
+    Act("ann", "POST", "/conversations", {}, 200, ["conversation.created"]),
+    Act("ann", "PATCH", CONVERSATION, {"title": "Plans"}, 200, ["conversation.updated"]),
+    Act("ann", "PATCH", CONVERSATION, {}, 200, ["conversation.updated"]),
+    Act("bea", "PATCH", CONVERSATION, {"title": "Mine"}, 404),
+    Act("ann", "POST", MESSAGES, {"content": "hello", "id": "{message}"}, 200, ["message.created"]),
+    Act("ann", "POST", MESSAGES, {"content": "hello", "id": "{message}"}, 200),
+    Act("ann", "POST", MESSAGES, {"content": "other", "id": "{message}"}, 409),
+    Act("ann", "POST", MESSAGES, {"message_type": "chat"}, 422),
+    Act("bea", "POST", MESSAGES, {"content": "hello"}, 404),
+    # An assistant is told of before others are: one that cannot join is not told of at all.
+    Act("broken", "PUT", ROBOT, {}, 500),
+    Act("ann", "PUT", ROBOT, {}, 200, ["participant.created"]),
+    Act("ann", "PUT", ROBOT, {}, 200),
+    Act("ann", "PUT", ROBOT, {"status": "thinking"}, 200, ["participant.updated"]),
+    Act("ann", "PATCH", ROBOT, {"active_participant": False}, 200, ["participant.updated"]),
+    Act("broken", "PUT", ROBOT, {"active_participant": True}, 500),
+    Act("ann", "PATCH", ROBOT, {"active_participant": True}, 200, ["participant.updated"]),
+    Act("robot", "POST", MESSAGES, {"content": "beep"}, 200, ["message.created"]),
+    Act("robot", "PATCH", CONVERSATION, {"metadata": {"a": 1}}, 200, ["conversation.updated"]),
+    Act("robot", "PATCH", ME, {"status": "typing"}, 200, ["participant.updated"]),
+    Act("robot", "PATCH", ME, {"status": "typing"}, 200),
+    Act("robot", "DELETE", CONVERSATION, None, 204, ["participant.updated"]),
+    Act("robot", "DELETE", CONVERSATION, None, 404),
+    Act("ann", "PUT", ME, {"status": "busy"}, 200, ["participant.updated"]),
+    Act("ann", "PUT", ME, {}, 200, ["participant.updated"]),
+    Act("ann", "PUT", ME, {}, 200),
+    Act("ann", "PATCH", ME, {"metadata": {}}, 200, ["participant.updated"]),
+    Act("ann", "PATCH", ME, {"active_participant": True}, 200, ["participant.updated"]),
+    Act("ann", "PUT", f"{CONVERSATION}/participants/bea", {}, 403),
+    Act("bea", "DELETE", f"{MESSAGES}/{{message}}", None, 404),
+    Act("ann", "DELETE", f"{MESSAGES}/{{message}}", None, 204, ["message.deleted"]),
+    Act("ann", "DELETE", f"{MESSAGES}/{{message}}", None, 404),
+    Act("bea", "DELETE", CONVERSATION, None, 404),
+    Act("ann", "DELETE", CONVERSATION, None, 204, ["conversation.deleted"]),
+    Act("ann", "DELETE", CONVERSATION, None, 404),
+]
+
+
+def filled(value: Any, names: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: filled(each, names) for key, each in value.items()}
+    return names[value[1:-1]] if isinstance(value, str) and value[:1] == "{" else value
+
+
+async def test_each_act_tells_exactly_this(service: Service) -> None:
+    async with RecordingAssistantService() as recorder, open_store(service.database_url) as store:
+        names = {"url": recorder.url, "message": str(uuid4()), "conversation": "", "assistant": ""}
+        clients = {"ann": service.user("ann"), "bea": service.user("bea"), "service": service.assistant_service()}
+        clients["broken"] = clients["ann"]
+        head, wrong = 0, []
+        for act in STORY:
+            if act.who == "broken":
+                recorder.answer(Kind.PUT_CONVERSATION, status(500))
+            request_id = str(uuid4())
+            answer = await clients[act.who].request(
+                act.method,
+                act.path.format(**names),
+                headers={"X-Request-ID": request_id},
+                **({} if act.body is None else {"json": filled(act.body, names)}),
+            )
+            assert answer.headers["x-request-id"] == request_id
+            learn(act, answer, names, clients, service)
+            async with store.transactions.read("default") as tx:
+                gained = await tx.events.of_workspace(head, 100)
+            head += len(gained)
+            if not as_told(act, answer, gained, request_id):
+                wrong.append(f"{act}: {answer.status_code} {answer.text[:200]} {[e.type for e in gained]}")
+        assert wrong == []
+
+
+def learn(
+    act: Act, answer: httpx.Response, names: dict[str, str], clients: dict[str, httpx.AsyncClient], service: Service
+) -> None:
+    """Remember the ids that an answer gives."""
+    if act.method == "POST" and answer.is_success and act.path in ("/conversations", "/assistants"):
+        names[act.path.strip("/").removesuffix("s")] = answer.json()["id"]
+        if act.path == "/assistants":
+            clients["robot"] = service.assistant(names["assistant"])
+
+
+def as_told(act: Act, answer: httpx.Response, gained: Sequence[Event], request_id: str) -> bool:
+    return (
+        answer.status_code == act.status
+        and [event.type for event in gained] == list(act.events)
+        and all(event.correlation_id == request_id for event in gained)
+    )
+
+
+async def test_events_say_what_the_answers_said(service: Service) -> None:
+    ann = service.user("ann")
+    created = (await ann.post("/conversations", json={"title": "T"})).json()
+    path = f"/conversations/{created['id']}"
+    updated = (await ann.patch(path, json={"metadata": {"ü": 1}})).json()
+    said = (await ann.post(f"{path}/messages", json={"content": "ü", "debug_data": {"a": 1}})).json()
+    seat = (await ann.put(f"{path}/participants/me", json={"status": "ü"})).json()
+    await ann.delete(f"{path}/messages/{said['id']}")
+    async with ann.stream("GET", f"{path}/events", headers={"Last-Event-ID": "0"}) as response:
+        frames: list[dict[str, Any]] = []
+        async for line in response.aiter_lines():
+            if line.startswith("data: "):
+                frames.append(httpx.Response(200, text=line[6:]).json())
+            if len(frames) == 5:
+                break
+    assert [list(frame) for frame in frames] == [["timestamp", "data"]] * 5
+    assert [frame["data"] for frame in frames] == [
+        {"conversation": created},
+        {"conversation": {**updated, "latest_message": None}},
+        {"message": said},
+        {"participant": seat, "participants": [seat]},
+        {"message": {**said, "has_debug_data": False}},
+    ]
+
+
+def test_every_mutating_route_has_its_act(tmp_path: Path) -> None:
+    app = create_app(Settings.of(data_root=tmp_path))
+    registered = {
+        (method, "/".join("*" if "{" in part else part for part in route.path.split("/")))
+        for route in app.routes
+        for method in getattr(route, "methods", ())
+        if method not in ("OPTIONS", "GET") and not route.path.startswith(("/docs", "/{path:path}"))
+    }
+    known: set[tuple[str, str]] = set()
+    for act in STORY:
+        path = act.path.replace(SERVICE, "/assistant-service-registrations/{id}")
+        for person in ("me", "bea"):
+            path = path.replace(f"/participants/{person}", "/participants/{id}")
+        known.add((act.method, "/".join("*" if "{" in part else part for part in path.split("/"))))
+    assert known == registered
