@@ -6,6 +6,7 @@ import re
 import signal
 from pathlib import Path
 
+import httpx
 from tests.support.processes import WORKBENCH
 
 
@@ -36,10 +37,11 @@ async def test_it_stays_until_it_is_told_to_stop(tmp_path: Path) -> None:
             assert line, lines
             lines.append(line)
     shown = [line.strip() for line in lines if line.strip().startswith(("curl", "TOKEN="))]
-    script = "\n".join([shown[0], shown[1], f"{shown[2]} > /dev/null"])
-    curl = await asyncio.create_subprocess_exec("bash", "-ec", script, stdout=asyncio.subprocess.PIPE)
-    answer = (await curl.communicate())[0].decode()
-    assert '"Good morning! Is anybody here?"' in answer
+    token, listing = shown[0].removeprefix("TOKEN="), shown[1].rpartition(" ")[2]
+    assert len(shown) == 4
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as client:
+        contents = [message["content"] for message in (await client.get(listing)).json()["messages"]]
+    assert "Good morning! Is anybody here?" in contents
     process.send_signal(signal.SIGINT)
     async with asyncio.timeout(15):
         await process.communicate()

@@ -47,7 +47,10 @@ class EventService:
     async def read_conversation(
         self, principal: Principal, conversation_id: UUID, ring: Callable[[], None]
     ) -> ConversationReader:
-        """Open a reader of one conversation. Raises NotFoundError, UnavailableError while draining."""
+        """Open a reader of one conversation, live from now on unless it is replayed to.
+
+        Raises NotFoundError, UnavailableError while draining.
+        """
         async with self._transactions.read(principal.workspace_id) as tx:
             owns = await tx.sight.is_owner(conversation_id, principal)
         # Not before: a drain that begins after this finds the reader in the hub.
@@ -58,6 +61,8 @@ class EventService:
             # Access lost between the look and the joining would have gone unseen.
             async with self._transactions.read(principal.workspace_id) as tx:
                 await tx.sight.is_owner(conversation_id, principal)
+                # What was committed before, the hub may still be about to hand out.
+                reader.position = await tx.events.conversation_head(conversation_id)
         except BaseException:
             self._hub.part(reader)
             raise
@@ -69,6 +74,8 @@ class EventService:
         self._require_open()
         reader = FeedReader(principal, self._policy.buffer, ring)
         await self._hub.join_feed(reader)
+        async with self._transactions.read(principal.workspace_id) as tx:
+            reader.position = await tx.events.head()
         return reader
 
     def close(self, reader: Reader) -> None:

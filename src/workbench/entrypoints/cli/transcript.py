@@ -44,9 +44,8 @@ class Transcript:
         return self._names.get(sender, sender)
 
     def _line(self, when: str, role: str, who: str, text: str) -> None:
-        line = Text(f"{when}  ", style="dim")
-        line.append(f"{who:<{NAME_WIDTH}}", style=STYLES.get(role, "bold"))
-        self._console.print(line.append(text, style="default"))
+        line = Text().append(f"{when}  ", style="dim").append(f"{who:<{NAME_WIDTH}}", style=STYLES.get(role, "bold"))
+        self._console.print(line.append(text))
 
     def _aside(self, when: str, text: str) -> None:
         self._console.print(Text(f"{when}  {'':<{NAME_WIDTH}}{text}", style="dim italic"))

@@ -1,5 +1,6 @@
 """The one table from errors to HTTP answers."""
 
+import re
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -35,6 +36,8 @@ STATUS: dict[type[WorkbenchError], int] = {
 }
 
 RETRY_AFTER_SECONDS = 1
+
+_MISSING_FIELD = re.compile(r"missing required field `(\w+)`")
 
 logger = structlog.get_logger(__name__)
 
@@ -79,12 +82,19 @@ def _fault(fault: dict[str, Any]) -> dict[str, Any]:
     source = fault.get("source") or "body"
     key = str(fault.get("key") or "").removeprefix("data").removeprefix(".")
     place = [str(getattr(source, "value", source)), *(part for part in key.split(".") if part)]
-    return {"type": "value_error", "loc": place, "msg": str(fault.get("message"))}
+    message = str(fault.get("message"))
+    if missing := _MISSING_FIELD.search(message):
+        place.append(missing[1])
+    # The framework's words for a body that is not there.
+    return {"type": "value_error", "loc": place, "msg": "a JSON body is required" if message == "'data'" else message}
 
 
-def http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """Answer what the framework refuses, in the contract's words."""
     status, detail = error.status_code, error.detail
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        limit = request.app.request_max_body_size
+        return domain_error(request, TooLargeError(f"body is limited to {limit} bytes", extra={"limit_bytes": limit}))
     if isinstance(error, NotFoundException):
         detail = "Not Found"
     elif isinstance(error, MethodNotAllowedException):
