@@ -39,7 +39,7 @@ bench: setup  ## Measure the service beside a bare floor (minutes)
 	$(BIN)/python -m benchmarks
 
 docs: setup  ## Build the documentation site into site/
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lock: setup  ## Resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -11,9 +11,9 @@ from workbench.domain.delivery.service import DeliveryService
 from workbench.domain.events.hub import EventHub
 from workbench.domain.events.service import EventService, ReaderPolicy
 from workbench.domain.identity.service import Authenticator
-from workbench.domain.messages.model import SizeLimits
 from workbench.domain.messages.service import MessageService
 from workbench.domain.participants.service import ParticipantService
+from workbench.domain.sizes import SizeLimits
 from workbench.domain.users.service import UserService
 from workbench.wiring.settings import Settings
 
@@ -63,4 +63,5 @@ class Policies(Provider):
             first_retry_seconds=settings.delivery.first_retry_seconds,
             max_retry_seconds=settings.delivery.max_retry_seconds,
             give_up_after_hours=settings.delivery.give_up_after_hours,
+            timeout_seconds=settings.delivery.timeout_seconds,
         )

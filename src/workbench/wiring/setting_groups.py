@@ -240,7 +240,9 @@ class Events(Group):
 class Delivery(Group):
     """How events are brought to assistant services."""
 
-    timeout_seconds: float = Field(default=15, gt=0, le=600, description="Seconds that one call may take.")
+    timeout_seconds: float = Field(
+        default=15, gt=0, le=20, description="Seconds that one call may take; less than a worker's lease lasts."
+    )
     first_retry_seconds: float = Field(default=1, gt=0, le=3600, description="Seconds before the first repetition.")
     max_retry_seconds: float = Field(
         default=300, gt=0, le=86400, description="Longest wait in seconds between two repetitions."

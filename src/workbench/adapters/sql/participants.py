@@ -29,6 +29,7 @@ _SEAT = Query(
     .join(conversations, conversations.c.id == participants.c.conversation_id)
     .where(
         here(participants),
+        here(conversations),
         participants.c.conversation_id == bindparam("conversation_id"),
         participants.c.role == bindparam("role"),
         participants.c.id == bindparam("id"),

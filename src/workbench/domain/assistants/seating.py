@@ -15,6 +15,7 @@ from workbench.domain.identity.model import Principal
 from workbench.domain.participants.events import participant_created, participant_updated
 from workbench.domain.participants.model import Participant, ParticipantChange
 from workbench.domain.participants.service import ParticipantService
+from workbench.domain.sizes import SizeLimits
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.users.service import meet
 
@@ -38,11 +39,13 @@ class SeatingService:
         participants: ParticipantService,
         client: AssistantClient,
         clock: Clock,
+        limits: SizeLimits,
     ) -> None:
         self._transactions = transactions
         self._participants = participants
         self._client = client
         self._clock = clock
+        self._limits = limits
 
     async def change(
         self, principal: Principal, conversation_id: UUID, participant_id: str, change: ParticipantChange
@@ -89,6 +92,7 @@ class SeatingService:
             everyone = await tx.participants.all_of(conversation_id)
             before = next((p for p in everyone if p.id == str(assistant_id)), None)
             after = _changed(before, stored, conversation_id, change, now)
+            self._limits.check_json("metadata", after.metadata)
             if before is None:
                 tx.participants.add(after)
             elif change.tells_something(before):

@@ -10,6 +10,7 @@ from workbench.domain.clock import Clock
 from workbench.domain.errors import InvalidError, NotFoundError, UpstreamError
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
+from workbench.domain.sizes import SizeLimits
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.users.service import meet
 
@@ -17,16 +18,20 @@ from workbench.domain.users.service import meet
 class AssistantService:
     """Acts about assistants."""
 
-    def __init__(self, transactions: Transactions[AssistantTx], client: AssistantClient, clock: Clock) -> None:
+    def __init__(
+        self, transactions: Transactions[AssistantTx], client: AssistantClient, clock: Clock, limits: SizeLimits
+    ) -> None:
         self._transactions = transactions
         self._client = client
         self._clock = clock
+        self._limits = limits
 
     async def create(self, principal: Principal, new: NewAssistant) -> Assistant:
         """Create an assistant here and at its service; where the service fails, it is gone again here too.
 
         Raises InvalidError (service unknown or offline), UpstreamError.
         """
+        self._limits.check_json("metadata", new.metadata)
         stored, address = await retrying(lambda: self._store(principal, new))
         try:
             # Its row is committed first, since the service may call back as that assistant before it answers.

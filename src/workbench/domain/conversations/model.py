@@ -7,13 +7,11 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from workbench.domain.errors import TooLargeError
 from workbench.domain.messages.model import Message
 from workbench.domain.participants.model import Participant, Permission
 
 DEFAULT_TITLE = "New Conversation"
 MAX_TITLE_LENGTH = 4096
-MAX_METADATA_BYTES = 256 << 10
 SYSTEM_KEY_PREFIX = "__"
 USER_SET_TITLE = "__user_set_title"
 
@@ -51,7 +49,6 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         metadata = dict(new.metadata)
         if title != DEFAULT_TITLE:
             metadata[USER_SET_TITLE] = True
-        _within(metadata)
         return cls(
             id=conversation_id,
             title=title,
@@ -68,7 +65,6 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         title = change.title or self.title
         if title != self.title:
             metadata[USER_SET_TITLE] = True
-        _within(metadata)
         return msgspec.structs.replace(self, title=title, metadata=metadata)
 
 
@@ -101,12 +97,3 @@ class ConversationList(msgspec.Struct, frozen=True, kw_only=True):
 
     conversations: list[ConversationDetails]
     next_cursor: str | UnsetType | None = UNSET
-
-
-def _within(metadata: dict[str, Any]) -> None:
-    if metadata and len(msgspec.json.encode(metadata)) > MAX_METADATA_BYTES:
-        raise TooLargeError(
-            f"metadata is limited to {MAX_METADATA_BYTES} bytes",
-            field="metadata",
-            extra={"limit_bytes": MAX_METADATA_BYTES},
-        )

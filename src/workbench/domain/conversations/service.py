@@ -19,6 +19,7 @@ from workbench.domain.ids import new_id
 from workbench.domain.messages.model import MessageType
 from workbench.domain.paging import MAX_PAGE, Cursor
 from workbench.domain.participants.model import Participant
+from workbench.domain.sizes import SizeLimits
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.users.service import meet
 
@@ -26,9 +27,10 @@ from workbench.domain.users.service import meet
 class ConversationService:
     """Acts about conversations."""
 
-    def __init__(self, transactions: Transactions[ConversationTx], clock: Clock) -> None:
+    def __init__(self, transactions: Transactions[ConversationTx], clock: Clock, limits: SizeLimits) -> None:
         self._transactions = transactions
         self._clock = clock
+        self._limits = limits
 
     async def create(self, principal: Principal, new: NewConversation) -> ConversationDetails:
         """Make a conversation that the caller owns and takes part in."""
@@ -39,6 +41,7 @@ class ConversationService:
         async with self._transactions.write(principal.workspace_id) as tx:
             user = await meet(tx, principal, now)
             conversation = Conversation.created(new_id(), new, principal.id, now)
+            self._limits.check_json("metadata", conversation.metadata)
             owner = Participant.of_user(conversation.id, user.id, user.name, user.image, now)
             details = ConversationDetails.of(conversation, owner.conversation_permission, [owner])
             tx.conversations.add(conversation)
@@ -94,6 +97,7 @@ class ConversationService:
             seat = await tx.participants.seat(conversation_id, principal)
             seat.require_administer()
             conversation = (await tx.conversations.require(conversation_id)).changed(change)
+            self._limits.check_json("metadata", conversation.metadata)
             everyone = await tx.participants.all_of(conversation_id)
             details = ConversationDetails.of(conversation, seat.permission, everyone)
             tx.conversations.change(conversation)

@@ -23,6 +23,7 @@ class DeliveryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     first_retry_seconds: float = 1.0
     max_retry_seconds: float = 300.0
     give_up_after_hours: float = 24.0
+    timeout_seconds: float = 15.0
 
     def pause(self, attempts: int, luck: float) -> float:
         """Seconds until the next try after so many failed ones; `luck` in [0, 1) spreads them over the upper half."""

@@ -1,7 +1,8 @@
 """Bringing events to assistants: in order, at least once, each conversation for itself."""
 
+import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 import msgspec
@@ -57,7 +58,7 @@ class DeliveryService:
             return await self._failed(current, UpstreamError("the assistant's service has no known address"), events[0])
         if current.state == "rejoining":
             current = await self._join_anew(current, recipient, events[0])
-            if current.retry_at is not None:
+            if current.retry_at is not None or not may_send():
                 return current
         return await self._bring(current, recipient, events, may_send)
 
@@ -85,7 +86,7 @@ class DeliveryService:
     async def _send(self, recipient: Recipient, event: Event) -> None:
         if is_for_assistants(event):
             correlation_id.set(event.correlation_id)
-            await self._client.post_event(recipient.address, event.conversation_id, envelope(event))
+            await self._in_time(self._client.post_event(recipient.address, event.conversation_id, envelope(event)))
 
     async def _failed(self, delivery: Delivery, error: UpstreamError, event: Event) -> Delivery:
         """Plan the next try, or set the event aside where no try would help."""
@@ -121,10 +122,9 @@ class DeliveryService:
     async def _join_anew(self, delivery: Delivery, recipient: Recipient, event: Event) -> Delivery:
         """Introduce the assistant to a service that lost its memory, then the conversation to the assistant."""
         try:
-            await self._client.put_assistant(recipient.address, recipient.assistant_name, recipient.template_id)
-            await self._client.put_conversation(
-                recipient.address, delivery.conversation_id, recipient.conversation_title
-            )
+            address, title = recipient.address, recipient.conversation_title
+            await self._in_time(self._client.put_assistant(address, recipient.assistant_name, recipient.template_id))
+            await self._in_time(self._client.put_conversation(address, delivery.conversation_id, title))
         except UpstreamError as error:
             return await self._failed(delivery, UpstreamError(error.detail), event)
         async with self._transactions.write(delivery.workspace_id) as tx:
@@ -135,7 +135,7 @@ class DeliveryService:
         """Tell the assistant that it is out; one that cannot be reached for too long is let go."""
         try:
             if recipient is not None:
-                await self._client.delete_conversation(recipient.address, delivery.conversation_id)
+                await self._in_time(self._client.delete_conversation(recipient.address, delivery.conversation_id))
         except UpstreamError as error:
             too_often = delivery.attempts >= self._farewell_attempts
             if not is_refusal(error) and not too_often:
@@ -143,6 +143,14 @@ class DeliveryService:
         async with self._transactions.write(delivery.workspace_id) as tx:
             tx.deliveries.finish(delivery)
         return None
+
+    async def _in_time(self, call: Awaitable[None]) -> None:
+        """Bound a whole call, from connecting to the end of the answer, so that it ends before the lease does."""
+        try:
+            async with asyncio.timeout(self._policy.timeout_seconds):
+                await call
+        except TimeoutError as error:
+            raise UpstreamError(f"no answer within {self._policy.timeout_seconds:g} seconds") from error
 
     @property
     def _farewell_attempts(self) -> int:

@@ -5,6 +5,7 @@ committed, or what arrived while it was reading) and then reads the log instead 
 """
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -18,6 +19,9 @@ from workbench.domain.identity.model import Principal
 from workbench.domain.transactions import Transactions
 
 CATCH_UP_PAGE = 500
+RETRY_SECONDS = 1.0
+
+logger = logging.getLogger(__name__)
 
 EndReason = Literal["behind", "no access", "draining"]
 
@@ -263,15 +267,24 @@ class EventHub:
         try:
             while tail.seen_beyond:
                 tail.seen_beyond = False
-                async with self._transactions.read(workspace_id) as tx:
-                    events = await tx.events.of_workspace(tail.position, CATCH_UP_PAGE)
-                for event in events:
-                    self._publish(event)
-                if events:
-                    tail.position = events[-1].feed_position
-                tail.seen_beyond = tail.seen_beyond or len(events) == CATCH_UP_PAGE
+                try:
+                    await self._read_page(workspace_id, tail)
+                except Exception:
+                    # The database is away; what waits in its log is handed out when it is back.
+                    logger.exception("reading on in the log failed")
+                    tail.seen_beyond = True
+                    await asyncio.sleep(RETRY_SECONDS)
         finally:
             tail.catching_up = None
+
+    async def _read_page(self, workspace_id: str, tail: Tail) -> None:
+        async with self._transactions.read(workspace_id) as tx:
+            events = await tx.events.of_workspace(tail.position, CATCH_UP_PAGE)
+        for event in events:
+            self._publish(event)
+        if events:
+            tail.position = events[-1].feed_position
+        tail.seen_beyond = tail.seen_beyond or len(events) == CATCH_UP_PAGE
 
     def _publish(self, event: Event) -> None:
         """Give one event to all who may read it; sight gained by it comes before, sight lost by it after."""

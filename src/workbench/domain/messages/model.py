@@ -6,9 +6,9 @@ from uuid import UUID
 
 import msgspec
 
-from workbench.domain.errors import TooLargeError
 from workbench.domain.identity.model import Principal, Role
 from workbench.domain.participants.model import deep_merge
+from workbench.domain.sizes import SizeLimits
 
 MessageType = Literal["chat", "command", "command-response", "log", "note", "notice"]
 
@@ -25,13 +25,6 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     participant_id: str
 
 
-class SizeLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """The largest message that is taken, each part in bytes of UTF-8."""
-
-    message_bytes: int = 1 << 20
-    metadata_bytes: int = 256 << 10
-
-
 class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     """What a caller sends. A null is as good as an absent value for the optional ones."""
 
@@ -46,11 +39,9 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     def require_within(self, limits: SizeLimits) -> None:
         """Raise TooLargeError naming the first limit that is passed."""
-        _within("content", len(self.content), self.content.encode, limits.message_bytes)
-        if self.metadata:
-            _within("metadata", 0, lambda: msgspec.json.encode(self.metadata), limits.metadata_bytes)
-        if self.debug_data:
-            _within("debug_data", 0, lambda: msgspec.json.encode(self.debug_data), limits.metadata_bytes)
+        limits.check_content(self.content)
+        limits.check_json("metadata", self.metadata)
+        limits.check_json("debug_data", self.debug_data)
 
     def split_debug(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The metadata without its `debug`, and all debug data there is: that `debug` merged with `debug_data`."""
@@ -123,8 +114,3 @@ class MessageQuery(msgspec.Struct, frozen=True, kw_only=True):
     after: UUID | None = None
     limit: int = DEFAULT_PAGE
     oldest_first: bool = False
-
-
-def _within(name: str, at_least: int, encode: Any, limit: int) -> None:
-    if at_least > limit or len(encode()) > limit:
-        raise TooLargeError(f"{name} is limited to {limit} bytes", field=name, extra={"limit_bytes": limit})

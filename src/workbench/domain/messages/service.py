@@ -13,11 +13,11 @@ from workbench.domain.messages.model import (
     MessageQuery,
     NewMessage,
     Sender,
-    SizeLimits,
     StoredMessage,
 )
 from workbench.domain.messages.ports import MessageTx
 from workbench.domain.participants.model import Seat
+from workbench.domain.sizes import SizeLimits
 from workbench.domain.transactions import Transactions, retrying
 
 

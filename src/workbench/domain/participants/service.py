@@ -8,6 +8,7 @@ from workbench.domain.identity.model import Principal
 from workbench.domain.participants.events import participant_updated
 from workbench.domain.participants.model import Participant, ParticipantChange
 from workbench.domain.participants.ports import ParticipantTx
+from workbench.domain.sizes import SizeLimits
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.users.service import meet
 
@@ -23,9 +24,10 @@ def find(everyone: list[Participant], participant_id: str) -> Participant:
 class ParticipantService:
     """Acts about participants that need no assistant service."""
 
-    def __init__(self, transactions: Transactions[ParticipantTx], clock: Clock) -> None:
+    def __init__(self, transactions: Transactions[ParticipantTx], clock: Clock, limits: SizeLimits) -> None:
         self._transactions = transactions
         self._clock = clock
+        self._limits = limits
 
     async def all_in(self, principal: Principal, conversation_id: UUID, *, include_inactive: bool) -> list[Participant]:
         """Who takes part, and with `include_inactive` who did. Raises NotFoundError."""
@@ -54,6 +56,7 @@ class ParticipantService:
             everyone = await tx.participants.all_of(conversation_id)
             before = find(everyone, principal.id)
             after = before.changed(change, now)
+            self._limits.check_json("metadata", after.metadata)
             if change.tells_something(before):
                 tx.participants.change(after)
                 tx.events.record(participant_updated(after, everyone))

@@ -221,7 +221,8 @@ What is running until you press Ctrl-C:
 Try it from another terminal:
   TOKEN={token}
   curl -H "Authorization: Bearer $TOKEN" {url}{path}/messages
-  curl -H "Authorization: Bearer $TOKEN" --json '{{"content": "Hello from curl"}}' {url}{path}/messages
+  curl -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\
+    -d '{{"content": "Hello from curl"}}' {url}{path}/messages
   curl -H "Authorization: Bearer $TOKEN" -N {url}{path}/events
 """
     )

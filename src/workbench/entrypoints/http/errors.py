@@ -37,6 +37,7 @@ STATUS: dict[type[WorkbenchError], int] = {
 
 RETRY_AFTER_SECONDS = 1
 
+_MISSING_PARAMETER = re.compile(r"[Mm]issing required (?P<source>query|header|path) parameter '(?P<name>\w+)'")
 _MISSING_FIELD = re.compile(r"missing required field `(\w+)`")
 
 logger = structlog.get_logger(__name__)
@@ -73,8 +74,15 @@ def domain_error(_: Request[Any, Any, Any], error: WorkbenchError) -> Response[A
 def validation_error(_: Request[Any, Any, Any], error: ValidationException) -> Response[Any]:
     """Answer a request that does not fit the route: 422 with a list of faults, each with its place."""
     faults = cast("list[dict[str, Any]]", error.extra) if isinstance(error.extra, list) else []
-    detail = [_fault(fault) for fault in faults] or [_fault({"message": error.detail})]
+    detail = [_fault(fault) for fault in faults] or [_absent(error.detail)]
     return Response({"detail": detail}, status_code=HTTPStatus.UNPROCESSABLE_ENTITY, media_type=MediaType.JSON)
+
+
+def _absent(message: str) -> dict[str, Any]:
+    """Name the place where the framework only says in words that a parameter is missing."""
+    missing = _MISSING_PARAMETER.search(message)
+    place = [missing["source"], missing["name"]] if missing else ["body"]
+    return {"type": "missing", "loc": place, "msg": message.partition(" for ")[0]}
 
 
 def _fault(fault: dict[str, Any]) -> dict[str, Any]:

@@ -26,8 +26,8 @@ GATHER_SECONDS = 0.02
 """Between two looks, so that a burst of events is one look."""
 SCAN_LIMIT = 1000
 CALLS_AT_ONCE = 4
-SEND_MARGIN_SECONDS = 16.0
-"""A call is made only while the lease outlasts it: the longest call takes 15 seconds."""
+SEND_MARGIN_SECONDS = 21.0
+"""A call is made only while the lease outlasts it: the longest call that settings allow takes 20 seconds."""
 ERROR_PAUSE_SECONDS = 1.0
 
 Key = tuple[UUID, UUID]
