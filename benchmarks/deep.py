@@ -3,6 +3,7 @@
 import asyncio
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from workbench.adapters.clock import SystemClock
@@ -37,6 +38,9 @@ async def deepen(database_url: str, conversation: str, count: int) -> None:
                     has_debug_data=False,
                 )
                 tx.messages.add(StoredMessage(conversation_id=UUID(conversation), message=message, debug_data={}))
+    if database.dialect_name == "postgresql":
+        # As autovacuum does by itself within a minute: so many rows at once leave the planner without statistics.
+        await database.rows(text("ANALYZE messages"))
     await database.close()
 
 

@@ -1,5 +1,7 @@
 """Calls to assistant services over HTTP, by section 5 of the contract."""
 
+import asyncio
+import contextlib
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +20,7 @@ MAX_CONNECTIONS = 512
 MAX_IDLE_CONNECTIONS = 64
 MAX_ANSWER_BYTES = 64 * 1024
 """How much of an answer is read here: calls of this client need no more of it than an error's text."""
+READ_OUT_SECONDS = 1.0
 
 
 def make_http_client() -> httpx.AsyncClient:
@@ -72,14 +75,21 @@ class HttpAssistantClient(AssistantClient):
         own = {"X-API-Key": quote(address.service.api_key), "X-Request-ID": quote(correlation_id.get())}
         try:
             async with self._http.stream(method, url, headers={**own, **(headers or {})}, **request) as response:
-                if not response.is_success:
-                    text = await _text(response)
-                    raise UpstreamError(
-                        f"Assistant responded with error; response: {text}", status=response.status_code
-                    )
+                if response.is_success:
+                    await _read_out(response)
+                    return
+                text = await _text(response)
+                raise UpstreamError(f"Assistant responded with error; response: {text}", status=response.status_code)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             reason = f"{type(error).__name__}: {error}"
             raise UpstreamError(f"Failed to connect to assistant at url {url}; {reason}") from error
+
+
+async def _read_out(response: httpx.Response) -> None:
+    """Read an answer that says nothing more to us: only then can its connection be used again."""
+    with contextlib.suppress(httpx.HTTPError, TimeoutError):
+        async with asyncio.timeout(READ_OUT_SECONDS):
+            await _text(response)
 
 
 async def _text(response: httpx.Response) -> str:

@@ -69,6 +69,10 @@ class Database(Protocol):
         """Run the work in one transaction and commit it; an exception rolls back."""
         ...
 
+    async def run_one(self, work: Callable[[Connection], T]) -> T:
+        """Run work that is a single writing statement, which the database commits by itself."""
+        ...
+
     async def close(self) -> None:
         """Let go of every connection."""
         ...
@@ -129,6 +133,10 @@ class SqliteDatabase:
     async def transact(self, work: Callable[[Connection], T]) -> T:
         """Run the work on the writer thread."""
         return await asyncio.get_running_loop().run_in_executor(self._writer, self._write, work)
+
+    async def run_one(self, work: Callable[[Connection], T]) -> T:
+        """Run the statement on the writer thread, in a transaction like any other: here that costs nothing."""
+        return await self.transact(work)
 
     def _write(self, work: Callable[[Connection], T]) -> T:
         connection = self._connection()
@@ -244,6 +252,12 @@ class PostgresDatabase:
                     await asyncio.shield(driver.execute("ROLLBACK"))
                 raise
             return result
+
+    async def run_one(self, work: Callable[[Connection], T]) -> T:
+        """Run the statement in autocommit mode, which saves the trips of BEGIN and COMMIT."""
+        await self._forget_the_dead()
+        async with self._held() as (connection, _):
+            return await connection.run_sync(work)
 
     @contextlib.asynccontextmanager
     async def _held(self) -> AsyncGenerator[tuple[AsyncConnection, Any]]:

@@ -25,7 +25,12 @@ _THIS_ONE = and_(
 )
 _ONE = Query(Delivery, select(*columns_of(deliveries, *_FIELDS)).where(_THIS_ONE))
 _FRESH = {"attempts": 0, "retry_at": None, "last_error": None}
-_SET_STATE = update(deliveries).where(_THIS_ONE).values(state=bindparam("to_state"), **_FRESH)
+# Not over a farewell: who left while joining is out. Failures still count, or a service that takes every
+# joining and no event would be asked again without end at the first pause.
+_CONNECT = (
+    update(deliveries).where(_THIS_ONE, deliveries.c.state != "leaving").values(state="live", retry_at=None)
+)
+_END = update(deliveries).where(_THIS_ONE).values(state="leaving", **_FRESH)
 _REJOIN = update(deliveries).where(_THIS_ONE, deliveries.c.state == "live").values(state="rejoining")
 _CANCEL = delete(deliveries).where(_THIS_ONE)
 _FINISH = delete(deliveries).where(_THIS_ONE, deliveries.c.state == "leaving")
@@ -80,7 +85,7 @@ class SqlDeliveries(Repository, Deliveries):
 
     def connect(self, assistant_id: UUID, conversation_id: UUID) -> None:
         """Let it flow."""
-        self._writes.change(_SET_STATE, {**_place(assistant_id, conversation_id), "to_state": "live"})
+        self._writes.change(_CONNECT, _place(assistant_id, conversation_id))
 
     def cancel(self, assistant_id: UUID, conversation_id: UUID) -> None:
         """Delete."""
@@ -88,7 +93,7 @@ class SqlDeliveries(Repository, Deliveries):
 
     def end(self, assistant_id: UUID, conversation_id: UUID) -> None:
         """Turn it into a farewell."""
-        self._writes.change(_SET_STATE, {**_place(assistant_id, conversation_id), "to_state": "leaving"})
+        self._writes.change(_END, _place(assistant_id, conversation_id))
 
     def end_all(self, conversation_id: UUID) -> None:
         """Turn all of a conversation into farewells."""

@@ -83,7 +83,12 @@ _OLDEST = (
 _EXPIRED = select(func.max(_OLDEST.c.feed_position)).where(_OLDEST.c.timestamp < bindparam("before"))
 _DELETE_EVENTS = delete(events).where(here(events), events.c.feed_position <= bindparam("upto"))
 _DELETE_FAREWELLS = delete(farewells).where(here(farewells), farewells.c.feed_position <= bindparam("upto"))
-_RAISE_FLOOR = update(workspaces).where(here(workspaces)).values(event_floor=bindparam("upto"))
+# Never backwards: a step that another replica has overtaken must not make what is gone look kept.
+_RAISE_FLOOR = (
+    update(workspaces)
+    .where(here(workspaces), workspaces.c.event_floor < bindparam("upto"))
+    .values(event_floor=bindparam("upto"))
+)
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 

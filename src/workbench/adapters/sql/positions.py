@@ -5,7 +5,7 @@ order of commits, and there are no gaps: a block that fails gives its positions 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -14,8 +14,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from workbench.adapters.sql.prepared import Prepared
 from workbench.adapters.sql.tables import workspaces
-from workbench.adapters.sql.writes import Writes
+from workbench.adapters.sql.writes import RecordedEvent, Writes
 from workbench.domain.errors import NotFoundError
+from workbench.domain.events.model import Event
 
 WAKEUP_CHANNEL = "workbench_log"
 
@@ -94,6 +95,16 @@ class Positions:
         self._messages: dict[UUID, int] = {}
         self._feeds: dict[str, int] = {}
 
+    @classmethod
+    def from_nothing(cls, moves: Iterable[Move], feeds: Mapping[str, int]) -> "Positions":
+        """Count from 1 in every conversation and feed."""
+        positions = cls()
+        for move in moves:
+            positions.took(move, move.events, move.messages)
+        for workspace_id, count in feeds.items():
+            positions.took_feed(workspace_id, count, count)
+        return positions
+
     def took(self, move: Move, event_head: int, message_head: int) -> None:
         """Note what was taken in a conversation whose heads now stand so."""
         self._events[move.id] = event_head - move.events
@@ -118,17 +129,29 @@ class Positions:
         self._feeds[workspace_id] += 1
         return self._feeds[workspace_id]
 
+    def place(self, recorded: RecordedEvent, workspace_id: str) -> Event:
+        """Give an event its places."""
+        return Event(
+            workspace_id=workspace_id,
+            feed_position=self.next_in_feed(workspace_id),
+            conversation_id=recorded.new.conversation_id,
+            position=self.next_event(recorded.new.conversation_id),
+            id=recorded.id,
+            correlation_id=recorded.correlation_id,
+            type=recorded.new.type,
+            timestamp=recorded.timestamp,
+            audience=recorded.new.audience,
+            data=recorded.data,
+        )
+
 
 def take_positions(connection: Connection, group: Sequence[Writes]) -> Positions:
     """Take as many positions as the group's events and messages need. Raises NotFoundError for a lost conversation."""
-    moves = _moves(group)
+    moves = count_moves(group)
     positions = Positions()
     if not moves:
         return positions
-    feeds = Counter[str]()
-    for writes in group:
-        if writes.events:
-            feeds[writes.workspace_id] += len(writes.events)
+    feeds = count_feeds(group)
     heads, feed_heads = _move(connection, list(moves.values()), feeds)
     if len(heads) != len(moves):
         raise NotFoundError
@@ -140,7 +163,16 @@ def take_positions(connection: Connection, group: Sequence[Writes]) -> Positions
     return positions
 
 
-def _moves(group: Sequence[Writes]) -> dict[str, Move]:
+def count_feeds(group: Sequence[Writes]) -> Counter[str]:
+    """Count what each workspace's log needs."""
+    feeds = Counter[str]()
+    for writes in group:
+        if writes.events:
+            feeds[writes.workspace_id] += len(writes.events)
+    return feeds
+
+
+def count_moves(group: Sequence[Writes]) -> dict[str, Move]:
     """Count what each conversation, by its id as text, needs."""
     moves: dict[str, Move] = {}
     for writes in group:

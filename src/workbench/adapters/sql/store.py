@@ -12,7 +12,7 @@ from workbench.adapters.sql.positions import Positions, take_positions
 from workbench.adapters.sql.prepared import Prepared
 from workbench.adapters.sql.schema import metadata
 from workbench.adapters.sql.tables import events, farewells, messages
-from workbench.adapters.sql.writes import Change, RecordedEvent, Row, Writes
+from workbench.adapters.sql.writes import Change, Row, Writes
 from workbench.domain.errors import StaleError
 from workbench.domain.events.model import Event
 
@@ -83,7 +83,7 @@ def _place_events(connection: Connection, group: Sequence[Writes], positions: Po
     goodbyes: list[Row] = []
     for writes in group:
         for recorded in writes.events:
-            event = _placed(recorded, writes.workspace_id, positions)
+            event = positions.place(recorded, writes.workspace_id)
             by_workspace[writes.workspace_id].append(event)
             goodbyes += [
                 {"workspace_id": writes.workspace_id, "user_id": user, "feed_position": event.feed_position}
@@ -95,18 +95,3 @@ def _place_events(connection: Connection, group: Sequence[Writes], positions: Po
     if goodbyes:
         connection.execute(insert(farewells), goodbyes)
     return list(by_workspace.values())
-
-
-def _placed(recorded: RecordedEvent, workspace_id: str, positions: Positions) -> Event:
-    return Event(
-        workspace_id=workspace_id,
-        feed_position=positions.next_in_feed(workspace_id),
-        conversation_id=recorded.new.conversation_id,
-        position=positions.next_event(recorded.new.conversation_id),
-        id=recorded.id,
-        correlation_id=recorded.correlation_id,
-        type=recorded.new.type,
-        timestamp=recorded.timestamp,
-        audience=recorded.new.audience,
-        data=recorded.data,
-    )

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import structlog
 
 from workbench.adapters.keys.cipher import KeyCipher
+from workbench.adapters.sql.append import append, only_appends
 from workbench.adapters.sql.assistants import SqlAssistants, SqlRecipients, SqlRegistrations
 from workbench.adapters.sql.conversations import SqlConversations
 from workbench.adapters.sql.database import Database, lost_to_another, violates_integrity
@@ -191,7 +192,7 @@ class GroupCommit:
     async def _try(self, group: list[Writes]) -> Exception | None:
         for tries_left in reversed(range(DEADLOCK_TRIES)):
             try:
-                stored = await self._database.transact(lambda connection: store(connection, group))
+                stored = await self._store(group)
             except WorkbenchError as error:
                 return error
             except Exception as error:
@@ -205,6 +206,11 @@ class GroupCommit:
             self._announce_all(stored)
             return None
         return None
+
+    async def _store(self, group: list[Writes]) -> list[list[Event]]:
+        if self._database.dialect_name == "postgresql" and only_appends(group):
+            return await self._database.run_one(lambda connection: append(connection, group))
+        return await self._database.transact(lambda connection: store(connection, group))
 
     def _announce_all(self, stored: list[list[Event]]) -> None:
         for of_workspace in stored:

@@ -8,12 +8,13 @@ import msgspec
 from workbench.domain.assistant_services.model import Heartbeat, NewRegistration, Registration, normal_url
 from workbench.domain.assistant_services.ports import RegistrationTx
 from workbench.domain.clock import Clock
-from workbench.domain.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from workbench.domain.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, StaleError
 from workbench.domain.identity.model import Principal
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.users.service import meet
 
 KEY_BYTES = 32
+TAKEN = "assistant service with this assistant_service_id already exists"
 
 
 class RegistrationPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,12 +36,19 @@ class RegistrationService:
 
         Raises ConflictError where the id is taken.
         """
+        try:
+            return await retrying(lambda: self._register(principal, new))
+        except StaleError as error:
+            # Not seen, yet taken: ids are unique over all workspaces.
+            raise ConflictError(TAKEN) from error
+
+    async def _register(self, principal: Principal, new: NewRegistration) -> Registration:
         now = self._clock.now()
         async with self._transactions.write(principal.workspace_id) as tx:
             user = await meet(tx, principal, now)
             made = Registration.created(new, user.id, user.name, now)
             if await tx.registrations.find(made.assistant_service_id):
-                raise ConflictError("assistant service with this assistant_service_id already exists")
+                raise ConflictError(TAKEN)
             if self._policy.secured:
                 made = msgspec.structs.replace(
                     made, api_key=secrets.token_urlsafe(KEY_BYTES), api_key_name=made.assistant_service_id

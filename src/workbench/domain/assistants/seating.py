@@ -118,12 +118,15 @@ class SeatingService:
         """Put the seat back as it was, as if the assistant had never been asked."""
         assistant_id, conversation_id = UUID(seating.after.id), seating.after.conversation_id
         async with self._transactions.write(principal.workspace_id) as tx:
-            await tx.participants.all_of(conversation_id)
+            if not any(p.id == seating.after.id for p in await tx.participants.all_of(conversation_id)):
+                return  # gone with the conversation
             if seating.before is None:
                 tx.participants.remove(seating.after)
+                tx.deliveries.cancel(assistant_id, conversation_id)
             else:
                 tx.participants.change(msgspec.structs.replace(seating.before, active_participant=False))
-            tx.deliveries.cancel(assistant_id, conversation_id)
+                # Its last farewell may not have been heard yet.
+                tx.deliveries.end(assistant_id, conversation_id)
 
     async def _tell(self, principal: Principal, seating: Seating) -> Participant:
         """Now that the assistant knows the conversation, tell everybody, and let its events flow."""

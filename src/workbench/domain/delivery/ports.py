@@ -24,7 +24,7 @@ class Deliveries(Protocol):
         ...
 
     def connect(self, assistant_id: UUID, conversation_id: UUID) -> None:
-        """Let the held events flow."""
+        """Let the held events flow, unless the assistant has left meanwhile."""
         ...
 
     def cancel(self, assistant_id: UUID, conversation_id: UUID) -> None:

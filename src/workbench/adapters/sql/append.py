@@ -1,0 +1,128 @@
+"""Appending on PostgreSQL in one trip: most groups only add messages and events, and need no more than a statement.
+
+The statement does what `store` does in several, in the same order and under the same locks; being one, it is
+atomic without BEGIN and COMMIT. A group that does anything else goes through `store`.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, text
+
+from workbench.adapters.sql.positions import WAKEUP_CHANNEL, Positions, count_feeds, count_moves
+from workbench.adapters.sql.prepared import Prepared
+from workbench.adapters.sql.writes import Row, Writes
+from workbench.domain.errors import NotFoundError
+from workbench.domain.events.model import Event
+
+# Where one of the conversations is gone, `moves` is empty, and so nothing at all is changed.
+_APPEND = Prepared(
+    text(f"""
+        WITH locked AS (
+            SELECT c.id, m.events, m.messages
+            FROM conversations AS c
+            JOIN json_to_recordset(CAST(:moves AS json)) AS m(id uuid, ws text, events bigint, messages bigint)
+              ON c.id = m.id AND c.workspace_id = m.ws
+            ORDER BY c.id FOR UPDATE OF c
+        ), moves AS (
+            SELECT * FROM locked WHERE (SELECT count(*) FROM locked) = CAST(:wanted AS bigint)
+        ), heads AS (
+            UPDATE conversations
+            SET event_head = event_head + moves.events, message_head = message_head + moves.messages
+            FROM moves WHERE conversations.id = moves.id
+            RETURNING conversations.id, event_head - moves.events AS events, message_head - moves.messages AS messages
+        ), feeds AS (
+            UPDATE workspaces SET event_head = event_head + f.events
+            FROM json_to_recordset(CAST(:feeds AS json)) AS f(ws text, events bigint)
+            WHERE workspaces.workspace_id = f.ws AND EXISTS (SELECT 1 FROM moves)
+            RETURNING workspaces.workspace_id, event_head, event_head - f.events AS events
+        ), told AS (
+            SELECT pg_notify('{WAKEUP_CHANNEL}', workspace_id || ' ' || event_head) FROM feeds
+        ), new_messages AS (
+            INSERT INTO messages (workspace_id, conversation_id, sequence, id, sender_role, sender_id, message_type,
+                                  timestamp, content_type, content, filenames, metadata, has_debug_data)
+            SELECT r.workspace_id, r.conversation_id, heads.messages + r.place, r.id, r.sender_role, r.sender_id,
+                   r.message_type, r.timestamp, r.content_type, r.content, r.filenames, r.metadata, r.has_debug_data
+            FROM json_to_recordset(CAST(:messages AS json)) AS r(
+                workspace_id text, conversation_id uuid, place bigint, id uuid, sender_role text, sender_id text,
+                message_type text, timestamp timestamptz, content_type text, content text, filenames text,
+                metadata text, has_debug_data boolean)
+            JOIN heads ON heads.id = r.conversation_id
+        ), new_events AS (
+            INSERT INTO events (workspace_id, feed_position, conversation_id, position, id, correlation_id, type,
+                                timestamp, audience, data)
+            SELECT r.workspace_id, feeds.events + r.feed_position, r.conversation_id, heads.events + r.position, r.id,
+                   r.correlation_id, r.type, r.timestamp, r.audience, r.data
+            FROM json_to_recordset(CAST(:events AS json)) AS r(
+                workspace_id text, feed_position bigint, conversation_id uuid, position bigint, id text,
+                correlation_id text, type text, timestamp timestamptz, audience text, data text)
+            JOIN heads ON heads.id = r.conversation_id
+            JOIN feeds ON feeds.workspace_id = r.workspace_id
+        )
+        SELECT CAST(id AS text), events FROM heads
+        UNION ALL
+        SELECT workspace_id, events FROM feeds, (SELECT count(*) FROM told) AS all_told
+    """),  # noqa: S608 - a constant of ours
+    "moves",
+    "wanted",
+    "feeds",
+    "messages",
+    "events",
+)
+
+
+def only_appends(group: Sequence[Writes]) -> bool:
+    """Whether the group adds messages and events to conversations that are there, and does nothing else."""
+    return all(
+        writes.events
+        and not (writes.inserts or writes.upserts or writes.changes or writes.removals or writes.attachments)
+        and not any(recorded.new.farewell for recorded in writes.events)
+        for writes in group
+    )
+
+
+def append(connection: Connection, group: Sequence[Writes]) -> list[list[Event]]:
+    """Append everything; answer with the events as they were stored, by workspace.
+
+    Raises NotFoundError, with nothing stored, where a conversation is gone.
+    """
+    moves, feeds = count_moves(group), count_feeds(group)
+    # Places within the group; the statement adds where they begin.
+    places = Positions.from_nothing(moves.values(), feeds)
+    messages = [_message(row, places) for writes in group for row in writes.messages]
+    events = [_event(writes, number, places) for writes in group for number in range(len(writes.events))]
+    parameters = {
+        "moves": _json(list(moves.values())),
+        "wanted": len(moves),
+        "feeds": _json([{"ws": workspace_id, "events": count} for workspace_id, count in feeds.items()]),
+        "messages": _json(messages),
+        "events": _json(events),
+    }
+    begins: dict[str, int] = {row[0]: row[1] for row in _APPEND.one(connection, parameters)}
+    if not begins:
+        raise NotFoundError
+    return [
+        [_placed(event, begins) for event in events if event.workspace_id == workspace_id] for workspace_id in feeds
+    ]
+
+
+def _message(row: Row, places: Positions) -> Row:
+    written = {name: _json(row[name]) for name in ("filenames", "metadata")}
+    return {**row, **written, "place": places.next_message(row["conversation_id"])}
+
+
+def _event(writes: Writes, number: int, places: Positions) -> Event:
+    return places.place(writes.events[number], writes.workspace_id)
+
+
+def _placed(event: Event, begins: dict[str, int]) -> Event:
+    return msgspec.structs.replace(
+        event,
+        feed_position=event.feed_position + begins[event.workspace_id],
+        position=event.position + begins[str(event.conversation_id)],
+    )
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
