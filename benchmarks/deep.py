@@ -40,7 +40,7 @@ async def deepen(database_url: str, conversation: str, count: int) -> None:
                 tx.messages.add(StoredMessage(conversation_id=UUID(conversation), message=message, debug_data={}))
     if database.dialect_name == "postgresql":
         # As autovacuum does by itself within a minute: so many rows at once leave the planner without statistics.
-        await database.rows(text("ANALYZE messages"))
+        await database.transact(lambda connection: connection.execute(text("ANALYZE messages")))
     await database.close()
 
 

@@ -27,9 +27,7 @@ _ONE = Query(Delivery, select(*columns_of(deliveries, *_FIELDS)).where(_THIS_ONE
 _FRESH = {"attempts": 0, "retry_at": None, "last_error": None}
 # Not over a farewell: who left while joining is out. Failures still count, or a service that takes every
 # joining and no event would be asked again without end at the first pause.
-_CONNECT = (
-    update(deliveries).where(_THIS_ONE, deliveries.c.state != "leaving").values(state="live", retry_at=None)
-)
+_CONNECT = update(deliveries).where(_THIS_ONE, deliveries.c.state != "leaving").values(state="live", retry_at=None)
 _END = update(deliveries).where(_THIS_ONE).values(state="leaving", **_FRESH)
 _REJOIN = update(deliveries).where(_THIS_ONE, deliveries.c.state == "live").values(state="rejoining")
 _CANCEL = delete(deliveries).where(_THIS_ONE)

@@ -10,7 +10,7 @@ from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.assistants.model import StoredAssistant
 from workbench.domain.assistants.ports import AssistantTx
 from workbench.domain.clock import Clock
-from workbench.domain.errors import ForbiddenError, NotFoundError, UpstreamError
+from workbench.domain.errors import ConflictError, ForbiddenError, NotFoundError, UpstreamError
 from workbench.domain.identity.model import Principal
 from workbench.domain.participants.events import participant_created, participant_updated
 from workbench.domain.participants.model import Participant, ParticipantChange
@@ -120,6 +120,9 @@ class SeatingService:
         async with self._transactions.write(principal.workspace_id) as tx:
             if not any(p.id == seating.after.id for p in await tx.participants.all_of(conversation_id)):
                 return  # gone with the conversation
+            delivery = await tx.deliveries.find(assistant_id, conversation_id)
+            if delivery is not None and delivery.state == "live":
+                return  # joined by another request meanwhile
             if seating.before is None:
                 tx.participants.remove(seating.after)
                 tx.deliveries.cancel(assistant_id, conversation_id)
@@ -133,7 +136,10 @@ class SeatingService:
         conversation_id = seating.after.conversation_id
         async with self._transactions.write(principal.workspace_id) as tx:
             everyone = await tx.participants.all_of(conversation_id)
-            seated = next((p for p in everyone if p.id == seating.after.id), seating.after)
+            seated = next((p for p in everyone if p.id == seating.after.id), None)
+            if seated is None and everyone:
+                raise ConflictError("the assistant was taken out while it joined")
+            seated = seated or seating.after
             told = participant_created if seating.before is None else participant_updated
             tx.deliveries.connect(UUID(seating.after.id), conversation_id)
             tx.events.record(told(seated, everyone))
