@@ -1,12 +1,15 @@
 """SIGTERM ends a server well; several workers are one service."""
 
 import asyncio
+import contextlib
 import time
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
-from tests.support.processes import server_process
+from tests.support.processes import ServerProcess, server_process
+from tests.support.servers import eventually
 from tests.support.service import open_stream
 
 
@@ -71,4 +74,69 @@ async def test_workers_are_one_service(database_url: str, tmp_path: Path) -> Non
                 await response.aclose()
             for client in clients:
                 await client.aclose()
+        assert await server.stop() == 0
+
+
+def workers_of(server: ServerProcess) -> dict[int, psutil.Process]:
+    """The worker processes, not what Python runs beside them."""
+    assert server._process is not None
+    found: dict[int, psutil.Process] = {}
+    for child in psutil.Process(server._process.pid).children():
+        with contextlib.suppress(psutil.Error):
+            if "spawn_main" in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
+                found[child.pid] = child
+    return found
+
+
+class Posters:
+    """Clients that post without a pause, each message on a connection of its own, which lands on any worker."""
+
+    def __init__(self, url: str, token: str, path: str) -> None:
+        self._url, self._token, self._path = url, token, path
+        self.acknowledged: list[str] = []
+        self._ending = False
+        self._tasks = [asyncio.create_task(self._post_on(who)) for who in range(3)]
+
+    async def _post_on(self, who: int) -> None:
+        number = 0
+        while not self._ending:
+            number += 1
+            content = f"{who}-{number}"
+            async with user(self._url, self._token) as client:
+                with contextlib.suppress(httpx.HTTPError):
+                    answer = await client.post(f"{self._path}/messages", json={"content": content})
+                    if answer.status_code == 200:
+                        self.acknowledged.append(content)
+
+    async def end(self) -> None:
+        self._ending = True
+        await asyncio.gather(*self._tasks)
+
+
+async def test_a_worker_that_dies_is_replaced_and_nothing_is_lost(sqlite_url: str, tmp_path: Path) -> None:
+    async with server_process(tmp_path / "data", sqlite_url, "--workers", "2") as server:
+        token = await server.token()
+        async with user(server.url, token) as ann:
+            path = f"/conversations/{(await ann.post('/conversations', json={})).json()['id']}"
+        await eventually(lambda: len(workers_of(server)) == 2, timeout_seconds=20)
+        posters = Posters(server.url, token, path)
+        await eventually(lambda: len(posters.acknowledged) >= 20, timeout_seconds=20)
+        victim = next(iter(workers_of(server).values()))
+        victim.kill()
+        enough = len(posters.acknowledged) + 20
+        await eventually(
+            lambda: len(posters.acknowledged) >= enough and len(workers_of(server).keys() - {victim.pid}) == 2,
+            timeout_seconds=20,
+        )
+        await posters.end()
+        async with user(server.url, token) as ann:
+            last = (await ann.get(f"{path}/messages?limit=1")).json()["messages"][-1]["content"]
+            seen: list[str] = []
+            async with open_stream(ann, f"{path}/events", 1) as stream:
+                while last not in seen:
+                    event = await stream.next()
+                    seen.append(event.data["data"]["message"]["content"])
+                    assert int(event.id) == len(seen) + 1
+        assert len(seen) == len(set(seen))
+        assert set(posters.acknowledged) <= set(seen)
         assert await server.stop() == 0

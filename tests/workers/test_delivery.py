@@ -5,17 +5,21 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 from sqlalchemy import select
 from tests.support.assistants import Kind, RecordingAssistantService
-from tests.support.behaviours import drop, hang, redirect, status, too_many_requests
+from tests.support.behaviours import cut, delayed, drop, hang, redirect, status, too_many_requests
 from tests.support.databases import open_store
 from tests.support.servers import eventually
 from tests.support.service import Service, running_service
 
-from workbench.adapters.sql.tables import dead_letters
+from workbench.adapters.sql.leases import SqlLeases
+from workbench.adapters.sql.tables import dead_letters, deliveries
+from workbench.domain.events.model import NewEvent
+from workbench.entrypoints.workers.delivery import lease_name
 
 QUICK = {"first_retry_seconds": 0.05, "max_retry_seconds": 0.2, "timeout_seconds": 1}
 
@@ -157,7 +161,10 @@ async def test_an_assistant_that_was_away_gets_everything_in_order(
     await eventually(lambda: len(recorder.events()) == 1)
     await recorder.stop()
     await talk.say("a", "b", "c")
-    await asyncio.sleep(0.3)
+    async with open_store(quick.database_url) as store, asyncio.timeout(8):
+        failed = select(deliveries.c.attempts).where(deliveries.c.attempts > 0)
+        while not await store.database.rows(failed):  # noqa: ASYNC110 - the row is written by another event loop
+            await asyncio.sleep(0.02)
     await recorder.start()
     await hears(recorder, talk, "a", "b", "c")
 
@@ -255,6 +262,133 @@ async def test_deleting_a_conversation_tells_its_assistants(
     await eventually(lambda: len(recorder.received(Kind.DELETE_CONVERSATION)) == 1)
 
 
+async def test_several_conversations_are_told_at_once_but_none_of_two_things(
+    quick: Service, recorder: RecordingAssistantService
+) -> None:
+    first = await begin(quick, recorder)
+    talks = [first, *[await begin(quick, recorder, first.assistant) for _ in range(2)]]
+    await recorder.wait_for(3)
+    recorder.answer(Kind.EVENT, *[hang()] * 3)
+    for talk in talks:
+        await talk.say("one", "two", "three")
+    await eventually(lambda: [told(recorder, talk, accepted=False) for talk in talks] == [["one"]] * 3)
+    recorder.release()
+    for talk in talks:
+        await hears(recorder, talk, "one", "two", "three")
+        assert recorder.peak_events(talk.assistant, talk.conversation) == 1
+
+
+async def test_what_the_contract_does_not_know_is_not_told(quick: Service, recorder: RecordingAssistantService) -> None:
+    talk = await begin(quick, recorder)
+    conversation = UUID(talk.conversation)
+    async with open_store(quick.database_url) as store, store.transactions.write("default") as tx:
+        tx.events.record(NewEvent(conversation_id=conversation, type="turn.started", data={}))
+        tx.events.record(NewEvent(conversation_id=conversation, type="participant.updated", data={}, audience="users"))
+        tx.events.record(NewEvent(conversation_id=conversation, type="file.created", data={"file": {}}))
+    await talk.say("hello")
+    await hears(recorder, talk, "hello")
+    kinds = [event["event"] for event in recorder.events()]
+    assert kinds == ["participant.created", "file.created", "message.created"]
+
+
+async def test_an_event_that_was_taken_is_not_sent_again_for_a_broken_answer(
+    quick: Service, recorder: RecordingAssistantService
+) -> None:
+    talk = await begin(quick, recorder)
+    await recorder.wait_for(1)
+    recorder.answer(Kind.EVENT, cut())
+    await talk.say("one", "two")
+    await hears(recorder, talk, "two")
+    assert told(recorder, talk, accepted=False) == ["one", "two"]
+
+
+async def test_what_is_not_answered_in_time_is_tried_again(sqlite_url: str, tmp_path: Path) -> None:
+    async with (
+        running_service(sqlite_url, tmp_path / "data", delivery={**QUICK, "timeout_seconds": 0.2}) as service,
+        RecordingAssistantService() as recorder,
+    ):
+        talk = await begin(service, recorder)
+        await recorder.wait_for(1)
+        recorder.answer(Kind.EVENT, hang(), delayed(5))
+        await talk.say("one", "two")
+        await hears(recorder, talk, "one", "two")
+        ids = [event["id"] for event in recorder.events()]
+        assert (len(ids), len(set(ids))) == (5, 3)
+
+
+async def test_a_service_that_knows_nobody_for_long_is_asked_less_and_less(sqlite_url: str, tmp_path: Path) -> None:
+    async with (
+        running_service(sqlite_url, tmp_path / "data", delivery={**QUICK, "max_retry_seconds": 5}) as service,
+        RecordingAssistantService() as recorder,
+    ):
+        talk = await begin(service, recorder)
+        await recorder.wait_for(1)
+        recorder.answer(Kind.EVENT, then=status(404))
+        await talk.say("hello")
+        await recorder.wait_for(7)
+        tries = [request.at_seconds for request in recorder.received(Kind.EVENT)[1:]]
+        assert tries[5] - tries[4] >= QUICK["first_retry_seconds"] * 2**4 / 2
+        joined = recorder.received(Kind.PUT_CONVERSATION)
+        assert len(joined) == 1 + 5
+
+
+async def test_who_is_removed_while_being_introduced_anew_hears_no_more(
+    quick: Service, recorder: RecordingAssistantService
+) -> None:
+    talk = await begin(quick, recorder)
+    await eventually(lambda: len(recorder.events(accepted=True)) == 1)
+    recorder.assistants.clear()
+    recorder.conversations.clear()
+    recorder.answer(Kind.PUT_CONVERSATION, hang())
+    await talk.say("do you know me")
+    await recorder.wait_for(lambda it: len(it.received(Kind.PUT_CONVERSATION)) == 2)
+    await talk.ann.put(f"{talk.path}/participants/{talk.assistant}", json={"active_participant": False})
+    heard = len(recorder.events())
+    recorder.release()
+    await recorder.wait_for(lambda it: it.received(Kind.DELETE_CONVERSATION))
+    await talk.say("not for you")
+    other = await begin(quick, recorder, talk.assistant)
+    await other.say("for you")
+    await hears(recorder, other, "for you")
+    assert recorder.conversations.keys() == {(talk.assistant, other.conversation)}
+    assert "not for you" not in told(recorder, talk, accepted=False)
+    assert len(recorder.events(talk.assistant, talk.conversation)) <= heard + 1
+
+
+async def test_a_stop_in_good_order_sends_nothing_twice(
+    database_url: str, tmp_path: Path, recorder: RecordingAssistantService
+) -> None:
+    numbers = [str(number) for number in range(10)]
+    async with running_service(database_url, tmp_path / "data", delivery=QUICK) as service:
+        talk = await begin(service, recorder)
+        await recorder.wait_for(1)
+        recorder.answer(Kind.EVENT, then=delayed(0.04))
+        await talk.say(*numbers)
+        await recorder.wait_for(4)
+    assert len(told(recorder, talk)) < len(numbers)
+    async with running_service(database_url, tmp_path / "data", delivery=QUICK):
+        await hears(recorder, talk, *numbers)
+    ids = [event["id"] for event in recorder.events()]
+    assert len(ids) == len(set(ids)) == 11
+
+
+async def test_nobody_delivers_without_the_lease(quick: Service, recorder: RecordingAssistantService) -> None:
+    talk = await begin(quick, recorder)
+    new = {"assistant_service_id": recorder.service_id, "name": "Leased"}
+    leased = (await talk.ann.post("/assistants", json=new)).json()["id"]
+    async with open_store(quick.database_url) as store:
+        leases, name = SqlLeases(store.database), lease_name(UUID(leased))
+        assert await leases.acquire([name], "another replica", 60) == {name}
+        held = await begin(quick, recorder, leased)
+        await held.say("one")
+        await talk.say("free")
+        await hears(recorder, talk, "free")
+        assert recorder.events(leased) == []
+        await leases.release([name], "another replica")
+    await held.say("two")
+    await hears(recorder, held, "one", "two")
+
+
 @asynccontextmanager
 async def replicas(url: str, folder: Path) -> AsyncGenerator[tuple[Service, Service]]:
     async with (
@@ -288,36 +422,6 @@ async def test_another_replica_takes_over_from_one_that_stops(
         other = Talk(second.user("ann"), talk.path, talk.assistant)
         await other.say("second")
         await hears(recorder, talk, "first", "second")
-
-
-@pytest.mark.parametrize(
-    ("trouble", "expected"),
-    [(status(500), 500), (status(404), 404), (status(401), 424), (redirect("http://127.0.0.1:9/"), 424), (drop(), 424)],
-)
-async def test_an_assistant_that_cannot_join_leaves_the_seat_as_it_was(
-    quick: Service, recorder: RecordingAssistantService, trouble: Any, expected: int
-) -> None:
-    talk = await begin(quick, recorder)
-    path = f"/conversations/{(await talk.ann.post('/conversations', json={})).json()['id']}"
-    recorder.answer(Kind.PUT_CONVERSATION, *[trouble] * 4)
-    failed = await talk.ann.put(f"{path}/participants/{talk.assistant}", json={})
-    assert failed.status_code == expected, failed.text
-    everyone = (await talk.ann.get(f"{path}/participants?include_inactive=true")).json()["participants"]
-    assert [p["id"] for p in everyone] == ["ann"]
-    recorder.behave()
-    assert (await talk.ann.put(f"{path}/participants/{talk.assistant}", json={})).status_code == 200
-
-
-async def test_an_assistant_whose_service_is_unreachable_is_not_created(quick: Service) -> None:
-    ann = quick.user("ann")
-    async with RecordingAssistantService() as recorder:
-        await recorder.announce(quick.url)
-        await recorder.stop()
-        new = {"assistant_service_id": recorder.service_id, "name": "Gone"}
-        failed = await ann.post("/assistants", json=new)
-    assert failed.status_code == 424
-    assert failed.json()["detail"].startswith(f"Failed to connect to assistant at url {recorder.url}/")
-    assert "; ConnectError: " in failed.json()["detail"]
 
 
 async def test_services_are_called_by_the_contract(quick: Service, recorder: RecordingAssistantService) -> None:

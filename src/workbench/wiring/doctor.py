@@ -8,13 +8,19 @@ import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 import msgspec
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from workbench.domain.errors import WorkbenchError
+from workbench.adapters.assistants.client import make_http_client
+from workbench.adapters.keys.cipher import KEY_BYTES
+from workbench.adapters.tokens.jwks import FETCH_FAILURES, from_file, from_url
+from workbench.adapters.tokens.key_sets import read_public_keys
+from workbench.adapters.tokens.local import KEY_FILE as LOCAL_ISSUER_FILE
+from workbench.adapters.tokens.local import LocalIssuer
+from workbench.domain.errors import UnavailableError, WorkbenchError
 from workbench.wiring import migrations
+from workbench.wiring.outbound import SERVICE_KEYS_FILE
 from workbench.wiring.setting_groups import Issuer
 from workbench.wiring.setting_names import SettingsError
 from workbench.wiring.settings import Settings
@@ -69,8 +75,9 @@ async def _database(settings: Settings) -> list[Finding]:
         async with asyncio.timeout(DATABASE_SECONDS):
             found = await migrations.on_connection(settings, _look_at_database)
     except (WorkbenchError, SQLAlchemyError, TimeoutError) as error:
-        detail = str(error) or f"{settings.database_shown} does not answer"
-        remedy = "Start the database, or correct WORKBENCH__DB__URL."
+        detail = str(error).partition("\n")[0] or f"{settings.database_shown} does not answer"
+        first = "Start the database" if file is None else "Put a copy that is whole in its place"
+        remedy = f"{first}, or correct WORKBENCH__DB__URL."
         return [Finding(check="database", ok=False, detail=detail, remedy=remedy)]
     return [*found, await _schema(settings)]
 
@@ -153,28 +160,41 @@ def _year() -> Finding:
 def _local_keys(settings: Settings) -> list[Finding]:
     folders = (settings.data_root, settings.data_root / "keys")
     files = [file for folder in folders if folder.is_dir() for file in sorted(folder.iterdir())]
-    return [_key_file(file) for file in files if file.suffix in KEY_SUFFIXES and file.is_file()]
+    return [_key_file(file, settings) for file in files if file.suffix in KEY_SUFFIXES and file.is_file()]
 
 
-def _key_file(file: Path) -> Finding:
-    is_private = not file.stat().st_mode & OTHERS
-    detail = f"{file}" if is_private else f"{file} can be read by other users of this machine"
-    return Finding(check="key file", ok=is_private, detail=detail, remedy="" if is_private else f"chmod 600 {file}")
+def _key_file(file: Path, settings: Settings) -> Finding:
+    detail, remedy = "", ""
+    if file.stat().st_mode & OTHERS:
+        detail, remedy = "can be read by other users of this machine", f"chmod 600 {file}"
+    elif file.name == LOCAL_ISSUER_FILE and settings.auth.local_issuer and not _is_key_pair(settings):
+        detail, remedy = "does not hold a key pair", "Move it away: a new one is made, and older tokens end."
+    elif file.name == SERVICE_KEYS_FILE and file.stat().st_size != KEY_BYTES:
+        detail = "does not hold a key"
+        remedy = "Restore it from a copy: the keys of assistant services can be read with it alone."
+    return Finding(check="key file", ok=not remedy, detail=f"{file} {detail}".rstrip(), remedy=remedy)
+
+
+def _is_key_pair(settings: Settings) -> bool:
+    try:
+        LocalIssuer(settings.data_root)
+    except (OSError, UnavailableError):
+        return False
+    return True
 
 
 async def _issuer(issuer: Issuer) -> Finding:
-    check = f"keys of {issuer.name}"
-    if issuer.jwks_url is None:
-        return Finding(check=check, ok=True, detail=str(issuer.jwks_file or "shared secret"))
+    check, source = f"keys of {issuer.name}", str(issuer.jwks_url or issuer.jwks_file or "shared secret")
     try:
-        async with asyncio.timeout(KEYS_SECONDS), httpx.AsyncClient(timeout=KEYS_SECONDS) as client:
-            answer = await client.get(issuer.jwks_url, follow_redirects=True)
-        count = len(answer.raise_for_status().json()["keys"])
-    except (httpx.HTTPError, TimeoutError, ValueError, KeyError, TypeError) as error:
-        detail = f"{issuer.jwks_url}: {str(error) or type(error).__name__}"
-        remedy = "Correct jwks_url in WORKBENCH__AUTH__ISSUERS, or let this machine reach it."
-        return Finding(check=check, ok=False, detail=detail, remedy=remedy)
-    return Finding(check=check, ok=count > 0, detail=f"{issuer.jwks_url}: {count} keys")
+        async with make_http_client() as client:
+            if issuer.jwks_url is not None:
+                read_public_keys(await from_url(client, issuer.jwks_url, KEYS_SECONDS)())
+            elif issuer.jwks_file is not None:
+                read_public_keys(await from_file(issuer.jwks_file)())
+    except FETCH_FAILURES as error:
+        remedy = "Correct it in WORKBENCH__AUTH__ISSUERS, or let this machine reach it."
+        return Finding(check=check, ok=False, detail=f"{source}: {str(error) or type(error).__name__}", remedy=remedy)
+    return Finding(check=check, ok=True, detail=source)
 
 
 def _address(settings: Settings) -> Finding:

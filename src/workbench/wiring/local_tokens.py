@@ -19,7 +19,20 @@ def sign_local_token(settings: Settings, *, user_id: str, name: str, workspace: 
         raise InvalidError(
             "A workspace's name has up to 63 of a-z, 0-9 and -, and does not begin with -", field="workspace"
         )
+    return _issuer(settings).sign(user_id, name, workspace, ttl_seconds)
+
+
+def require_local_key(settings: Settings) -> None:
+    """Make sure that local tokens can be checked, if they are accepted; the key pair is made at first use.
+
+    Raises UnavailableError where the key cannot be used.
+    """
+    if settings.auth.local_issuer:
+        _issuer(settings)
+
+
+def _issuer(settings: Settings) -> LocalIssuer:
     try:
-        return LocalIssuer(settings.make_data_root()).sign(user_id, name, workspace, ttl_seconds)
+        return LocalIssuer(settings.make_data_root())
     except OSError as error:
         raise UnavailableError(f"The local key cannot be used: {error}", code="no_local_key") from error

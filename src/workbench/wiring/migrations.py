@@ -4,8 +4,8 @@ import asyncio
 import importlib
 import pkgutil
 import threading
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,7 +25,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 import workbench
 from workbench.adapters import sql
 from workbench.adapters.sql.schema import metadata
-from workbench.domain.errors import InvalidError, UnavailableError
+from workbench.domain.errors import InvalidError, NotFoundError, UnavailableError
 from workbench.wiring.settings import Settings
 
 T = TypeVar("T")
@@ -40,15 +40,21 @@ ABSENT = "there is no database yet"
 
 
 def upgrade(settings: Settings, revision: str = "head") -> None:
-    """Bring the schema up to `revision`; a second process that asks at the same time waits for the first."""
-    settings.make_data_root()
-    if settings.database_file is not None:
-        settings.database_file.parent.mkdir(parents=True, exist_ok=True)
+    """Bring the schema up to `revision`; a second process that asks at the same time waits for the first.
+
+    Raises UnavailableError where the database cannot be made or reached, InvalidError for an unknown revision.
+    """
+    _make_folders(settings)
     _move(settings, command.upgrade, revision)
 
 
 def downgrade(settings: Settings, revision: str) -> None:
-    """Take the schema back to `revision` (`base`: to nothing). What the dropped tables held is lost."""
+    """Take the schema back to `revision` (`base`: to nothing). What the dropped tables held is lost.
+
+    Raises NotFoundError where there is no database.
+    """
+    if _is_absent(settings):
+        raise NotFoundError(f"{settings.database_file}: {ABSENT}", code="no_database")
     _move(settings, command.downgrade, revision)
 
 
@@ -124,8 +130,11 @@ def scripts_folder() -> Path:
 async def _connection(settings: Settings, *, writes: bool) -> AsyncGenerator[AsyncConnection]:
     engine = _engine(settings, writes=writes)
     try:
-        connection = await _connected(engine, settings)
+        with _reachable(settings):
+            connection = await engine.connect().start()
         try:
+            with _reachable(settings):
+                await _look_inside(connection)
             yield connection
         finally:
             await connection.close()
@@ -144,15 +153,22 @@ def _engine(settings: Settings, *, writes: bool) -> AsyncEngine:
     return engine
 
 
-async def _connected(engine: AsyncEngine, settings: Settings) -> AsyncConnection:
-    connection = engine.connect()
+@contextmanager
+def _reachable(settings: Settings) -> Generator[None]:
     try:
-        return await connection.start()
+        yield
     except (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise UnavailableError(
             f"The database {settings.database_shown} cannot be reached: {reason}", code="database_unreachable"
         ) from error
+
+
+async def _look_inside(connection: AsyncConnection) -> None:
+    """Find out whether a file is a database: SQLite opens any file, and reads it only when it has to."""
+    if connection.dialect.name == "sqlite":
+        await connection.exec_driver_sql("PRAGMA schema_version")
+        await connection.rollback()
 
 
 def _leave_transactions_to_us(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
@@ -177,6 +193,19 @@ def _move(settings: Settings, step: Callable[[Config, str], None], revision: str
 
     with ONE_AT_A_TIME:
         asyncio.run(on_connection(settings, act, writes=True))
+
+
+def _make_folders(settings: Settings) -> None:
+    try:
+        settings.make_data_root()
+        if settings.database_file is not None:
+            settings.database_file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnavailableError(
+            f"The folder {error.filename} cannot be made: {error.strerror}. "
+            "Correct WORKBENCH__DATA_ROOT or WORKBENCH__DB__URL.",
+            code="no_data_folder",
+        ) from error
 
 
 def _is_absent(settings: Settings) -> bool:

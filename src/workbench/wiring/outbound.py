@@ -16,6 +16,8 @@ from workbench.domain.clock import Clock
 from workbench.domain.identity.ports import ApiKeyStore
 from workbench.wiring.settings import Settings
 
+SERVICE_KEYS_FILE = "service-keys.key"
+
 
 class Outbound(Provider):
     """The outside world."""
@@ -38,7 +40,7 @@ class Outbound(Provider):
     @provide
     def cipher(self, settings: Settings) -> KeyCipher:
         """Keep services' keys encrypted under the data folder's own key."""
-        return KeyCipher(load_or_make(settings.make_data_root() / "keys" / "service-keys.key", KeyCipher.new_key))
+        return KeyCipher(load_or_make(settings.make_data_root() / "keys" / SERVICE_KEYS_FILE, KeyCipher.new_key))
 
     @provide
     def keys(self, settings: Settings, directory: SqlDirectory) -> ApiKeyStore:

@@ -19,5 +19,8 @@ def openapi(output: Path | None) -> None:
     document = json.dumps(create_app(Settings.of()).openapi_schema.to_schema(), indent=2, ensure_ascii=False)
     if output is None:
         click.echo(document)
-    else:
+        return
+    try:
         output.write_text(f"{document}\n", encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"Cannot write {output}: {error.strerror}. Choose another with --output.") from error

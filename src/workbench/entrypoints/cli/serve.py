@@ -18,6 +18,7 @@ from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from workbench.entrypoints.http.app import create_app
 from workbench.wiring import migrations
+from workbench.wiring.local_tokens import require_local_key
 from workbench.wiring.logs import configure_logging
 from workbench.wiring.settings import Settings, load_settings
 
@@ -179,9 +180,17 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     settings.require_safe_address()
     with _listen(settings) as listening:
         settings = _with_port(settings, listening.getsockname()[1])
-        if settings.db.migrate_at_start:
-            migrations.upgrade(settings)
+        require_local_key(settings)
+        settings = _migrated(settings)
         _run(ServiceConfig(settings, workers=workers, announcement=_announcement(settings)), [listening])
+
+
+def _migrated(settings: Settings) -> Settings:
+    """Bring the schema up to date, once and before any worker starts, if that is wanted."""
+    if not settings.db.migrate_at_start:
+        return settings
+    migrations.upgrade(settings)
+    return settings.model_copy(update={"db": settings.db.model_copy(update={"migrate_at_start": False})})
 
 
 def _run(config: ServiceConfig, sockets: list[socket.socket]) -> None:

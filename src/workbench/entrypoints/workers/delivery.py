@@ -29,6 +29,8 @@ CALLS_AT_ONCE = 4
 SEND_MARGIN_SECONDS = 21.0
 """A call is made only while the lease outlasts it: the longest call that settings allow takes 20 seconds."""
 ERROR_PAUSE_SECONDS = 1.0
+FAREWELL_SECONDS = 0.5
+"""What calls that are under way get to finish when the process ends."""
 
 Key = tuple[UUID, UUID]
 
@@ -93,13 +95,20 @@ class DeliveryWorker:
             await _rung(self._bell, min(SCAN_SECONDS, RENEWAL_SECONDS) / 2)
 
     async def stop(self) -> None:
-        """End all tasks and give the leases to whoever goes on."""
-        tasks = [desk.task for desk in self._desks.values() if desk.task is not None]
+        """End all tasks and give the leases to whoever goes on.
+
+        What is being sent may still arrive, and be remembered, so that the next holder does not send it again.
+        """
+        held, self._good_until = list(self._good_until), {}
+        tasks = {desk.task for desk in self._desks.values() if desk.task is not None}
+        for desk in self._desks.values():
+            desk.bell.set()
+        if tasks:
+            _, tasks = await asyncio.wait(tasks, timeout=FAREWELL_SECONDS)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._leases.release(list(self._good_until), self._holder)
-        self._good_until.clear()
+        await self._leases.release(held, self._holder)
 
     async def _look(self) -> None:
         """Find what waits where something happened, and see that somebody is at each desk."""
