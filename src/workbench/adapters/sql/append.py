@@ -2,15 +2,19 @@
 
 The statement does what `store` does in several, in the same order and under the same locks; being one, it is
 atomic without BEGIN and COMMIT. A group that does anything else goes through `store`.
+
+There are two of them: for any group, and for a single message, which is what a quiet service's groups hold (measured,
+with the commit: 680 against 380 us; the difference is JSON and joins, which pay from the second message on).
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
-from workbench.adapters.sql.positions import WAKEUP_CHANNEL, Positions, count_feeds, count_moves
+from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.positions import WAKEUP_CHANNEL, WAKEUP_SENDER, Positions, count_feeds, count_moves
 from workbench.adapters.sql.prepared import Prepared
 from workbench.adapters.sql.writes import Row, Writes
 from workbench.domain.errors import NotFoundError
@@ -38,7 +42,7 @@ _APPEND = Prepared(
             WHERE workspaces.workspace_id = f.ws AND EXISTS (SELECT 1 FROM moves)
             RETURNING workspaces.workspace_id, event_head, event_head - f.events AS events
         ), told AS (
-            SELECT pg_notify('{WAKEUP_CHANNEL}', workspace_id || ' ' || event_head) FROM feeds
+            SELECT pg_notify('{WAKEUP_CHANNEL}', concat_ws(' ', workspace_id, event_head, {WAKEUP_SENDER})) FROM feeds
         ), new_messages AS (
             INSERT INTO messages (workspace_id, conversation_id, sequence, id, sender_role, sender_id, message_type,
                                   timestamp, content_type, content, filenames, metadata, has_debug_data)
@@ -71,6 +75,37 @@ _APPEND = Prepared(
     "events",
 )
 
+_POST = Prepared(
+    text(f"""
+        WITH head AS (
+            UPDATE conversations SET event_head = event_head + 1, message_head = message_head + 1
+            WHERE id = :conversation_id AND workspace_id = :workspace_id
+            RETURNING CAST(id AS text) AS id, event_head, message_head
+        ), feed AS (
+            UPDATE workspaces SET event_head = event_head + 1
+            WHERE workspace_id = :workspace_id AND EXISTS (SELECT 1 FROM head)
+            RETURNING workspace_id, event_head
+        ), told AS (
+            SELECT pg_notify('{WAKEUP_CHANNEL}', concat_ws(' ', workspace_id, event_head, {WAKEUP_SENDER})) FROM feed
+        ), new_message AS (
+            INSERT INTO messages (workspace_id, conversation_id, sequence, id, sender_role, sender_id, message_type,
+                                  timestamp, content_type, content, filenames, metadata, has_debug_data)
+            SELECT :workspace_id, :conversation_id, message_head, :id, :sender_role, :sender_id, :message_type,
+                   :timestamp, :content_type, :content, :filenames, :metadata, :has_debug_data
+            FROM head
+        ), new_event AS (
+            INSERT INTO events (workspace_id, feed_position, conversation_id, position, id, correlation_id, type,
+                                timestamp, audience, data)
+            SELECT :workspace_id, feed.event_head, :conversation_id, head.event_head, :event_id, :event_correlation_id,
+                   :event_type, :event_timestamp, :event_audience, :event_data
+            FROM head, feed
+        )
+        SELECT id, event_head - 1 FROM head
+        UNION ALL
+        SELECT workspace_id, event_head - 1 FROM feed, (SELECT count(*) FROM told) AS all_told
+    """),  # noqa: S608 - a constant of ours
+)
+
 
 def only_appends(group: Sequence[Writes]) -> bool:
     """Whether the group adds messages and events to conversations that are there, and does nothing else."""
@@ -82,7 +117,7 @@ def only_appends(group: Sequence[Writes]) -> bool:
     )
 
 
-def append(connection: Connection, group: Sequence[Writes]) -> list[list[Event]]:
+async def append(database: Database, group: Sequence[Writes]) -> list[list[Event]]:
     """Append everything; answer with the events as they were stored, by workspace.
 
     Raises NotFoundError, with nothing stored, where a conversation is gone.
@@ -92,19 +127,27 @@ def append(connection: Connection, group: Sequence[Writes]) -> list[list[Event]]
     places = Positions.from_nothing(moves.values(), feeds)
     messages = [_message(row, places) for writes in group for row in writes.messages]
     events = [_event(writes, number, places) for writes in group for number in range(len(writes.events))]
-    parameters = {
-        "moves": _json(list(moves.values())),
-        "wanted": len(moves),
-        "feeds": _json([{"ws": workspace_id, "events": count} for workspace_id, count in feeds.items()]),
-        "messages": _json(messages),
-        "events": _json(events),
-    }
-    begins: dict[str, int] = {row[0]: row[1] for row in _APPEND.one(connection, parameters)}
+    if len(messages) == len(events) == len(moves) == 1:
+        rows = await database.run_one(_POST, _one(messages[0], events[0]))
+    else:
+        parameters = {
+            "moves": _json(list(moves.values())),
+            "wanted": len(moves),
+            "feeds": _json([{"ws": workspace_id, "events": count} for workspace_id, count in feeds.items()]),
+            "messages": _json(messages),
+            "events": _json(events),
+        }
+        rows = await database.run_one(_APPEND, parameters)
+    begins: dict[str, int] = {row[0]: row[1] for row in rows}
     if not begins:
         raise NotFoundError
     return [
         [_placed(event, begins) for event in events if event.workspace_id == workspace_id] for workspace_id in feeds
     ]
+
+
+def _one(message: Row, event: Event) -> Row:
+    return {**message, **{f"event_{name}": value for name, value in msgspec.structs.asdict(event).items()}}
 
 
 def _message(row: Row, places: Positions) -> Row:

@@ -17,11 +17,12 @@ from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from workbench.adapters.sql.prepared import Statements
+from workbench.adapters.sql.prepared import Prepared, Row, Statements, Values
+from workbench.domain.ids import new_hex_id
 
 T = TypeVar("T")
-Values = Sequence[Any]
-"""A row: its columns by place."""
+Held = tuple[AsyncConnection, Any]
+"""A connection, and the driver's own below it."""
 
 INTEGRITY_CLASS = "23"
 LOCK_CONFLICTS = frozenset({"40001", "40P01"})
@@ -69,8 +70,8 @@ class Database(Protocol):
         """Run the work in one transaction and commit it; an exception rolls back."""
         ...
 
-    async def run_one(self, work: Callable[[Connection], T]) -> T:
-        """Run work that is a single writing statement, which the database commits by itself."""
+    async def run_one(self, statement: Prepared, row: Row) -> Sequence[Values]:
+        """Run a single writing statement, which the database commits by itself, and answer with what it returns."""
         ...
 
     async def close(self) -> None:
@@ -134,9 +135,9 @@ class SqliteDatabase:
         """Run the work on the writer thread."""
         return await asyncio.get_running_loop().run_in_executor(self._writer, self._write, work)
 
-    async def run_one(self, work: Callable[[Connection], T]) -> T:
+    async def run_one(self, statement: Prepared, row: Row) -> Sequence[Values]:
         """Run the statement on the writer thread, in a transaction like any other: here that costs nothing."""
-        return await self.transact(work)
+        return await self.transact(lambda connection: statement.one(connection, row))
 
     def _write(self, work: Callable[[Connection], T]) -> T:
         connection = self._connection()
@@ -210,8 +211,11 @@ class PostgresDatabase:
     dialect_name: Literal["sqlite", "postgresql"] = "postgresql"
 
     def __init__(self, url: URL, pool_size: int = 8, ssl_mode: str | None = None) -> None:
-        """Connect lazily."""
-        connect_args = {"ssl": ssl_mode} if ssl_mode else {}
+        """Connect lazily, under a name of this process's own."""
+        self.name = f"workbench-{new_hex_id()}"
+        connect_args: dict[str, Any] = {"server_settings": {"application_name": self.name}}
+        if ssl_mode:
+            connect_args["ssl"] = ssl_mode
         self.engine: AsyncEngine = create_async_engine(
             url.set(drivername="postgresql+asyncpg"),
             pool_size=pool_size + POSTGRES_LISTENERS,
@@ -221,15 +225,13 @@ class PostgresDatabase:
         )
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._statements = Statements(self.engine.dialect)
-        self._idle: list[AsyncConnection] = []
+        self._idle: list[Held] = []
         self._slots = asyncio.Semaphore(pool_size)
 
     async def rows(self, statement: Executable, parameters: Parameters = None) -> Sequence[Values]:
         """Run the statement on a connection that is kept for the next one; one that the server dropped is replaced."""
-        try:
+        with contextlib.suppress(ConnectionLostError):
             return await self._read(statement, parameters or {})
-        except ConnectionLostError:
-            await self._forget_the_dead()
         return await self._read(statement, parameters or {})
 
     async def _read(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Values]:
@@ -241,7 +243,6 @@ class PostgresDatabase:
 
     async def transact(self, work: Callable[[Connection], T]) -> T:
         """Run the work between BEGIN and COMMIT, which we say ourselves: each is one short trip."""
-        await self._forget_the_dead()
         async with self._held() as (connection, driver):
             await driver.execute("BEGIN")
             try:
@@ -253,42 +254,44 @@ class PostgresDatabase:
                 raise
             return result
 
-    async def run_one(self, work: Callable[[Connection], T]) -> T:
+    async def run_one(self, statement: Prepared, row: Row) -> Sequence[Values]:
         """Run the statement in autocommit mode, which saves the trips of BEGIN and COMMIT."""
-        await self._forget_the_dead()
-        async with self._held() as (connection, _):
-            return await connection.run_sync(work)
+        compiled = statement.compiled(self.engine.dialect)
+        async with self._held() as (_, driver):
+            return await driver.fetch(compiled.text, *compiled.parameters(row))
 
     @contextlib.asynccontextmanager
-    async def _held(self) -> AsyncGenerator[tuple[AsyncConnection, Any]]:
+    async def _held(self) -> AsyncGenerator[Held]:
         """Take a connection in autocommit mode, with the driver's own; give it back for the next, if it is whole.
 
-        Raises ConnectionLostError where the server has closed it.
+        Raises ConnectionLostError where the server closes it meanwhile.
         """
         async with self._slots:
-            connection = self._idle.pop() if self._idle else await self._autocommit.connect()
-            driver: Any = (await connection.get_raw_connection()).driver_connection
+            held = await self._take()
+            connection, driver = held
             try:
-                yield connection, driver
+                yield held
             except BaseException as error:
                 lost = driver.is_closed()
                 if lost or not isinstance(error, Exception):
                     # Broken, or cancelled in the middle of an answer: its state is unknown.
                     await asyncio.shield(self._discard(connection))
                 else:
-                    self._idle.append(connection)
+                    self._idle.append(held)
                 if lost and isinstance(error, Exception):
                     raise ConnectionLostError from error
                 raise
-            self._idle.append(connection)
+            self._idle.append(held)
 
-    async def _forget_the_dead(self) -> None:
-        """Let go of connections that the server has closed; the pool makes new ones."""
-        for connection in list(self._idle):
-            driver: Any = (await connection.get_raw_connection()).driver_connection
-            if driver.is_closed() and connection in self._idle:
-                self._idle.remove(connection)
-                await self._discard(connection)
+    async def _take(self) -> Held:
+        """Take an idle connection that the server has not closed, or a new one."""
+        while self._idle:
+            held = self._idle.pop()
+            if not held[1].is_closed():
+                return held
+            await self._discard(held[0])
+        connection = await self._autocommit.connect()
+        return connection, (await connection.get_raw_connection()).driver_connection
 
     async def _discard(self, connection: AsyncConnection) -> None:
         await connection.invalidate()
@@ -296,7 +299,7 @@ class PostgresDatabase:
 
     async def close(self) -> None:
         """Close every connection."""
-        for connection in self._idle:
+        for connection, _ in self._idle:
             await connection.close()
         await self.engine.dispose()
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, bindparam, func, select, text, update
+from sqlalchemy import Connection, Text, bindparam, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from workbench.adapters.sql.prepared import Prepared
@@ -19,6 +19,8 @@ from workbench.domain.errors import NotFoundError
 from workbench.domain.events.model import Event
 
 WAKEUP_CHANNEL = "workbench_log"
+WAKEUP_SENDER = "current_setting('application_name')"
+"""What a wake-up's sender says of itself, so that it need not heed its own word: it has the events already."""
 
 _MOVE_FEED = Prepared(
     update(workspaces)
@@ -62,7 +64,7 @@ _MOVE_ALL_POSTGRESQL = Prepared(
             WHERE workspaces.workspace_id = f.ws
             RETURNING workspaces.workspace_id, event_head
         ), told AS (
-            SELECT pg_notify('{WAKEUP_CHANNEL}', workspace_id || ' ' || event_head) FROM feeds
+            SELECT pg_notify('{WAKEUP_CHANNEL}', concat_ws(' ', workspace_id, event_head, {WAKEUP_SENDER})) FROM feeds
         )
         SELECT CAST(id AS text), event_head, message_head FROM heads
         UNION ALL
@@ -75,7 +77,7 @@ _NEW_WORKSPACE = {
     "sqlite": sqlite.insert(workspaces).on_conflict_do_nothing(),
     "postgresql": postgresql.insert(workspaces).on_conflict_do_nothing(),
 }
-_NOTIFY = select(func.pg_notify(WAKEUP_CHANNEL, bindparam("payload")))
+_NOTIFY = select(func.pg_notify(WAKEUP_CHANNEL, bindparam("log", type_=Text) + " " + text(WAKEUP_SENDER)))
 
 
 class Move(msgspec.Struct):
@@ -212,5 +214,5 @@ def _open_feed(connection: Connection, workspace_id: str, count: int) -> int:
     connection.execute(_NEW_WORKSPACE[connection.dialect.name], {"workspace_id": workspace_id})
     head = _move_feed(connection, workspace_id, count)
     if connection.dialect.name == "postgresql":
-        connection.execute(_NOTIFY, {"payload": f"{workspace_id} {head}"})
+        connection.execute(_NOTIFY, {"log": f"{workspace_id} {head}"})
     return head

@@ -16,6 +16,7 @@ from sqlalchemy.util import await_only
 Row = Mapping[str, Any]
 Processor = Callable[[Any], Any] | None
 Values = Sequence[Any]
+"""A row of an answer: its columns by place."""
 
 POSTGRESQL = "postgresql"
 
@@ -93,7 +94,7 @@ class Prepared:
 
     def many(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Run once for each row."""
-        compiled = self._for(connection.dialect)
+        compiled = self.compiled(connection.dialect)
         values = [compiled.parameters(row) for row in rows]
         driver: Any = connection.connection.driver_connection
         if connection.dialect.name == POSTGRESQL:
@@ -103,14 +104,15 @@ class Prepared:
 
     def one(self, connection: Connection, row: Row) -> Sequence[Values]:
         """Run once, and answer with all rows that it returns."""
-        compiled = self._for(connection.dialect)
+        compiled = self.compiled(connection.dialect)
         values = compiled.parameters(row)
         driver: Any = connection.connection.driver_connection
         if connection.dialect.name == POSTGRESQL:
             return await_only(driver.fetch(compiled.text, *values))
         return driver.execute(compiled.text, values).fetchall()
 
-    def _for(self, dialect: Dialect) -> Compiled:
+    def compiled(self, dialect: Dialect) -> Compiled:
+        """Give it in the words of one dialect."""
         found = self._compiled.get(dialect.name)
         if found is None:
             compiled: Any = self._statement.compile(dialect=dialect, column_keys=list(self._names))

@@ -7,7 +7,8 @@ import msgspec
 from sqlalchemy import BindParameter, Column, ColumnElement, Executable, Table, bindparam
 
 from workbench.adapters.keys.cipher import KeyCipher
-from workbench.adapters.sql.database import Database, Values
+from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.prepared import Values
 from workbench.adapters.sql.writes import Writes
 from workbench.domain.clock import Clock
 

@@ -209,7 +209,7 @@ class GroupCommit:
 
     async def _store(self, group: list[Writes]) -> list[list[Event]]:
         if self._database.dialect_name == "postgresql" and only_appends(group):
-            return await self._database.run_one(lambda connection: append(connection, group))
+            return await append(self._database, group)
         return await self._database.transact(lambda connection: store(connection, group))
 
     def _announce_all(self, stored: list[list[Event]]) -> None:

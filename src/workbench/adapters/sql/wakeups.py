@@ -5,6 +5,7 @@ Only positions travel. What is missed is found by the slow look that both make b
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from workbench.adapters.sql.database import Database, PostgresDatabase, SqliteDatabase
@@ -43,7 +44,7 @@ class SqlWakeups:
         """Hold one connection with LISTEN on it, outside the readers' and writers' pool."""
         async with database.engine.connect() as connection:
             raw: Any = (await connection.get_raw_connection()).driver_connection
-            await raw.add_listener(WAKEUP_CHANNEL, self._hear)
+            await raw.add_listener(WAKEUP_CHANNEL, partial(self._hear, database.name))
             try:
                 # Whatever was committed before the listener stood.
                 self._tell(None, None)
@@ -54,9 +55,10 @@ class SqlWakeups:
             finally:
                 await connection.invalidate()
 
-    def _hear(self, _connection: Any, _process: int, _channel: str, payload: str) -> None:
-        workspace_id, _, position = payload.rpartition(" ")
-        self._tell(workspace_id, int(position))
+    def _hear(self, own_name: str, _connection: Any, _process: int, _channel: str, payload: str) -> None:
+        workspace_id, position, sender = payload.split(" ", 2)
+        if sender != own_name:
+            self._tell(workspace_id, int(position))
 
     async def _watch(self, database: SqliteDatabase) -> None:
         """Look whether another process has committed; this one hears of its own commits directly."""

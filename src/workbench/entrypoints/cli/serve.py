@@ -17,6 +17,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from workbench.entrypoints.http.app import create_app
+from workbench.entrypoints.http.corked import CorkedProtocol
 from workbench.wiring import migrations
 from workbench.wiring.local_tokens import require_local_key
 from workbench.wiring.logs import configure_logging
@@ -48,12 +49,14 @@ class ServiceConfig(uvicorn.Config):
             "workbench.entrypoints.http.app:create_app",
             factory=True,
             loop="asyncio" if sys.platform == "win32" else "uvloop",
-            http="httptools",
+            http=CorkedProtocol,
             ws="none",
             lifespan="on",
             workers=workers,
             access_log=False,
             server_header=False,
+            # Nothing asks for the caller's address or scheme.
+            proxy_headers=False,
             timeout_graceful_shutdown=_whole_seconds(settings.service.drain_seconds),
             timeout_worker_healthcheck=int(START_SECONDS),
         )

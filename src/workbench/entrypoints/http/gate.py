@@ -36,6 +36,7 @@ class Gate:
         self._app = app
         self._container = container
         self._anonymous = frozenset(anonymous_paths)
+        self._authenticator: Authenticator | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -64,8 +65,9 @@ class Gate:
         await self._app(scope, receive, answer)
 
     async def _principal(self, headers: Headers) -> Any:
-        authenticator = await self._container.get(Authenticator)
-        return await authenticator.authenticate(credentials_of(headers))
+        if self._authenticator is None:
+            self._authenticator = await self._container.get(Authenticator)
+        return await self._authenticator.authenticate(credentials_of(headers))
 
 
 def credentials_of(headers: Headers) -> Credentials:

@@ -1,0 +1,56 @@
+"""One write for head and body of an answer.
+
+uvicorn writes them apart, and uvloop passes each write to the kernel at once: two system calls and two packets
+for every answer. Here what is written within one turn of the event loop goes out together.
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+FLUSH_BYTES = 64 * 1024
+"""What may gather: beyond it nothing is gained, and a writer that never pauses must feel the transport's limits."""
+
+
+class CorkedTransport:
+    """A transport that gathers writes until the event loop's next turn."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        """Write to `transport`."""
+        self._transport = transport
+        self._loop = loop
+        self._gathered: list[bytes] = []
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        """Send the data with this turn's other data."""
+        if not self._gathered:
+            self._loop.call_soon(self._flush)
+        self._gathered.append(data)
+        self._size += len(data)
+        if self._size >= FLUSH_BYTES:
+            self._flush()
+
+    def close(self) -> None:
+        """Close when everything is sent."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._gathered and not self._transport.is_closing():
+            self._transport.writelines(self._gathered)
+        self._gathered = []
+        self._size = 0
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the transport's own."""
+        return getattr(self._transport, name)
+
+
+class CorkedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol on a corked transport."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to serve a connection."""
+        super().connection_made(CorkedTransport(transport, self.loop))  # type: ignore[arg-type]
