@@ -10,7 +10,8 @@ from workbench.adapters.clock import SystemClock
 from workbench.adapters.keys.cipher import KeyCipher
 from workbench.adapters.keys.file import load_or_make
 from workbench.adapters.keys.local import LocalModeKeys
-from workbench.adapters.sql.assistants import SqlDirectory
+from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.service_keys import SqlServiceKeys
 from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.clock import Clock
 from workbench.domain.identity.ports import ApiKeyStore
@@ -33,9 +34,11 @@ class Outbound(Provider):
             yield client
 
     @provide
-    def assistants(self, http: httpx.AsyncClient, settings: Settings) -> AssistantClient:
+    def assistants(
+        self, http: httpx.AsyncClient, keys: ApiKeyStore, clock: Clock, settings: Settings
+    ) -> AssistantClient:
         """Call assistant services."""
-        return HttpAssistantClient(http, settings.delivery.timeout_seconds)
+        return HttpAssistantClient(http, keys, clock, settings.delivery.timeout_seconds)
 
     @provide
     def cipher(self, settings: Settings) -> KeyCipher:
@@ -43,6 +46,6 @@ class Outbound(Provider):
         return KeyCipher(load_or_make(settings.make_data_root() / "keys" / SERVICE_KEYS_FILE, KeyCipher.new_key))
 
     @provide
-    def keys(self, settings: Settings, directory: SqlDirectory) -> ApiKeyStore:
+    def keys(self, settings: Settings, database: Database, cipher: KeyCipher) -> ApiKeyStore:
         """Know services' keys: one for all in local mode, otherwise each its own."""
-        return LocalModeKeys() if settings.service.assistant_keys == "local" else directory
+        return LocalModeKeys() if settings.service.assistant_keys == "local" else SqlServiceKeys(database, cipher)

@@ -17,9 +17,10 @@ from litestar.params import FromPath
 from workbench.domain.errors import NotFoundError
 from workbench.domain.events.hub import EventHub
 from workbench.domain.identity.service import Authenticator
-from workbench.entrypoints.http.assistant_services import RegistrationController
+from workbench.entrypoints.http.assistant_services import RegistrationController, ServiceInfoController
 from workbench.entrypoints.http.assistants import AssistantController
 from workbench.entrypoints.http.conversations import ConversationController
+from workbench.entrypoints.http.deliveries import DeliveryController
 from workbench.entrypoints.http.drain import Drain
 from workbench.entrypoints.http.errors import EXCEPTION_HANDLERS
 from workbench.entrypoints.http.events import EventController
@@ -31,6 +32,7 @@ from workbench.entrypoints.http.requests import WorkbenchRequest
 from workbench.entrypoints.http.streams import Heartbeats
 from workbench.entrypoints.http.users import UserController
 from workbench.entrypoints.workers.delivery import DeliveryWorker
+from workbench.entrypoints.workers.presence import OnlineCheck, PresenceWorker
 from workbench.entrypoints.workers.pruning import PruningWorker, Retention
 from workbench.entrypoints.workers.supervisor import Supervisor
 from workbench.wiring import migrations
@@ -41,7 +43,9 @@ CONTROLLERS = [
     HealthController,
     UserController,
     RegistrationController,
+    ServiceInfoController,
     AssistantController,
+    DeliveryController,
     ConversationController,
     ParticipantController,
     MessageController,
@@ -77,12 +81,18 @@ class Http(Provider):
 
     delivery = provide(DeliveryWorker)
     pruning = provide(PruningWorker)
+    presence = provide(PresenceWorker)
     supervisor = provide(Supervisor)
 
     @provide
     def beats(self, settings: Settings) -> Heartbeats:
         """Keep silent streams alive."""
         return Heartbeats(settings.events.keep_alive_seconds)
+
+    @provide
+    def online_check(self, settings: Settings) -> OnlineCheck:
+        """Say how often to look."""
+        return OnlineCheck(seconds=settings.service.assistant_service_online_check_interval_seconds)
 
     @provide
     def retention(self, settings: Settings) -> Retention:
