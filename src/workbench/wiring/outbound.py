@@ -1,4 +1,4 @@
-"""The adapters to everything that is not the database: the clock, keys, tokens, assistant services."""
+"""The adapters to everything that is not the database: the clock, keys, assistant services, speech."""
 
 from collections.abc import AsyncIterator
 
@@ -10,10 +10,12 @@ from workbench.adapters.clock import SystemClock
 from workbench.adapters.keys.cipher import KeyCipher
 from workbench.adapters.keys.file import load_or_make
 from workbench.adapters.keys.local import LocalModeKeys
+from workbench.adapters.speech.absent import NoSpeechTokens
 from workbench.adapters.sql.assistants import SqlDirectory
 from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.clock import Clock
-from workbench.domain.identity.ports import ApiKeyStore
+from workbench.domain.identity.ports import ApiKeyStore, ApiKeyVault
+from workbench.domain.speech.ports import SpeechTokens
 from workbench.wiring.settings import Settings
 
 SERVICE_KEYS_FILE = "service-keys.key"
@@ -33,9 +35,9 @@ class Outbound(Provider):
             yield client
 
     @provide
-    def assistants(self, http: httpx.AsyncClient, settings: Settings) -> AssistantClient:
+    def assistants(self, http: httpx.AsyncClient, settings: Settings, vault: ApiKeyVault | None) -> AssistantClient:
         """Call assistant services."""
-        return HttpAssistantClient(http, settings.delivery.timeout_seconds)
+        return HttpAssistantClient(http, settings.delivery.timeout_seconds, vault)
 
     @provide
     def cipher(self, settings: Settings) -> KeyCipher:
@@ -43,6 +45,32 @@ class Outbound(Provider):
         return KeyCipher(load_or_make(settings.make_data_root() / "keys" / SERVICE_KEYS_FILE, KeyCipher.new_key))
 
     @provide
-    def keys(self, settings: Settings, directory: SqlDirectory) -> ApiKeyStore:
+    async def vault(self, settings: Settings) -> AsyncIterator[ApiKeyVault | None]:
+        """Keep services' keys outside the database, where settings name a key vault."""
+        url = settings.service.assistant_api_key.key_vault_url
+        if url is None:
+            yield None
+            return
+        from workbench.wiring.azure import open_vault  # noqa: PLC0415 - needs the extra `azure`
+
+        async with open_vault(url) as vault:
+            yield vault
+
+    @provide
+    def keys(self, settings: Settings, directory: SqlDirectory, vault: ApiKeyVault | None) -> ApiKeyStore:
         """Know services' keys: one for all in local mode, otherwise each its own."""
-        return LocalModeKeys() if settings.service.assistant_keys == "local" else directory
+        if settings.service.assistant_keys == "local":
+            return LocalModeKeys()
+        return directory if vault is None else vault
+
+    @provide
+    async def speech(self, settings: Settings) -> AsyncIterator[SpeechTokens]:
+        """Get speech tokens, where settings name a speech service."""
+        service = settings.azure_speech
+        if service.resource_id is None or service.region is None:
+            yield NoSpeechTokens()
+            return
+        from workbench.wiring.azure import open_speech  # noqa: PLC0415 - needs the extra `azure`
+
+        async with open_speech(service.resource_id, service.region) as tokens:
+            yield tokens

@@ -11,7 +11,8 @@ import httpx
 
 from workbench.domain.assistant_services.model import AssistantAddress, form_text
 from workbench.domain.assistant_services.ports import AssistantClient
-from workbench.domain.errors import UpstreamError
+from workbench.domain.errors import UnavailableError, UpstreamError
+from workbench.domain.identity.ports import ApiKeyStore
 from workbench.domain.ids import correlation_id
 
 TIMEOUT = httpx.Timeout(connect=10, read=60, write=5, pool=5)
@@ -33,8 +34,10 @@ def make_http_client() -> httpx.AsyncClient:
 class HttpAssistantClient(AssistantClient):
     """Calls assistant services with httpx."""
 
-    def __init__(self, http: httpx.AsyncClient, event_timeout_seconds: float) -> None:
+    def __init__(self, http: httpx.AsyncClient, event_timeout_seconds: float, keys: ApiKeyStore | None = None) -> None:
+        """`keys` has services' keys where addresses do not come with them."""
         self._http = http
+        self._keys = keys
         self._event_timeout = httpx.Timeout(event_timeout_seconds)
 
     async def put_assistant(self, address: AssistantAddress, assistant_name: str, template_id: str) -> None:
@@ -72,7 +75,7 @@ class HttpAssistantClient(AssistantClient):
     ) -> None:
         url = address.service.join(*path)
         # Per request: a key may be reset, and each call belongs to another cause.
-        own = {"X-API-Key": quote(address.service.api_key), "X-Request-ID": quote(correlation_id.get())}
+        own = {"X-API-Key": quote(await self._key(address)), "X-Request-ID": quote(correlation_id.get())}
         try:
             async with self._http.stream(method, url, headers={**own, **(headers or {})}, **request) as response:
                 if response.is_success:
@@ -83,6 +86,14 @@ class HttpAssistantClient(AssistantClient):
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             reason = f"{type(error).__name__}: {error}"
             raise UpstreamError(f"Failed to connect to assistant at url {url}; {reason}") from error
+
+    async def _key(self, address: AssistantAddress) -> str:
+        if self._keys is None:
+            return address.service.api_key
+        try:
+            return await self._keys.find(address.service.assistant_service_id) or ""
+        except UnavailableError as error:
+            raise UpstreamError(f"Failed to get the key of the assistant service; {error.detail}") from error
 
 
 async def _read_out(response: httpx.Response) -> None:

@@ -26,6 +26,23 @@ class ApiKeyStore(Protocol):
         ...
 
 
+class ApiKeyVault(ApiKeyStore, Protocol):
+    """Keys of assistant services in a store outside the database.
+
+    Every method raises UnavailableError where the store cannot be asked. None may be called inside a
+    transaction: store a registration first, then its key, or the key of somebody else's service of the same
+    id would be replaced.
+    """
+
+    async def put(self, assistant_service_id: str, key: str) -> None:
+        """Keep this key for the service, instead of any that it had."""
+        ...
+
+    async def remove(self, assistant_service_id: str) -> None:
+        """Forget the service's key, if there is one; its id can be used anew."""
+        ...
+
+
 class AssistantDirectory(Protocol):
     """Where services and assistants belong; asked before a workspace is known."""
 

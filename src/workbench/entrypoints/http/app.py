@@ -28,6 +28,7 @@ from workbench.entrypoints.http.health import HealthController
 from workbench.entrypoints.http.messages import MessageController
 from workbench.entrypoints.http.participants import ParticipantController
 from workbench.entrypoints.http.requests import WorkbenchRequest
+from workbench.entrypoints.http.speech import SpeechController
 from workbench.entrypoints.http.streams import Heartbeats
 from workbench.entrypoints.http.users import UserController
 from workbench.entrypoints.workers.delivery import DeliveryWorker
@@ -46,6 +47,7 @@ CONTROLLERS = [
     ParticipantController,
     MessageController,
     EventController,
+    SpeechController,
 ]
 
 
