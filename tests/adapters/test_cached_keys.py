@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 
 import pytest
+from structlog.testing import capture_logs
 from tests.support.clocks import Seconds
 from tests.support.keys import MemoryKeys
 
@@ -141,6 +142,16 @@ async def test_a_failure_reaches_all_who_wait_and_is_not_remembered(cached: Cach
     store.failing = False
     assert await cached.find("a") == "one"
     assert store.lookups == ["a", "a"]
+
+
+async def test_a_store_that_is_away_is_logged_when_it_goes_and_when_it_comes(
+    cached: CachedKeys, store: SlowKeys
+) -> None:
+    with capture_logs() as logs:
+        for store.failing in (True, True, False, False, True):
+            await asyncio.gather(cached.find("a"), return_exceptions=True)
+            await asyncio.gather(cached.put("b", "one"), return_exceptions=True)
+    assert [entry["log_level"] for entry in logs] == ["warning", "info", "warning"]
 
 
 async def test_a_look_up_that_a_write_overtakes_is_not_remembered(cached: CachedKeys, store: SlowKeys) -> None:

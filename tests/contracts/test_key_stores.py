@@ -1,4 +1,4 @@
-"""What every store of services' keys promises: in memory, in the vault, and in the vault behind the cache."""
+"""What every store of services' keys promises, be it in memory, in the vault, behind the cache or adopting."""
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
@@ -8,6 +8,7 @@ import pytest
 from tests.support.key_vault import key_vault
 from tests.support.keys import MemoryKeys
 
+from workbench.adapters.keys.adopting import AdoptingKeys
 from workbench.adapters.keys.cached import CachedKeys
 from workbench.adapters.keys.vault import VaultKeys
 from workbench.domain.identity.ports import ApiKeyVault
@@ -15,10 +16,12 @@ from workbench.domain.identity.ports import ApiKeyVault
 IDS = ["bot.example", "bot-example", "bot example", "Bot.example", "böt.example", "a" * 300, "a" * 300 + "b", "/../x"]
 
 
-@pytest.fixture(params=["memory", "vault", "cached vault"])
+@pytest.fixture(params=["memory", "vault", "cached vault", "adopting"])
 async def keys(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[ApiKeyVault]:
     async with AsyncExitStack() as stack:
         store: ApiKeyVault = MemoryKeys()
+        if request.param == "adopting":
+            store = AdoptingKeys(store, MemoryKeys())
         if "vault" in request.param:
             vault = await stack.enter_async_context(key_vault(tmp_path))
             store = VaultKeys(await stack.enter_async_context(vault.client()))
@@ -62,3 +65,14 @@ async def test_services_with_similar_ids_have_keys_of_their_own(keys: ApiKeyVaul
     assert [await keys.find(service_id) for service_id in IDS] == [f"key-{number}" for number in range(len(IDS))]
     await keys.remove(IDS[0])
     assert [await keys.find(service_id) for service_id in IDS[:2]] == [None, "key-1"]
+
+
+async def test_a_key_is_adopted_from_the_former_store_at_its_first_use() -> None:
+    store, former = MemoryKeys(), MemoryKeys()
+    adopting = AdoptingKeys(store, former)
+    former.keys = {"a": "old a", "b": "old b"}
+    await adopting.put("b", "new b")
+    assert [await adopting.find(name) for name in ("a", "b", "c")] == ["old a", "new b", None]
+    assert store.keys == {"a": "old a", "b": "new b"}
+    former.keys.clear()
+    assert await adopting.find("a") == "old a"

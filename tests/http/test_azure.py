@@ -14,9 +14,10 @@ from tests.support.key_vault import KeyVault, key_vault
 from tests.support.servers import Receive, Send, read_request, send_json, serve
 from tests.support.service import Service, running_service
 
-from workbench.adapters.keys.cached import CachedKeys
-from workbench.adapters.keys.vault import VaultKeys
+from workbench.adapters.keys.vault import VaultKeys, secret_name
+from workbench.adapters.sql.assistants import SqlDirectory
 from workbench.domain.identity.ports import ApiKeyVault
+from workbench.wiring.outbound import keys_in
 
 SPEECH = {"resource_id": "/subscriptions/1/accounts/talk", "region": "westeurope"}
 
@@ -87,9 +88,9 @@ class OnLoopback(Provider):
         self._vault = vault
 
     @provide
-    async def given(self) -> AsyncIterator[ApiKeyVault | None]:
+    async def given(self, directory: SqlDirectory) -> AsyncIterator[ApiKeyVault | None]:
         async with self._vault.client() as client:
-            yield CachedKeys(VaultKeys(client))
+            yield keys_in(VaultKeys(client), directory)
 
 
 @pytest.fixture
@@ -105,20 +106,54 @@ async def vaulted(sqlite_url: str, tmp_path: Path, vault: KeyVault) -> AsyncGene
         yield service
 
 
-async def test_a_key_in_the_vault_lets_its_service_in(vaulted: Service, vault: KeyVault) -> None:
+async def register(service: Service) -> str:
+    new = {"assistant_service_id": "bot.example", "name": "Bot", "description": "d"}
+    answer = await service.user("ann").post("/assistant-service-registrations", json=new)
+    key: str = answer.raise_for_status().json()["api_key"]
+    return key
+
+
+async def status(service: Service, key: str, service_id: str = "bot.example") -> int:
+    return (await service.assistant_service(service_id, key).get("/users?id=ann")).status_code
+
+
+async def test_the_key_in_the_vault_lets_its_service_in_and_no_other(vaulted: Service, vault: KeyVault) -> None:
+    registered = await register(vaulted)
     async with vault.client() as client:
-        await VaultKeys(client).put("bot.example", "right")
-    for key, status in (("right", 200), ("wrong", 401), ("", 401)):
-        answer = await vaulted.assistant_service("bot.example", key).get("/users?id=ann")
-        assert answer.status_code == status
-    assert (await vaulted.assistant_service("other.example", "right").get("/users?id=ann")).status_code == 401
+        for service_id in ("bot.example", "gone.example"):
+            await VaultKeys(client).put(service_id, "of the vault")
+    assert await status(vaulted, "of the vault") == 200
+    for wrong in (registered, "wrong", ""):
+        assert await status(vaulted, wrong) == 401
+    assert await status(vaulted, "of the vault", "other.example") == 401
+    assert await status(vaulted, "of the vault", "gone.example") == 401
+
+
+async def test_the_vault_is_not_asked_for_services_that_are_not_registered(vaulted: Service, vault: KeyVault) -> None:
+    assert await status(vaulted, "key", "made.up") == 401
+    assert vault.requests == []
+
+
+async def test_a_key_moves_from_the_database_into_the_vault(vaulted: Service, vault: KeyVault) -> None:
+    key = await register(vaulted)
+    beat = {"name": "n", "description": "d", "url": "https://bot.example/", "online_expires_in_seconds": 60}
+    itself = vaulted.assistant_service("bot.example", key)
+    for _ in range(2):
+        answer = await itself.put("/assistant-service-registrations/bot.example", json=beat)
+        assert answer.status_code == 200, answer.text
+    name = secret_name("bot.example")
+    assert vault.secrets == {name: [key]}
+    assert vault.requests == [f"GET /secrets/{name}", f"PUT /secrets/{name}"]
 
 
 async def test_a_vault_that_is_away_is_503_for_services_and_nothing_for_users(
     vaulted: Service, vault: KeyVault
 ) -> None:
+    key = await register(vaulted)
     vault.is_down = True
-    answer = await vaulted.assistant_service("bot.example", "right").get("/users?id=ann")
+    answer = await vaulted.assistant_service("bot.example", key).get("/users?id=ann")
     assert (answer.status_code, answer.json()["code"]) == (503, "no_key_vault")
     assert answer.headers["retry-after"] == "1"
     assert (await vaulted.user("ann").get("/users/me")).status_code == 200
+    vault.is_down = False
+    assert await status(vaulted, key) == 200

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 
 from azure.identity.aio import DefaultAzureCredential
 
-from workbench.adapters.keys.cached import CachedKeys
 from workbench.adapters.keys.vault import VaultKeys, make_vault_client
 from workbench.adapters.speech.azure import AzureSpeechTokens
 from workbench.domain.identity.ports import ApiKeyVault
@@ -14,9 +13,9 @@ from workbench.domain.speech.ports import SpeechTokens
 
 @asynccontextmanager
 async def open_vault(url: str) -> AsyncGenerator[ApiKeyVault]:
-    """Keep keys in the vault, behind a cache, by the identity that the process has in Azure."""
+    """Keep keys in the vault, by the identity that the process has in Azure."""
     async with DefaultAzureCredential() as credential, make_vault_client(url, credential) as client:
-        yield CachedKeys(VaultKeys(client))
+        yield VaultKeys(client)
 
 
 @asynccontextmanager

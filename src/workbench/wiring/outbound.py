@@ -7,9 +7,12 @@ from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVari
 
 from workbench.adapters.assistants.client import HttpAssistantClient, make_http_client
 from workbench.adapters.clock import SystemClock
+from workbench.adapters.keys.adopting import AdoptingKeys
+from workbench.adapters.keys.cached import CachedKeys
 from workbench.adapters.keys.cipher import KeyCipher
 from workbench.adapters.keys.file import load_or_make
 from workbench.adapters.keys.local import LocalModeKeys
+from workbench.adapters.keys.registered import RegisteredKeys
 from workbench.adapters.speech.absent import NoSpeechTokens
 from workbench.adapters.sql.assistants import SqlDirectory
 from workbench.domain.assistant_services.ports import AssistantClient
@@ -19,6 +22,11 @@ from workbench.domain.speech.ports import SpeechTokens
 from workbench.wiring.settings import Settings
 
 SERVICE_KEYS_FILE = "service-keys.key"
+
+
+def keys_in(vault: ApiKeyVault, directory: SqlDirectory) -> ApiKeyVault:
+    """Use a vault that is far away, and that may be younger than the database's keys."""
+    return CachedKeys(RegisteredKeys(AdoptingKeys(vault, directory), directory))
 
 
 class Outbound(Provider):
@@ -45,7 +53,7 @@ class Outbound(Provider):
         return KeyCipher(load_or_make(settings.make_data_root() / "keys" / SERVICE_KEYS_FILE, KeyCipher.new_key))
 
     @provide
-    async def vault(self, settings: Settings) -> AsyncIterator[ApiKeyVault | None]:
+    async def vault(self, settings: Settings, directory: SqlDirectory) -> AsyncIterator[ApiKeyVault | None]:
         """Keep services' keys outside the database, where settings name a key vault."""
         url = settings.service.assistant_api_key.key_vault_url
         if url is None:
@@ -54,7 +62,7 @@ class Outbound(Provider):
         from workbench.wiring.azure import open_vault  # noqa: PLC0415 - needs the extra `azure`
 
         async with open_vault(url) as vault:
-            yield vault
+            yield keys_in(vault, directory)
 
     @provide
     def keys(self, settings: Settings, directory: SqlDirectory, vault: ApiKeyVault | None) -> ApiKeyStore:

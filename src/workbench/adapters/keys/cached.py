@@ -2,16 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 import msgspec
+import structlog
 
+from workbench.domain.errors import UnavailableError
 from workbench.domain.identity.ports import ApiKeyVault
 
 MAX_KEYS = 200
 FRESH_SECONDS = 600.0
 ABSENT_SECONDS = 10.0
 """A service that was just registered elsewhere gets in soon; one that knocks without end is not asked after each time."""
+
+logger = structlog.get_logger(__name__)
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -58,6 +63,7 @@ class CachedKeys(ApiKeyVault):
         self._absent = _Memory(now, ABSENT_SECONDS)
         self._lookups: dict[str, asyncio.Task[str | None]] = {}
         self._writing = asyncio.Lock()
+        self._failure = ""
 
     async def find(self, assistant_service_id: str) -> str | None:
         """Answer from memory; one look-up serves all who ask for the same key at the same time."""
@@ -75,24 +81,20 @@ class CachedKeys(ApiKeyVault):
     async def put(self, assistant_service_id: str, key: str) -> None:
         """Store the key, then remember it."""
         async with self._writing:
-            try:
+            with self._writing_to(assistant_service_id):
                 await self._store.put(assistant_service_id, key)
-            finally:
-                # Also after a failure, which may have happened behind the writing.
-                self._forget(assistant_service_id)
             self._known.keep(assistant_service_id, key)
 
     async def remove(self, assistant_service_id: str) -> None:
         """Remove the key, then forget it."""
         async with self._writing:
-            try:
+            with self._writing_to(assistant_service_id):
                 await self._store.remove(assistant_service_id)
-            finally:
-                self._forget(assistant_service_id)
 
     async def _look_up(self, assistant_service_id: str) -> str | None:
         try:
-            key = await self._store.find(assistant_service_id)
+            with self._noting():
+                key = await self._store.find(assistant_service_id)
             if self._is_current(assistant_service_id):
                 (self._absent if key is None else self._known).keep(assistant_service_id, key)
             return key
@@ -103,6 +105,29 @@ class CachedKeys(ApiKeyVault):
     def _is_current(self, assistant_service_id: str) -> bool:
         """Whether this look-up still counts: one that began before a write may have read what was there before."""
         return self._lookups.get(assistant_service_id) is asyncio.current_task()
+
+    @contextmanager
+    def _writing_to(self, assistant_service_id: str) -> Generator[None]:
+        try:
+            with self._noting():
+                yield
+        finally:
+            # Also after a failure, which may have come when the store had written.
+            self._forget(assistant_service_id)
+
+    @contextmanager
+    def _noting(self) -> Generator[None]:
+        """Log a failure when it begins or changes, and its end; not every attempt in between."""
+        try:
+            yield
+        except UnavailableError as error:
+            if error.detail != self._failure:
+                logger.warning("keys of assistant services cannot be had", reason=error.detail)
+            self._failure = error.detail
+            raise
+        if self._failure:
+            logger.info("keys of assistant services can be had again")
+        self._failure = ""
 
     def _forget(self, assistant_service_id: str) -> None:
         self._known.forget(assistant_service_id)

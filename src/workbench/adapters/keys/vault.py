@@ -66,7 +66,7 @@ class VaultKeys(ApiKeyVault):
 
     async def find(self, assistant_service_id: str) -> str | None:
         """Read the newest version of the service's secret."""
-        async with self._asking("read", assistant_service_id):
+        async with self._asking():
             try:
                 return (await self._client.get_secret(secret_name(assistant_service_id))).value
             except ResourceNotFoundError:
@@ -75,7 +75,7 @@ class VaultKeys(ApiKeyVault):
     async def put(self, assistant_service_id: str, key: str) -> None:
         """Write a new version. A name that was deleted, and not purged, is taken back first."""
         name = secret_name(assistant_service_id)
-        async with self._asking("written", assistant_service_id):
+        async with self._asking():
             try:
                 await self._client.set_secret(name, key)
             except ResourceExistsError:
@@ -86,42 +86,39 @@ class VaultKeys(ApiKeyVault):
     async def remove(self, assistant_service_id: str) -> None:
         """Delete all versions, and purge them where the vault lets us."""
         name = secret_name(assistant_service_id)
-        async with self._asking("deleted", assistant_service_id):
+        async with self._asking():
             try:
                 deleted = await self._client.delete_secret(name)
             except ResourceNotFoundError:
                 return
             if deleted.recovery_id is not None:
-                await self._purge(name, assistant_service_id)
+                await self._purge(name)
 
-    async def _purge(self, name: str, assistant_service_id: str) -> None:
+    async def _purge(self, name: str) -> None:
         try:
             await self._client.purge_deleted_secret(name)
         except HttpResponseError as error:
             # It is deleted all the same: nobody gets in with it, and `put` takes the name back.
-            logger.info(
-                "deleted key not purged", assistant_service_id=assistant_service_id, reason=_reason(error, "purged")
-            )
+            logger.info("deleted key not purged", name=name, reason=_reason(error))
 
     @asynccontextmanager
-    async def _asking(self, act: str, assistant_service_id: str) -> AsyncGenerator[None]:
+    async def _asking(self) -> AsyncGenerator[None]:
         """Bound the time, and say in our words what went wrong."""
         try:
             async with asyncio.timeout(self._patience_seconds):
                 yield
         # A ValueError is a vault that asks for tokens of somebody else, or an answer that cannot be read.
         except (AzureError, OSError, ValueError) as error:
-            reason = _reason(error, act)
-            logger.warning("key vault failed", assistant_service_id=assistant_service_id, reason=reason)
-            raise UnavailableError(f"The keys of assistant services cannot be {act}", code="no_key_vault") from error
+            detail = f"The key vault cannot be used: {_reason(error)}"
+            raise UnavailableError(detail, code="no_key_vault") from error
 
 
-def _reason(error: Exception, act: str) -> str:
-    """Say why without what was sent or answered, which may hold a key."""
+def _reason(error: Exception) -> str:
+    """Say why without what was sent or answered, which may hold a key, and without the address: strangers read it."""
     if isinstance(error, HttpResponseError) and error.status_code is not None:
-        return f"the key was not {act}: the vault answered {error.status_code}"
+        return f"it answered {error.status_code}"
     if isinstance(error, ClientAuthenticationError):
-        return "no token for the vault could be had"
+        return "no token for it could be had"
     if isinstance(error, TimeoutError):
-        return "the vault did not answer in time"
+        return "it did not answer in time"
     return type(error).__name__

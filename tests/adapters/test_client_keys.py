@@ -1,0 +1,67 @@
+"""The key that assistant services are called with, where it is not kept with their address."""
+
+from collections.abc import AsyncGenerator
+from uuid import uuid4
+
+import httpx
+import pytest
+from tests.support.assistants import RecordingAssistantService
+from tests.support.keys import MemoryKeys
+
+from workbench.adapters.assistants.client import HttpAssistantClient
+from workbench.domain.assistant_services.model import AssistantAddress, ServiceAddress
+from workbench.domain.errors import UnavailableError, UpstreamError
+
+BOT = "bot.example"
+
+
+class AbsentKeys(MemoryKeys):
+    async def find(self, assistant_service_id: str) -> str | None:
+        raise UnavailableError("The keys of assistant services cannot be read")
+
+
+@pytest.fixture
+async def recorder() -> AsyncGenerator[RecordingAssistantService]:
+    async with RecordingAssistantService(BOT) as running:
+        yield running
+
+
+@pytest.fixture
+async def http() -> AsyncGenerator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        yield client
+
+
+def address_of(recorder: RecordingAssistantService) -> AssistantAddress:
+    service = ServiceAddress(assistant_service_id=BOT, url=recorder.url, api_key="of the address")
+    return AssistantAddress(assistant_id=uuid4(), service=service)
+
+
+async def test_each_call_shows_the_key_of_the_moment(
+    recorder: RecordingAssistantService, http: httpx.AsyncClient
+) -> None:
+    keys = MemoryKeys()
+    client = HttpAssistantClient(http, 5, keys)
+    for key in ("one", "two/+ ", None):
+        if key is None:
+            await keys.remove(BOT)
+        else:
+            await keys.put(BOT, key)
+        await client.put_assistant(address_of(recorder), "Bot", "default")
+    assert [request.headers["x-api-key"] for request in recorder.requests] == ["one", "two/%2B%20", ""]
+
+
+async def test_without_a_store_the_addresss_own_key_is_shown(
+    recorder: RecordingAssistantService, http: httpx.AsyncClient
+) -> None:
+    await HttpAssistantClient(http, 5).put_assistant(address_of(recorder), "Bot", "default")
+    assert recorder.requests[0].headers["x-api-key"] == "of%20the%20address"
+
+
+async def test_a_store_that_is_away_fails_the_call_as_a_service_that_is_away_does(
+    recorder: RecordingAssistantService, http: httpx.AsyncClient
+) -> None:
+    with pytest.raises(UpstreamError, match="Failed to get the key") as caught:
+        await HttpAssistantClient(http, 5, AbsentKeys()).put_assistant(address_of(recorder), "Bot", "default")
+    assert caught.value.status is None
+    assert recorder.requests == []
