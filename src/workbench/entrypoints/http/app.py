@@ -17,6 +17,7 @@ from litestar.params import FromPath
 from workbench.domain.errors import NotFoundError
 from workbench.domain.events.hub import EventHub
 from workbench.domain.identity.service import Authenticator
+from workbench.domain.speech.service import SpeechService
 from workbench.entrypoints.http.assistant_services import RegistrationController
 from workbench.entrypoints.http.assistants import AssistantController
 from workbench.entrypoints.http.conversations import ConversationController
@@ -109,8 +110,9 @@ def _lifespan(container: AsyncContainer, settings: Settings, drain: Drain) -> An
     async def lifespan(_: Litestar) -> AsyncGenerator[None]:
         if settings.db.migrate_at_start:
             await asyncio.to_thread(migrations.upgrade, settings)
-        # Made before the first request: keys that cannot be read stop the start, not a caller.
+        # Made before the first request: keys that cannot be read, or an identity that is set up wrongly, stop the start.
         await container.get(Authenticator)
+        await container.get(SpeechService)
         supervisor = await container.get(Supervisor)
         drain.attach(await container.get(EventHub))
         try:
