@@ -1,4 +1,4 @@
-"""The key that assistant services are called with, where it is not kept with their address."""
+"""The key that assistant services are called with."""
 
 from collections.abc import AsyncGenerator
 from uuid import uuid4
@@ -6,17 +6,19 @@ from uuid import uuid4
 import httpx
 import pytest
 from tests.support.assistants import RecordingAssistantService
-from tests.support.keys import MemoryKeys
+from tests.support.keys import MemoryKeys, one
 
 from workbench.adapters.assistants.client import HttpAssistantClient
+from workbench.adapters.clock import SystemClock
 from workbench.domain.assistant_services.model import AssistantAddress, ServiceAddress
 from workbench.domain.errors import UnavailableError, UpstreamError
+from workbench.domain.identity.model import ServiceKeys
 
 BOT = "bot.example"
 
 
 class AbsentKeys(MemoryKeys):
-    async def find(self, assistant_service_id: str) -> str | None:
+    async def find(self, assistant_service_id: str) -> ServiceKeys | None:
         raise UnavailableError("The keys of assistant services cannot be read")
 
 
@@ -33,7 +35,7 @@ async def http() -> AsyncGenerator[httpx.AsyncClient]:
 
 
 def address_of(recorder: RecordingAssistantService) -> AssistantAddress:
-    service = ServiceAddress(assistant_service_id=BOT, url=recorder.url, api_key="of the address")
+    service = ServiceAddress(assistant_service_id=BOT, url=recorder.url)
     return AssistantAddress(assistant_id=uuid4(), service=service)
 
 
@@ -41,27 +43,20 @@ async def test_each_call_shows_the_key_of_the_moment(
     recorder: RecordingAssistantService, http: httpx.AsyncClient
 ) -> None:
     keys = MemoryKeys()
-    client = HttpAssistantClient(http, 5, keys)
-    for key in ("one", "two/+ ", None):
-        if key is None:
-            await keys.remove(BOT)
-        else:
-            await keys.put(BOT, key)
+    client = HttpAssistantClient(http, keys, SystemClock(), 5)
+    for key in ("one", "two/+ "):
+        await keys.put(BOT, one(key))
         await client.put_assistant(address_of(recorder), "Bot", "default")
+    await keys.remove(BOT)
+    await client.put_assistant(address_of(recorder), "Bot", "default")
     assert [request.headers["x-api-key"] for request in recorder.requests] == ["one", "two/%2B%20", ""]
-
-
-async def test_without_a_store_the_addresss_own_key_is_shown(
-    recorder: RecordingAssistantService, http: httpx.AsyncClient
-) -> None:
-    await HttpAssistantClient(http, 5).put_assistant(address_of(recorder), "Bot", "default")
-    assert recorder.requests[0].headers["x-api-key"] == "of%20the%20address"
 
 
 async def test_a_store_that_is_away_fails_the_call_as_a_service_that_is_away_does(
     recorder: RecordingAssistantService, http: httpx.AsyncClient
 ) -> None:
+    client = HttpAssistantClient(http, AbsentKeys(), SystemClock(), 5)
     with pytest.raises(UpstreamError, match="Failed to get the key") as caught:
-        await HttpAssistantClient(http, 5, AbsentKeys()).put_assistant(address_of(recorder), "Bot", "default")
+        await client.put_assistant(address_of(recorder), "Bot", "default")
     assert caught.value.status is None
     assert recorder.requests == []

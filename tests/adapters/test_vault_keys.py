@@ -8,6 +8,7 @@ from azure.keyvault.secrets.aio import SecretClient
 from structlog.testing import capture_logs
 from tests.support.credentials import GivenToken
 from tests.support.key_vault import KeyVault, key_vault
+from tests.support.keys import one
 
 from workbench.adapters.keys.vault import MAX_NAME, RETRIES, VaultKeys, secret_name
 from workbench.domain.errors import UnavailableError
@@ -49,15 +50,29 @@ async def test_the_token_is_asked_for_the_vaults_own_resource(vault: KeyVault) -
     assert credential.scopes == ["https://vault.azure.net/.default"]
 
 
+async def test_a_key_alone_is_stored_as_it_is_and_can_be_made_by_hand(vault: KeyVault, keys: VaultKeys) -> None:
+    await keys.put(BOT, one("by-us"))
+    assert vault.secrets[NAME] == ["by-us"]
+    vault.secrets[NAME] = ["by-hand"]
+    assert await keys.find(BOT) == one("by-hand")
+
+
+async def test_a_secret_that_is_not_of_our_making_is_unavailable(vault: KeyVault, keys: VaultKeys) -> None:
+    vault.secrets[NAME] = ['{"hidden": true}']
+    with pytest.raises(UnavailableError) as caught:
+        await keys.find(BOT)
+    assert "hidden" not in str(caught.value)
+
+
 async def test_removing_deletes_and_purges(vault: KeyVault, keys: VaultKeys) -> None:
-    await keys.put(BOT, "one")
+    await keys.put(BOT, one("one"))
     await keys.remove(BOT)
     assert (vault.secrets, vault.deleted) == ({}, {})
 
 
 async def test_a_vault_without_soft_delete_has_nothing_to_purge(vault: KeyVault, keys: VaultKeys) -> None:
     vault.soft_delete = False
-    await keys.put(BOT, "one")
+    await keys.put(BOT, one("one"))
     await keys.remove(BOT)
     assert vault.requests[-1] == f"DELETE /secrets/{NAME}"
     assert vault.secrets == {}
@@ -65,34 +80,34 @@ async def test_a_vault_without_soft_delete_has_nothing_to_purge(vault: KeyVault,
 
 async def test_a_name_that_may_not_be_purged_is_taken_back(vault: KeyVault, keys: VaultKeys) -> None:
     vault.purge_allowed = False
-    await keys.put(BOT, "one")
+    await keys.put(BOT, one("one"))
     with capture_logs() as logs:
         await keys.remove(BOT)
     assert [(entry["event"], entry["reason"]) for entry in logs] == [("deleted key not purged", "it answered 403")]
     assert await keys.find(BOT) is None
     assert NAME in vault.deleted
-    await keys.put(BOT, "two")
-    assert await keys.find(BOT) == "two"
+    await keys.put(BOT, one("two"))
+    assert await keys.find(BOT) == one("two")
     assert vault.secrets[NAME] == ["one", "two"]
 
 
 async def test_a_vault_that_is_busy_for_a_moment_is_asked_again(vault: KeyVault, keys: VaultKeys) -> None:
-    await keys.put(BOT, "one")
+    await keys.put(BOT, one("one"))
     vault.failures = [503] * RETRIES
-    assert await keys.find(BOT) == "one"
+    assert await keys.find(BOT) == one("one")
 
 
 @pytest.mark.parametrize("status", [403, 429, 500, 503])
 async def test_a_refusal_or_a_failure_is_unavailable(vault: KeyVault, keys: VaultKeys, status: int) -> None:
-    await keys.put(BOT, "hidden")
-    for act in (keys.find(BOT), keys.put(BOT, "hidden"), keys.remove(BOT)):
+    await keys.put(BOT, one("hidden"))
+    for act in (keys.find(BOT), keys.put(BOT, one("hidden")), keys.remove(BOT)):
         vault.failures = [status] * (RETRIES + 1)
         with pytest.raises(UnavailableError) as caught:
             await act
         vault.failures = []
         assert caught.value.error_code == "no_key_vault"
         assert caught.value.detail == f"The key vault cannot be used: it answered {status}"
-    assert await keys.find(BOT) == "hidden"
+    assert await keys.find(BOT) == one("hidden")
 
 
 async def test_a_vault_that_cannot_be_reached_is_unavailable(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """What Deliveries, Recipients and DeliveryQueue promise on both databases: who is to be told of what, and when."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -12,7 +12,7 @@ from tests.support.databases import Store
 from workbench.adapters.sql.deliveries import SqlDeliveryQueue
 from workbench.adapters.sql.repository import Query, columns_of
 from workbench.adapters.sql.tables import dead_letters, deliveries
-from workbench.domain.assistant_services.model import Heartbeat, Registration
+from workbench.domain.assistant_services.model import Heartbeat, Registration, Sign
 from workbench.domain.assistants.model import Assistant, StoredAssistant
 from workbench.domain.delivery.model import DeadLetter, Delivery
 from workbench.domain.delivery.ports import Deliveries
@@ -244,7 +244,12 @@ async def test_a_letter_is_set_aside_whole(store: Store) -> None:
     assert await waiting(store) == []
 
 
-async def install(store: Store, service_id: str, url: str = "", key: str = "k€y") -> UUID:
+def sign(service_id: str, url: str, moment: datetime) -> Sign:
+    """A sign of life."""
+    return Sign(assistant_service_id=service_id, url=url, at=moment, expires=moment, with_current_key=True)
+
+
+async def install(store: Store, service_id: str, url: str = "") -> UUID:
     """Register a service and one assistant of it."""
     now = store.clock.now()
     beat = Heartbeat(name="Robots", description="", url=url, online_expires_in_seconds=60)
@@ -259,10 +264,9 @@ async def install(store: Store, service_id: str, url: str = "", key: str = "k€
         created_datetime=now,
     )
     async with store.transactions.write("default") as tx:
-        registration = Registration.self_made(service_id, beat, now)
-        tx.registrations.add(msgspec.structs.replace(registration, api_key=key))
+        tx.registrations.add(Registration.self_made(service_id, beat, now))
         if url:
-            tx.registrations.heard(service_id, url, now)
+            tx.registrations.heard(sign(service_id, url, now))
     async with store.transactions.write("default") as tx:
         tx.assistants.add(StoredAssistant(assistant=assistant, owner_id="ann"))
     return assistant.id
@@ -285,7 +289,7 @@ async def test_a_recipient_is_known_with_all_that_introduces_it(store: Store) ->
         "other",
         "New Conversation",
     )
-    assert recipient.address.service.api_key == "k€y"
+    assert recipient.address.service.knows_its_key
     assert recipient.address.service.join(recipient.address.assistant_id) == f"http://127.0.0.1:9/my/{known}"
     assert without is not None
     assert without.conversation_title == ""  # a farewell after the conversation is gone
@@ -300,7 +304,7 @@ async def test_a_heartbeat_makes_what_waits_for_its_service_due(store: Store) ->
         await write(store, lambda it, who=assistant: it.connect(who, conversation))
         await write(store, lambda it, who=assistant: it.fail(_of(who, conversation), later, "no"))
     async with store.transactions.write("default") as tx:
-        tx.registrations.heard(SERVICE, "http://127.0.0.1:9/", later)
+        tx.registrations.heard(sign(SERVICE, "http://127.0.0.1:9/", later))
     due, put_off = await found(store, mine, conversation), await found(store, other, conversation)
     assert (due.retry_at, due.attempts) == (None, 1)
     assert (put_off.retry_at, put_off.attempts) == (later, 1)

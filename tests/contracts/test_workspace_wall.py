@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -14,11 +14,12 @@ from tests.support.databases import Store
 
 from workbench.adapters.sql.schema import metadata
 from workbench.adapters.sql.transactions import SqlTransaction
-from workbench.domain.assistant_services.model import NewRegistration, Registration
+from workbench.domain.assistant_services.model import NewRegistration, Registration, RegistrationFilter, Sign
 from workbench.domain.assistants.model import Assistant, StoredAssistant
 from workbench.domain.conversations.model import Conversation
 from workbench.domain.conversations.ports import ConversationFilter
-from workbench.domain.delivery.model import Delivery
+from workbench.domain.delivery.model import DeadLetter, Delivery
+from workbench.domain.delivery.ports import LetterFilter
 from workbench.domain.errors import NotFoundError, StaleError
 from workbench.domain.events.model import NewEvent
 from workbench.domain.identity.model import Principal
@@ -37,6 +38,7 @@ class World(msgspec.Struct, kw_only=True):
     seats: list[Participant]
     message: Message
     delivery: Delivery
+    letter: DeadLetter
 
 
 async def fill(store: Store, workspace: str) -> World:
@@ -57,18 +59,30 @@ async def fill(store: Store, workspace: str) -> World:
         metadata={},
         created_datetime=now,
     )
+    letter = DeadLetter(
+        id=new_id(),
+        assistant_id=assistant.id,
+        conversation_id=conversation_id,
+        position=1,
+        event_id="e" * 32,
+        event_type="message.created",
+        envelope="{}",
+        reason="refused",
+        failed_datetime=now,
+    )
     person = Participant.of_user(conversation_id, str(assistant.id), "Robot", None, now)
     row = {field: getattr(person, field) for field in person.__struct_fields__}
     async with store.transactions.write(workspace) as tx:
         for user_id in ("ann", "bea"):
             tx.users.put(StoredUser(id=user_id, name=user_id, image=None, service_user=False, created_datetime=now))
-        tx.registrations.add(msgspec.structs.replace(service, api_key="key"))
-        tx.registrations.heard(service.assistant_service_id, "http://127.0.0.1:9/", now + timedelta(hours=1))
+        tx.registrations.add(service)
+        tx.registrations.heard(sign(service, now + timedelta(hours=1)))
         tx.assistants.add(StoredAssistant(assistant=assistant, owner_id="ann"))
         tx.participants.add(Participant(**{**row, "role": "assistant"}))
         tx.messages.add(StoredMessage(conversation_id=conversation_id, message=said, debug_data={"a": 1}))
         tx.deliveries.begin(assistant.id, conversation_id, 0)
         tx.deliveries.connect(assistant.id, conversation_id)
+        tx.deliveries.set_aside(letter)
     async with store.transactions.read(workspace) as tx:
         delivery = await tx.deliveries.find(assistant.id, conversation_id)
         assert delivery is not None
@@ -79,7 +93,19 @@ async def fill(store: Store, workspace: str) -> World:
             seats=await tx.participants.all_of(conversation_id),
             message=said,
             delivery=delivery,
+            letter=letter,
         )
+
+
+def sign(service: Registration, expires: datetime, url: str = "http://127.0.0.1:9/") -> Sign:
+    """A sign of life of the service."""
+    return Sign(
+        assistant_service_id=service.assistant_service_id,
+        url=url,
+        at=service.created_datetime,
+        expires=expires,
+        with_current_key=True,
+    )
 
 
 ANN = Principal(workspace_id="elsewhere", role="user", id="ann", name="Ann")
@@ -94,6 +120,20 @@ READS: dict[str, tuple[Read, object]] = {
     "users.visible_to": (lambda tx, w: tx.users.visible_to(EVE, ["ann", "bea", "cay"]), []),
     "registrations.find": (lambda tx, w: tx.registrations.find(w.service.assistant_service_id), None),
     "registrations.address": (lambda tx, w: tx.registrations.address(w.service.assistant_service_id), None),
+    "registrations.addresses": (lambda tx, w: tx.registrations.addresses([w.service.assistant_service_id]), []),
+    "registrations.all_of": (lambda tx, w: tx.registrations.all_of(RegistrationFilter(created_by=("cay",))), []),
+    "registrations.told_online": (lambda tx, w: tx.registrations.told_online(w.service.assistant_service_id), False),
+    "assistants.owned_by": (lambda tx, w: tx.assistants.owned_by("cay"), []),
+    "assistants.active_in": (lambda tx, w: tx.assistants.active_in(w.conversation.id), []),
+    "assistants.of_service": (lambda tx, w: tx.assistants.of_service(w.service.assistant_service_id), []),
+    "participants.conversations_with": (
+        lambda tx, w: tx.participants.conversations_with([w.assistant.id], active=False),
+        [],
+    ),
+    "deliveries.statuses": (lambda tx, w: tx.deliveries.statuses(w.assistant.id, 10), []),
+    "deliveries.letters": (lambda tx, w: tx.deliveries.letters(LetterFilter(assistant_id=w.assistant.id)), []),
+    "deliveries.letter": (lambda tx, w: tx.deliveries.letter(w.letter.id), None),
+    "deliveries.count_letters": (lambda tx, w: tx.deliveries.count_letters(w.assistant.id), 0),
     "assistants.find": (lambda tx, w: tx.assistants.find(w.assistant.id), None),
     "assistants.is_visible_to": (lambda tx, w: tx.assistants.is_visible_to(w.assistant.id, ANN), False),
     "recipients.recipient": (lambda tx, w: tx.recipients.recipient(w.assistant.id, w.conversation.id), None),
@@ -120,8 +160,15 @@ WRITES: dict[str, Write] = {
     ),
     "participants.rename": lambda tx, w: tx.nameplates.rename("ann", "X", None),
     "registrations.heard": lambda tx, w: tx.registrations.heard(
-        w.service.assistant_service_id, "http://evil", w.conversation.created_datetime
+        sign(w.service, w.conversation.created_datetime, "http://evil")
     ),
+    "registrations.change": lambda tx, w: tx.registrations.change(w.service.assistant_service_id, {"name": "X"}),
+    "registrations.key_replaced": lambda tx, w: tx.registrations.key_replaced(
+        w.service.assistant_service_id, w.conversation.created_datetime
+    ),
+    "registrations.tell": lambda tx, w: tx.registrations.tell(w.service.assistant_service_id, online=True),
+    "registrations.remove": lambda tx, w: tx.registrations.remove(w.service.assistant_service_id),
+    "assistants.change": lambda tx, w: tx.assistants.change(msgspec.structs.replace(w.assistant, name="X")),
     "assistants.remove": lambda tx, w: tx.assistants.remove(w.assistant.id),
     "conversations.remove": lambda tx, w: tx.conversations.remove(w.conversation.id),
     "participants.change": lambda tx, w: tx.participants.change(
@@ -135,6 +182,7 @@ WRITES: dict[str, Write] = {
     "events.record": lambda tx, w: tx.events.record(
         NewEvent(conversation_id=w.conversation.id, type="conversation.deleted", data={})
     ),
+    "deliveries.drop": lambda tx, w: tx.deliveries.drop(w.letter.id),
     "deliveries.begin": lambda tx, w: tx.deliveries.begin(w.assistant.id, w.conversation.id, 99),
     "deliveries.connect": lambda tx, w: tx.deliveries.connect(w.assistant.id, w.conversation.id),
     "deliveries.cancel": lambda tx, w: tx.deliveries.cancel(w.assistant.id, w.conversation.id),

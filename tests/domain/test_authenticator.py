@@ -4,9 +4,10 @@ from uuid import UUID
 
 import pytest
 
+from workbench.adapters.clock import SystemClock
 from workbench.adapters.keys.local import LocalModeKeys
 from workbench.domain.errors import UnauthenticatedError, UnavailableError
-from workbench.domain.identity.model import Credentials, Principal, Role, require_role
+from workbench.domain.identity.model import Credentials, Principal, Role, ServiceKeys, require_role
 from workbench.domain.identity.service import Authenticator
 
 SERVICE, KEY = "echo.workbench.example", "k3y_of-the.service"
@@ -33,8 +34,15 @@ class Tokens:
 class Keys:
     """The keys of two services, one of which is not registered yet."""
 
-    async def find(self, assistant_service_id: str) -> str | None:
-        return {SERVICE: KEY, "unregistered": KEY, "umlaut": "schlüssel"}.get(assistant_service_id)
+    async def find(self, assistant_service_id: str) -> ServiceKeys | None:
+        key = {SERVICE: KEY, "unregistered": KEY, "umlaut": "schlüssel"}.get(assistant_service_id)
+        return ServiceKeys(current=key) if key else None
+
+    async def put(self, assistant_service_id: str, keys: ServiceKeys) -> None:
+        raise NotImplementedError
+
+    async def remove(self, assistant_service_id: str) -> None:
+        raise NotImplementedError
 
 
 class Directory:
@@ -54,7 +62,7 @@ def tokens() -> Tokens:
 
 @pytest.fixture
 def authenticator(tokens: Tokens) -> Authenticator:
-    return Authenticator(tokens, Keys(), Directory())
+    return Authenticator(tokens, Keys(), Directory(), SystemClock())
 
 
 async def refusal(authenticator: Authenticator, credentials: Credentials) -> tuple[str, str]:
@@ -163,7 +171,7 @@ async def test_the_key_is_asked_for_before_the_assistant(authenticator: Authenti
 
 
 async def test_in_local_mode_every_service_has_the_empty_key(tokens: Tokens) -> None:
-    authenticator = Authenticator(tokens, LocalModeKeys(), Directory())
+    authenticator = Authenticator(tokens, LocalModeKeys(), Directory(), SystemClock())
     for service_id in (SERVICE, "anything"):
         assert (await authenticator.authenticate(Credentials(service_id=service_id))).id == service_id
         refused = await refusal(authenticator, Credentials(service_id=service_id, api_key="x"))

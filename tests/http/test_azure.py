@@ -14,9 +14,11 @@ from tests.support.key_vault import KeyVault, key_vault
 from tests.support.servers import Receive, Send, read_request, send_json, serve
 from tests.support.service import Service, running_service
 
+from workbench.adapters.keys.cipher import KeyCipher
 from workbench.adapters.keys.vault import VaultKeys, secret_name
-from workbench.adapters.sql.assistants import SqlDirectory
-from workbench.domain.identity.ports import ApiKeyVault
+from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.service_keys import SqlServiceKeys
+from workbench.domain.identity.ports import ApiKeyStore, AssistantDirectory
 from workbench.wiring.outbound import keys_in
 
 SPEECH = {"resource_id": "/subscriptions/1/accounts/talk", "region": "westeurope"}
@@ -88,9 +90,11 @@ class OnLoopback(Provider):
         self._vault = vault
 
     @provide
-    async def given(self, directory: SqlDirectory) -> AsyncIterator[ApiKeyVault | None]:
+    async def given(
+        self, database: Database, cipher: KeyCipher, directory: AssistantDirectory
+    ) -> AsyncIterator[ApiKeyStore]:
         async with self._vault.client() as client:
-            yield keys_in(VaultKeys(client), directory)
+            yield keys_in(VaultKeys(client), SqlServiceKeys(database, cipher), directory)
 
 
 @pytest.fixture
@@ -99,16 +103,26 @@ async def vault(tmp_path: Path) -> AsyncGenerator[KeyVault]:
         yield running
 
 
-@pytest.fixture
-async def vaulted(sqlite_url: str, tmp_path: Path, vault: KeyVault) -> AsyncGenerator[Service]:
+@asynccontextmanager
+async def vaulted_service(database_url: str, folder: Path, vault: KeyVault) -> AsyncIterator[Service]:
     place = {"assistant_api_key": {"key_vault_url": vault.url}}
-    async with running_service(sqlite_url, tmp_path / "data", OnLoopback(vault), service=place) as service:
+    async with running_service(database_url, folder, OnLoopback(vault), service=place) as service:
         yield service
 
 
+@pytest.fixture
+async def vaulted(sqlite_url: str, tmp_path: Path, vault: KeyVault) -> AsyncGenerator[Service]:
+    async with vaulted_service(sqlite_url, tmp_path / "data", vault) as service:
+        yield service
+
+
+NEW = {"assistant_service_id": "bot.example", "name": "Bot", "description": "d"}
+PATH = "/assistant-service-registrations/bot.example"
+NAME = secret_name("bot.example")
+
+
 async def register(service: Service) -> str:
-    new = {"assistant_service_id": "bot.example", "name": "Bot", "description": "d"}
-    answer = await service.user("ann").post("/assistant-service-registrations", json=new)
+    answer = await service.user("ann").post("/assistant-service-registrations", json=NEW)
     key: str = answer.raise_for_status().json()["api_key"]
     return key
 
@@ -117,43 +131,54 @@ async def status(service: Service, key: str, service_id: str = "bot.example") ->
     return (await service.assistant_service(service_id, key).get("/users?id=ann")).status_code
 
 
-async def test_the_key_in_the_vault_lets_its_service_in_and_no_other(vaulted: Service, vault: KeyVault) -> None:
-    registered = await register(vaulted)
-    async with vault.client() as client:
-        for service_id in ("bot.example", "gone.example"):
-            await VaultKeys(client).put(service_id, "of the vault")
-    assert await status(vaulted, "of the vault") == 200
-    for wrong in (registered, "wrong", ""):
-        assert await status(vaulted, wrong) == 401
-    assert await status(vaulted, "of the vault", "other.example") == 401
-    assert await status(vaulted, "of the vault", "gone.example") == 401
-
-
-async def test_the_vault_is_not_asked_for_services_that_are_not_registered(vaulted: Service, vault: KeyVault) -> None:
-    assert await status(vaulted, "key", "made.up") == 401
+async def test_a_registered_services_key_is_in_the_vault_and_lets_it_in(vaulted: Service, vault: KeyVault) -> None:
+    key = await register(vaulted)
+    assert vault.secrets == {NAME: [key]}
+    vault.requests.clear()
+    assert [await status(vaulted, shown) for shown in (key, "wrong", "")] == [200, 401, 401]
+    assert await status(vaulted, key, "other.example") == 401
     assert vault.requests == []
 
 
-async def test_a_key_moves_from_the_database_into_the_vault(vaulted: Service, vault: KeyVault) -> None:
+async def test_a_reset_key_works_at_once_and_the_one_before_for_a_time(vaulted: Service, vault: KeyVault) -> None:
+    first = await register(vaulted)
+    user = vaulted.user("ann")
+    second = (await user.post(f"{PATH}/api-key?overlap_seconds=600")).raise_for_status().json()["api_key"]
+    assert [await status(vaulted, key) for key in (first, second)] == [200, 200]
+    third = (await user.post(f"{PATH}/api-key?overlap_seconds=0")).raise_for_status().json()["api_key"]
+    assert [await status(vaulted, key) for key in (first, second, third)] == [401, 401, 200]
+    assert vault.secrets[NAME][-1] == third
+
+
+async def test_a_deleted_registration_leaves_nothing_in_the_vault(vaulted: Service, vault: KeyVault) -> None:
     key = await register(vaulted)
-    beat = {"name": "n", "description": "d", "url": "https://bot.example/", "online_expires_in_seconds": 60}
-    itself = vaulted.assistant_service("bot.example", key)
-    for _ in range(2):
-        answer = await itself.put("/assistant-service-registrations/bot.example", json=beat)
-        assert answer.status_code == 200, answer.text
-    name = secret_name("bot.example")
-    assert vault.secrets == {name: [key]}
-    assert vault.requests == [f"GET /secrets/{name}", f"PUT /secrets/{name}"]
+    assert (await vaulted.user("ann").delete(PATH)).status_code == 204
+    assert (vault.secrets, vault.deleted) == ({}, {})
+    assert await status(vaulted, key) == 401
+
+
+async def test_a_key_that_outlived_its_registration_is_good_for_nothing(vaulted: Service, vault: KeyVault) -> None:
+    vault.secrets[NAME] = ["left over"]
+    assert await status(vaulted, "left over") == 401
+    assert vault.requests == []
+
+
+async def test_keys_move_from_the_database_into_the_vault(sqlite_url: str, tmp_path: Path, vault: KeyVault) -> None:
+    async with running_service(sqlite_url, tmp_path / "data", service={"assistant_keys": "secured"}) as service:
+        key = await register(service)
+    async with vaulted_service(sqlite_url, tmp_path / "data", vault) as service:
+        assert await status(service, key) == 200
+        assert vault.secrets == {NAME: [key]}
 
 
 async def test_a_vault_that_is_away_is_503_for_services_and_nothing_for_users(
     vaulted: Service, vault: KeyVault
 ) -> None:
-    key = await register(vaulted)
     vault.is_down = True
-    answer = await vaulted.assistant_service("bot.example", key).get("/users?id=ann")
+    answer = await vaulted.user("ann").post("/assistant-service-registrations", json=NEW)
     assert (answer.status_code, answer.json()["code"]) == (503, "no_key_vault")
     assert answer.headers["retry-after"] == "1"
     assert (await vaulted.user("ann").get("/users/me")).status_code == 200
     vault.is_down = False
+    key = await register(vaulted)
     assert await status(vaulted, key) == 200

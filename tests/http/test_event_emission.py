@@ -33,6 +33,9 @@ CONVERSATION = "/conversations/{conversation}"
 MESSAGES = f"{CONVERSATION}/messages"
 ME = f"{CONVERSATION}/participants/me"
 ROBOT = f"{CONVERSATION}/participants/{{assistant}}"
+ASSISTANT = "/assistants/{assistant}"
+REGISTRATION = "/assistant-service-registrations/other.example"
+STATE = {"state_id": "notes", "event": "focus", "state": None}
 SERVICE = "/assistant-service-registrations/recorder.workbench.example"
 HEARTBEAT = {"name": "Recorder", "description": "", "url": "{url}", "online_expires_in_seconds": 60}
 FOLLOWING = {"assistant_service_id": "recorder.workbench.example", "name": "Robot"}
@@ -60,6 +63,16 @@ STORY = [
     Act("ann", "POST", MESSAGES, {"content": "other", "id": "{message}"}, 409),
     Act("ann", "POST", MESSAGES, {"message_type": "chat"}, 422),
     Act("bea", "POST", MESSAGES, {"content": "hello"}, 404),
+    Act("ann", "PATCH", REGISTRATION, {"name": "m"}, 200),
+    Act("ann", "PATCH", REGISTRATION, {"name": None}, 400),
+    Act("ann", "POST", f"{REGISTRATION}/api-key", None, 200),
+    Act("ann", "DELETE", REGISTRATION, None, 204),
+    Act("ann", "PATCH", ASSISTANT, {"name": "Robot"}, 200),
+    Act("ann", "PUT", f"{ASSISTANT}/config", {"config": {}}, 200),
+    Act("robot", "POST", f"{ASSISTANT}/states/events", STATE, 204),
+    Act("ann", "POST", f"{ASSISTANT}/delivery/dead-letters/replay", None, 200),
+    Act("ann", "POST", f"{ASSISTANT}/delivery/dead-letters/{{message}}/replay", None, 404),
+    Act("ann", "DELETE", f"{ASSISTANT}/delivery/dead-letters/{{message}}", None, 404),
     # An assistant is told of before others are: one that cannot join is not told of at all.
     Act("broken", "PUT", ROBOT, {}, 500),
     Act("ann", "PUT", ROBOT, {}, 200, ["participant.created"]),
@@ -69,6 +82,8 @@ STORY = [
     Act("broken", "PUT", ROBOT, {"active_participant": True}, 500),
     Act("ann", "PATCH", ROBOT, {"active_participant": True}, 200, ["participant.updated"]),
     Act("robot", "POST", MESSAGES, {"content": "beep"}, 200, ["message.created"]),
+    Act("robot", "POST", f"{ASSISTANT}/states/events", STATE, 204, ["assistant.state.focus"]),
+    Act("ann", "PUT", f"{ASSISTANT}/conversations/{{conversation}}/states/notes", {"data": {}}, 200),
     Act("robot", "PATCH", CONVERSATION, {"metadata": {"a": 1}}, 200, ["conversation.updated"]),
     Act("robot", "PATCH", ME, {"status": "typing"}, 200, ["participant.updated"]),
     Act("robot", "PATCH", ME, {"status": "typing"}, 200),
@@ -84,6 +99,12 @@ STORY = [
     Act("ann", "DELETE", f"{MESSAGES}/{{message}}", None, 204, ["message.deleted"]),
     Act("ann", "DELETE", f"{MESSAGES}/{{message}}", None, 404),
     Act("bea", "DELETE", CONVERSATION, None, 404),
+    Act("service", "PUT", SERVICE, {**HEARTBEAT, "online_expires_in_seconds": 0}, 200),
+    Act("ann", "PUT", ROBOT, {"active_participant": True}, 424),
+    Act("service", "PUT", SERVICE, HEARTBEAT, 200),
+    Act("ann", "PUT", ROBOT, {"active_participant": True}, 200, ["participant.updated"]),
+    Act("bea", "DELETE", ASSISTANT, None, 404),
+    Act("ann", "DELETE", ASSISTANT, None, 204, ["participant.updated"]),
     Act("ann", "DELETE", CONVERSATION, None, 204, ["conversation.deleted"]),
     Act("ann", "DELETE", CONVERSATION, None, 404),
 ]
@@ -174,7 +195,9 @@ def test_every_mutating_route_has_its_act(tmp_path: Path) -> None:
     }
     known: set[tuple[str, str]] = set()
     for act in STORY:
-        path = act.path.replace(SERVICE, "/assistant-service-registrations/{id}")
+        path = act.path.replace("/api-key", "").replace("/states/notes", "/states/{id}")
+        for service in (SERVICE, REGISTRATION):
+            path = path.replace(service, "/assistant-service-registrations/{id}")
         for person in ("me", "bea"):
             path = path.replace(f"/participants/{person}", "/participants/{id}")
         known.add((act.method, "/".join("*" if "{" in part else part for part in path.split("/"))))

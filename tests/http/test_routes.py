@@ -2,15 +2,18 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from tests.support.assistants import RecordingAssistantService
+from tests.support.databases import open_store
 from tests.support.service import Service, running_service
 
+from workbench.domain.delivery.model import DeadLetter
 from workbench.entrypoints.http.app import create_app
 from workbench.wiring.settings import Settings
 
@@ -47,8 +50,13 @@ def row(method: str, path: str, expected: str, body: Any = None) -> Row:
     return Row(method, path, tuple(map(int, expected.split())), body)
 
 
-HEARTBEAT = {"name": "n", "description": "d", "url": "http://127.0.0.1:9", "online_expires_in_seconds": 60}
+HEARTBEAT = {"name": "n", "description": "d", "url": "{url}", "online_expires_in_seconds": 60}
 REGISTRATION = {"assistant_service_id": "{fresh}", "name": "n", "description": "d"}
+
+REGISTRATIONS = "/assistant-service-registrations"
+STATES = "/assistants/{assistant}/conversations/{conversation}/states"
+DELIVERY = "/assistants/{assistant}/delivery"
+STATE_EVENT = {"state_id": "notes", "event": "updated", "state": None}
 
 #   nobody owner observer stranger neighbour removed service assistant outsider thief
 TABLE = [
@@ -65,6 +73,28 @@ TABLE = [
     row("PUT", "/assistant-service-registrations/other.example", "401 401 401 401 401 401 403 403 403 401", HEARTBEAT),
     row("POST", "/assistants", "401 400 400 400 400 400 401 401 401 401", {"assistant_service_id": "no", "name": "n"}),
     row("GET", "/assistants/{assistant}", "401 200 200 404 404 404 401 401 401 401"),
+    row("GET", REGISTRATIONS, "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", f"{REGISTRATIONS}/{{service}}", "401 200 200 200 404 200 401 401 401 401"),
+    row("PATCH", f"{REGISTRATIONS}/{{service}}", "401 200 200 200 404 200 401 401 401 401", {}),
+    row("POST", f"{REGISTRATIONS}/{{service}}/api-key", "401 200 200 200 404 200 401 401 401 401"),
+    row("DELETE", f"{REGISTRATIONS}/{{service}}", "401 404 404 404 404 404 401 401 401 401"),
+    row("GET", "/assistant-services", "401 200 200 200 200 200 200 200 200 401"),
+    row("GET", "/assistant-services/{service}", "401 200 200 200 404 200 401 401 401 401"),
+    row("GET", "/assistants", "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", "/assistants?conversation_id={conversation}", "401 200 200 404 404 404 401 401 401 401"),
+    row("PATCH", "/assistants/{assistant}", "401 200 404 404 404 404 401 401 401 401", {}),
+    row("GET", "/assistants/{assistant}/config", "401 200 404 404 404 404 401 401 401 401"),
+    row("PUT", "/assistants/{assistant}/config", "401 200 404 404 404 404 401 401 401 401", {"config": {}}),
+    row("GET", "/assistants/{assistant}/conversations", "401 200 404 404 404 404 401 401 401 401"),
+    row("GET", STATES, "401 200 200 404 404 404 401 401 401 401"),
+    row("GET", f"{STATES}/notes", "401 200 200 404 404 404 401 401 401 401"),
+    row("PUT", f"{STATES}/notes", "401 200 404 404 404 404 401 401 401 401", {"data": {}}),
+    row("POST", "/assistants/{assistant}/states/events", "401 401 401 401 401 401 401 204 404 401", STATE_EVENT),
+    row("GET", DELIVERY, "401 200 404 404 404 404 401 401 401 401"),
+    row("GET", f"{DELIVERY}/dead-letters", "401 200 404 404 404 404 401 401 401 401"),
+    row("POST", f"{DELIVERY}/dead-letters/{{letter}}/replay", "401 204 404 404 404 404 401 401 401 401"),
+    row("DELETE", f"{DELIVERY}/dead-letters/{{dropped}}", "401 204 404 404 404 404 401 401 401 401"),
+    row("POST", f"{DELIVERY}/dead-letters/replay", "401 200 404 404 404 404 401 401 401 401"),
     row("POST", "/conversations", "401 200 200 200 200 200 401 401 401 401", {}),
     row("GET", "/conversations", "401 200 200 200 200 200 401 200 200 401"),
     row("GET", "/conversations/{conversation}", "401 200 200 404 404 404 401 200 404 401"),
@@ -86,6 +116,7 @@ TABLE = [
     # What takes something away comes last, the one who may do it at the end.
     row("DELETE", "/conversations/{conversation}/messages/{message}", "401 204 404 404 404 404 401 401 401 401"),
     row("DELETE", "/conversations/{conversation}", "401 204 403 404 404 404 401 204 404 401"),
+    row("DELETE", "/assistants/{assistant}", "401 204 404 404 404 404 401 401 401 401"),
 ]
 
 
@@ -98,7 +129,10 @@ class World:
 
     async def status(self, row: Row, caller: str) -> int:
         names = {**self.names, "fresh": f"fresh-{uuid4()}"}
-        body = {key: value.format(**names) if value == "{fresh}" else value for key, value in (row.body or {}).items()}
+        body = {
+            key: value.format(**names) if value in ("{fresh}", "{url}") else value
+            for key, value in (row.body or {}).items()
+        }
         request = {"json": body} if row.body is not None else {}
         url = row.path.format(**names)
         async with self.clients[caller].stream(row.method, url, **request) as response:
@@ -132,8 +166,28 @@ async def make_world(service: Service, recorder: RecordingAssistantService) -> W
         "outsider": service.assistant(outsider, recorder.service_id),
         "thief": service.assistant(assistant, "other.example"),
     }
+    letters = [await dead_letter(service, conversation, assistant) for _ in range(2)]
     names = {"conversation": conversation, "message": posted["id"], "assistant": assistant}
-    return World({**names, "service": recorder.service_id}, clients)
+    names |= {"letter": letters[0], "dropped": letters[1], "service": recorder.service_id, "url": recorder.url}
+    return World(names, clients)
+
+
+async def dead_letter(service: Service, conversation: str, assistant: str) -> str:
+    """Set an event aside that the assistant would take now."""
+    letter = DeadLetter(
+        id=uuid4(),
+        assistant_id=UUID(assistant),
+        conversation_id=UUID(conversation),
+        position=1,
+        event_id=uuid4().hex,
+        event_type="message.created",
+        envelope="{}",
+        reason="refused",
+        failed_datetime=datetime.now(UTC),
+    )
+    async with open_store(service.database_url) as store, store.transactions.write("default") as tx:
+        tx.deliveries.set_aside(letter)
+    return str(letter.id)
 
 
 @pytest.fixture
@@ -166,7 +220,14 @@ async def test_an_assistant_that_deletes_a_conversation_only_leaves_it(world: Wo
 
 def test_every_route_is_in_the_table(tmp_path: Path) -> None:
     app = create_app(Settings.of(data_root=tmp_path))
-    named = {"{conversation}": "{conversation_id:str}", "{message}": "{message_id:str}"}
+    named = {
+        "{conversation}": "{conversation_id:str}",
+        "{message}": "{message_id:str}",
+        "{letter}": "{letter_id:str}",
+        "{dropped}": "{letter_id:str}",
+        "/states/notes": "/states/{state_id:str}",
+        "/assistant-services/{service}": "/assistant-services/{assistant_service_id:path}",
+    }
     known: set[tuple[str, str]] = set()
     for entry in TABLE:
         path = entry.path.partition("?")[0]
@@ -194,7 +255,6 @@ async def test_a_bad_token_is_401_everywhere(sqlite_url: str, tmp_path: Path, to
         bad = service.client(Authorization=f"Bearer {token}")
         for entry in TABLE:
             if entry.expected[0] == 401:
-                path = entry.path.format(
-                    conversation=uuid4(), message=uuid4(), assistant=uuid4(), service="s", fresh="f"
-                )
+                names = dict.fromkeys(("conversation", "message", "assistant", "letter", "dropped"), uuid4())
+                path = entry.path.format(**names, service="s", fresh="f")
                 assert (await bad.request(entry.method, path, json=entry.body)).status_code == 401, str(entry)

@@ -9,7 +9,6 @@ from uuid import UUID
 from sqlalchemy.engine import make_url
 from tests.support.clocks import SettableClock
 
-from workbench.adapters.keys.cipher import KeyCipher
 from workbench.adapters.sql.database import Database, open_database
 from workbench.adapters.sql.transactions import GroupCommit, SqlTransactions
 from workbench.domain.clock import Clock
@@ -26,7 +25,7 @@ class Store:
         self.announced: list[Event] = []
         self.listeners: list[Callable[[Sequence[Event]], None]] = []
         self.group = GroupCommit(database, self._announce)
-        self.transactions = SqlTransactions(database, self.group, clock, KeyCipher(b"k" * 32))
+        self.transactions = SqlTransactions(database, self.group, clock)
 
     def _announce(self, events: Sequence[Event]) -> None:
         self.announced.extend(events)

@@ -89,8 +89,8 @@ async def test_an_assistant_is_told_in_order_from_its_joining_on(
     assert [event["event"] for event in events] == ["participant.created"] + ["message.created"] * 12
     assert list(events[0]) == ["id", "correlation_id", "conversation_id", "event", "timestamp", "data"]
     assert recorder.peak_events(talk.assistant, talk.conversation) == 1
-    kinds = [request.kind for request in recorder.requests[:4]]
-    assert kinds == [Kind.PUT_ASSISTANT, Kind.PUT_CONVERSATION, Kind.EVENT, Kind.EVENT]
+    kinds = [request.kind for request in recorder.requests[:5]]
+    assert kinds == [Kind.SERVICE_INFO, Kind.PUT_ASSISTANT, Kind.PUT_CONVERSATION, Kind.EVENT, Kind.EVENT]
 
 
 async def test_an_assistants_answer_comes_back_into_the_conversation(

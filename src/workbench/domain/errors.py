@@ -10,6 +10,7 @@ WorkbenchError
 ├── TooLargeError          over a limit, which the detail names
 ├── ExhaustedError         a rate, quota or budget is used up
 ├── UpstreamError          an assistant service failed us
+│   └── BadAnswerError     it answered what cannot be understood, or too much
 └── UnavailableError       not now: draining, or a part that is needed is away
 """
 
@@ -101,6 +102,12 @@ class UpstreamError(WorkbenchError):
         """Keep the assistant's own status, which decides ours."""
         super().__init__(detail)
         self.status = status
+
+
+class BadAnswerError(UpstreamError):
+    """An assistant service answered what cannot be understood"""
+
+    code = "bad_answer"
 
 
 class UnavailableError(WorkbenchError):

@@ -7,12 +7,12 @@ from azure.identity.aio import DefaultAzureCredential
 
 from workbench.adapters.keys.vault import VaultKeys, make_vault_client
 from workbench.adapters.speech.azure import AzureSpeechTokens
-from workbench.domain.identity.ports import ApiKeyVault
+from workbench.domain.identity.ports import ApiKeyStore
 from workbench.domain.speech.ports import SpeechTokens
 
 
 @asynccontextmanager
-async def open_vault(url: str) -> AsyncGenerator[ApiKeyVault]:
+async def open_vault(url: str) -> AsyncGenerator[ApiKeyStore]:
     """Keep keys in the vault, by the identity that the process has in Azure."""
     async with DefaultAzureCredential() as credential, make_vault_client(url, credential) as client:
         yield VaultKeys(client)

@@ -2,9 +2,15 @@
 
 from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 
+from workbench.domain.assistant_services.infos import ServiceInfoService
 from workbench.domain.assistant_services.service import RegistrationPolicy, RegistrationService
+from workbench.domain.assistants.inspection import InspectionService
+from workbench.domain.assistants.model import DefaultAssistant
+from workbench.domain.assistants.oversight import OversightService
+from workbench.domain.assistants.presence import PresenceService
+from workbench.domain.assistants.removal import RemovalService
 from workbench.domain.assistants.seating import SeatingService
-from workbench.domain.assistants.service import AssistantService
+from workbench.domain.assistants.service import AssistantPolicy, AssistantService
 from workbench.domain.conversations.service import ConversationService
 from workbench.domain.delivery.model import DeliveryPolicy
 from workbench.domain.delivery.service import DeliveryService
@@ -32,7 +38,12 @@ class Domain(Provider):
     hub = provide(EventHub)
     events = provide(EventService)
     registrations = provide(RegistrationService)
+    infos = provide(ServiceInfoService)
+    presence = provide(PresenceService)
     assistants = provide(AssistantService)
+    inspection = provide(InspectionService)
+    removal = provide(RemovalService)
+    oversight = provide(OversightService)
     seating = provide(SeatingService)
     delivery = provide(DeliveryService)
     speech = provide(SpeechService)
@@ -56,7 +67,21 @@ class Policies(Provider):
     @provide
     def registration(self, settings: Settings) -> RegistrationPolicy:
         """Whether services need keys."""
-        return RegistrationPolicy(secured=settings.service.assistant_keys == "secured")
+        return RegistrationPolicy(
+            secured=settings.service.assistant_keys == "secured",
+            key_overlap_seconds=settings.service.assistant_key_overlap_hours * 3600,
+        )
+
+    @provide
+    def assistants(self, settings: Settings) -> AssistantPolicy:
+        """Which assistants every user is to have."""
+        defaults = [
+            DefaultAssistant(
+                assistant_service_id=default.assistant_service_id, template_id=default.template_id, name=default.name
+            )
+            for default in settings.service.default_assistants
+        ]
+        return AssistantPolicy(defaults=tuple(defaults))
 
     @provide
     def deliveries(self, settings: Settings) -> DeliveryPolicy:

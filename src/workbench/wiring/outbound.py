@@ -14,19 +14,20 @@ from workbench.adapters.keys.file import load_or_make
 from workbench.adapters.keys.local import LocalModeKeys
 from workbench.adapters.keys.registered import RegisteredKeys
 from workbench.adapters.speech.absent import NoSpeechTokens
-from workbench.adapters.sql.assistants import SqlDirectory
+from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.service_keys import SqlServiceKeys
 from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.clock import Clock
-from workbench.domain.identity.ports import ApiKeyStore, ApiKeyVault
+from workbench.domain.identity.ports import ApiKeyStore, AssistantDirectory
 from workbench.domain.speech.ports import SpeechTokens
 from workbench.wiring.settings import Settings
 
 SERVICE_KEYS_FILE = "service-keys.key"
 
 
-def keys_in(vault: ApiKeyVault, directory: SqlDirectory) -> ApiKeyVault:
-    """Use a vault that is far away, and that may be younger than the database's keys."""
-    return CachedKeys(RegisteredKeys(AdoptingKeys(vault, directory), directory))
+def keys_in(vault: ApiKeyStore, stored: ApiKeyStore, directory: AssistantDirectory) -> ApiKeyStore:
+    """Use a vault that is far away, and that may be younger than the keys stored in the database."""
+    return CachedKeys(RegisteredKeys(AdoptingKeys(vault, stored), directory))
 
 
 class Outbound(Provider):
@@ -43,9 +44,11 @@ class Outbound(Provider):
             yield client
 
     @provide
-    def assistants(self, http: httpx.AsyncClient, settings: Settings, vault: ApiKeyVault | None) -> AssistantClient:
+    def assistants(
+        self, http: httpx.AsyncClient, keys: ApiKeyStore, clock: Clock, settings: Settings
+    ) -> AssistantClient:
         """Call assistant services."""
-        return HttpAssistantClient(http, settings.delivery.timeout_seconds, vault)
+        return HttpAssistantClient(http, keys, clock, settings.delivery.timeout_seconds)
 
     @provide
     def cipher(self, settings: Settings) -> KeyCipher:
@@ -53,23 +56,19 @@ class Outbound(Provider):
         return KeyCipher(load_or_make(settings.make_data_root() / "keys" / SERVICE_KEYS_FILE, KeyCipher.new_key))
 
     @provide
-    async def vault(self, settings: Settings, directory: SqlDirectory) -> AsyncIterator[ApiKeyVault | None]:
-        """Keep services' keys outside the database, where settings name a key vault."""
+    async def keys(
+        self, settings: Settings, database: Database, cipher: KeyCipher, directory: AssistantDirectory
+    ) -> AsyncIterator[ApiKeyStore]:
+        """Know services' keys: one for all in local mode, otherwise each its own, in a key vault or the database."""
+        stored = SqlServiceKeys(database, cipher)
         url = settings.service.assistant_api_key.key_vault_url
         if url is None:
-            yield None
+            yield LocalModeKeys() if settings.service.assistant_keys == "local" else stored
             return
         from workbench.wiring.azure import open_vault  # noqa: PLC0415 - needs the extra `azure`
 
         async with open_vault(url) as vault:
-            yield keys_in(vault, directory)
-
-    @provide
-    def keys(self, settings: Settings, directory: SqlDirectory, vault: ApiKeyVault | None) -> ApiKeyStore:
-        """Know services' keys: one for all in local mode, otherwise each its own."""
-        if settings.service.assistant_keys == "local":
-            return LocalModeKeys()
-        return directory if vault is None else vault
+            yield keys_in(vault, stored, directory)
 
     @provide
     async def speech(self, settings: Settings) -> AsyncIterator[SpeechTokens]:

@@ -100,6 +100,14 @@ def _names_vault(group: Mapping[str, Any]) -> bool:
     return bool(place.get("key_vault_url") if isinstance(place, Mapping) else getattr(place, "key_vault_url", None))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
 
 
+class DefaultAssistant(Group):
+    """An assistant that every user is to have."""
+
+    assistant_service_id: str = Field(min_length=1, description="The service that hosts it.")
+    template_id: str = Field(default="default", description="Which of the service's templates.")
+    name: str = Field(min_length=1, description="What it is called.")
+
+
 class Service(Group):
     """Where the service listens, and whom it lets in without asking."""
 
@@ -126,6 +134,20 @@ class Service(Group):
     allow_local_mode_on_network: Literal["i-understand-that-anyone-can-call-as-any-assistant"] | None = Field(
         default=None,
         description="Consent, in words, to listen on a network address while assistant keys are in local mode.",
+    )
+    assistant_key_overlap_hours: float = Field(
+        default=24,
+        ge=0,
+        le=720,
+        description="Hours that a service's old key stays valid after a reset that does not say so itself.",
+    )
+    assistant_service_online_check_interval_seconds: float = Field(
+        default=10, gt=0, le=3600, description="Seconds between two looks for services whose heartbeat has stopped."
+    )
+    default_assistants: Annotated[tuple[DefaultAssistant, ...], BeforeValidator(list_from_json)] = Field(
+        default=(),
+        description="Assistants made for every user who has none of that service and template (a JSON list).",
+        examples=['[{"assistant_service_id": "echo.workbench.example", "name": "Echo"}]'],
     )
     drain_seconds: float = Field(
         default=10,

@@ -6,10 +6,9 @@ everything that the capability asks for.
 
 from collections.abc import AsyncIterator, Sequence
 
-from dishka import AnyOf, Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
+from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 
-from workbench.adapters.keys.cipher import KeyCipher
-from workbench.adapters.sql.assistants import SqlDirectory
+from workbench.adapters.sql.assistants import SqlDirectory, SqlPresenceWatch
 from workbench.adapters.sql.database import Database, open_database
 from workbench.adapters.sql.deliveries import SqlDeliveryQueue
 from workbench.adapters.sql.events import SqlEventKeeping
@@ -17,7 +16,7 @@ from workbench.adapters.sql.leases import SqlLeases
 from workbench.adapters.sql.transactions import GroupCommit, SqlTransactions
 from workbench.adapters.sql.wakeups import SqlWakeups
 from workbench.domain.assistant_services.ports import RegistrationTx
-from workbench.domain.assistants.ports import AssistantTx
+from workbench.domain.assistants.ports import AssistantTx, PresenceWatch
 from workbench.domain.clock import Clock
 from workbench.domain.conversations.ports import ConversationTx
 from workbench.domain.delivery.ports import DeliveryQueue, DeliveryTx
@@ -66,14 +65,19 @@ class Sql(Provider):
         await group.close()
 
     @provide
-    def transactions(self, database: Database, group: GroupCommit, clock: Clock, cipher: KeyCipher) -> SqlTransactions:
+    def transactions(self, database: Database, group: GroupCommit, clock: Clock) -> SqlTransactions:
         """Open blocks."""
-        return SqlTransactions(database, group, clock, cipher)
+        return SqlTransactions(database, group, clock)
 
     @provide
-    def directory(self, database: Database, cipher: KeyCipher) -> AnyOf[SqlDirectory, AssistantDirectory]:
+    def directory(self, database: Database) -> AssistantDirectory:
         """Find the workspace of a service."""
-        return SqlDirectory(database, cipher)
+        return SqlDirectory(database)
+
+    @provide
+    def presence(self, database: Database, clock: Clock) -> PresenceWatch:
+        """Notice services that have gone silent."""
+        return SqlPresenceWatch(database, clock)
 
     @provide
     def leases(self, database: Database) -> Leases:

@@ -9,7 +9,8 @@ import msgspec
 import structlog
 
 from workbench.domain.errors import UnavailableError
-from workbench.domain.identity.ports import ApiKeyVault
+from workbench.domain.identity.model import ServiceKeys
+from workbench.domain.identity.ports import ApiKeyStore
 
 MAX_KEYS = 200
 FRESH_SECONDS = 600.0
@@ -20,7 +21,7 @@ logger = structlog.get_logger(__name__)
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    key: str | None
+    keys: ServiceKeys | None
     until: float
 
 
@@ -39,37 +40,37 @@ class _Memory:
         self._kept[name] = kept
         return kept
 
-    def keep(self, name: str, key: str | None) -> None:
+    def keep(self, name: str, keys: ServiceKeys | None) -> None:
         self._kept.pop(name, None)
         if len(self._kept) >= MAX_KEYS:
             del self._kept[next(iter(self._kept))]
-        self._kept[name] = _Kept(key, self._now() + self._seconds)
+        self._kept[name] = _Kept(keys, self._now() + self._seconds)
 
     def forget(self, name: str) -> None:
         self._kept.pop(name, None)
 
 
-class CachedKeys(ApiKeyVault):
+class CachedKeys(ApiKeyStore):
     """Remembers keys for FRESH_SECONDS, and for ABSENT_SECONDS that there is none.
 
     What this process writes is seen at once; what another one writes, once the memory of it has run out.
     """
 
-    def __init__(self, store: ApiKeyVault, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, store: ApiKeyStore, now: Callable[[], float] = time.monotonic) -> None:
         """`now` gives monotonic seconds."""
         self._store = store
         self._known = _Memory(now, FRESH_SECONDS)
         # Apart from the known ones, which made-up ids could otherwise push out.
         self._absent = _Memory(now, ABSENT_SECONDS)
-        self._lookups: dict[str, asyncio.Task[str | None]] = {}
+        self._lookups: dict[str, asyncio.Task[ServiceKeys | None]] = {}
         self._writing = asyncio.Lock()
         self._failure = ""
 
-    async def find(self, assistant_service_id: str) -> str | None:
-        """Answer from memory; one look-up serves all who ask for the same key at the same time."""
+    async def find(self, assistant_service_id: str) -> ServiceKeys | None:
+        """Answer from memory; one look-up serves all who ask for the same at the same time."""
         kept = self._known.find(assistant_service_id) or self._absent.find(assistant_service_id)
         if kept is not None:
-            return kept.key
+            return kept.keys
         lookup = self._lookups.get(assistant_service_id)
         if lookup is None:
             lookup = asyncio.create_task(self._look_up(assistant_service_id))
@@ -78,26 +79,26 @@ class CachedKeys(ApiKeyVault):
         # One of those who wait going away must not end it for the others.
         return await asyncio.shield(lookup)
 
-    async def put(self, assistant_service_id: str, key: str) -> None:
-        """Store the key, then remember it."""
+    async def put(self, assistant_service_id: str, keys: ServiceKeys) -> None:
+        """Store the keys, then remember them."""
         async with self._writing:
             with self._writing_to(assistant_service_id):
-                await self._store.put(assistant_service_id, key)
-            self._known.keep(assistant_service_id, key)
+                await self._store.put(assistant_service_id, keys)
+            self._known.keep(assistant_service_id, keys)
 
     async def remove(self, assistant_service_id: str) -> None:
-        """Remove the key, then forget it."""
+        """Remove the keys, then forget them."""
         async with self._writing:
             with self._writing_to(assistant_service_id):
                 await self._store.remove(assistant_service_id)
 
-    async def _look_up(self, assistant_service_id: str) -> str | None:
+    async def _look_up(self, assistant_service_id: str) -> ServiceKeys | None:
         try:
             with self._noting():
-                key = await self._store.find(assistant_service_id)
+                keys = await self._store.find(assistant_service_id)
             if self._is_current(assistant_service_id):
-                (self._absent if key is None else self._known).keep(assistant_service_id, key)
-            return key
+                (self._absent if keys is None else self._known).keep(assistant_service_id, keys)
+            return keys
         finally:
             if self._is_current(assistant_service_id):
                 del self._lookups[assistant_service_id]
@@ -135,7 +136,7 @@ class CachedKeys(ApiKeyVault):
         self._lookups.pop(assistant_service_id, None)
 
 
-def _look_at(lookup: asyncio.Task[str | None]) -> None:
+def _look_at(lookup: asyncio.Task[ServiceKeys | None]) -> None:
     """Take note of a failure that nobody waits for any more, or asyncio complains that it was lost."""
     if not lookup.cancelled():
         lookup.exception()

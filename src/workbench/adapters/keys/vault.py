@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import structlog
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import (
@@ -19,7 +20,8 @@ from azure.core.exceptions import (
 from azure.keyvault.secrets.aio import SecretClient
 
 from workbench.domain.errors import UnavailableError
-from workbench.domain.identity.ports import ApiKeyVault
+from workbench.domain.identity.model import ServiceKeys
+from workbench.domain.identity.ports import ApiKeyStore
 
 PATIENCE_SECONDS = 10.0
 """For one call of ours, repetitions included: somebody waits for it."""
@@ -56,7 +58,7 @@ def make_vault_client(url: str, credential: AsyncTokenCredential, **options: Any
     return SecretClient(url, credential, **{**ours, **options})
 
 
-class VaultKeys(ApiKeyVault):
+class VaultKeys(ApiKeyStore):
     """Asks the vault every time; put a cache before it."""
 
     def __init__(self, client: SecretClient, patience_seconds: float = PATIENCE_SECONDS) -> None:
@@ -64,24 +66,25 @@ class VaultKeys(ApiKeyVault):
         self._client = client
         self._patience_seconds = patience_seconds
 
-    async def find(self, assistant_service_id: str) -> str | None:
+    async def find(self, assistant_service_id: str) -> ServiceKeys | None:
         """Read the newest version of the service's secret."""
         async with self._asking():
             try:
-                return (await self._client.get_secret(secret_name(assistant_service_id))).value
+                secret = await self._client.get_secret(secret_name(assistant_service_id))
             except ResourceNotFoundError:
                 return None
+            return _keys_from(secret.value or "")
 
-    async def put(self, assistant_service_id: str, key: str) -> None:
+    async def put(self, assistant_service_id: str, keys: ServiceKeys) -> None:
         """Write a new version. A name that was deleted, and not purged, is taken back first."""
-        name = secret_name(assistant_service_id)
+        name, value = secret_name(assistant_service_id), _text_of(keys)
         async with self._asking():
             try:
-                await self._client.set_secret(name, key)
+                await self._client.set_secret(name, value)
             except ResourceExistsError:
                 # Recovered rather than purged: vaults may forbid purging, and it takes effect at an unknown time.
                 await self._client.recover_deleted_secret(name)
-                await self._client.set_secret(name, key)
+                await self._client.set_secret(name, value)
 
     async def remove(self, assistant_service_id: str) -> None:
         """Delete all versions, and purge them where the vault lets us."""
@@ -107,10 +110,21 @@ class VaultKeys(ApiKeyVault):
         try:
             async with asyncio.timeout(self._patience_seconds):
                 yield
-        # A ValueError is a vault that asks for tokens of somebody else, or an answer that cannot be read.
-        except (AzureError, OSError, ValueError) as error:
+        # A ValueError is a vault that asks for tokens of somebody else; the last, a secret that is not of our making.
+        except (AzureError, OSError, ValueError, msgspec.MsgspecError) as error:
             detail = f"The key vault cannot be used: {_reason(error)}"
             raise UnavailableError(detail, code="no_key_vault") from error
+
+
+def _text_of(keys: ServiceKeys) -> str:
+    """The key alone where there is no more to say, so that a secret can be read and made by hand; otherwise JSON."""
+    if keys == ServiceKeys(current=keys.current):
+        return keys.current
+    return msgspec.json.encode(keys).decode()
+
+
+def _keys_from(text: str) -> ServiceKeys:
+    return msgspec.json.decode(text, type=ServiceKeys) if text.startswith("{") else ServiceKeys(current=text)
 
 
 def _reason(error: Exception) -> str:

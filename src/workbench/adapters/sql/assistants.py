@@ -1,67 +1,30 @@
-"""Assistants and their services in SQL."""
+"""Assistants in SQL, as their owners, delivery and the gate see them."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import bindparam, delete, exists, func, select, update
+from sqlalchemy import bindparam, delete, exists, select, update
 
-from workbench.adapters.keys.cipher import KeyCipher
 from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.registrations import IS_ONLINE, NOW
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
-from workbench.adapters.sql.schema import Moment
-from workbench.adapters.sql.tables import assistant_services, assistants, conversations, deliveries, participants
-from workbench.domain.assistant_services.model import AssistantAddress, Registration, ServiceAddress
-from workbench.domain.assistant_services.ports import Registrations
-from workbench.domain.assistants.model import StoredAssistant
-from workbench.domain.assistants.ports import Assistants
+from workbench.adapters.sql.tables import (
+    assistant_services,
+    assistants,
+    conversations,
+    dead_letters,
+    deliveries,
+    participants,
+)
+from workbench.domain.assistant_services.model import AssistantAddress, ServiceAddress
+from workbench.domain.assistants.model import Assistant, StoredAssistant
+from workbench.domain.assistants.ports import Assistants, GoneService, PresenceWatch
+from workbench.domain.clock import Clock
 from workbench.domain.delivery.ports import Recipient, Recipients
 from workbench.domain.identity.model import Principal
-from workbench.domain.identity.ports import ApiKeyStore, AssistantDirectory
-
-_IS_ONLINE = func.coalesce(assistant_services.c.online_expires > bindparam("now", type_=Moment), False)
-
-_REGISTRATION = Query(
-    Registration,
-    select(
-        *columns_of(
-            assistant_services,
-            "assistant_service_id",
-            "created_by_user_id",
-            "created_by_user_name",
-            "created_datetime",
-            "name",
-            "description",
-            "include_in_listing",
-            "api_key_name",
-        ),
-        assistant_services.c.url.label("assistant_service_url"),
-        _IS_ONLINE.label("assistant_service_online"),
-        assistant_services.c.online_expires.label("assistant_service_online_expiration_datetime"),
-    ).where(here(assistant_services), assistant_services.c.assistant_service_id == bindparam("id")),
-)
-_ADDRESS = select(assistant_services.c.url, assistant_services.c.api_key_encrypted).where(
-    here(assistant_services), assistant_services.c.assistant_service_id == bindparam("id")
-)
-_HEARD = (
-    update(assistant_services)
-    .where(here(assistant_services), assistant_services.c.assistant_service_id == bindparam("of_id"))
-    .values(url=bindparam("url"), online_expires=bindparam("expires", type_=Moment))
-)
-# What failed while the service was away is worth a try now.
-_TRY_NOW = (
-    update(deliveries)
-    .where(
-        here(deliveries),
-        deliveries.c.retry_at.is_not(None),
-        deliveries.c.assistant_id.in_(
-            select(assistants.c.id).where(here(assistants), assistants.c.assistant_service_id == bindparam("of_id"))
-        ),
-    )
-    .values(retry_at=None)
-)
+from workbench.domain.identity.ports import AssistantDirectory
 
 _ASSISTANT_FIELDS = (
     "id",
@@ -79,12 +42,36 @@ def _stored(row: Sequence[Any]) -> dict[str, Any]:
     return {"assistant": {**assistant, "assistant_service_online": row[-2]}, "owner_id": row[-1]}
 
 
-_ASSISTANT = Query(
-    StoredAssistant,
-    select(*columns_of(assistants, *_ASSISTANT_FIELDS), _IS_ONLINE.label("online"), assistants.c.owner_id)
+def _shown(row: Sequence[Any]) -> dict[str, Any]:
+    return _stored(row)["assistant"]
+
+
+_WITH_SERVICE = (
+    select(*columns_of(assistants, *_ASSISTANT_FIELDS), IS_ONLINE.label("online"), assistants.c.owner_id)
     .join(assistant_services, assistant_services.c.assistant_service_id == assistants.c.assistant_service_id)
-    .where(here(assistants), assistants.c.id == bindparam("id")),
-    _stored,
+    .where(here(assistants))
+)
+_ASSISTANT = Query(StoredAssistant, _WITH_SERVICE.where(assistants.c.id == bindparam("id")), _stored)
+_OWNED = Query(
+    Assistant,
+    _WITH_SERVICE.where(assistants.c.owner_id == bindparam("user_id")).order_by(
+        assistants.c.created_datetime.desc(), assistants.c.name
+    ),
+    _shown,
+)
+_ACTIVE_IN = Query(
+    Assistant,
+    _WITH_SERVICE.join(participants, participants.c.assistant_id == assistants.c.id)
+    .where(
+        here(participants),
+        participants.c.conversation_id == bindparam("conversation_id"),
+        participants.c.active_participant,
+    )
+    .order_by(participants.c.joined_datetime, assistants.c.id),
+    _shown,
+)
+_OF_SERVICE = select(assistants.c.id).where(
+    here(assistants), assistants.c.assistant_service_id == bindparam("service_id")
 )
 _its_seat = participants.alias("its_seat")
 _my_seat = participants.alias("my_seat")
@@ -95,7 +82,14 @@ _SHARED = select(
     .where(_my_seat.c.role == "user", _my_seat.c.id == bindparam("user_id"), _my_seat.c.active_participant)
 )
 _OWNER = select(assistants.c.owner_id).where(here(assistants), assistants.c.id == bindparam("id"))
+_CHANGE = (
+    update(assistants)
+    .where(here(assistants), assistants.c.id == bindparam("of_id"))
+    .values(name=bindparam("name"), image=bindparam("image"), metadata=bindparam("metadata"))
+)
 _REMOVE = delete(assistants).where(here(assistants), assistants.c.id == bindparam("of_id"))
+_REMOVE_DELIVERIES = delete(deliveries).where(here(deliveries), deliveries.c.assistant_id == bindparam("of_id"))
+_REMOVE_LETTERS = delete(dead_letters).where(here(dead_letters), dead_letters.c.assistant_id == bindparam("of_id"))
 
 _RECIPIENT = (
     select(
@@ -103,7 +97,7 @@ _RECIPIENT = (
         assistants.c.template_id,
         assistants.c.assistant_service_id,
         assistant_services.c.url,
-        assistant_services.c.api_key_encrypted,
+        assistant_services.c.key_last_used,
         select(conversations.c.title)
         .where(here(conversations), conversations.c.id == bindparam("conversation_id"))
         .scalar_subquery(),
@@ -112,47 +106,19 @@ _RECIPIENT = (
     .where(here(assistants), assistants.c.id == bindparam("id"), assistant_services.c.url != "")
 )
 
+_GONE = Query(
+    GoneService,
+    select(*columns_of(assistant_services, "workspace_id", "assistant_service_id"))
+    .where(assistant_services.c.told_online, assistant_services.c.online_expires <= NOW)
+    .order_by(assistant_services.c.online_expires)
+    .limit(bindparam("limit")),
+)
 _SERVICE_WORKSPACE = select(assistant_services.c.workspace_id).where(
     assistant_services.c.assistant_service_id == bindparam("id")
 )
 _ASSISTANT_WORKSPACE = select(assistants.c.workspace_id).where(
     assistants.c.id == bindparam("id"), assistants.c.assistant_service_id == bindparam("service_id")
 )
-_KEY = select(assistant_services.c.api_key_encrypted).where(
-    assistant_services.c.assistant_service_id == bindparam("id")
-)
-
-
-class SqlRegistrations(Repository, Registrations):
-    """The registered services of one workspace."""
-
-    async def find(self, assistant_service_id: str) -> Registration | None:
-        """One registration."""
-        return await self._maybe(_REGISTRATION, {"id": assistant_service_id, "now": self._context.clock.now()})
-
-    async def address(self, assistant_service_id: str) -> ServiceAddress | None:
-        """Where it is."""
-        rows = await self._rows(_ADDRESS, {"id": assistant_service_id})
-        if not rows or not rows[0][0]:
-            return None
-        url, key = rows[0]
-        return ServiceAddress(
-            assistant_service_id=assistant_service_id, url=url, api_key=self._context.cipher.open(key)
-        )
-
-    def add(self, registration: Registration) -> None:
-        """Insert, the key encrypted."""
-        row = msgspec.structs.asdict(registration)
-        for derived in ("assistant_service_online", "assistant_service_online_expiration_datetime"):
-            del row[derived]
-        row["url"] = row.pop("assistant_service_url")
-        row["api_key_encrypted"] = self._context.cipher.seal(row.pop("api_key"))
-        self._writes.insert(assistant_services, row)
-
-    def heard(self, assistant_service_id: str, url: str, expires: datetime) -> None:
-        """Update URL and expiry."""
-        self._writes.change(_HEARD, {"of_id": assistant_service_id, "url": url, "expires": expires})
-        self._writes.change(_TRY_NOW, {"of_id": assistant_service_id})
 
 
 class SqlAssistants(Repository, Assistants):
@@ -161,6 +127,19 @@ class SqlAssistants(Repository, Assistants):
     async def find(self, assistant_id: UUID) -> StoredAssistant | None:
         """One assistant."""
         return await self._maybe(_ASSISTANT, {"id": assistant_id, "now": self._context.clock.now()})
+
+    async def owned_by(self, user_id: str) -> Sequence[Assistant]:
+        """The user's."""
+        return await self._all(_OWNED, {"user_id": user_id, "now": self._context.clock.now()})
+
+    async def active_in(self, conversation_id: UUID) -> Sequence[Assistant]:
+        """The conversation's."""
+        return await self._all(_ACTIVE_IN, {"conversation_id": conversation_id, "now": self._context.clock.now()})
+
+    async def of_service(self, assistant_service_id: str) -> Sequence[UUID]:
+        """The service's."""
+        rows = await self._rows(_OF_SERVICE, {"service_id": assistant_service_id})
+        return msgspec.convert([row[0] for row in rows], list[UUID])
 
     async def is_visible_to(self, assistant_id: UUID, principal: Principal) -> bool:
         """Owned, or met in a conversation."""
@@ -172,11 +151,18 @@ class SqlAssistants(Repository, Assistants):
         """Insert."""
         row = msgspec.structs.asdict(stored.assistant)
         del row["assistant_service_online"]
-        self._writes.insert(assistants, {**row, "owner_id": stored.owner_id})
+        own = {"owner_id": stored.owner_id, "default_key": stored.default_key}
+        self._writes.insert(assistants, {**row, **own})
+
+    def change(self, assistant: Assistant) -> None:
+        """Update."""
+        values = {"name": assistant.name, "image": assistant.image, "metadata": assistant.metadata}
+        self._writes.change(_CHANGE, {"of_id": assistant.id, **values})
 
     def remove(self, assistant_id: UUID) -> None:
         """Delete."""
-        self._writes.change(_REMOVE, {"of_id": assistant_id})
+        for statement in (_REMOVE_DELIVERIES, _REMOVE_LETTERS, _REMOVE):
+            self._writes.remove(statement, {"of_id": assistant_id})
 
 
 class SqlRecipients(Repository, Recipients):
@@ -187,8 +173,8 @@ class SqlRecipients(Repository, Recipients):
         rows = await self._rows(_RECIPIENT, {"id": assistant_id, "conversation_id": conversation_id})
         if not rows:
             return None
-        name, template_id, service_id, url, key, title = rows[0]
-        service = ServiceAddress(assistant_service_id=service_id, url=url, api_key=self._context.cipher.open(key))
+        name, template_id, service_id, url, key_last_used, title = rows[0]
+        service = ServiceAddress(assistant_service_id=service_id, url=url, knows_its_key=key_last_used is not None)
         return Recipient(
             address=AssistantAddress(assistant_id=assistant_id, service=service),
             assistant_name=name,
@@ -197,17 +183,24 @@ class SqlRecipients(Repository, Recipients):
         )
 
 
-class SqlDirectory(AssistantDirectory, ApiKeyStore):
-    """Where services and assistants belong, and the services' keys, before a workspace is known."""
+class SqlPresenceWatch(PresenceWatch):
+    """Services that have gone silent, across workspaces."""
 
-    def __init__(self, database: Database, cipher: KeyCipher) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
-        self._cipher = cipher
+        self._clock = clock
 
-    async def find(self, assistant_service_id: str) -> str | None:
-        """The service's key."""
-        rows = await self._database.rows(_KEY, {"id": assistant_service_id})
-        return self._cipher.open(rows[0][0]) if rows and rows[0][0] else None
+    async def gone(self, limit: int) -> Sequence[GoneService]:
+        """Those that users still think are there."""
+        rows = await self._database.rows(_GONE.statement, {"now": self._clock.now(), "limit": limit})
+        return _GONE.convert(rows)
+
+
+class SqlDirectory(AssistantDirectory):
+    """Where services and assistants belong, before a workspace is known."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def workspace_of_service(self, assistant_service_id: str) -> str | None:
         """Where the service is registered."""

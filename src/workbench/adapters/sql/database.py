@@ -106,7 +106,8 @@ class SqliteDatabase:
             return self._glance(statement, parameters or {})
         except (OperationalError, sqlite3.OperationalError) as error:
             cause = getattr(error, "orig", error)
-            if getattr(cause, "sqlite_errorcode", None) not in (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY):
+            # The low byte says what it is; the rest says of what kind, such as a log that is being recovered.
+            if getattr(cause, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY):
                 raise
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, statement, parameters)
 

@@ -2,18 +2,19 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import and_, bindparam, delete, or_, select, update
+from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
-from workbench.adapters.sql.schema import Moment
-from workbench.adapters.sql.tables import conversations, dead_letters, deliveries
-from workbench.domain.delivery.model import DeadLetter, Delivery
-from workbench.domain.delivery.ports import Deliveries, DeliveryQueue
+from workbench.adapters.sql.schema import Id, Moment
+from workbench.adapters.sql.tables import conversations, dead_letters, deliveries, events
+from workbench.domain.delivery.model import DeadLetter, Delivery, DeliveryStatus
+from workbench.domain.delivery.ports import Deliveries, DeliveryQueue, LetterFilter
 
 MAX_ERROR_LENGTH = 2000
 
@@ -69,6 +70,71 @@ _WAITING_IN = Query(
 )
 
 
+_STATUSES = (
+    select(
+        *columns_of(
+            deliveries, "assistant_id", "conversation_id", "state", "position", "attempts", "retry_at", "last_error"
+        ),
+        func.coalesce(conversations.c.event_head, deliveries.c.position).label("head"),
+        events.c.timestamp.label("oldest_waiting"),
+    )
+    .outerjoin(
+        conversations,
+        and_(
+            conversations.c.id == deliveries.c.conversation_id,
+            conversations.c.workspace_id == deliveries.c.workspace_id,
+        ),
+    )
+    .outerjoin(
+        events,
+        and_(
+            events.c.conversation_id == deliveries.c.conversation_id,
+            events.c.position == deliveries.c.position + 1,
+            events.c.workspace_id == deliveries.c.workspace_id,
+        ),
+    )
+    .where(here(deliveries))
+    .order_by(
+        (func.coalesce(conversations.c.event_head, deliveries.c.position) - deliveries.c.position).desc(),
+        deliveries.c.conversation_id,
+    )
+    .limit(bindparam("limit"))
+)
+_ALL_STATUSES = Query(DeliveryStatus, _STATUSES)
+_STATUSES_OF = Query(DeliveryStatus, _STATUSES.where(deliveries.c.assistant_id == bindparam("assistant_id")))
+_LETTER_FIELDS = (
+    "id",
+    "assistant_id",
+    "conversation_id",
+    "position",
+    "event_id",
+    "event_type",
+    "envelope",
+    "reason",
+    "failed_datetime",
+)
+_LETTERS = select(*columns_of(dead_letters, *_LETTER_FIELDS)).where(here(dead_letters))
+_LETTER = Query(DeadLetter, _LETTERS.where(dead_letters.c.id == bindparam("id")))
+_COUNT_LETTERS = select(func.count()).where(
+    here(dead_letters), dead_letters.c.assistant_id == bindparam("assistant_id")
+)
+_DROP = delete(dead_letters).where(here(dead_letters), dead_letters.c.id == bindparam("of_id"))
+
+
+@lru_cache(4)
+def _letters(*, of_one: bool, from_cursor: bool) -> Query[DeadLetter]:
+    """Build the list statement of one form; there are four."""
+    newest_first = (dead_letters.c.failed_datetime.desc(), dead_letters.c.id.desc())
+    statement = _LETTERS.order_by(*newest_first).limit(bindparam("limit"))
+    if of_one:
+        statement = statement.where(dead_letters.c.assistant_id == bindparam("assistant_id"))
+    if from_cursor:
+        older = dead_letters.c.failed_datetime < bindparam("failed", type_=Moment)
+        as_old = dead_letters.c.failed_datetime == bindparam("failed", type_=Moment)
+        statement = statement.where(or_(older, and_(as_old, dead_letters.c.id < bindparam("behind", type_=Id))))
+    return Query(DeadLetter, statement)
+
+
 class SqlDeliveries(Repository, Deliveries):
     """The deliveries of one workspace."""
 
@@ -117,6 +183,34 @@ class SqlDeliveries(Repository, Deliveries):
         """Insert a dead letter."""
         row = msgspec.structs.asdict(letter)
         self._writes.insert(dead_letters, {**row, "reason": letter.reason[:MAX_ERROR_LENGTH]})
+
+    async def statuses(self, assistant_id: UUID | None, limit: int) -> Sequence[DeliveryStatus]:
+        """How far each is, in one statement."""
+        if assistant_id is None:
+            return await self._all(_ALL_STATUSES, {"limit": limit})
+        return await self._all(_STATUSES_OF, {"assistant_id": assistant_id, "limit": limit})
+
+    async def letters(self, wanted: LetterFilter) -> Sequence[DeadLetter]:
+        """A page of dead letters."""
+        parameters: dict[str, Any] = {"limit": wanted.limit}
+        if wanted.assistant_id is not None:
+            parameters["assistant_id"] = wanted.assistant_id
+        if wanted.behind is not None:
+            parameters |= {"failed": wanted.behind.created_datetime, "behind": wanted.behind.id}
+        query = _letters(of_one=wanted.assistant_id is not None, from_cursor=wanted.behind is not None)
+        return await self._all(query, parameters)
+
+    async def letter(self, letter_id: UUID) -> DeadLetter | None:
+        """One dead letter."""
+        return await self._maybe(_LETTER, {"id": letter_id})
+
+    async def count_letters(self, assistant_id: UUID) -> int:
+        """How many there are."""
+        return int(await self._scalar(_COUNT_LETTERS, {"assistant_id": assistant_id}) or 0)
+
+    def drop(self, letter_id: UUID) -> None:
+        """Delete a dead letter."""
+        self._writes.change(_DROP, {"of_id": letter_id})
 
 
 class SqlDeliveryQueue(DeliveryQueue):

@@ -75,6 +75,17 @@ _CONVERSATIONS_OF = select(participants.c.conversation_id).where(
     participants.c.active_participant,
 )
 
+_WITH_ASSISTANTS = (
+    select(participants.c.conversation_id)
+    .where(
+        here(participants),
+        participants.c.role == "assistant",
+        participants.c.id.in_(bindparam("assistant_ids", expanding=True)),
+    )
+    .distinct()
+)
+_WITH_ACTIVE_ASSISTANTS = _WITH_ASSISTANTS.where(participants.c.active_participant)
+
 _THIS_ONE = and_(
     here(participants),
     participants.c.conversation_id == bindparam("in_conversation"),
@@ -137,6 +148,14 @@ class SqlParticipants(Repository, Participants, Sight, Nameplates):
             found.setdefault(participant.conversation_id, []).append(participant)
             self._versions[_key(participant)] = row[-1]
         return found
+
+    async def conversations_with(self, assistant_ids: Sequence[UUID], *, active: bool) -> Sequence[UUID]:
+        """Where the assistants have a seat."""
+        if not assistant_ids:
+            return []
+        statement = _WITH_ACTIVE_ASSISTANTS if active else _WITH_ASSISTANTS
+        rows = await self._rows(statement, {"assistant_ids": list(map(str, assistant_ids))})
+        return msgspec.convert([row[0] for row in rows], list[UUID])
 
     def add(self, participant: Participant) -> None:
         """Insert."""

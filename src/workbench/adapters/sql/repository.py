@@ -6,7 +6,6 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from sqlalchemy import BindParameter, Column, ColumnElement, Executable, Table, bindparam
 
-from workbench.adapters.keys.cipher import KeyCipher
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.prepared import Values
 from workbench.adapters.sql.writes import Writes
@@ -49,12 +48,11 @@ class Query(Generic[T]):
 class Context:
     """What all repositories of one block share."""
 
-    __slots__ = ("cipher", "clock", "database", "writes")
+    __slots__ = ("clock", "database", "writes")
 
-    def __init__(self, database: Database, clock: Clock, cipher: KeyCipher, workspace_id: str) -> None:
+    def __init__(self, database: Database, clock: Clock, workspace_id: str) -> None:
         self.database = database
         self.clock = clock
-        self.cipher = cipher
         self.writes = Writes(workspace_id)
 
 

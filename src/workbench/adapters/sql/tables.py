@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 from workbench.adapters.sql.schema import Id, Json, Moment, metadata, workspace_column
@@ -57,8 +58,14 @@ assistant_services = Table(
     Column("include_in_listing", Boolean, nullable=False),
     Column("api_key_name", String(255), nullable=False),
     Column("api_key_encrypted", Text),
+    Column("api_key_expires", Moment),
+    Column("previous_key_encrypted", Text),
+    Column("previous_key_expires", Moment),
+    Column("key_last_used", Moment),
     Column("url", Text, nullable=False),
     Column("online_expires", Moment),
+    # What users were last told; `online_expires` says what is so.
+    Column("told_online", Boolean, nullable=False, server_default=false()),
     sqlite_with_rowid=False,
 )
 
@@ -80,6 +87,8 @@ assistants = Table(
     Column("image", Text),
     Column("metadata", Json, nullable=False),
     Column("created_datetime", Moment, nullable=False),
+    # Names the default that this assistant was made for, so that two requests at once cannot both make it.
+    Column("default_key", String(2048), unique=True),
     Index("ix_assistants_workspace_id_owner_id", "workspace_id", "owner_id"),
     sqlite_with_rowid=False,
 )

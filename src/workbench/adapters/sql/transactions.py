@@ -7,15 +7,15 @@ from typing import Any, TypeVar
 
 import structlog
 
-from workbench.adapters.keys.cipher import KeyCipher
 from workbench.adapters.sql.append import append, only_appends
-from workbench.adapters.sql.assistants import SqlAssistants, SqlRecipients, SqlRegistrations
+from workbench.adapters.sql.assistants import SqlAssistants, SqlRecipients
 from workbench.adapters.sql.conversations import SqlConversations
 from workbench.adapters.sql.database import Database, lost_to_another, violates_integrity
 from workbench.adapters.sql.deliveries import SqlDeliveries
 from workbench.adapters.sql.events import SqlEventLog
 from workbench.adapters.sql.messages import SqlMessages
 from workbench.adapters.sql.participants import SqlParticipants
+from workbench.adapters.sql.registrations import SqlRegistrations
 from workbench.adapters.sql.repository import Context, Repository
 from workbench.adapters.sql.store import store
 from workbench.adapters.sql.users import SqlUsers
@@ -128,19 +128,18 @@ class Block:
 class SqlTransactions:
     """Opens blocks."""
 
-    def __init__(self, database: Database, group: "GroupCommit", clock: Clock, cipher: KeyCipher) -> None:
+    def __init__(self, database: Database, group: "GroupCommit", clock: Clock) -> None:
         self._database = database
         self._group = group
         self._clock = clock
-        self._cipher = cipher
 
     def read(self, workspace_id: str) -> Block:
         """Open a block that only reads; what it sets down is never stored."""
-        return Block(SqlTransaction(Context(self._database, self._clock, self._cipher, workspace_id)), None)
+        return Block(SqlTransaction(Context(self._database, self._clock, workspace_id)), None)
 
     def write(self, workspace_id: str) -> Block:
         """Open a block that commits."""
-        return Block(SqlTransaction(Context(self._database, self._clock, self._cipher, workspace_id)), self._group)
+        return Block(SqlTransaction(Context(self._database, self._clock, workspace_id)), self._group)
 
 
 class GroupCommit:

@@ -14,6 +14,11 @@ ServiceId = Annotated[str, msgspec.Meta(min_length=4, max_length=255)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
 Description = Annotated[str, msgspec.Meta(max_length=64 * 1024)]
 
+KEY_BYTES = 32
+SHOWN_OF_KEY = 4
+
+KeyLifetime = Annotated[float, msgspec.Meta(gt=0, le=10 * 366 * 86_400)]
+
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -24,6 +29,37 @@ class NewRegistration(msgspec.Struct, frozen=True, kw_only=True):
     name: Name
     description: Description
     include_in_listing: bool = True
+    api_key_expires_in_seconds: KeyLifetime | None = None
+
+
+class RegistrationChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to change of a registration. Absent: unchanged; null is refused, with a text that names the field."""
+
+    name: str | msgspec.UnsetType | None = msgspec.UNSET
+    description: str | msgspec.UnsetType | None = msgspec.UNSET
+    include_in_listing: bool | msgspec.UnsetType | None = msgspec.UNSET
+
+    def values(self) -> dict[str, Any]:
+        """What is given, by field. Raises InvalidError for a null."""
+        given = {name: getattr(self, name) for name in self.__struct_fields__}
+        for name, value in given.items():
+            if value is None:
+                raise InvalidError(f"{name} cannot be null", field=name)
+        return {name: value for name, value in given.items() if value is not msgspec.UNSET}
+
+
+class KeyReset(msgspec.Struct, frozen=True, kw_only=True):
+    """How a key is replaced: for how long the old one stays valid (null: as the setting says; 0: not at all)."""
+
+    overlap_seconds: Annotated[float, msgspec.Meta(ge=0, le=30 * 86_400)] | None = None
+    expires_in_seconds: KeyLifetime | None = None
+
+
+class RegistrationFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which registrations: those of some users, listed or not; or of all, but only the listed ones."""
+
+    created_by: tuple[str, ...] = ()
+    online: bool | None = None
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +72,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Registration(msgspec.Struct, frozen=True, kw_only=True):
-    """A registered service. `api_key` is shown once, when it was just made; otherwise it is null."""
+    """A registered service. `api_key` is shown whole only where it was just made; otherwise masked, or null."""
 
     assistant_service_id: str
     created_by_user_id: str
@@ -50,6 +86,8 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     assistant_service_online: bool
     assistant_service_online_expiration_datetime: datetime | None
     api_key: str | None = None
+    api_key_last_used_datetime: datetime | None = None
+    api_key_expiration_datetime: datetime | None = None
 
     @classmethod
     def created(cls, new: NewRegistration, creator_id: str, creator_name: str, now: datetime) -> "Registration":
@@ -78,12 +116,28 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(made, assistant_service_id=service_id)
 
 
-class ServiceAddress(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a service is, and the key that we show it."""
+class RegistrationList(msgspec.Struct, frozen=True, kw_only=True):
+    """The wire's wrapper of a list."""
+
+    assistant_service_registrations: list[Registration]
+
+
+class Sign(msgspec.Struct, frozen=True, kw_only=True):
+    """A sign of life: where the service is, until when it will be there, and whether it came with its current key."""
 
     assistant_service_id: str
     url: str
-    api_key: str
+    at: datetime
+    expires: datetime
+    with_current_key: bool
+
+
+class ServiceAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a service is, and whether it has come with its current key yet, so that it knows it."""
+
+    assistant_service_id: str
+    url: str
+    knows_its_key: bool = True
 
     def join(self, *parts: object) -> str:
         """The URL with path segments appended; a path of its own is kept."""
@@ -113,6 +167,13 @@ def normal_url(text: str) -> str:
     name = f"[{host}]" if ":" in host else host
     netloc = name if port in (None, DEFAULT_PORTS[scheme]) else f"{name}:{port}"
     return f"{scheme}://{netloc}{parts.path or '/'}"
+
+
+def masked(key: str) -> str:
+    """The first characters of a key, and stars: enough to tell keys apart."""
+    if len(key) <= SHOWN_OF_KEY:
+        return "*" * KEY_BYTES
+    return key[:SHOWN_OF_KEY] + "*" * (len(key) - SHOWN_OF_KEY)
 
 
 def form_text(value: dict[str, Any]) -> str:

@@ -1,10 +1,18 @@
 """What assistant services need to have stored, and how they are called."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
-from workbench.domain.assistant_services.model import AssistantAddress, Registration, ServiceAddress
+from workbench.domain.assistant_services.model import (
+    AssistantAddress,
+    Registration,
+    RegistrationFilter,
+    ServiceAddress,
+    Sign,
+)
+from workbench.domain.assistant_services.shapes import Config, ServiceInfo, State, StateDescription
 from workbench.domain.users.ports import UserTx
 
 
@@ -15,16 +23,44 @@ class Registrations(Protocol):
         """The registration, its key left out."""
         ...
 
+    async def all_of(self, wanted: RegistrationFilter) -> Sequence[Registration]:
+        """Those that the filter wants, their keys left out, oldest first."""
+        ...
+
     async def address(self, assistant_service_id: str) -> ServiceAddress | None:
         """How the service is reached; None where it is unknown or has never said."""
         ...
 
-    def add(self, registration: Registration) -> None:
-        """Store a new registration, its key (if any) encrypted."""
+    async def addresses(self, assistant_service_ids: Sequence[str]) -> Sequence[ServiceAddress]:
+        """`address` for many services in one statement, leaving out those that have none."""
         ...
 
-    def heard(self, assistant_service_id: str, url: str, expires: datetime) -> None:
-        """The service said that it is there, until then; what waits for it is to be tried at once."""
+    def add(self, registration: Registration) -> None:
+        """Store a new registration, without a key."""
+        ...
+
+    def change(self, assistant_service_id: str, values: Mapping[str, Any]) -> None:
+        """Set fields of a registration."""
+        ...
+
+    def remove(self, assistant_service_id: str) -> None:
+        """Forget the registration and its assistants."""
+        ...
+
+    def heard(self, sign: Sign) -> None:
+        """The service said that it is there; what waits for it is to be tried at once."""
+        ...
+
+    def key_replaced(self, assistant_service_id: str, expires: datetime | None) -> None:
+        """The service has a new key, and has not come with it yet."""
+        ...
+
+    async def told_online(self, assistant_service_id: str) -> bool:
+        """Whether users were last told that the service is there."""
+        ...
+
+    def tell(self, assistant_service_id: str, *, online: bool) -> None:
+        """Note what users are now told; stale where they were told so already, or where it is not so any more."""
         ...
 
 
@@ -39,11 +75,41 @@ class AssistantClient(Protocol):
     """Calls an assistant service, by section 5 of the contract.
 
     Each call raises UpstreamError: with the service's own status where it answered, without one where it
-    could not be reached. None may be made inside a transaction: services call back before they answer.
+    could not be reached, and as BadAnswerError where its answer cannot be understood. None may be made inside a transaction: services call back before they answer.
     """
+
+    async def info(self, service: ServiceAddress) -> ServiceInfo:
+        """What the service says of itself."""
+        ...
 
     async def put_assistant(self, address: AssistantAddress, assistant_name: str, template_id: str) -> None:
         """Create the assistant at its service, or tell it its new name."""
+        ...
+
+    async def delete_assistant(self, address: AssistantAddress) -> None:
+        """Let the service forget the assistant; one that it does not know is done."""
+        ...
+
+    async def config(self, address: AssistantAddress) -> Config:
+        """The assistant's configuration."""
+        ...
+
+    async def set_config(self, address: AssistantAddress, config: dict[str, Any]) -> Config:
+        """Set the assistant's configuration; answers with what the service made of it."""
+        ...
+
+    async def states(self, address: AssistantAddress, conversation_id: UUID) -> list[StateDescription]:
+        """The states that the assistant keeps for the conversation."""
+        ...
+
+    async def state(self, address: AssistantAddress, conversation_id: UUID, state_id: str) -> State:
+        """One state."""
+        ...
+
+    async def set_state(
+        self, address: AssistantAddress, conversation_id: UUID, state_id: str, data: dict[str, Any]
+    ) -> State:
+        """Set a state's data; answers with what the service made of it."""
         ...
 
     async def put_conversation(self, address: AssistantAddress, conversation_id: UUID, title: str) -> None:

@@ -1,33 +1,48 @@
-"""Assistant services: registered by users, or announcing themselves."""
+"""Registrations of assistant services, and their keys."""
 
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
-from workbench.domain.assistant_services.model import Heartbeat, NewRegistration, Registration, normal_url
+from workbench.domain.assistant_services.model import (
+    KEY_BYTES,
+    KeyReset,
+    NewRegistration,
+    Registration,
+    RegistrationChange,
+    RegistrationFilter,
+    masked,
+)
 from workbench.domain.assistant_services.ports import RegistrationTx
 from workbench.domain.clock import Clock
-from workbench.domain.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, StaleError
-from workbench.domain.identity.model import Principal
+from workbench.domain.errors import ConflictError, NotFoundError, StaleError, WorkbenchError
+from workbench.domain.identity.model import Principal, ServiceKeys
+from workbench.domain.identity.ports import ApiKeyStore
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.users.service import meet
 
-KEY_BYTES = 32
 TAKEN = "assistant service with this assistant_service_id already exists"
 
 
 class RegistrationPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether services must show a key that they were given (secured), or may walk in (local mode)."""
+    """Whether services must show a key that they were given (secured), or may walk in (local mode).
+
+    `key_overlap_seconds` is how long a key stays valid after a reset that does not say so itself.
+    """
 
     secured: bool
+    key_overlap_seconds: float = 86_400.0
 
 
 class RegistrationService:
     """Acts about registrations."""
 
-    def __init__(self, transactions: Transactions[RegistrationTx], clock: Clock, policy: RegistrationPolicy) -> None:
+    def __init__(
+        self, transactions: Transactions[RegistrationTx], keys: ApiKeyStore, clock: Clock, policy: RegistrationPolicy
+    ) -> None:
         self._transactions = transactions
+        self._keys = keys
         self._clock = clock
         self._policy = policy
 
@@ -37,10 +52,20 @@ class RegistrationService:
         Raises ConflictError where the id is taken.
         """
         try:
-            return await retrying(lambda: self._register(principal, new))
+            made = await retrying(lambda: self._register(principal, new))
         except StaleError as error:
             # Not seen, yet taken: ids are unique over all workspaces.
             raise ConflictError(TAKEN) from error
+        if not self._policy.secured:
+            return msgspec.structs.replace(made, api_key="")
+        keys = ServiceKeys(current=_new_key(), expires=made.api_key_expiration_datetime)
+        try:
+            await self._keys.put(made.assistant_service_id, keys)
+        except WorkbenchError:
+            async with self._transactions.write(principal.workspace_id) as tx:
+                tx.registrations.remove(made.assistant_service_id)
+            raise
+        return msgspec.structs.replace(made, api_key=keys.current)
 
     async def _register(self, principal: Principal, new: NewRegistration) -> Registration:
         now = self._clock.now()
@@ -50,42 +75,74 @@ class RegistrationService:
             if await tx.registrations.find(made.assistant_service_id):
                 raise ConflictError(TAKEN)
             if self._policy.secured:
+                expires = _after(now, new.api_key_expires_in_seconds)
                 made = msgspec.structs.replace(
-                    made, api_key=secrets.token_urlsafe(KEY_BYTES), api_key_name=made.assistant_service_id
+                    made, api_key_name=made.assistant_service_id, api_key_expiration_datetime=expires
                 )
-            else:
-                made = msgspec.structs.replace(made, api_key="")
             tx.registrations.add(made)
         return made
 
-    async def announce(self, principal: Principal, assistant_service_id: str, heartbeat: Heartbeat) -> Registration:
-        """Hear from a service: where it is, and for how long it will be there.
+    async def all(self, principal: Principal, wanted: RegistrationFilter) -> list[Registration]:
+        """The registrations asked for, oldest first."""
+        async with self._transactions.read(principal.workspace_id) as tx:
+            return list(await tx.registrations.all_of(_for(principal, wanted)))
 
-        Raises ForbiddenError for another service's id, NotFoundError for an unknown one in secured mode.
-        """
-        if assistant_service_id != principal.service_id:
-            raise ForbiddenError
-        url = normal_url(heartbeat.url)
-        if self._policy.secured and not url.startswith("https:"):
-            raise InvalidError("url must be https", field="url")
-        return await retrying(lambda: self._announce(principal, assistant_service_id, heartbeat, url))
+    async def get(self, principal: Principal, assistant_service_id: str) -> Registration:
+        """One registration, its key masked. Raises NotFoundError."""
+        async with self._transactions.read(principal.workspace_id) as tx:
+            found = await tx.registrations.find(assistant_service_id)
+        if found is None:
+            raise NotFoundError
+        keys = await self._keys.find(assistant_service_id)
+        return msgspec.structs.replace(found, api_key=masked(keys.current if keys else ""))
 
-    async def _announce(
-        self, principal: Principal, assistant_service_id: str, heartbeat: Heartbeat, url: str
-    ) -> Registration:
-        now = self._clock.now()
-        expires = now + timedelta(seconds=heartbeat.online_expires_in_seconds)
+    async def change(self, principal: Principal, assistant_service_id: str, change: RegistrationChange) -> Registration:
+        """Change name, description or listing. Raises NotFoundError, InvalidError for a null."""
+        values = change.values()
         async with self._transactions.write(principal.workspace_id) as tx:
-            known = await tx.registrations.find(assistant_service_id)
-            if known is None and self._policy.secured:
-                raise NotFoundError
-            if known is None:
-                known = Registration.self_made(assistant_service_id, heartbeat, now)
-                tx.registrations.add(known)
-            tx.registrations.heard(assistant_service_id, url, expires)
+            found = self._own(principal, await tx.registrations.find(assistant_service_id))
+            if values:
+                tx.registrations.change(assistant_service_id, values)
+        return msgspec.structs.replace(found, **values)
+
+    async def reset_key(self, principal: Principal, assistant_service_id: str, reset: KeyReset) -> Registration:
+        """Replace the key; the answer holds the new one, for the only time. Raises NotFoundError."""
+        async with self._transactions.read(principal.workspace_id) as tx:
+            found = self._own(principal, await tx.registrations.find(assistant_service_id))
+        if not self._policy.secured:
+            return msgspec.structs.replace(found, api_key="")
+        now = self._clock.now()
+        overlap = self._policy.key_overlap_seconds if reset.overlap_seconds is None else reset.overlap_seconds
+        before = await self._keys.find(assistant_service_id)
+        expires, key = _after(now, reset.expires_in_seconds), _new_key()
+        keys = (before or ServiceKeys(current=key)).replaced(key, expires, _after(now, overlap) if overlap else None)
+        await self._keys.put(assistant_service_id, keys)
+        async with self._transactions.write(principal.workspace_id) as tx:
+            tx.registrations.key_replaced(assistant_service_id, expires)
         return msgspec.structs.replace(
-            known,
-            assistant_service_url=url,
-            assistant_service_online=expires > now,
-            assistant_service_online_expiration_datetime=expires,
+            found, api_key=key, api_key_last_used_datetime=None, api_key_expiration_datetime=expires
         )
+
+    def _own(self, principal: Principal, registration: Registration | None) -> Registration:
+        """Let its creator pass; in local mode, which knows no keys, anybody. Raises NotFoundError."""
+        if registration is None:
+            raise NotFoundError
+        if self._policy.secured and registration.created_by_user_id != principal.id:
+            raise NotFoundError
+        return registration
+
+
+def _for(principal: Principal, wanted: RegistrationFilter) -> RegistrationFilter:
+    """Read `me` as the caller."""
+    if not principal.is_user:
+        return wanted
+    created_by = tuple(principal.id if user_id == "me" else user_id for user_id in wanted.created_by)
+    return msgspec.structs.replace(wanted, created_by=created_by)
+
+
+def _new_key() -> str:
+    return secrets.token_urlsafe(KEY_BYTES)
+
+
+def _after(now: datetime, seconds: float | None) -> datetime | None:
+    return None if seconds is None else now + timedelta(seconds=seconds)

@@ -1,22 +1,33 @@
-"""An assistant, and what a caller sends to make one."""
+"""An assistant, and what callers send to make, change and configure one."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 
 MAX_IMAGE_LENGTH = 256 * 1024
 
+Name = Annotated[str, msgspec.Meta(max_length=1024)]
+Image = Annotated[str, msgspec.Meta(max_length=MAX_IMAGE_LENGTH)]
+
 
 class NewAssistant(msgspec.Struct, frozen=True, kw_only=True):
     """What a user sends to create an assistant."""
 
     assistant_service_id: str
-    name: Annotated[str, msgspec.Meta(max_length=1024)]
+    name: Name
     template_id: Annotated[str, msgspec.Meta(max_length=255)] = "default"
-    image: Annotated[str, msgspec.Meta(max_length=MAX_IMAGE_LENGTH)] | None = None
+    image: Image | None = None
     metadata: dict[str, Any] = {}
+
+
+class AssistantChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to change. Absent, or a null name: unchanged; a null image: removed; metadata is replaced whole."""
+
+    name: Name | msgspec.UnsetType | None = msgspec.UNSET
+    image: Image | msgspec.UnsetType | None = msgspec.UNSET
+    metadata: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Assistant(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,9 +42,57 @@ class Assistant(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any]
     created_datetime: datetime
 
+    def changed(self, change: AssistantChange) -> "Assistant":
+        """Apply a change."""
+        return msgspec.structs.replace(
+            self,
+            name=change.name if isinstance(change.name, str) else self.name,
+            image=self.image if change.image is msgspec.UNSET else change.image,
+            metadata=self.metadata if change.metadata is msgspec.UNSET else change.metadata,
+        )
+
+
+class AssistantList(msgspec.Struct, frozen=True, kw_only=True):
+    """The wire's wrapper of a list."""
+
+    assistants: list[Assistant]
+
 
 class StoredAssistant(msgspec.Struct, frozen=True, kw_only=True):
-    """An assistant with its owner, whom the wire does not show."""
+    """An assistant with its owner, whom the wire does not show, and the default that it was made for, if any."""
 
     assistant: Assistant
     owner_id: str
+    default_key: str | None = None
+
+
+class DefaultAssistant(msgspec.Struct, frozen=True, kw_only=True):
+    """An assistant that every user is to have, as far as its service is there."""
+
+    assistant_service_id: str
+    name: str
+    template_id: str = "default"
+
+    def key_for(self, workspace_id: str, user_id: str) -> str:
+        """What tells this default of this user from all others."""
+        return msgspec.json.encode([workspace_id, user_id, self.assistant_service_id, self.template_id]).decode()
+
+
+class NewConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user sends to configure an assistant; schemas that a front end sends along are not looked at."""
+
+    config: dict[str, Any]
+
+
+class NewState(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user sends to set a state; what else a front end sends along is not looked at."""
+
+    data: dict[str, Any]
+
+
+class StateEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """What an assistant says of one of its states. `state` must be there, but is not passed on."""
+
+    state_id: Annotated[str, msgspec.Meta(max_length=1024)]
+    event: Literal["created", "updated", "deleted", "focus"]
+    state: Any

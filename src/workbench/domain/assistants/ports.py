@@ -1,16 +1,26 @@
 """What assistants need to have stored."""
 
+from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
+import msgspec
+
 from workbench.domain.assistant_services.ports import Registrations
-from workbench.domain.assistants.model import StoredAssistant
+from workbench.domain.assistants.model import Assistant, StoredAssistant
 from workbench.domain.conversations.ports import Conversations
-from workbench.domain.delivery.ports import Deliveries
+from workbench.domain.delivery.ports import Deliveries, Recipients
 from workbench.domain.events.ports import EventLog
 from workbench.domain.identity.model import Principal
 from workbench.domain.participants.ports import Participants
 from workbench.domain.users.ports import UserTx
+
+
+class GoneService(msgspec.Struct, frozen=True, kw_only=True):
+    """A service that has gone silent."""
+
+    workspace_id: str
+    assistant_service_id: str
 
 
 class Assistants(Protocol):
@@ -18,6 +28,18 @@ class Assistants(Protocol):
 
     async def find(self, assistant_id: UUID) -> StoredAssistant | None:
         """The assistant."""
+        ...
+
+    async def owned_by(self, user_id: str) -> Sequence[Assistant]:
+        """The user's assistants, newest first, then by name."""
+        ...
+
+    async def active_in(self, conversation_id: UUID) -> Sequence[Assistant]:
+        """The assistants that are active in the conversation, whoever owns them."""
+        ...
+
+    async def of_service(self, assistant_service_id: str) -> Sequence[UUID]:
+        """The ids of the service's assistants."""
         ...
 
     async def is_visible_to(self, assistant_id: UUID, principal: Principal) -> bool:
@@ -28,8 +50,20 @@ class Assistants(Protocol):
         """Store a new assistant."""
         ...
 
+    def change(self, assistant: Assistant) -> None:
+        """Store name, image and metadata."""
+        ...
+
     def remove(self, assistant_id: UUID) -> None:
-        """Forget the assistant."""
+        """Forget the assistant, what waits to be brought to it, and what could not be."""
+        ...
+
+
+class PresenceWatch(Protocol):
+    """Which services' presence users have a wrong picture of, across workspaces."""
+
+    async def gone(self, limit: int) -> Sequence[GoneService]:
+        """Services that users were told are there, and whose time has run out."""
         ...
 
 
@@ -46,5 +80,7 @@ class AssistantTx(UserTx, Protocol):
     def participants(self) -> Participants: ...
     @property
     def deliveries(self) -> Deliveries: ...
+    @property
+    def recipients(self) -> Recipients: ...
     @property
     def events(self) -> EventLog: ...

@@ -66,6 +66,31 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     failed_datetime: datetime
 
 
+class DeliveryStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an assistant is in one conversation: what is behind it waits, for so many events and seconds."""
+
+    assistant_id: UUID
+    conversation_id: UUID
+    state: DeliveryState
+    position: int
+    head: int
+    oldest_waiting: datetime | None
+    attempts: int
+    retry_at: datetime | None
+    last_error: str | None
+
+    @property
+    def lag_events(self) -> int:
+        """How many events have not been brought yet, those included that are not for assistants."""
+        return max(self.head - self.position, 0)
+
+    def lag_seconds(self, now: datetime) -> float:
+        """How long the oldest of them has waited; 0 where none waits."""
+        if not self.lag_events or self.oldest_waiting is None:
+            return 0.0
+        return max((now - self.oldest_waiting).total_seconds(), 0.0)
+
+
 def is_for_assistants(event: Event) -> bool:
     """Whether assistants are told of the event at all."""
     return event.audience == "everyone" and event.type in ASSISTANT_TYPES

@@ -8,8 +8,17 @@ from uuid import UUID
 import msgspec
 
 from workbench.domain.assistant_services.model import AssistantAddress
-from workbench.domain.delivery.model import DeadLetter, Delivery
+from workbench.domain.delivery.model import DeadLetter, Delivery, DeliveryStatus
 from workbench.domain.events.ports import EventLog
+from workbench.domain.paging import MAX_PAGE, Cursor
+
+
+class LetterFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which dead letters: an assistant's or everybody's, and where in the list the page begins."""
+
+    assistant_id: UUID | None = None
+    limit: int = MAX_PAGE
+    behind: Cursor | None = None
 
 
 class Deliveries(Protocol):
@@ -57,6 +66,26 @@ class Deliveries(Protocol):
 
     def set_aside(self, letter: DeadLetter) -> None:
         """Keep an event that could not be brought."""
+        ...
+
+    async def statuses(self, assistant_id: UUID | None, limit: int) -> Sequence[DeliveryStatus]:
+        """How far the assistant is in its conversations, or all assistants are; those furthest behind first."""
+        ...
+
+    async def letters(self, wanted: LetterFilter) -> Sequence[DeadLetter]:
+        """The dead letters that the filter wants, newest first."""
+        ...
+
+    async def letter(self, letter_id: UUID) -> DeadLetter | None:
+        """One dead letter."""
+        ...
+
+    async def count_letters(self, assistant_id: UUID) -> int:
+        """How many dead letters the assistant has."""
+        ...
+
+    def drop(self, letter_id: UUID) -> None:
+        """Forget a dead letter."""
         ...
 
 

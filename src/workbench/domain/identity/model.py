@@ -1,5 +1,7 @@
 """Who is acting."""
 
+import hmac
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -15,7 +17,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """An authenticated caller, bound to one workspace.
 
     `id` is the user id, the assistant's UUID as text, or the assistant service id, as `role` says.
-    `service_id` is the service that an assistant or a service speaks through; users have none.
+    `service_id` is the service that an assistant or a service speaks through; users have none. `has_old_key` says
+    that it still shows the key from before a reset.
     """
 
     workspace_id: str
@@ -23,6 +26,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str = ""
     service_id: str | None = None
+    has_old_key: bool = False
 
     @property
     def is_user(self) -> bool:
@@ -34,6 +38,44 @@ def require_role(principal: Principal, *roles: Role) -> None:
     """Let only callers of these kinds pass. Raises UnauthenticatedError, since other credentials would do."""
     if principal.role not in roles:
         raise UnauthenticatedError("Unauthorized", code="wrong_kind_of_caller")
+
+
+class ServiceKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """What a service may show as its key: the current one and, for a time after a reset, the one before."""
+
+    current: str
+    expires: datetime | None = None
+    previous: str | None = None
+    previous_expires: datetime | None = None
+
+    def which(self, shown: str, now: datetime) -> Literal["current", "previous"] | None:
+        """Say which of the two this is, if it is one of them and has not run out; compared in constant time."""
+        is_current, is_previous = _equal(self.current, shown), _equal(self.previous or "", shown)
+        if is_current and not _is_over(self.expires, now):
+            return "current"
+        if self.previous and is_previous and not _is_over(self.previous_expires, now):
+            return "previous"
+        return None
+
+    def replaced(self, key: str, expires: datetime | None, previous_expires: datetime | None) -> "ServiceKeys":
+        """Put a new key in the place of the current one, which stays valid until `previous_expires`, if at all."""
+        if previous_expires is None:
+            return ServiceKeys(current=key, expires=expires)
+        return ServiceKeys(current=key, expires=expires, previous=self.current, previous_expires=previous_expires)
+
+    def for_calls(self, now: datetime, *, current_was_seen: bool) -> str:
+        """The key that we show the service: the one before, until the service itself has come with the new one."""
+        if not current_was_seen and self.previous and not _is_over(self.previous_expires, now):
+            return self.previous
+        return self.current
+
+
+def _equal(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode(), other.encode())
+
+
+def _is_over(expires: datetime | None, now: datetime) -> bool:
+    return expires is not None and expires <= now
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):

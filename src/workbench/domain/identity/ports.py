@@ -3,7 +3,7 @@
 from typing import Protocol
 from uuid import UUID
 
-from workbench.domain.identity.model import Principal
+from workbench.domain.identity.model import Principal, ServiceKeys
 
 
 class TokenVerifier(Protocol):
@@ -19,27 +19,18 @@ class TokenVerifier(Protocol):
 
 
 class ApiKeyStore(Protocol):
-    """The keys of assistant services."""
+    """The keys of assistant services. Each method raises UnavailableError while the store cannot be reached."""
 
-    async def find(self, assistant_service_id: str) -> str | None:
-        """The key that the service must show, and that we show it. None: unknown service."""
+    async def find(self, assistant_service_id: str) -> ServiceKeys | None:
+        """The keys that the service may show, and that we show it. None: it has none, or is unknown."""
         ...
 
-
-class ApiKeyVault(ApiKeyStore, Protocol):
-    """Keys of assistant services in a store outside the database.
-
-    Every method raises UnavailableError where the store cannot be asked. None may be called inside a
-    transaction: store a registration first, then its key, or the key of somebody else's service of the same
-    id would be replaced.
-    """
-
-    async def put(self, assistant_service_id: str, key: str) -> None:
-        """Keep this key for the service, instead of any that it had."""
+    async def put(self, assistant_service_id: str, keys: ServiceKeys) -> None:
+        """Keep these keys in place of those there were."""
         ...
 
     async def remove(self, assistant_service_id: str) -> None:
-        """Forget the service's key, if there is one; its id can be used anew."""
+        """Forget the service's keys; without any this does nothing."""
         ...
 
 

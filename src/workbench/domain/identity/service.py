@@ -1,8 +1,8 @@
 """From credentials to a principal, by the contract's order: a service's headers win over any token."""
 
-import hmac
 from uuid import UUID
 
+from workbench.domain.clock import Clock
 from workbench.domain.errors import UnauthenticatedError
 from workbench.domain.identity.model import DEFAULT_WORKSPACE, Credentials, Principal
 from workbench.domain.identity.ports import ApiKeyStore, AssistantDirectory, TokenVerifier
@@ -11,10 +11,11 @@ from workbench.domain.identity.ports import ApiKeyStore, AssistantDirectory, Tok
 class Authenticator:
     """Establishes who is calling. What they may do is for the services to say."""
 
-    def __init__(self, tokens: TokenVerifier, keys: ApiKeyStore, directory: AssistantDirectory) -> None:
+    def __init__(self, tokens: TokenVerifier, keys: ApiKeyStore, directory: AssistantDirectory, clock: Clock) -> None:
         self._tokens = tokens
         self._keys = keys
         self._directory = directory
+        self._clock = clock
 
     async def authenticate(self, credentials: Credentials) -> Principal:
         """Prove the credentials. Raises UnauthenticatedError with the contract's texts, UnavailableError."""
@@ -25,13 +26,20 @@ class Authenticator:
         raise UnauthenticatedError
 
     async def _service(self, service_id: str, credentials: Credentials) -> Principal:
-        key = await self._keys.find(service_id)
-        if key is None or not hmac.compare_digest(key.encode(), credentials.api_key.encode()):
+        keys = await self._keys.find(service_id)
+        shown = keys.which(credentials.api_key, self._clock.now()) if keys else None
+        if shown is None:
             raise UnauthenticatedError("Invalid credentials", code="invalid_credentials")
         assistant_id = _uuid(credentials.assistant_id)
         if assistant_id is None:
             workspace_id = await self._directory.workspace_of_service(service_id) or DEFAULT_WORKSPACE
-            return Principal(workspace_id=workspace_id, role="service", id=service_id, service_id=service_id)
+            return Principal(
+                workspace_id=workspace_id,
+                role="service",
+                id=service_id,
+                service_id=service_id,
+                has_old_key=shown == "previous",
+            )
         workspace_id = await self._directory.workspace_of_assistant(assistant_id, service_id)
         if workspace_id is None:
             # Believed only where the assistant is the service's own, or any service could speak for any assistant.

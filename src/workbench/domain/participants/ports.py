@@ -26,6 +26,10 @@ class Participants(Protocol):
         """`all_of` for many conversations in one statement."""
         ...
 
+    async def conversations_with(self, assistant_ids: Sequence[UUID], *, active: bool) -> Sequence[UUID]:
+        """The conversations in which any of the assistants has a seat; with `active` only where it is active."""
+        ...
+
     def add(self, participant: Participant) -> None:
         """Seat somebody new."""
         ...

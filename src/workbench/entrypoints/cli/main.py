@@ -46,6 +46,7 @@ VERBS = {
     "token": "workbench.entrypoints.cli.tokens",
     "db": "workbench.entrypoints.cli.db",
     "doctor": "workbench.entrypoints.cli.doctor",
+    "deliveries": "workbench.entrypoints.cli.deliveries",
     "openapi": "workbench.entrypoints.cli.openapi",
 }
 

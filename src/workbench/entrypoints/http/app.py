@@ -18,9 +18,10 @@ from workbench.domain.errors import NotFoundError
 from workbench.domain.events.hub import EventHub
 from workbench.domain.identity.service import Authenticator
 from workbench.domain.speech.service import SpeechService
-from workbench.entrypoints.http.assistant_services import RegistrationController
+from workbench.entrypoints.http.assistant_services import RegistrationController, ServiceInfoController
 from workbench.entrypoints.http.assistants import AssistantController
 from workbench.entrypoints.http.conversations import ConversationController
+from workbench.entrypoints.http.deliveries import DeliveryController
 from workbench.entrypoints.http.drain import Drain
 from workbench.entrypoints.http.errors import EXCEPTION_HANDLERS
 from workbench.entrypoints.http.events import EventController
@@ -33,6 +34,7 @@ from workbench.entrypoints.http.speech import SpeechController
 from workbench.entrypoints.http.streams import Heartbeats
 from workbench.entrypoints.http.users import UserController
 from workbench.entrypoints.workers.delivery import DeliveryWorker
+from workbench.entrypoints.workers.presence import OnlineCheck, PresenceWorker
 from workbench.entrypoints.workers.pruning import PruningWorker, Retention
 from workbench.entrypoints.workers.supervisor import Supervisor
 from workbench.wiring import migrations
@@ -43,7 +45,9 @@ CONTROLLERS = [
     HealthController,
     UserController,
     RegistrationController,
+    ServiceInfoController,
     AssistantController,
+    DeliveryController,
     ConversationController,
     ParticipantController,
     MessageController,
@@ -80,12 +84,18 @@ class Http(Provider):
 
     delivery = provide(DeliveryWorker)
     pruning = provide(PruningWorker)
+    presence = provide(PresenceWorker)
     supervisor = provide(Supervisor)
 
     @provide
     def beats(self, settings: Settings) -> Heartbeats:
         """Keep silent streams alive."""
         return Heartbeats(settings.events.keep_alive_seconds)
+
+    @provide
+    def online_check(self, settings: Settings) -> OnlineCheck:
+        """Say how often to look."""
+        return OnlineCheck(seconds=settings.service.assistant_service_online_check_interval_seconds)
 
     @provide
     def retention(self, settings: Settings) -> Retention:
@@ -110,7 +120,7 @@ def _lifespan(container: AsyncContainer, settings: Settings, drain: Drain) -> An
     async def lifespan(_: Litestar) -> AsyncGenerator[None]:
         if settings.db.migrate_at_start:
             await asyncio.to_thread(migrations.upgrade, settings)
-        # Made before the first request: keys that cannot be read, or an identity that is set up wrongly, stop the start.
+        # Made before the first request: keys that cannot be read, or a wrong identity, stop the start, not a caller.
         await container.get(Authenticator)
         await container.get(SpeechService)
         supervisor = await container.get(Supervisor)

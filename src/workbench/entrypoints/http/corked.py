@@ -16,6 +16,8 @@ FLUSH_BYTES = 64 * 1024
 class CorkedTransport:
     """A transport that gathers writes until the event loop's next turn."""
 
+    __slots__ = ("_gathered", "_loop", "_size", "_transport")
+
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         """Write to `transport`."""
         self._transport = transport

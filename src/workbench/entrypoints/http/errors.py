@@ -10,6 +10,7 @@ from litestar.exceptions import ClientException as LitestarClientException
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException, ValidationException
 
 from workbench.domain.errors import (
+    BadAnswerError,
     ConflictError,
     ExhaustedError,
     ForbiddenError,
@@ -30,6 +31,7 @@ STATUS: dict[type[WorkbenchError], int] = {
     InvalidError: HTTPStatus.BAD_REQUEST,
     TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     ExhaustedError: HTTPStatus.TOO_MANY_REQUESTS,
+    BadAnswerError: HTTPStatus.BAD_GATEWAY,
     UpstreamError: HTTPStatus.FAILED_DEPENDENCY,
     UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     WorkbenchError: HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -23,6 +23,11 @@ async def actors_only(connection: Connection, _: BaseRouteHandler) -> None:
     require_role(connection.user, "user", "assistant")
 
 
+async def assistants_only(connection: Connection, _: BaseRouteHandler) -> None:
+    """Let assistants pass."""
+    require_role(connection.user, "assistant")
+
+
 async def services_only(connection: Connection, _: BaseRouteHandler) -> None:
     """Let assistant services pass, be it in the name of an assistant or not."""
     require_role(connection.user, "service", "assistant")

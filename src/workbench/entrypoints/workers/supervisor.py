@@ -8,6 +8,7 @@ import structlog
 
 from workbench.domain.events.hub import EventHub
 from workbench.entrypoints.workers.delivery import DeliveryWorker
+from workbench.entrypoints.workers.presence import PresenceWorker
 from workbench.entrypoints.workers.pruning import PruningWorker
 from workbench.wiring.announcements import Announcements
 from workbench.wiring.wakeups import Wakeups
@@ -27,12 +28,14 @@ class Supervisor:
         hub: EventHub,
         delivery: DeliveryWorker,
         pruning: PruningWorker,
+        presence: PresenceWorker,
     ) -> None:
         self._announcements = announcements
         self._wakeups = wakeups
         self._hub = hub
         self._delivery = delivery
         self._pruning = pruning
+        self._presence = presence
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -41,7 +44,7 @@ class Supervisor:
         self._announcements.listen(self._delivery.announce)
         self._wakeups.listen(self._hub.notice)
         self._wakeups.listen(self._delivery.notice)
-        duties = (self._wakeups.run, self._delivery.run, self._pruning.run)
+        duties = (self._wakeups.run, self._delivery.run, self._pruning.run, self._presence.run)
         tasks = [asyncio.create_task(self._keep_up(duty)) for duty in duties]
         try:
             yield
