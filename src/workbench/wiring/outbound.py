@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 import httpx
-from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
+from dishka import AnyOf, Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 
 from workbench.adapters.assistants.client import HttpAssistantClient, make_http_client
 from workbench.adapters.clock import SystemClock
@@ -13,13 +13,16 @@ from workbench.adapters.keys.cipher import KeyCipher
 from workbench.adapters.keys.file import load_or_make
 from workbench.adapters.keys.local import LocalModeKeys
 from workbench.adapters.keys.registered import RegisteredKeys
+from workbench.adapters.metrics.prometheus import PrometheusMeter
 from workbench.adapters.speech.absent import NoSpeechTokens
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.service_keys import SqlServiceKeys
 from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.clock import Clock
+from workbench.domain.delivery.ports import DeliveryMeter
 from workbench.domain.identity.ports import ApiKeyStore, AssistantDirectory
 from workbench.domain.speech.ports import SpeechTokens
+from workbench.wiring.measures import Measures
 from workbench.wiring.settings import Settings
 
 SERVICE_KEYS_FILE = "service-keys.key"
@@ -36,6 +39,8 @@ class Outbound(Provider):
     scope = Scope.APP
 
     clock = provide(SystemClock, provides=Clock)
+    meter = provide(PrometheusMeter, provides=AnyOf[PrometheusMeter, DeliveryMeter])
+    measures = provide(Measures)
 
     @provide
     async def http(self) -> AsyncIterator[httpx.AsyncClient]:

@@ -119,7 +119,7 @@ class Service(Group):
     )
     port: int = Field(default=3000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
     anonymous_paths: Annotated[tuple[str, ...], BeforeValidator(list_from_json)] = Field(
-        default=("/", "/docs", "/openapi.json", "/livez", "/readyz"),
+        default=("/", "/docs", "/openapi.json", "/livez", "/readyz", "/metrics"),
         description="Paths answered without credentials, compared exactly.",
         examples=['["/", "/livez"]'],
     )

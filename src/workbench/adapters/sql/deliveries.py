@@ -13,7 +13,7 @@ from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Moment
 from workbench.adapters.sql.tables import conversations, dead_letters, deliveries, events
-from workbench.domain.delivery.model import DeadLetter, Delivery, DeliveryStatus
+from workbench.domain.delivery.model import Backlog, DeadLetter, Delivery, DeliveryStatus
 from workbench.domain.delivery.ports import Deliveries, DeliveryQueue, LetterFilter
 
 MAX_ERROR_LENGTH = 2000
@@ -135,6 +135,19 @@ def _letters(*, of_one: bool, from_cursor: bool) -> Query[DeadLetter]:
     return Query(DeadLetter, statement)
 
 
+_BACKLOG = (
+    select(func.sum(conversations.c.event_head - deliveries.c.position), func.min(events.c.timestamp))
+    .select_from(deliveries)
+    .join(conversations, conversations.c.id == deliveries.c.conversation_id)
+    .outerjoin(
+        events,
+        and_(events.c.conversation_id == deliveries.c.conversation_id, events.c.position == deliveries.c.position + 1),
+    )
+    .where(deliveries.c.state != "leaving", conversations.c.event_head > deliveries.c.position)
+)
+_ALL_LETTERS = select(func.count()).select_from(dead_letters)
+
+
 class SqlDeliveries(Repository, Deliveries):
     """The deliveries of one workspace."""
 
@@ -218,6 +231,12 @@ class SqlDeliveryQueue(DeliveryQueue):
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def backlog(self) -> Backlog:
+        """Two sums."""
+        (lag, oldest), (letters,) = [(await self._database.rows(each))[0] for each in (_BACKLOG, _ALL_LETTERS)]
+        found = {"lag_events": int(lag or 0), "oldest_waiting": oldest, "dead_letters": letters}
+        return msgspec.convert(found, Backlog)
 
     async def waiting(self, conversation_ids: Collection[UUID] | None, limit: int) -> Sequence[Delivery]:
         """What there is to do, whether or not its time has come."""

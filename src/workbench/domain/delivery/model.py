@@ -91,6 +91,14 @@ class DeliveryStatus(msgspec.Struct, frozen=True, kw_only=True):
         return max((now - self.oldest_waiting).total_seconds(), 0.0)
 
 
+class Backlog(msgspec.Struct, frozen=True, kw_only=True):
+    """What waits for all assistants together, and since when; and what was set aside."""
+
+    lag_events: int
+    oldest_waiting: datetime | None
+    dead_letters: int
+
+
 def is_for_assistants(event: Event) -> bool:
     """Whether assistants are told of the event at all."""
     return event.audience == "everyone" and event.type in ASSISTANT_TYPES

@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 from uuid import UUID
 
 import msgspec
 
 from workbench.domain.assistant_services.model import AssistantAddress
-from workbench.domain.delivery.model import DeadLetter, Delivery, DeliveryStatus
+from workbench.domain.delivery.model import Backlog, DeadLetter, Delivery, DeliveryStatus
 from workbench.domain.events.ports import EventLog
 from workbench.domain.paging import MAX_PAGE, Cursor
 
@@ -117,8 +117,23 @@ class DeliveryTx(Protocol):
     def events(self) -> EventLog: ...
 
 
+DeliveryOutcome = Literal["delivered", "failed", "set_aside"]
+
+
+class DeliveryMeter(Protocol):
+    """Where calls are counted."""
+
+    def attempted(self, outcome: DeliveryOutcome) -> None:
+        """Count a call that was to bring an event."""
+        ...
+
+
 class DeliveryQueue(Protocol):
     """What waits to be delivered, across workspaces."""
+
+    async def backlog(self) -> Backlog:
+        """How much waits."""
+        ...
 
     async def waiting(self, conversation_ids: Collection[UUID] | None, limit: int) -> Sequence[Delivery]:
         """Deliveries with something to do, of these conversations or of all; those that waited longest first."""

@@ -17,7 +17,7 @@ from workbench.domain.delivery.model import (
     is_for_assistants,
     is_refusal,
 )
-from workbench.domain.delivery.ports import DeliveryTx, Recipient
+from workbench.domain.delivery.ports import DeliveryMeter, DeliveryTx, Recipient
 from workbench.domain.errors import UpstreamError
 from workbench.domain.events.model import Event
 from workbench.domain.ids import correlation_id, new_id
@@ -31,12 +31,18 @@ class DeliveryService:
     """One delivery's next steps. The worker that holds the assistant's lease calls it; nobody else may."""
 
     def __init__(
-        self, transactions: Transactions[DeliveryTx], client: AssistantClient, clock: Clock, policy: DeliveryPolicy
+        self,
+        transactions: Transactions[DeliveryTx],
+        client: AssistantClient,
+        clock: Clock,
+        policy: DeliveryPolicy,
+        meter: DeliveryMeter,
     ) -> None:
         self._transactions = transactions
         self._client = client
         self._clock = clock
         self._policy = policy
+        self._meter = meter
 
     async def proceed(self, delivery: Delivery, may_send: Callable[[], bool]) -> Delivery | None:
         """Do what waits: join anew, bring a batch of events, or say farewell.
@@ -87,6 +93,7 @@ class DeliveryService:
         if is_for_assistants(event):
             correlation_id.set(event.correlation_id)
             await self._in_time(self._client.post_event(recipient.address, event.conversation_id, envelope(event)))
+            self._meter.attempted("delivered")
 
     async def _failed(self, delivery: Delivery, error: UpstreamError, event: Event) -> Delivery:
         """Plan the next try, or set the event aside where no try would help."""
@@ -103,6 +110,7 @@ class DeliveryService:
                 reason=error.detail,
                 failed_datetime=now,
             )
+            self._meter.attempted("set_aside")
             async with self._transactions.write(delivery.workspace_id) as tx:
                 tx.deliveries.set_aside(letter)
                 tx.deliveries.advance(delivery, event.position)
@@ -110,6 +118,7 @@ class DeliveryService:
         return await self._put_off(delivery, error)
 
     async def _put_off(self, delivery: Delivery, error: UpstreamError) -> Delivery:
+        self._meter.attempted("failed")
         attempts = delivery.attempts + 1
         pause = self._policy.pause(attempts, random.random())  # noqa: S311 - spreads retries, guards nothing
         retry_at = self._clock.now() + timedelta(seconds=pause)

@@ -21,6 +21,7 @@ from workbench.entrypoints.http.corked import CorkedProtocol
 from workbench.wiring import migrations
 from workbench.wiring.local_tokens import require_local_key
 from workbench.wiring.logs import configure_logging
+from workbench.wiring.measures import forget_process, measured_together
 from workbench.wiring.settings import Settings, load_settings
 
 START_SECONDS = 60.0
@@ -143,6 +144,7 @@ class Supervisor(Multiprocess):
                 continue
             process.kill()
             process.join()
+            forget_process(process.pid)
             if process.exitcode == STARTUP_FAILURE or not self.was_ready:
                 self.has_failed = True
                 self.should_exit.set()
@@ -159,6 +161,7 @@ class Supervisor(Multiprocess):
                 return
             old.terminate()
             old.join()
+            forget_process(old.pid)
             self.processes[index] = new
 
     def handle_ttin(self) -> None:
@@ -198,8 +201,9 @@ def _migrated(settings: Settings) -> Settings:
 
 def _run(config: ServiceConfig, sockets: list[socket.socket]) -> None:
     if config.worker_count > 1:
-        supervisor = Supervisor(config, sockets)
-        supervisor.run()
+        with measured_together():
+            supervisor = Supervisor(config, sockets)
+            supervisor.run()
         has_failed = supervisor.has_failed
     else:
         has_failed = _run_alone(config, sockets) == STARTUP_FAILURE

@@ -28,6 +28,7 @@ from workbench.entrypoints.http.events import EventController
 from workbench.entrypoints.http.gate import Gate
 from workbench.entrypoints.http.health import HealthController
 from workbench.entrypoints.http.messages import MessageController
+from workbench.entrypoints.http.metrics import REQUESTS, metrics
 from workbench.entrypoints.http.participants import ParticipantController
 from workbench.entrypoints.http.requests import WorkbenchRequest
 from workbench.entrypoints.http.speech import SpeechController
@@ -36,9 +37,10 @@ from workbench.entrypoints.http.users import UserController
 from workbench.entrypoints.workers.delivery import DeliveryWorker
 from workbench.entrypoints.workers.presence import OnlineCheck, PresenceWorker
 from workbench.entrypoints.workers.pruning import PruningWorker, Retention
-from workbench.entrypoints.workers.supervisor import Supervisor
+from workbench.entrypoints.workers.supervisor import OtherDuties, Supervisor
 from workbench.wiring import migrations
 from workbench.wiring.container import make_container
+from workbench.wiring.measures import Measures
 from workbench.wiring.settings import Settings, load_settings
 
 CONTROLLERS = [
@@ -86,6 +88,11 @@ class Http(Provider):
     pruning = provide(PruningWorker)
     presence = provide(PresenceWorker)
     supervisor = provide(Supervisor)
+
+    @provide
+    def others(self, pruning: PruningWorker, presence: PresenceWorker, measures: Measures) -> OtherDuties:
+        """List what else goes on."""
+        return OtherDuties((pruning, presence, measures))
 
     @provide
     def beats(self, settings: Settings) -> Heartbeats:
@@ -145,10 +152,11 @@ def create_app(settings: Settings | None = None, *providers: Provider) -> Litest
     drain = Drain()
     container = make_container(chosen, Http(drain), *providers)
     app = Litestar(
-        [DishkaRouter("/", route_handlers=[*CONTROLLERS, openapi_document, nothing_here])],
+        [DishkaRouter("/", route_handlers=[*CONTROLLERS, metrics, openapi_document, nothing_here])],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=[_lifespan(container, chosen, drain)],
         logging_config=None,
+        middleware=[REQUESTS.middleware],
         openapi_config=OPENAPI,
         request_class=WorkbenchRequest,
         request_max_body_size=chosen.limits.body_bytes,

@@ -3,19 +3,30 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import NewType, Protocol
 
 import structlog
 
 from workbench.domain.events.hub import EventHub
 from workbench.entrypoints.workers.delivery import DeliveryWorker
-from workbench.entrypoints.workers.presence import PresenceWorker
-from workbench.entrypoints.workers.pruning import PruningWorker
 from workbench.wiring.announcements import Announcements
 from workbench.wiring.wakeups import Wakeups
 
 RESTART_SECONDS = 1.0
 
 logger = structlog.get_logger(__name__)
+
+
+class Duty(Protocol):
+    """Something to be done for as long as the process lives."""
+
+    async def run(self) -> None:
+        """Do it for ever."""
+        ...
+
+
+OtherDuties = NewType("OtherDuties", tuple[Duty, ...])
+"""What hears of no events."""
 
 
 class Supervisor:
@@ -27,15 +38,13 @@ class Supervisor:
         wakeups: Wakeups,
         hub: EventHub,
         delivery: DeliveryWorker,
-        pruning: PruningWorker,
-        presence: PresenceWorker,
+        others: OtherDuties,
     ) -> None:
         self._announcements = announcements
         self._wakeups = wakeups
         self._hub = hub
         self._delivery = delivery
-        self._pruning = pruning
-        self._presence = presence
+        self._others = others
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -44,7 +53,7 @@ class Supervisor:
         self._announcements.listen(self._delivery.announce)
         self._wakeups.listen(self._hub.notice)
         self._wakeups.listen(self._delivery.notice)
-        duties = (self._wakeups.run, self._delivery.run, self._pruning.run, self._presence.run)
+        duties = [duty.run for duty in (self._wakeups, self._delivery, *self._others)]
         tasks = [asyncio.create_task(self._keep_up(duty)) for duty in duties]
         try:
             yield

@@ -1,0 +1,63 @@
+"""What the service measures of itself, for Prometheus to fetch."""
+
+import os
+from collections.abc import Sequence
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from workbench.domain.delivery.model import Backlog
+from workbench.domain.delivery.ports import DeliveryMeter, DeliveryOutcome
+from workbench.domain.events.model import Event
+
+MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+
+class PrometheusMeter(DeliveryMeter):
+    """The values of one application, in a registry of its own; requests are measured by the framework's plugin.
+
+    Where several worker processes serve, each writes its values to files in the folder that the environment names,
+    and whichever is asked answers for all.
+    """
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._events = self._counter("workbench_events", "Events committed to the log by this process.", "type")
+        self._attempts = self._counter("workbench_delivery_attempts", "Events brought to assistants.", "outcome")
+        self._streams = self._gauge("workbench_streams", "Open event streams.", "livesum")
+        self._lag_events = self._gauge("workbench_delivery_lag_events", "Events not brought to assistants yet.")
+        self._lag_seconds = self._gauge("workbench_delivery_lag_seconds", "How long the oldest of them has waited.")
+        self._letters = self._gauge("workbench_dead_letters", "Events set aside because they could not be brought.")
+
+    def _counter(self, name: str, text: str, label: str) -> Counter:
+        return Counter(name, text, [label], registry=self._registry)
+
+    def _gauge(self, name: str, text: str, mode: str = "mostrecent") -> Gauge:
+        return Gauge(name, text, registry=self._registry, multiprocess_mode=mode)  # pyright: ignore[reportArgumentType]
+
+    def attempted(self, outcome: DeliveryOutcome) -> None:
+        """Count a call that was to bring an event."""
+        self._attempts.labels(outcome).inc()
+
+    def committed(self, events: Sequence[Event]) -> None:
+        """Count events of a commit."""
+        for event in events:
+            self._events.labels(event.type).inc()
+
+    def streams(self, count: int) -> None:
+        """Note how many streams this process holds open."""
+        self._streams.set(count)
+
+    def backlog(self, backlog: Backlog, lag_seconds: float) -> None:
+        """Note what waits for assistants, everywhere."""
+        self._lag_events.set(backlog.lag_events)
+        self._lag_seconds.set(lag_seconds)
+        self._letters.set(backlog.dead_letters)
+
+    def exposition(self) -> bytes:
+        """Everything in Prometheus' text format, version 0.0.4."""
+        if MULTIPROCESS_FOLDER not in os.environ:
+            return generate_latest(REGISTRY) + generate_latest(self._registry)
+        everybody = CollectorRegistry()
+        MultiProcessCollector(everybody)
+        return generate_latest(everybody)

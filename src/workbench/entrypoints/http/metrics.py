@@ -1,0 +1,23 @@
+"""/metrics: what the service measures, for Prometheus."""
+
+from dishka.integrations.litestar import FromDishka
+from litestar import Response, get
+from litestar.plugins.prometheus import PrometheusConfig
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from workbench.wiring.measures import Measures
+
+# The path's template, not the path: ids would make a series each.
+REQUESTS = PrometheusConfig(
+    app_name="workbench",
+    prefix="workbench",
+    group_path=True,
+    # A stream lasts for hours and would carry the middleware along; streams have a gauge of their own.
+    exclude=["^/metrics$", "^/livez$", "^/readyz$", "/events$"],
+)
+
+
+@get("/metrics", operation_id="metrics", tags=["health"], summary="Read the service's metrics")
+async def metrics(measures: FromDishka[Measures]) -> Response[bytes]:
+    """Answer in Prometheus' text format: requests, events, streams, delivery and its lag, dead letters."""
+    return Response(await measures.read(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,66 @@
+"""What is measured all the time, and what is looked up when somebody asks."""
+
+import asyncio
+import contextlib
+import os
+import tempfile
+from collections.abc import Generator
+
+from prometheus_client.multiprocess import mark_process_dead  # pyright: ignore[reportUnknownVariableType]
+
+from workbench.adapters.metrics.prometheus import MULTIPROCESS_FOLDER, PrometheusMeter
+from workbench.domain.clock import Clock
+from workbench.domain.delivery.ports import DeliveryQueue
+from workbench.domain.events.hub import EventHub
+from workbench.wiring.announcements import Announcements
+
+STREAMS_EVERY_SECONDS = 5.0
+
+
+class Measures:
+    """Reads what is measured."""
+
+    def __init__(
+        self,
+        meter: PrometheusMeter,
+        announcements: Announcements,
+        queue: DeliveryQueue,
+        hub: EventHub,
+        clock: Clock,
+    ) -> None:
+        announcements.listen(meter.committed)
+        self._meter = meter
+        self._queue = queue
+        self._hub = hub
+        self._clock = clock
+
+    async def read(self) -> bytes:
+        """Look up what waits for assistants, and say everything in Prometheus' text format."""
+        backlog = await self._queue.backlog()
+        waited = (self._clock.now() - backlog.oldest_waiting).total_seconds() if backlog.oldest_waiting else 0.0
+        self._meter.backlog(backlog, max(waited, 0.0))
+        self._meter.streams(self._hub.reader_count)
+        return self._meter.exposition()
+
+    async def run(self) -> None:
+        """Note the streams of this process for ever: another process may be the one that is asked."""
+        while True:
+            self._meter.streams(self._hub.reader_count)
+            await asyncio.sleep(STREAMS_EVERY_SECONDS)
+
+
+@contextlib.contextmanager
+def measured_together() -> Generator[None]:
+    """Let the worker processes that are started in the block share what they measure, so that any can tell it."""
+    with tempfile.TemporaryDirectory(prefix="workbench-metrics-", ignore_cleanup_errors=True) as folder:
+        os.environ[MULTIPROCESS_FOLDER] = folder
+        try:
+            yield
+        finally:
+            del os.environ[MULTIPROCESS_FOLDER]
+
+
+def forget_process(pid: int | None) -> None:
+    """Count a worker that has ended no more among those that hold streams."""
+    if pid is not None:
+        mark_process_dead(pid)
