@@ -23,7 +23,7 @@ from workbench.domain.assistant_services.shapes import (
     StateList,
 )
 from workbench.domain.clock import Clock
-from workbench.domain.errors import BadAnswerError, UpstreamError
+from workbench.domain.errors import BadAnswerError, UnavailableError, UpstreamError
 from workbench.domain.identity.ports import ApiKeyStore
 from workbench.domain.ids import correlation_id
 
@@ -211,7 +211,11 @@ class HttpAssistantClient(AssistantClient):
 
     async def _identification(self, service: ServiceAddress) -> dict[str, str]:
         # Per request: a key may be reset, and each call belongs to another cause.
-        keys = await self._keys.find(service.assistant_service_id)
+        try:
+            keys = await self._keys.find(service.assistant_service_id)
+        except UnavailableError as error:
+            # To those who call it, a service whose key cannot be had is one that is away.
+            raise UpstreamError(f"Failed to get the key of the assistant service; {error.detail}") from error
         key = keys.for_calls(self._clock.now(), current_was_seen=service.knows_its_key) if keys else ""
         # Compressed, an answer could be small on the wire and huge here.
         identity = {"Accept-Encoding": "identity"}
