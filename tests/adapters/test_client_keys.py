@@ -4,15 +4,18 @@ from collections.abc import AsyncGenerator
 from uuid import uuid4
 
 import httpx
+import msgspec
 import pytest
 from tests.support.assistants import RecordingAssistantService
 from tests.support.keys import MemoryKeys, one
 
-from workbench.adapters.assistants.client import HttpAssistantClient
+from workbench.adapters.assistants.breaker import BreakerPolicy, CircuitBreakers
+from workbench.adapters.assistants.client import CallPolicy, HttpAssistantClient
 from workbench.adapters.clock import SystemClock
 from workbench.domain.assistant_services.model import AssistantAddress, ServiceAddress
 from workbench.domain.errors import UnavailableError, UpstreamError
 from workbench.domain.identity.model import ServiceKeys
+from workbench.domain.identity.ports import ApiKeyStore
 
 BOT = "bot.example"
 
@@ -39,11 +42,16 @@ def address_of(recorder: RecordingAssistantService) -> AssistantAddress:
     return AssistantAddress(assistant_id=uuid4(), service=service)
 
 
+def caller(http: httpx.AsyncClient, keys: ApiKeyStore) -> HttpAssistantClient:
+    policy = CallPolicy(secured=False, event_timeout_seconds=5)
+    return HttpAssistantClient(http, keys, SystemClock(), CircuitBreakers(BreakerPolicy()), policy)
+
+
 async def test_each_call_shows_the_key_of_the_moment(
     recorder: RecordingAssistantService, http: httpx.AsyncClient
 ) -> None:
     keys = MemoryKeys()
-    client = HttpAssistantClient(http, keys, SystemClock(), 5)
+    client = caller(http, keys)
     for key in ("one", "two/+ "):
         await keys.put(BOT, one(key))
         await client.put_assistant(address_of(recorder), "Bot", "default")
@@ -52,10 +60,19 @@ async def test_each_call_shows_the_key_of_the_moment(
     assert [request.headers["x-api-key"] for request in recorder.requests] == ["one", "two/%2B%20", ""]
 
 
+async def test_a_last_call_shows_the_key_that_is_no_longer_kept(
+    recorder: RecordingAssistantService, http: httpx.AsyncClient
+) -> None:
+    address = address_of(recorder)
+    gone = msgspec.structs.replace(address, service=msgspec.structs.replace(address.service, last_key="last"))
+    await caller(http, MemoryKeys()).delete_assistant(gone)
+    assert [request.headers["x-api-key"] for request in recorder.requests] == ["last"]
+
+
 async def test_a_store_that_is_away_fails_the_call_as_a_service_that_is_away_does(
     recorder: RecordingAssistantService, http: httpx.AsyncClient
 ) -> None:
-    client = HttpAssistantClient(http, AbsentKeys(), SystemClock(), 5)
+    client = caller(http, AbsentKeys())
     with pytest.raises(UpstreamError, match="Failed to get the key") as caught:
         await client.put_assistant(address_of(recorder), "Bot", "default")
     assert caught.value.status is None

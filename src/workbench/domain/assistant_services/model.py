@@ -136,11 +136,15 @@ class Sign(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServiceAddress(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a service is, and whether it has come with its current key yet, so that it knows it."""
+    """Where a service is, and whether it has come with its current key yet, so that it knows it.
+
+    `last_key` is for farewells: the key of a service whose registration, and with it its key, is gone.
+    """
 
     assistant_service_id: str
     url: str
     knows_its_key: bool = True
+    last_key: str | None = None
 
     def join(self, *parts: object) -> str:
         """The URL with path segments appended; a path of its own is kept."""
