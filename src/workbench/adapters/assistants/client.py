@@ -170,10 +170,11 @@ class HttpAssistantClient(AssistantClient):
         url = service.join(*path)
         if self._secured and not url.startswith("https:"):
             raise UpstreamError(f"Failed to connect to assistant at url {url}; only https is called in secured mode")
+        own = {**await self._identification(service), **(headers or {})}
         self._breakers.enter(service.assistant_service_id)
         try:
             async with asyncio.timeout(WHOLE_CALL_SECONDS):
-                body = await self._exchange(method, url, service, limit, headers or {}, **request)
+                body = await self._exchange(method, url, limit, headers=own, **request)
         except BaseException as error:
             if is_its_fault(error):
                 self._breakers.failed(service.assistant_service_id)
@@ -185,12 +186,9 @@ class HttpAssistantClient(AssistantClient):
         self._breakers.succeeded(service.assistant_service_id)
         return body
 
-    async def _exchange(
-        self, method: str, url: str, service: ServiceAddress, limit: int, headers: dict[str, str], **request: Any
-    ) -> bytes:
-        own = {**await self._identification(service), **headers}
+    async def _exchange(self, method: str, url: str, limit: int, **request: Any) -> bytes:
         try:
-            async with self._http.stream(method, url, headers=own, **request) as response:
+            async with self._http.stream(method, url, **request) as response:
                 if not response.is_success:
                     text = (await _start_of(response, MAX_ERROR_BYTES)).decode("utf-8", "replace")
                     raise UpstreamError(
@@ -211,15 +209,18 @@ class HttpAssistantClient(AssistantClient):
 
     async def _identification(self, service: ServiceAddress) -> dict[str, str]:
         # Per request: a key may be reset, and each call belongs to another cause.
+        key = await self._key(service) if service.last_key is None else service.last_key
+        # Compressed, an answer could be small on the wire and huge here.
+        identity = {"Accept-Encoding": "identity"}
+        return {"X-API-Key": quote(key), "X-Request-ID": quote(correlation_id.get()), **identity}
+
+    async def _key(self, service: ServiceAddress) -> str:
         try:
             keys = await self._keys.find(service.assistant_service_id)
         except UnavailableError as error:
             # To those who call it, a service whose key cannot be had is one that is away.
             raise UpstreamError(f"Failed to get the key of the assistant service; {error.detail}") from error
-        key = keys.for_calls(self._clock.now(), current_was_seen=service.knows_its_key) if keys else ""
-        # Compressed, an answer could be small on the wire and huge here.
-        identity = {"Accept-Encoding": "identity"}
-        return {"X-API-Key": quote(key), "X-Request-ID": quote(correlation_id.get()), **identity}
+        return keys.for_calls(self._clock.now(), current_was_seen=service.knows_its_key) if keys else ""
 
 
 def is_its_fault(error: BaseException) -> bool:
