@@ -10,8 +10,7 @@ WorkbenchError
 ├── TooLargeError          over a limit, which the detail names
 ├── ExhaustedError         a rate, quota or budget is used up
 ├── UpstreamError          an assistant service failed us
-│   ├── BadAnswerError     it answered what cannot be understood, or too much
-│   └── NotCalledError     it failed so often that it is not called for a while
+│   └── BadAnswerError     it answered what cannot be understood, or too much
 └── UnavailableError       not now: draining, or a part that is needed is away
 """
 
@@ -109,20 +108,6 @@ class BadAnswerError(UpstreamError):
     """An assistant service answered what cannot be understood"""
 
     code = "bad_answer"
-
-
-class NotCalledError(UpstreamError):
-    """An assistant service is not called for a while
-
-    `retry_after_seconds` says when it is worth another try.
-    """
-
-    code = "assistant_not_called"
-
-    def __init__(self, detail: str, *, retry_after_seconds: int) -> None:
-        """Keep when to come back."""
-        super().__init__(detail)
-        self.retry_after_seconds = retry_after_seconds
 
 
 class UnavailableError(WorkbenchError):

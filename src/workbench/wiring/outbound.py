@@ -5,9 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 from dishka import AnyOf, Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 
-from workbench.adapters.assistants.breaker import BreakerPolicy, CircuitBreakers
-from workbench.adapters.assistants.client import CallPolicy, HttpAssistantClient, make_http_client
-from workbench.adapters.assistants.network import AddressPolicy
+from workbench.adapters.assistants.client import HttpAssistantClient, make_http_client
 from workbench.adapters.clock import SystemClock
 from workbench.adapters.keys.adopting import AdoptingKeys
 from workbench.adapters.keys.cached import CachedKeys
@@ -46,31 +44,16 @@ class Outbound(Provider):
 
     @provide
     async def http(self) -> AsyncIterator[httpx.AsyncClient]:
-        """Share one pool of connections for calls to addresses that the operator chose."""
+        """Share one pool of connections for all calls out."""
         async with make_http_client() as client:
             yield client
 
     @provide
-    async def assistants(
-        self, keys: ApiKeyStore, clock: Clock, breakers: CircuitBreakers, settings: Settings
-    ) -> AsyncIterator[AssistantClient]:
-        """Call assistant services, whose addresses others chose, through one pool of checked connections."""
-        secured = settings.service.assistant_keys == "secured"
-        policy = CallPolicy(secured=secured, event_timeout_seconds=settings.delivery.timeout_seconds)
-        addresses = AddressPolicy(secured=secured, allowed=settings.service.allowed_networks)
-        async with make_http_client(addresses) as http:
-            yield HttpAssistantClient(http, keys, clock, breakers, policy)
-
-    @provide
-    def breakers(self, settings: Settings) -> CircuitBreakers:
-        """Leave services alone that fail repeatedly."""
-        return CircuitBreakers(
-            BreakerPolicy(
-                failures=settings.delivery.breaker_failures,
-                first_open_seconds=settings.delivery.breaker_open_seconds,
-                max_open_seconds=settings.delivery.breaker_max_open_seconds,
-            )
-        )
+    def assistants(
+        self, http: httpx.AsyncClient, keys: ApiKeyStore, clock: Clock, settings: Settings
+    ) -> AssistantClient:
+        """Call assistant services."""
+        return HttpAssistantClient(http, keys, clock, settings.delivery.timeout_seconds)
 
     @provide
     def cipher(self, settings: Settings) -> KeyCipher:

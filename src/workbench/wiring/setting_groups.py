@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import (
     BeforeValidator,
     Field,
-    IPvAnyNetwork,
     SecretStr,
     ValidationInfo,
     field_validator,
@@ -135,14 +134,6 @@ class Service(Group):
     allow_local_mode_on_network: Literal["i-understand-that-anyone-can-call-as-any-assistant"] | None = Field(
         default=None,
         description="Consent, in words, to listen on a network address while assistant keys are in local mode.",
-    )
-    allowed_networks: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(list_from_json)] = Field(
-        default=(),
-        description=(
-            "Networks beside the public internet where assistant services may be called in secured mode (a JSON list). "
-            "Without them loopback, private, link-local and other special addresses are refused."
-        ),
-        examples=['["10.20.0.0/16", "fd12::/64"]'],
     )
     assistant_key_overlap_hours: float = Field(
         default=24,
@@ -323,15 +314,6 @@ class Delivery(Group):
     first_retry_seconds: float = Field(default=1, gt=0, le=3600, description="Seconds before the first repetition.")
     max_retry_seconds: float = Field(
         default=300, gt=0, le=86400, description="Longest wait in seconds between two repetitions."
-    )
-    breaker_failures: int = Field(
-        default=5, ge=1, le=1000, description="Failures in a row after which a service is not called for a while."
-    )
-    breaker_open_seconds: float = Field(
-        default=5, gt=0, le=3600, description="Seconds until a service that failed so often gets a first probe."
-    )
-    breaker_max_open_seconds: float = Field(
-        default=60, gt=0, le=3600, description="Longest wait in seconds between two probes; it doubles up to this."
     )
     give_up_after_hours: float = Field(
         default=24, gt=0, description="Hours after which an event that cannot be delivered is set aside."

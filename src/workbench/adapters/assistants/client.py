@@ -10,9 +10,7 @@ from uuid import UUID
 import httpx
 import msgspec
 
-from workbench.adapters.assistants.breaker import CircuitBreakers
-from workbench.adapters.assistants.network import AddressPolicy, CheckedBackend, CheckedTransport, RefusedAddressError
-from workbench.domain.assistant_services.model import AssistantAddress, CircuitState, ServiceAddress, form_text
+from workbench.domain.assistant_services.model import AssistantAddress, ServiceAddress, form_text
 from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.assistant_services.shapes import (
     Config,
@@ -37,52 +35,23 @@ MAX_ANSWER_BYTES = 10 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
 """How much of an error's text is passed on."""
 READ_OUT_SECONDS = 1.0
-WHOLE_CALL_SECONDS = 60.0
-"""From connecting to the end of the answer, however slowly it drips."""
 
 
-def make_http_client(policy: AddressPolicy | None = None) -> httpx.AsyncClient:
-    """Make a pooled client for calls out, to addresses that the policy permits, without one to any.
-
-    Only the making of a connection is retried.
-    """
+def make_http_client() -> httpx.AsyncClient:
+    """Make the one pooled client for all calls out. Only the making of a connection is retried."""
     limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_IDLE_CONNECTIONS)
-    transport = CheckedTransport(CheckedBackend(policy or AddressPolicy(secured=False)), limits, CONNECT_RETRIES)
+    transport = httpx.AsyncHTTPTransport(retries=CONNECT_RETRIES, limits=limits)
     return httpx.AsyncClient(transport=transport, timeout=TIMEOUT, follow_redirects=False, trust_env=False)
-
-
-class CallPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How services are called: by https alone where they are secured; how long an event may take, in seconds."""
-
-    secured: bool
-    event_timeout_seconds: float
 
 
 class HttpAssistantClient(AssistantClient):
     """Calls assistant services with httpx."""
 
-    def __init__(
-        self,
-        http: httpx.AsyncClient,
-        keys: ApiKeyStore,
-        clock: Clock,
-        breakers: CircuitBreakers,
-        policy: CallPolicy,
-    ) -> None:
+    def __init__(self, http: httpx.AsyncClient, keys: ApiKeyStore, clock: Clock, event_timeout_seconds: float) -> None:
         self._http = http
         self._keys = keys
         self._clock = clock
-        self._breakers = breakers
-        self._secured = policy.secured
-        self._event_timeout = httpx.Timeout(policy.event_timeout_seconds)
-
-    def heard(self, assistant_service_id: str) -> None:
-        """Let the next call through, as a probe."""
-        self._breakers.heard(assistant_service_id)
-
-    def circuit(self, assistant_service_id: str) -> CircuitState:
-        """Look at the breaker."""
-        return self._breakers.state(assistant_service_id)
+        self._event_timeout = httpx.Timeout(event_timeout_seconds)
 
     async def info(self, service: ServiceAddress) -> ServiceInfo:
         """Ask a service who it is, in the current form or the older one."""
@@ -168,27 +137,9 @@ class HttpAssistantClient(AssistantClient):
     ) -> bytes:
         """Call, and read up to `limit` bytes of the answer; with 0 it is read only so that the connection lives on."""
         url = service.join(*path)
-        if self._secured and not url.startswith("https:"):
-            raise UpstreamError(f"Failed to connect to assistant at url {url}; only https is called in secured mode")
         own = {**await self._identification(service), **(headers or {})}
-        self._breakers.enter(service.assistant_service_id)
         try:
-            async with asyncio.timeout(WHOLE_CALL_SECONDS):
-                body = await self._exchange(method, url, limit, headers=own, **request)
-        except BaseException as error:
-            if is_its_fault(error):
-                self._breakers.failed(service.assistant_service_id)
-            else:
-                self._breakers.succeeded(service.assistant_service_id)
-            if isinstance(error, TimeoutError):
-                raise UpstreamError(f"Failed to connect to assistant at url {url}; ReadTimeout: too slow") from error
-            raise
-        self._breakers.succeeded(service.assistant_service_id)
-        return body
-
-    async def _exchange(self, method: str, url: str, limit: int, **request: Any) -> bytes:
-        try:
-            async with self._http.stream(method, url, **request) as response:
+            async with self._http.stream(method, url, headers=own, **request) as response:
                 if not response.is_success:
                     text = (await _start_of(response, MAX_ERROR_BYTES)).decode("utf-8", "replace")
                     raise UpstreamError(
@@ -198,8 +149,6 @@ class HttpAssistantClient(AssistantClient):
                     await _read_out(response)
                     return b""
                 body = await _start_of(response, limit + 1)
-        except RefusedAddressError as error:
-            raise UpstreamError(f"Failed to connect to assistant at url {url}; {error}") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             reason = f"{type(error).__name__}: {error}"
             raise UpstreamError(f"Failed to connect to assistant at url {url}; {reason}") from error
@@ -209,30 +158,13 @@ class HttpAssistantClient(AssistantClient):
 
     async def _identification(self, service: ServiceAddress) -> dict[str, str]:
         # Per request: a key may be reset, and each call belongs to another cause.
-        key = await self._key(service) if service.last_key is None else service.last_key
-        # Compressed, an answer could be small on the wire and huge here.
-        identity = {"Accept-Encoding": "identity"}
-        return {"X-API-Key": quote(key), "X-Request-ID": quote(correlation_id.get()), **identity}
-
-    async def _key(self, service: ServiceAddress) -> str:
         try:
             keys = await self._keys.find(service.assistant_service_id)
         except UnavailableError as error:
             # To those who call it, a service whose key cannot be had is one that is away.
             raise UpstreamError(f"Failed to get the key of the assistant service; {error.detail}") from error
-        return keys.for_calls(self._clock.now(), current_was_seen=service.knows_its_key) if keys else ""
-
-
-def is_its_fault(error: BaseException) -> bool:
-    """Whether the service failed, rather than refused: it could not be reached, took too long, or answered 5xx.
-
-    A cancelled call is one that took longer than its caller could wait.
-    """
-    if isinstance(error, BadAnswerError):
-        return False
-    if isinstance(error, UpstreamError):
-        return error.status is None or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    return isinstance(error, TimeoutError | asyncio.CancelledError)
+        key = keys.for_calls(self._clock.now(), current_was_seen=service.knows_its_key) if keys else ""
+        return {"X-API-Key": quote(key), "X-Request-ID": quote(correlation_id.get())}
 
 
 def _state(conversation_id: UUID, state_id: str) -> tuple[object, ...]:

@@ -53,9 +53,6 @@ _FAIL = (
         last_error=bindparam("error"),
     )
 )
-_POSTPONE = (
-    update(deliveries).where(_THIS_ONE).values(retry_at=bindparam("at", type_=Moment), last_error=bindparam("error"))
-)
 _TO_DO = or_(
     deliveries.c.state == "leaving",
     and_(deliveries.c.state != "joining", conversations.c.event_head > deliveries.c.position),
@@ -186,10 +183,6 @@ class SqlDeliveries(Repository, Deliveries):
     def fail(self, delivery: Delivery, retry_at: datetime, error: str) -> None:
         """Count a failure."""
         self._writes.change(_FAIL, {**_place(*delivery.key), "at": retry_at, "error": error[:MAX_ERROR_LENGTH]})
-
-    def postpone(self, delivery: Delivery, retry_at: datetime, reason: str) -> None:
-        """Put off without counting."""
-        self._writes.change(_POSTPONE, {**_place(*delivery.key), "at": retry_at, "error": reason[:MAX_ERROR_LENGTH]})
 
     def rejoin(self, delivery: Delivery) -> None:
         """Introduce it anew before the next event."""

@@ -1,7 +1,7 @@
 """An assistant service: its registration, its heartbeat and how it is reached."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -18,9 +18,6 @@ KEY_BYTES = 32
 SHOWN_OF_KEY = 4
 
 KeyLifetime = Annotated[float, msgspec.Meta(gt=0, le=10 * 366 * 86_400)]
-
-CircuitState = Literal["closed", "open", "half_open"]
-"""Whether a service that failed is called: closed: yes; open: no; half open: once, to see."""
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from workbench.domain.assistant_services.model import (
     AssistantAddress,
-    CircuitState,
     Registration,
     RegistrationFilter,
     ServiceAddress,
@@ -76,17 +75,8 @@ class AssistantClient(Protocol):
     """Calls an assistant service, by section 5 of the contract.
 
     Each call raises UpstreamError: with the service's own status where it answered, without one where it
-    could not be reached, and as BadAnswerError where its answer cannot be understood; NotCalledError where it
-    failed so often that it is not called at all. None may be made inside a transaction: services call back before they answer.
+    could not be reached, and as BadAnswerError where its answer cannot be understood. None may be made inside a transaction: services call back before they answer.
     """
-
-    def heard(self, assistant_service_id: str) -> None:
-        """The service gave a sign of life: where it was not called for its failures, it may be called again."""
-        ...
-
-    def circuit(self, assistant_service_id: str) -> CircuitState:
-        """Whether this process calls the service."""
-        ...
 
     async def info(self, service: ServiceAddress) -> ServiceInfo:
         """What the service says of itself."""

@@ -56,10 +56,6 @@ class Deliveries(Protocol):
         """A try failed; the next is not before that time."""
         ...
 
-    def postpone(self, delivery: Delivery, retry_at: datetime, reason: str) -> None:
-        """Nothing was tried: the next try is not before that time, and counts as if this one had never been due."""
-        ...
-
     def rejoin(self, delivery: Delivery) -> None:
         """The service does not know the conversation any more: tell it before the next event."""
         ...

@@ -18,7 +18,7 @@ from workbench.domain.delivery.model import (
     is_refusal,
 )
 from workbench.domain.delivery.ports import DeliveryMeter, DeliveryTx, Recipient
-from workbench.domain.errors import NotCalledError, UpstreamError
+from workbench.domain.errors import UpstreamError
 from workbench.domain.events.model import Event
 from workbench.domain.ids import correlation_id, new_id
 from workbench.domain.transactions import Transactions
@@ -118,11 +118,6 @@ class DeliveryService:
         return await self._put_off(delivery, error)
 
     async def _put_off(self, delivery: Delivery, error: UpstreamError) -> Delivery:
-        if isinstance(error, NotCalledError):
-            retry_at = self._clock.now() + timedelta(seconds=error.retry_after_seconds)
-            async with self._transactions.write(delivery.workspace_id) as tx:
-                tx.deliveries.postpone(delivery, retry_at, error.detail)
-            return msgspec.structs.replace(delivery, retry_at=retry_at)
         self._meter.attempted("failed")
         attempts = delivery.attempts + 1
         pause = self._policy.pause(attempts, random.random())  # noqa: S311 - spreads retries, guards nothing
@@ -140,7 +135,7 @@ class DeliveryService:
             await self._in_time(self._client.put_assistant(address, recipient.assistant_name, recipient.template_id))
             await self._in_time(self._client.put_conversation(address, delivery.conversation_id, title))
         except UpstreamError as error:
-            return await self._failed(delivery, _unanswered(error), event)
+            return await self._failed(delivery, UpstreamError(error.detail), event)
         async with self._transactions.write(delivery.workspace_id) as tx:
             tx.deliveries.connect(*delivery.key)
         return msgspec.structs.replace(delivery, state="live", retry_at=None)
@@ -153,7 +148,7 @@ class DeliveryService:
         except UpstreamError as error:
             too_often = delivery.attempts >= self._farewell_attempts
             if not is_refusal(error) and not too_often:
-                return await self._put_off(delivery, _unanswered(error))
+                return await self._put_off(delivery, UpstreamError(error.detail))
         async with self._transactions.write(delivery.workspace_id) as tx:
             tx.deliveries.finish(delivery)
         return None
@@ -170,8 +165,3 @@ class DeliveryService:
     def _farewell_attempts(self) -> int:
         """As many tries as fit into the time after which events are given up."""
         return int(self._policy.give_up_after_hours * 3600 / self._policy.max_retry_seconds) + 8
-
-
-def _unanswered(error: UpstreamError) -> UpstreamError:
-    """The failure without the status, which said something of another call than an event's."""
-    return error if isinstance(error, NotCalledError) else UpstreamError(error.detail)

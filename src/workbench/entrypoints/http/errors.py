@@ -15,7 +15,6 @@ from workbench.domain.errors import (
     ExhaustedError,
     ForbiddenError,
     InvalidError,
-    NotCalledError,
     NotFoundError,
     TooLargeError,
     UnauthenticatedError,
@@ -71,8 +70,6 @@ def domain_error(_: Request[Any, Any, Any], error: WorkbenchError) -> Response[A
     """Answer a domain error."""
     status = status_of(error)
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    if isinstance(error, NotCalledError):
-        headers = {"Retry-After": str(error.retry_after_seconds)}
     return Response(body_of(error), status_code=status, headers=headers, media_type=MediaType.JSON)
 
 
