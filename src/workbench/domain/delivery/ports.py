@@ -56,6 +56,10 @@ class Deliveries(Protocol):
         """A try failed; the next is not before that time."""
         ...
 
+    def hold(self, delivery: Delivery, retry_at: datetime, reason: str) -> None:
+        """Nothing was tried, and nothing will be before that time."""
+        ...
+
     def rejoin(self, delivery: Delivery) -> None:
         """The service does not know the conversation any more: tell it before the next event."""
         ...
