@@ -1,15 +1,21 @@
 """Calls to services that are slow, dying, lying or endless."""
 
+import asyncio
 import gzip
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from uuid import uuid4
 
+import httpx
 import pytest
 from tests.support.raw_server import Talk, raw_server, says, says_for_ever
+from tests.support.servers import eventually
 
+from workbench.adapters.assistants.addresses import ANYWHERE
 from workbench.adapters.assistants.answers import MAX_ANSWER_BYTES
 from workbench.adapters.assistants.breaker import BreakerPolicy, CircuitBreakers
 from workbench.adapters.assistants.client import HttpAssistantClient, Patience, make_http_client
+from workbench.adapters.assistants.network import CheckedNetwork, CheckedTransport, NotCalledError
 from workbench.adapters.clock import SystemClock
 from workbench.adapters.keys.local import LocalModeKeys
 from workbench.domain.assistant_services.model import AssistantAddress, ServiceAddress
@@ -112,3 +118,22 @@ async def test_an_event_waits_less_long_than_a_question(client: HttpAssistantCli
     async with raw_server(says_for_ever(b"", b"", 0.01)) as server:
         with pytest.raises(UpstreamError, match="ReadTimeout"):
             await client.post_event(at(server.port), uuid4(), b"{}")
+
+
+async def test_a_service_has_not_failed_because_all_our_connections_were_taken() -> None:
+    breakers = CircuitBreakers(BreakerPolicy(failures=1), lambda: 0.0)
+    limits = httpx.Limits(max_connections=1)
+    transport = CheckedTransport(ANYWHERE, CheckedNetwork(ANYWHERE), limits=limits, retries=0)
+    async with (
+        raw_server(says_for_ever(b"", b"", 0.01)) as server,
+        httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(5, pool=0.05)) as http,
+    ):
+        client = HttpAssistantClient(http, breakers, LocalModeKeys(), SystemClock(), Patience(event_seconds=1))
+        first = asyncio.create_task(client.config(at(server.port)))
+        await eventually(lambda: server.heads)
+        with pytest.raises(NotCalledError, match="PoolTimeout"):
+            await client.config(at(server.port))
+        assert breakers.state("bot.example") == "closed"
+        first.cancel()
+        with suppress(asyncio.CancelledError):
+            await first

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from workbench.adapters.assistants.network import RefusedAddressError
+from workbench.adapters.assistants.network import NotCalledError
 from workbench.domain.assistant_services.model import ServiceAddress
 from workbench.domain.errors import BadAnswerError, UpstreamError
 
@@ -63,8 +63,7 @@ class CircuitBreakers:
         probed = self._enter(service)
         try:
             yield
-        except RefusedAddressError:
-            # It was not called: nothing is known of it.
+        except NotCalledError:
             raise
         except UpstreamError as error:
             self._learn(service, error, is_probe=probed is not None)

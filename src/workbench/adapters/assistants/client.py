@@ -20,7 +20,13 @@ from workbench.adapters.assistants.answers import (
     read_out,
 )
 from workbench.adapters.assistants.breaker import CircuitBreakers
-from workbench.adapters.assistants.network import CheckedNetwork, CheckedTransport, Resolve, resolve_name
+from workbench.adapters.assistants.network import (
+    CheckedNetwork,
+    CheckedTransport,
+    NotCalledError,
+    Resolve,
+    resolve_name,
+)
 from workbench.domain.assistant_services.model import AssistantAddress, ServiceAddress, form_text
 from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.assistant_services.shapes import (
@@ -178,7 +184,9 @@ class HttpAssistantClient(AssistantClient):
                     return await _answer(response, limit)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 reason = f"{type(error).__name__}: {error}"
-                raise UpstreamError(f"Failed to connect to assistant at url {url}; {reason}") from error
+                # With no connection to spare it is we who are busy.
+                kind = NotCalledError if isinstance(error, httpx.PoolTimeout | httpx.InvalidURL) else UpstreamError
+                raise kind(f"Failed to connect to assistant at url {url}; {reason}") from error
             except TimeoutError as error:
                 reason = f"ReadTimeout: no whole answer within {self._patience.call_seconds:g} seconds"
                 raise UpstreamError(f"Failed to connect to assistant at url {url}; {reason}") from error

@@ -29,7 +29,11 @@ SocketOptions = Iterable[
 logger = structlog.get_logger(__name__)
 
 
-class RefusedAddressError(UpstreamError):
+class NotCalledError(UpstreamError):
+    """An assistant service was not called, which says nothing of the service"""
+
+
+class RefusedAddressError(NotCalledError):
     """An assistant service is where we do not call"""
 
     code = "address_refused"

@@ -159,6 +159,7 @@ class DeliveryService:
         except UpstreamError as error:
             too_often = delivery.attempts >= self._farewell_attempts
             if not is_refusal(error) and not too_often:
+                # Counted also where the service is left alone: a farewell has no age by which to let it go.
                 return await self._put_off(delivery, UpstreamError(error.detail))
         async with self._transactions.write(delivery.workspace_id) as tx:
             tx.deliveries.finish(delivery)
