@@ -21,7 +21,13 @@ from workbench.adapters.sql.tables import dead_letters, deliveries
 from workbench.domain.events.model import NewEvent
 from workbench.entrypoints.workers.delivery import lease_name
 
-QUICK = {"first_retry_seconds": 0.05, "max_retry_seconds": 0.2, "timeout_seconds": 1}
+QUICK = {
+    "first_retry_seconds": 0.05,
+    "max_retry_seconds": 0.2,
+    "timeout_seconds": 1,
+    "breaker_first_seconds": 0.1,
+    "breaker_max_seconds": 0.2,
+}
 
 
 class Talk:
@@ -60,6 +66,12 @@ async def hears(recorder: RecordingAssistantService, talk: Talk, *contents: str)
     """Wait until the assistant has heard exactly this, in this order."""
     await eventually(lambda: len(told(recorder, talk)) >= len(contents), timeout_seconds=8)
     assert told(recorder, talk) == list(contents)
+
+
+async def status_of(talk: Talk) -> dict[str, Any]:
+    """How far the assistant is in the conversation, as its owner sees it."""
+    found = (await talk.ann.get(f"/assistants/{talk.assistant}/delivery")).json()["conversations"]
+    return next(each for each in found if each["conversation_id"] == talk.conversation)
 
 
 async def letters(service: Service) -> list[Any]:
@@ -179,7 +191,9 @@ async def test_a_heartbeat_brings_what_waits_at_once(sqlite_url: str, tmp_path: 
         await eventually(lambda: len(recorder.events()) == 1)
         recorder.answer(Kind.EVENT, status(500))
         await talk.say("wait")
-        await eventually(lambda: len(recorder.events()) == 2)
+        async with asyncio.timeout(8):
+            while not (await status_of(talk))["attempts"]:
+                pass
         await recorder.announce(service.url)
         await hears(recorder, talk, "wait")
 
@@ -436,3 +450,50 @@ async def test_services_are_called_by_the_contract(quick: Service, recorder: Rec
     await eventually(lambda: "x" in told(recorder, talk))
     last = recorder.received(Kind.EVENT)[-1]
     assert (last.headers["x-request-id"], last.json["correlation_id"]) == (cause, cause)
+
+
+async def test_events_for_a_service_that_is_left_alone_are_held_and_count_no_attempt(
+    database_url: str, tmp_path: Path, recorder: RecordingAssistantService
+) -> None:
+    breaker = {"breaker_failures": 2, "breaker_first_seconds": 60, "breaker_max_seconds": 60}
+    async with running_service(database_url, tmp_path / "data", delivery={**QUICK, **breaker}) as service:
+        talk = await begin(service, recorder)
+        other = await begin(service, recorder, talk.assistant)
+        await recorder.wait_for(2)
+        recorder.answer(Kind.EVENT, then=status(500))
+        await talk.say("one")
+        await recorder.wait_for(4)
+        await other.say("two")
+        held = select(deliveries.c.attempts, deliveries.c.last_error).where(
+            deliveries.c.conversation_id == UUID(other.conversation), deliveries.c.retry_at.is_not(None)
+        )
+        async with open_store(service.database_url) as store:
+            while not (rows := await store.database.rows(held)):  # noqa: ASYNC110 - a row rings no bell
+                await asyncio.sleep(0.01)
+        assert rows[0][0] == 0
+        assert rows[0][1] == (
+            f"Assistant service {recorder.service_id} has failed repeatedly and is not called until a probe passes"
+        )
+        assert len(recorder.events()) == 4
+        recorder.behave()
+        (await recorder.announce(service.url)).raise_for_status()
+        await hears(recorder, talk, "one")
+        await recorder.announce(service.url)
+        await hears(recorder, other, "two")
+        assert await letters(service) == []
+
+
+async def test_a_service_that_came_back_in_silence_is_found_by_the_probe(
+    database_url: str, tmp_path: Path, recorder: RecordingAssistantService
+) -> None:
+    breaker = {"breaker_failures": 1, "breaker_first_seconds": 0.2, "breaker_max_seconds": 0.4}
+    async with running_service(database_url, tmp_path / "data", delivery={**QUICK, **breaker}) as service:
+        talk = await begin(service, recorder)
+        other = await begin(service, recorder, talk.assistant)
+        await recorder.wait_for(2)
+        recorder.answer(Kind.EVENT, drop(), status(500), status(503), drop())
+        await talk.say("one", "two")
+        await other.say("three")
+        await hears(recorder, talk, "one", "two")
+        await hears(recorder, other, "three")
+        assert await letters(service) == []

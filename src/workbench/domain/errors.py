@@ -94,14 +94,16 @@ class UpstreamError(WorkbenchError):
     """An assistant service failed
 
     `status` is the status that the assistant answered with, or None when it could not be reached.
+    `retry_after_seconds` is given where it was not even called, because it failed too often before.
     """
 
     code = "assistant_failed"
 
-    def __init__(self, detail: str, *, status: int | None = None) -> None:
+    def __init__(self, detail: str, *, status: int | None = None, retry_after_seconds: float | None = None) -> None:
         """Keep the assistant's own status, which decides ours."""
         super().__init__(detail)
         self.status = status
+        self.retry_after_seconds = retry_after_seconds
 
 
 class BadAnswerError(UpstreamError):

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import (
     BeforeValidator,
     Field,
+    IPvAnyNetwork,
     SecretStr,
     ValidationInfo,
     field_validator,
@@ -14,7 +15,15 @@ from pydantic import (
 )
 
 from workbench.wiring.setting_names import MisfitError
-from workbench.wiring.setting_values import Group, folder, list_from_json, require_azure, upper, with_driver
+from workbench.wiring.setting_values import (
+    Group,
+    folder,
+    list_from_json,
+    list_from_text,
+    require_azure,
+    upper,
+    with_driver,
+)
 
 Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"
@@ -134,6 +143,14 @@ class Service(Group):
     allow_local_mode_on_network: Literal["i-understand-that-anyone-can-call-as-any-assistant"] | None = Field(
         default=None,
         description="Consent, in words, to listen on a network address while assistant keys are in local mode.",
+    )
+    allowed_networks: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(list_from_text)] = Field(
+        default=(),
+        description=(
+            "Networks of your own in which assistant services may be called while assistant keys are secured, "
+            "as a JSON list or with commas. Without it only public addresses are called."
+        ),
+        examples=['["10.0.0.0/8"]', "10.0.0.0/8,fd12:3456:789a::/48"],
     )
     assistant_key_overlap_hours: float = Field(
         default=24,
@@ -318,6 +335,15 @@ class Delivery(Group):
     give_up_after_hours: float = Field(
         default=24, gt=0, description="Hours after which an event that cannot be delivered is set aside."
     )
+    breaker_failures: int = Field(
+        default=5, ge=1, le=1000, description="Failed calls in a row after which a service is left alone for a while."
+    )
+    breaker_first_seconds: float = Field(
+        default=5, gt=0, le=3600, description="Seconds until such a service is probed; doubled after a failed probe."
+    )
+    breaker_max_seconds: float = Field(
+        default=60, gt=0, le=3600, description="Longest wait in seconds between two probes."
+    )
 
     @field_validator("max_retry_seconds")
     @classmethod
@@ -325,6 +351,14 @@ class Delivery(Group):
         first = info.data.get("first_retry_seconds", 0)
         if seconds < first:
             raise ValueError(f"is shorter than WORKBENCH__DELIVERY__FIRST_RETRY_SECONDS ({first:g})")
+        return seconds
+
+    @field_validator("breaker_max_seconds")
+    @classmethod
+    def _not_before_the_first_probe(cls, seconds: float, info: ValidationInfo) -> float:
+        first = info.data.get("breaker_first_seconds", 0)
+        if seconds < first:
+            raise ValueError(f"is shorter than WORKBENCH__DELIVERY__BREAKER_FIRST_SECONDS ({first:g})")
         return seconds
 
 

@@ -53,6 +53,9 @@ _FAIL = (
         last_error=bindparam("error"),
     )
 )
+_HOLD = (
+    update(deliveries).where(_THIS_ONE).values(retry_at=bindparam("at", type_=Moment), last_error=bindparam("error"))
+)
 _TO_DO = or_(
     deliveries.c.state == "leaving",
     and_(deliveries.c.state != "joining", conversations.c.event_head > deliveries.c.position),
@@ -183,6 +186,10 @@ class SqlDeliveries(Repository, Deliveries):
     def fail(self, delivery: Delivery, retry_at: datetime, error: str) -> None:
         """Count a failure."""
         self._writes.change(_FAIL, {**_place(*delivery.key), "at": retry_at, "error": error[:MAX_ERROR_LENGTH]})
+
+    def hold(self, delivery: Delivery, retry_at: datetime, reason: str) -> None:
+        """Count nothing."""
+        self._writes.change(_HOLD, {**_place(*delivery.key), "at": retry_at, "error": reason[:MAX_ERROR_LENGTH]})
 
     def rejoin(self, delivery: Delivery) -> None:
         """Introduce it anew before the next event."""

@@ -1,7 +1,7 @@
 """An assistant service: its registration, its heartbeat and how it is reached."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -16,6 +16,9 @@ Description = Annotated[str, msgspec.Meta(max_length=64 * 1024)]
 
 KEY_BYTES = 32
 SHOWN_OF_KEY = 4
+
+CircuitState = Literal["closed", "open", "half-open"]
+"""Whether a service that failed is called: closed: yes; open: no; half-open: once, to see."""
 
 KeyLifetime = Annotated[float, msgspec.Meta(gt=0, le=10 * 366 * 86_400)]
 

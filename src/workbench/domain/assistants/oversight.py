@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from workbench.domain.assistant_services.model import CircuitState
 from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.assistants.ports import AssistantTx
 from workbench.domain.assistants.service import owned
@@ -50,10 +51,14 @@ class ConversationDelivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AssistantDelivery(msgspec.Struct, frozen=True, kw_only=True):
-    """How far an assistant is: in all, and in each of the conversations that are furthest behind."""
+    """How far an assistant is: in all, and in each of the conversations that are furthest behind.
+
+    `circuit` says whether the replica that answers calls the service, or waits since it failed again and again.
+    """
 
     assistant_id: UUID
     assistant_service_online: bool
+    circuit: CircuitState
     lag_events: int
     lag_seconds: float
     dead_letter_count: int
@@ -87,12 +92,13 @@ class OversightService:
         now = self._clock.now()
         async with self._transactions.read(principal.workspace_id) as tx:
             stored = await owned(tx, principal, assistant_id)
-            statuses = await tx.deliveries.statuses(assistant_id, MAX_PAGE)
             letters = await tx.deliveries.count_letters(assistant_id)
+            statuses = await tx.deliveries.statuses(assistant_id, MAX_PAGE)
         each = [ConversationDelivery.of(status, now) for status in statuses]
         return AssistantDelivery(
             assistant_id=assistant_id,
             assistant_service_online=stored.assistant.assistant_service_online,
+            circuit=self._client.circuit(stored.assistant.assistant_service_id),
             lag_events=sum(one.lag_events for one in each),
             lag_seconds=max((one.lag_seconds for one in each), default=0.0),
             dead_letter_count=letters,

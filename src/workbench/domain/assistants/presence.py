@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from workbench.domain.assistant_services.model import Heartbeat, Registration, Sign, normal_url
+from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.assistant_services.service import RegistrationPolicy
 from workbench.domain.assistants.ports import AssistantTx, GoneService, PresenceWatch
 from workbench.domain.clock import Clock
@@ -25,11 +26,13 @@ class PresenceService:
         self,
         transactions: Transactions[AssistantTx],
         watch: PresenceWatch,
+        client: AssistantClient,
         clock: Clock,
         policy: RegistrationPolicy,
     ) -> None:
         self._transactions = transactions
         self._watch = watch
+        self._client = client
         self._clock = clock
         self._policy = policy
 
@@ -43,7 +46,10 @@ class PresenceService:
         url = normal_url(heartbeat.url)
         if self._policy.secured and not url.startswith("https:"):
             raise InvalidError("url must be https", field="url")
-        return await retrying(lambda: self._announce(principal, assistant_service_id, heartbeat, url))
+        announced = await retrying(lambda: self._announce(principal, assistant_service_id, heartbeat, url))
+        if announced.assistant_service_online:
+            self._client.heard(assistant_service_id)
+        return announced
 
     async def _announce(
         self, principal: Principal, assistant_service_id: str, heartbeat: Heartbeat, url: str

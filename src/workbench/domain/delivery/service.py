@@ -52,10 +52,13 @@ class DeliveryService:
         """
         async with self._transactions.read(delivery.workspace_id) as tx:
             current = await tx.deliveries.find(*delivery.key)
-            recipient = await tx.recipients.recipient(*delivery.key)
             if current is None or current.state == "joining":
                 return None
             events = await tx.events.of_conversation(current.conversation_id, current.position, BATCH)
+            # Read last: an assistant that was taken out since must not hear of what came with that.
+            recipient = await tx.recipients.recipient(*delivery.key)
+        if recipient is not None and recipient.state != current.state:
+            return current
         if current.state == "leaving":
             return await self._say_farewell(current, recipient)
         if not events:
@@ -115,7 +118,17 @@ class DeliveryService:
                 tx.deliveries.set_aside(letter)
                 tx.deliveries.advance(delivery, event.position)
             return msgspec.structs.replace(delivery, position=event.position, attempts=0, retry_at=None)
+        if error.retry_after_seconds is not None:
+            return await self._hold(delivery, error.detail, error.retry_after_seconds)
         return await self._put_off(delivery, error)
+
+    async def _hold(self, delivery: Delivery, reason: str, seconds: float) -> Delivery:
+        """Wait for a service that is not called at present. Nothing was tried, so nothing is counted."""
+        later = seconds * (1 + random.random() / 2)  # noqa: S311 - spreads retries, guards nothing
+        retry_at = self._clock.now() + timedelta(seconds=later)
+        async with self._transactions.write(delivery.workspace_id) as tx:
+            tx.deliveries.hold(delivery, retry_at, reason)
+        return msgspec.structs.replace(delivery, retry_at=retry_at)
 
     async def _put_off(self, delivery: Delivery, error: UpstreamError) -> Delivery:
         self._meter.attempted("failed")
@@ -135,7 +148,8 @@ class DeliveryService:
             await self._in_time(self._client.put_assistant(address, recipient.assistant_name, recipient.template_id))
             await self._in_time(self._client.put_conversation(address, delivery.conversation_id, title))
         except UpstreamError as error:
-            return await self._failed(delivery, UpstreamError(error.detail), event)
+            failure = UpstreamError(error.detail, retry_after_seconds=error.retry_after_seconds)
+            return await self._failed(delivery, failure, event)
         async with self._transactions.write(delivery.workspace_id) as tx:
             tx.deliveries.connect(*delivery.key)
         return msgspec.structs.replace(delivery, state="live", retry_at=None)
@@ -148,6 +162,7 @@ class DeliveryService:
         except UpstreamError as error:
             too_often = delivery.attempts >= self._farewell_attempts
             if not is_refusal(error) and not too_often:
+                # Counted also where the service is left alone: a farewell has no age by which to let it go.
                 return await self._put_off(delivery, UpstreamError(error.detail))
         async with self._transactions.write(delivery.workspace_id) as tx:
             tx.deliveries.finish(delivery)
