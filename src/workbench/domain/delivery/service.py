@@ -65,6 +65,11 @@ class DeliveryService:
             return None
         if recipient is None:
             return await self._failed(current, UpstreamError("the assistant's service has no known address"), events[0])
+        return await self._go_on(current, recipient, events, may_send)
+
+    async def _go_on(
+        self, current: Delivery, recipient: Recipient, events: Sequence[Event], may_send: Callable[[], bool]
+    ) -> Delivery:
         if current.state == "rejoining":
             current = await self._join_anew(current, recipient, events[0])
             if current.retry_at is not None or not may_send():
