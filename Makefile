@@ -43,7 +43,7 @@ docs: setup  ## Build the documentation site into site/
 
 lock: setup  ## Resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--group dev --no-header --no-annotate --output-file requirements.lock pyproject.toml
+		--all-extras --group dev --no-header --no-annotate --output-file requirements.lock pyproject.toml
 
 clean:  ## Remove what the targets above made
 	rm -rf .venv .data site

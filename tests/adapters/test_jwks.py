@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 from structlog.testing import capture_logs
+from tests.support.clocks import Seconds
 from tests.support.jwks_server import KeyServer, jwk_set, key_server
 from tests.support.servers import ReservedPort, eventually
 
@@ -42,16 +43,6 @@ def ec_key(kid: str | None) -> ECKey:
 
 ONE, TWO = ec_key("one"), ec_key("two")
 AT_ONCE_SECONDS = 1.0
-
-
-class Seconds:
-    """A monotonic clock that tests move."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

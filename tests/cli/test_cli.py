@@ -162,6 +162,14 @@ def test_the_doctor_sees_what_is_open_and_what_is_away(folder: Path) -> None:
     assert "chmod 600" in plain(run(folder, "doctor"))
 
 
+def test_the_doctor_sees_that_the_key_vault_is_away(folder: Path) -> None:
+    url = "https://127.0.0.1:1"
+    result = run(folder, "doctor", "--json", WORKBENCH__SERVICE__ASSISTANT_API_KEY__KEY_VAULT_URL=url)
+    (wrong,) = (finding for finding in json.loads(result.output)["findings"] if not finding["ok"])
+    assert wrong["check"] == "key vault"
+    assert wrong["detail"].startswith(f"{url}: The key vault cannot be used")
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "workbench.example.com"])
 def test_local_mode_is_not_served_to_a_network(folder: Path, host: str) -> None:
     result = run(folder, "serve", "--host", host)

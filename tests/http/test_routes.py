@@ -68,6 +68,7 @@ TABLE = [
     row("GET", "/users?id=ann", "401 200 200 200 200 200 200 200 200 401"),
     row("GET", "/users/me", "401 200 200 200 200 200 401 401 401 401"),
     row("PUT", "/users/me", "401 200 200 200 200 200 401 401 401 401", {}),
+    row("GET", "/azure-speech/token", "401 200 200 200 200 200 401 401 401 401"),
     row("POST", "/assistant-service-registrations", "401 200 200 200 200 200 401 401 401 401", REGISTRATION),
     row("PUT", "/assistant-service-registrations/{service}", "401 401 401 401 401 401 200 200 200 401", HEARTBEAT),
     row("PUT", "/assistant-service-registrations/other.example", "401 401 401 401 401 401 403 403 403 401", HEARTBEAT),

@@ -35,3 +35,13 @@ class StoppedClock(Provider):
     @provide
     def given(self) -> Clock:
         return self.clock
+
+
+class Seconds:
+    """Counts seconds, as far as tests move it."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -40,8 +41,11 @@ class ReservedPort:
 class _Server(uvicorn.Server):
     """Starts without being polled, stops at once and cuts what is still open, as a dying process would."""
 
-    def __init__(self, app: ASGIApp, grace_seconds: float) -> None:
-        super().__init__(uvicorn.Config(app, interface="asgi3", log_config=None, log_level="error", access_log=False))
+    def __init__(self, app: ASGIApp, grace_seconds: float, certificate: Path | None) -> None:
+        config = uvicorn.Config(
+            app, interface="asgi3", log_config=None, log_level="error", access_log=False, ssl_certfile=certificate
+        )
+        super().__init__(config)
         self.ready = Future[None]()
         self.finished = Future[None]()
         self._grace_seconds = grace_seconds
@@ -93,16 +97,19 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serve(app: ASGIApp, *, port: int = 0, grace_seconds: float = 0.05) -> AsyncGenerator[str]:
+async def serve(
+    app: ASGIApp, *, port: int = 0, grace_seconds: float = 0.05, certificate: Path | None = None
+) -> AsyncGenerator[str]:
     """Run an ASGI app, with its lifespan, in a thread with a loop of its own; yields its base URL.
 
-    `port` 0 takes a free one. At the end no connection is accepted any more, what runs may go on for
-    `grace_seconds`, and then the connections are cut. Raises RuntimeError if the app fails to start or to stop.
+    `port` 0 takes a free one. With a `certificate`, a PEM file with its key, it speaks TLS. At the end no connection
+    is accepted any more, what runs may go on for `grace_seconds`, and then the connections are cut. Raises
+    RuntimeError if the app fails to start or to stop.
     """
     listener = socket.create_server((LOOPBACK, port))
-    server = _Server(app, grace_seconds)
+    server = _Server(app, grace_seconds, certificate)
     thread = threading.Thread(target=server.run_in_thread, args=(listener,), daemon=True)
-    url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+    url = f"{'https' if certificate else 'http'}://{LOOPBACK}:{listener.getsockname()[1]}"
     thread.start()
     try:
         await asyncio.wrap_future(server.ready)

@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,6 +102,8 @@ def test_an_unknown_setting_names_the_nearest(given: str, nearest: str, tmp_path
 def test_a_group_is_not_a_setting() -> None:
     with environment(WORKBENCH__DB='{"url": '):
         assert "WORKBENCH__DB__URL" in faults(lambda: load_settings(env_file=None))["WORKBENCH__DB"]
+    with environment(WORKBENCH__SERVICE="secured"):
+        assert "WORKBENCH__SERVICE__PORT" in faults(lambda: load_settings(env_file=None))["WORKBENCH__SERVICE"]
 
 
 def test_every_fault_is_listed_with_what_is_allowed() -> None:
@@ -264,3 +268,69 @@ def test_every_setting_is_described() -> None:
     assert by_name["WORKBENCH__SERVICE__PORT"].default == "3000"
     assert by_name["WORKBENCH__AUTH__ALLOWED_JWT_ALGORITHMS"].default == '["RS256"]'
     assert by_name["WORKBENCH__DATA_ROOT"].default == ".data"
+
+
+VAULT = {"key_vault_url": "https://workbench.vault.azure.net"}
+
+
+def test_a_key_vault_secures_assistant_services() -> None:
+    with environment(WORKBENCH__SERVICE__ASSISTANT_API_KEY__KEY_VAULT_URL=VAULT["key_vault_url"]):
+        service = load_settings(env_file=None).service
+    assert (service.assistant_keys, service.assistant_api_key.key_vault_url) == ("secured", VAULT["key_vault_url"])
+    assert Settings.of(service=service).service == service
+    found = faults(lambda: Settings.of(service={"assistant_keys": "local", "assistant_api_key": VAULT}))
+    assert "KEY_VAULT_URL" in found["WORKBENCH__SERVICE__ASSISTANT_KEYS"]
+
+
+@pytest.mark.parametrize("url", ["http://workbench.vault.azure.net", "workbench.vault.azure.net", "https://h/secrets"])
+def test_a_key_vault_is_an_https_address(url: str) -> None:
+    found = faults(lambda: Settings.of(service={"assistant_api_key": {"key_vault_url": url}}))
+    assert "such as https://" in found["WORKBENCH__SERVICE__ASSISTANT_API_KEY__KEY_VAULT_URL"]
+
+
+def test_settings_in_a_group_of_a_group_are_known_by_name() -> None:
+    with environment(WORKBENCH__SERVICE__ASSISTANT_API_KEY__KEY_VAULT_URI="https://h"):
+        found = faults(lambda: load_settings(env_file=None))
+    assert found == {
+        "WORKBENCH__SERVICE__ASSISTANT_API_KEY__KEY_VAULT_URI": (
+            "there is no such setting; did you mean WORKBENCH__SERVICE__ASSISTANT_API_KEY__KEY_VAULT_URL?"
+        )
+    }
+
+
+def test_speech_is_set_up_with_and_without_the_prefix() -> None:
+    with environment(AZURE_SPEECH__RESOURCE_ID="/r", AZURE_SPEECH__REGION="low", WORKBENCH__AZURE_SPEECH__REGION="won"):
+        speech = load_settings(env_file=None).azure_speech
+    assert (speech.resource_id, speech.region) == ("/r", "won")
+    assert Settings.of().azure_speech.region is None
+
+
+@pytest.mark.parametrize(("given", "missing"), [("resource_id", "REGION"), ("region", "RESOURCE_ID")])
+def test_half_of_what_speech_needs_is_refused(given: str, missing: str) -> None:
+    found = faults(lambda: Settings.of(azure_speech={given: "x"}))
+    assert "together" in found[f"WORKBENCH__AZURE_SPEECH__{missing}"]
+
+
+WITHOUT_AZURE = """
+import sys
+sys.modules.update(dict.fromkeys(["aiohttp", "azure"]))
+from workbench.entrypoints.http.app import create_app
+from workbench.wiring.settings import Settings, SettingsError
+create_app(Settings.of())
+for values in {"service": {"assistant_api_key": VAULT}}, {"azure_speech": {"resource_id": "r", "region": "r"}}:
+    try:
+        Settings.of(**values)
+    except SettingsError as error:
+        print(error)
+"""
+
+
+def test_without_its_packages_azure_is_refused_and_all_else_works() -> None:
+    program = WITHOUT_AZURE.replace("VAULT", repr(VAULT))
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    lines = ran.stdout.splitlines()
+    assert [line.partition(":")[0] for line in lines] == [
+        "WORKBENCH__SERVICE__ASSISTANT_API_KEY__KEY_VAULT_URL",
+        "WORKBENCH__AZURE_SPEECH",
+    ]
+    assert all("pip install 'workbench[azure]'" in line for line in lines)

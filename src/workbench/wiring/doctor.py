@@ -31,6 +31,8 @@ FREE_BYTES = 256 << 20
 CLOCK_SECONDS = 2.0
 KEYS_SECONDS = 5.0
 DATABASE_SECONDS = 10.0
+NOBODY = "nobody"
+"""A service that the vault is asked for to see whether it answers."""
 SANE_YEARS = range(2025, 2100)
 KEY_SUFFIXES = frozenset({".jwk", ".json", ".key", ".pem"})
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -50,7 +52,7 @@ async def diagnose(settings: Settings) -> list[Finding]:
     found = [_data_folder(settings), *await _database(settings), _storage(settings), _year()]
     found += _local_keys(settings)
     found += await asyncio.gather(*(_issuer(issuer) for issuer in settings.issuers))
-    found.append(_address(settings))
+    found += [*await _key_vault(settings), _address(settings)]
     return found
 
 
@@ -195,6 +197,21 @@ async def _issuer(issuer: Issuer) -> Finding:
         remedy = "Correct it in WORKBENCH__AUTH__ISSUERS, or let this machine reach it."
         return Finding(check=check, ok=False, detail=f"{source}: {str(error) or type(error).__name__}", remedy=remedy)
     return Finding(check=check, ok=True, detail=source)
+
+
+async def _key_vault(settings: Settings) -> list[Finding]:
+    url = settings.service.assistant_api_key.key_vault_url
+    if url is None:
+        return []
+    from workbench.wiring.azure import open_vault  # noqa: PLC0415 - needs the extra `azure`
+
+    try:
+        async with open_vault(url) as vault:
+            await vault.find(NOBODY)
+    except UnavailableError as error:
+        remedy = "Let this machine reach the vault, and its identity in Azure read, write and delete secrets there."
+        return [Finding(check="key vault", ok=False, detail=f"{url}: {error.detail}", remedy=remedy)]
+    return [Finding(check="key vault", ok=True, detail=url)]
 
 
 def _address(settings: Settings) -> Finding:

@@ -20,6 +20,7 @@ from workbench.domain.identity.service import Authenticator
 from workbench.domain.messages.service import MessageService
 from workbench.domain.participants.service import ParticipantService
 from workbench.domain.sizes import SizeLimits
+from workbench.domain.speech.service import SpeechService
 from workbench.domain.users.service import UserService
 from workbench.wiring.settings import Settings
 
@@ -45,6 +46,7 @@ class Domain(Provider):
     oversight = provide(OversightService)
     seating = provide(SeatingService)
     delivery = provide(DeliveryService)
+    speech = provide(SpeechService)
 
 
 class Policies(Provider):

@@ -32,7 +32,7 @@ SECRET_NAMES = frozenset(
 )
 SECRET_ENDINGS = ("_api_key", "_password", "_secret", "_token")
 # They log every request's whole address at INFO, which may carry a token in its query.
-TALKATIVE = ("httpx", "httpcore", "asyncio", "aiosqlite")
+TALKATIVE = ("httpx", "httpcore", "asyncio", "aiosqlite", "azure")
 
 
 def configure_logging(settings: Settings, *, stream: TextIO | None = None) -> None:

@@ -1,6 +1,5 @@
-"""The adapters to everything that is not the database: the clock, keys, tokens, assistant services."""
+"""The adapters to everything that is not the database: the clock, keys, assistant services, speech."""
 
-import time
 from collections.abc import AsyncIterator
 from typing import NewType
 
@@ -11,16 +10,21 @@ from workbench.adapters.assistants.addresses import AddressPolicy
 from workbench.adapters.assistants.breaker import BreakerPolicy, CircuitBreakers
 from workbench.adapters.assistants.client import HttpAssistantClient, Patience, make_http_client
 from workbench.adapters.clock import SystemClock
+from workbench.adapters.keys.adopting import AdoptingKeys
+from workbench.adapters.keys.cached import CachedKeys
 from workbench.adapters.keys.cipher import KeyCipher
 from workbench.adapters.keys.file import load_or_make
 from workbench.adapters.keys.local import LocalModeKeys
+from workbench.adapters.keys.registered import RegisteredKeys
 from workbench.adapters.metrics.prometheus import PrometheusMeter
+from workbench.adapters.speech.absent import NoSpeechTokens
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.service_keys import SqlServiceKeys
 from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.clock import Clock
 from workbench.domain.delivery.ports import DeliveryMeter
-from workbench.domain.identity.ports import ApiKeyStore
+from workbench.domain.identity.ports import ApiKeyStore, AssistantDirectory
+from workbench.domain.speech.ports import SpeechTokens
 from workbench.wiring.measures import Measures
 from workbench.wiring.settings import Settings
 
@@ -28,6 +32,11 @@ AssistantHttp = NewType("AssistantHttp", httpx.AsyncClient)
 """The client that calls only where the policy of addresses allows."""
 
 SERVICE_KEYS_FILE = "service-keys.key"
+
+
+def keys_in(vault: ApiKeyStore, stored: ApiKeyStore, directory: AssistantDirectory) -> ApiKeyStore:
+    """Use a vault that is far away, and that may be younger than the keys stored in the database."""
+    return CachedKeys(RegisteredKeys(AdoptingKeys(vault, stored), directory))
 
 
 class Outbound(Provider):
@@ -68,7 +77,7 @@ class Outbound(Provider):
             # Delivery gives a call up a moment before it has lasted for its time-out by the breaker's watch.
             patience_seconds=delivery.timeout_seconds * 0.9,
         )
-        return CircuitBreakers(policy, time.monotonic)
+        return CircuitBreakers(policy)
 
     @provide
     def assistants(
@@ -84,6 +93,28 @@ class Outbound(Provider):
         return KeyCipher(load_or_make(settings.make_data_root() / "keys" / SERVICE_KEYS_FILE, KeyCipher.new_key))
 
     @provide
-    def keys(self, settings: Settings, database: Database, cipher: KeyCipher) -> ApiKeyStore:
-        """Know services' keys: one for all in local mode, otherwise each its own."""
-        return LocalModeKeys() if settings.service.assistant_keys == "local" else SqlServiceKeys(database, cipher)
+    async def keys(
+        self, settings: Settings, database: Database, cipher: KeyCipher, directory: AssistantDirectory
+    ) -> AsyncIterator[ApiKeyStore]:
+        """Know services' keys: one for all in local mode, otherwise each its own, in a key vault or the database."""
+        stored = SqlServiceKeys(database, cipher)
+        url = settings.service.assistant_api_key.key_vault_url
+        if url is None:
+            yield LocalModeKeys() if settings.service.assistant_keys == "local" else stored
+            return
+        from workbench.wiring.azure import open_vault  # noqa: PLC0415 - needs the extra `azure`
+
+        async with open_vault(url) as vault:
+            yield keys_in(vault, stored, directory)
+
+    @provide
+    async def speech(self, settings: Settings) -> AsyncIterator[SpeechTokens]:
+        """Get speech tokens, where settings name a speech service."""
+        service = settings.azure_speech
+        if service.resource_id is None or service.region is None:
+            yield NoSpeechTokens()
+            return
+        from workbench.wiring.azure import open_speech  # noqa: PLC0415 - needs the extra `azure`
+
+        async with open_speech(service.resource_id, service.region) as tokens:
+            yield tokens

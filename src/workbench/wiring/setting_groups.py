@@ -1,7 +1,8 @@
 """The groups of settings. Descriptions, bounds and examples feed the reference page and the error texts."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
     BeforeValidator,
@@ -13,7 +14,16 @@ from pydantic import (
     model_validator,
 )
 
-from workbench.wiring.setting_values import Group, folder, list_from_json, list_from_text, upper, with_driver
+from workbench.wiring.setting_names import MisfitError
+from workbench.wiring.setting_values import (
+    Group,
+    folder,
+    list_from_json,
+    list_from_text,
+    require_azure,
+    upper,
+    with_driver,
+)
 
 Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"
@@ -72,6 +82,33 @@ class Storage(Group):
         return None if root is None else folder(root)
 
 
+class AssistantApiKey(Group):
+    """Where the keys of assistant services are kept."""
+
+    key_vault_url: str | None = Field(
+        default=None,
+        pattern=r"^https://[^/?#]+/?$",
+        description=(
+            "Azure Key Vault that keeps the keys of assistant services, which are then secured. Unset: the database "
+            "keeps them, encrypted."
+        ),
+        examples=["https://workbench.vault.azure.net"],
+    )
+
+    @field_validator("key_vault_url")
+    @classmethod
+    def _can_be_asked(cls, url: str | None) -> str | None:
+        if url is not None:
+            require_azure()
+        return url
+
+
+def _names_vault(group: Mapping[str, Any]) -> bool:
+    """Whether a key vault is set, in members of Service that may not have been checked yet."""
+    place = group.get("assistant_api_key")
+    return bool(place.get("key_vault_url") if isinstance(place, Mapping) else getattr(place, "key_vault_url", None))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+
+
 class DefaultAssistant(Group):
     """An assistant that every user is to have."""
 
@@ -95,11 +132,12 @@ class Service(Group):
         description="Paths answered without credentials, compared exactly.",
         examples=['["/", "/livez"]'],
     )
+    assistant_api_key: AssistantApiKey = AssistantApiKey()
     assistant_keys: Literal["local", "secured"] = Field(
         default="local",
         description=(
             "local: assistant services call without a key, for development on one machine. "
-            "secured: each service shows the key of its registration."
+            "secured: each service shows the key of its registration. Always so with a key vault."
         ),
     )
     allow_local_mode_on_network: Literal["i-understand-that-anyone-can-call-as-any-assistant"] | None = Field(
@@ -134,6 +172,22 @@ class Service(Group):
         le=600,
         description="Time in seconds that requests in flight get to finish once the service is told to stop.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_vault_secures(cls, values: Any) -> Any:
+        """Take a key vault for the wish to secure keys, as the wire contract does."""
+        if not isinstance(values, Mapping):
+            return values
+        group = cast("Mapping[str, Any]", values)
+        return {"assistant_keys": "secured", **group} if _names_vault(group) else group
+
+    @field_validator("assistant_keys")
+    @classmethod
+    def _a_vault_is_secured(cls, mode: str, info: ValidationInfo) -> str:
+        if mode == "local" and _names_vault(info.data):
+            raise ValueError("contradicts WORKBENCH__SERVICE__ASSISTANT_API_KEY__KEY_VAULT_URL")
+        return mode
 
     @field_validator("anonymous_paths")
     @classmethod
@@ -324,3 +378,32 @@ class Limits(Group):
         if size > body:
             raise ValueError(f"is more than WORKBENCH__LIMITS__BODY_BYTES ({body})")
         return size
+
+
+class AzureSpeech(Group):
+    """Tokens for Azure's speech service, which clients then call themselves. Both members are set, or none.
+
+    The names also work without their prefix in the environment: `AZURE_SPEECH__RESOURCE_ID`, `AZURE_SPEECH__REGION`.
+    """
+
+    resource_id: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Azure's full resource id of the speech service. Unset: clients get no tokens.",
+        examples=[
+            "/subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.CognitiveServices/accounts/<name>",
+        ],
+    )
+    region: str | None = Field(
+        default=None, min_length=1, description="Region of the speech service.", examples=["westeurope"]
+    )
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "AzureSpeech":
+        if self.resource_id is None and self.region is None:
+            return self
+        for name in ("resource_id", "region"):
+            if getattr(self, name) is None:
+                raise MisfitError(f"WORKBENCH__AZURE_SPEECH__{name.upper()}", "is needed together with the other one")
+        require_azure()
+        return self

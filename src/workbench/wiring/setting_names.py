@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -39,13 +40,13 @@ class SettingEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def environment_name(*path: str | int) -> str:
-    """Name the environment variable of a setting; a place in a list is in brackets, deeper names follow dots.
+    """Name the environment variable of a setting; a place in a list is in brackets, names inside it follow dots.
 
     >>> environment_name("auth", "issuers", 0, "secret")
     'WORKBENCH__AUTH__ISSUERS[0].secret'
     """
-    names = [part.upper() for part in path[:2] if isinstance(part, str)]
-    inside = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path[2:])
+    names = [part.upper() for part in takewhile(lambda part: isinstance(part, str), path) if isinstance(part, str)]
+    inside = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path[len(names) :])
     return PREFIX + DELIMITER.join(names) + inside
 
 
@@ -59,7 +60,7 @@ def known_settings(model: type[BaseModel]) -> list[SettingEntry]:
             allowed=_allowed(leaf, schema),
             default="" if leaf.get("default") is None else msgspec.json.encode(leaf["default"]).decode().strip('"'),
         )
-        for path, leaf in _leaves(schema)
+        for path, leaf in _leaves(schema, schema)
     ]
 
 
@@ -86,11 +87,11 @@ def faults_of(error: ValidationError, known: Iterable[SettingEntry]) -> dict[str
     return faults
 
 
-def _leaves(schema: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    for name, node in schema["properties"].items():
-        group = _resolved(node, schema)
-        if group.get("type") == "object":
-            yield from (((name, inner), leaf) for inner, leaf in group["properties"].items())
+def _leaves(group: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    for name, node in group["properties"].items():
+        inner = _resolved(node, schema)
+        if inner.get("type") == "object":
+            yield from (((name, *path), leaf) for path, leaf in _leaves(inner, schema))
         else:
             yield (name,), node
 

@@ -1,6 +1,7 @@
 """How the values of settings are read: what all groups of settings share."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ DRIVERS = {
     "postgresql": "postgresql+asyncpg",
     "postgresql+asyncpg": "postgresql+asyncpg",
 }
+AZURE_PACKAGES = ("aiohttp", "azure.core", "azure.identity", "azure.keyvault.secrets")
 
 
 def list_from_json(value: Any) -> Any:
@@ -61,6 +63,12 @@ def with_driver(text: str) -> URL:
     if "sslmode" in url.query:
         raise ValueError("takes no ?sslmode=; set WORKBENCH__DB__POSTGRESQL_SSL_MODE instead")
     return url.set(drivername=DRIVERS[url.drivername])
+
+
+def require_azure() -> None:
+    """Raises ValueError where the packages of the extra `azure` are not installed."""
+    if find_spec("azure") is None or not all(map(find_spec, AZURE_PACKAGES)):
+        raise ValueError("needs packages that are not installed; run: pip install 'workbench[azure]'")
 
 
 class Group(BaseModel):

@@ -1,17 +1,26 @@
 """All settings in one frozen object, read from the environment and `.env`; a wrong one stops the start."""
 
 import ipaddress
+import os
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 from sqlalchemy.engine import URL
 
 from workbench.wiring.setting_groups import (
     ENTRA_KEYS_URL,
     LOCAL_MODE_CONSENT,
     Auth,
+    AzureSpeech,
     Db,
     Delivery,
     Events,
@@ -59,6 +68,7 @@ class Settings(BaseModel):
     events: Events = Events()
     delivery: Delivery = Delivery()
     limits: Limits = Limits()
+    azure_speech: AzureSpeech = AzureSpeech()
 
     @classmethod
     def of(cls, **values: Any) -> "Settings":
@@ -171,6 +181,13 @@ class EnvironmentSettings(Settings, BaseSettings):
         dotenv_filtering="match_prefix",
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the names that the wire contract gives without a prefix after all others, which win over them."""
+        return (*sources, *named.values(), InitSettingsSource(settings_cls, _without_prefix()))
+
 
 def load_settings(*, env_file: Path | None = ENV_FILE, **overrides: Any) -> Settings:
     """Read the settings; `overrides` (`service={"port": 0}`) win over the environment, that over the file.
@@ -194,6 +211,11 @@ def load_settings(*, env_file: Path | None = ENV_FILE, **overrides: Any) -> Sett
 def settings_reference() -> list[SettingEntry]:
     """Every setting with its description, default and allowed values, for the reference page."""
     return known_settings(Settings)
+
+
+def _without_prefix() -> dict[str, Any]:
+    names = {name: f"AZURE_SPEECH__{name.upper()}" for name in AzureSpeech.model_fields}
+    return {"azure_speech": {name: os.environ[full] for name, full in names.items() if os.environ.get(full)}}
 
 
 def _names_given(env_file: Path | None) -> list[str]:

@@ -4,21 +4,19 @@ Own code: the libraries let every call through at once when half open, or keep o
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Literal
 
 import msgspec
 
 from workbench.adapters.assistants.network import NotCalledError
-from workbench.domain.assistant_services.model import ServiceAddress
+from workbench.domain.assistant_services.model import CircuitState, ServiceAddress
 from workbench.domain.errors import BadAnswerError, UpstreamError
 
 MAX_SERVICES = 10_000
 """How many failing services are remembered; beyond it the one that began to fail first is forgotten."""
-
-BreakerState = Literal["closed", "open", "half-open"]
 
 
 class BreakerPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +45,7 @@ class _Breaker(msgspec.Struct, kw_only=True):
 class CircuitBreakers:
     """The breakers of all services, for one process. Services that answer well take no memory here."""
 
-    def __init__(self, policy: BreakerPolicy, monotonic: Callable[[], float]) -> None:
+    def __init__(self, policy: BreakerPolicy, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._policy = policy
         self._monotonic = monotonic
         self._breakers: dict[str, _Breaker] = {}
@@ -84,7 +82,7 @@ class CircuitBreakers:
         if breaker is not None:
             breaker.probe_at = min(breaker.probe_at, self._monotonic())
 
-    def state(self, assistant_service_id: str) -> BreakerState:
+    def state(self, assistant_service_id: str) -> CircuitState:
         """Whether the service is called, left alone, or due for a probe."""
         breaker = self._breakers.get(assistant_service_id)
         if breaker is None or not breaker.open_seconds:

@@ -27,7 +27,7 @@ from workbench.adapters.assistants.network import (
     Resolve,
     resolve_name,
 )
-from workbench.domain.assistant_services.model import AssistantAddress, ServiceAddress, form_text
+from workbench.domain.assistant_services.model import AssistantAddress, CircuitState, ServiceAddress, form_text
 from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.assistant_services.shapes import (
     Config,
@@ -38,7 +38,7 @@ from workbench.domain.assistant_services.shapes import (
     StateList,
 )
 from workbench.domain.clock import Clock
-from workbench.domain.errors import UpstreamError
+from workbench.domain.errors import UnavailableError, UpstreamError
 from workbench.domain.identity.ports import ApiKeyStore
 from workbench.domain.ids import correlation_id
 
@@ -89,6 +89,10 @@ class HttpAssistantClient(AssistantClient):
     def heard(self, assistant_service_id: str) -> None:
         """Let the next call through."""
         self._breakers.heard(assistant_service_id)
+
+    def circuit(self, assistant_service_id: str) -> CircuitState:
+        """Ask the breaker."""
+        return self._breakers.state(assistant_service_id)
 
     async def info(self, service: ServiceAddress) -> ServiceInfo:
         """Ask a service who it is, in the current form or the older one."""
@@ -193,9 +197,16 @@ class HttpAssistantClient(AssistantClient):
 
     async def _identification(self, service: ServiceAddress) -> dict[str, str]:
         # Per request: a key may be reset, and each call belongs to another cause.
-        keys = await self._keys.find(service.assistant_service_id)
-        key = keys.for_calls(self._clock.now(), current_was_seen=service.knows_its_key) if keys else ""
+        key = await self._key(service) if service.last_key is None else service.last_key
         return {"X-API-Key": quote(key), "X-Request-ID": quote(correlation_id.get())}
+
+    async def _key(self, service: ServiceAddress) -> str:
+        try:
+            keys = await self._keys.find(service.assistant_service_id)
+        except UnavailableError as error:
+            # To those who call it, a service whose key cannot be had is one that is away.
+            raise UpstreamError(f"Failed to get the key of the assistant service; {error.detail}") from error
+        return keys.for_calls(self._clock.now(), current_was_seen=service.knows_its_key) if keys else ""
 
 
 def _state(conversation_id: UUID, state_id: str) -> tuple[object, ...]:

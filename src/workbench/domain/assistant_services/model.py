@@ -1,7 +1,7 @@
 """An assistant service: its registration, its heartbeat and how it is reached."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -18,6 +18,9 @@ KEY_BYTES = 32
 SHOWN_OF_KEY = 4
 
 KeyLifetime = Annotated[float, msgspec.Meta(gt=0, le=10 * 366 * 86_400)]
+
+CircuitState = Literal["closed", "open", "half-open"]
+"""Whether a service is called: yes; not for now, since it failed again and again; by the next call, to see."""
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -133,11 +136,15 @@ class Sign(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServiceAddress(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a service is, and whether it has come with its current key yet, so that it knows it."""
+    """Where a service is, and whether it has come with its current key yet, so that it knows it.
+
+    `last_key` is for farewells: the key of a service whose registration, and with it its key, is gone.
+    """
 
     assistant_service_id: str
     url: str
     knows_its_key: bool = True
+    last_key: str | None = None
 
     def join(self, *parts: object) -> str:
         """The URL with path segments appended; a path of its own is kept."""

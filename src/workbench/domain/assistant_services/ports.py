@@ -7,6 +7,7 @@ from uuid import UUID
 
 from workbench.domain.assistant_services.model import (
     AssistantAddress,
+    CircuitState,
     Registration,
     RegistrationFilter,
     ServiceAddress,
@@ -82,6 +83,10 @@ class AssistantClient(Protocol):
 
     def heard(self, assistant_service_id: str) -> None:
         """The service says that it is there: one that is not called for a while is tried at once."""
+        ...
+
+    def circuit(self, assistant_service_id: str) -> CircuitState:
+        """Whether this process calls the service at present."""
         ...
 
     async def info(self, service: ServiceAddress) -> ServiceInfo:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from workbench.domain.assistant_services.model import CircuitState
 from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.assistants.ports import AssistantTx
 from workbench.domain.assistants.service import owned
@@ -50,10 +51,14 @@ class ConversationDelivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AssistantDelivery(msgspec.Struct, frozen=True, kw_only=True):
-    """How far an assistant is: in all, and in each of the conversations that are furthest behind."""
+    """How far an assistant is: in all, and in each of the conversations that are furthest behind.
+
+    `circuit` says whether the process that answers calls the service, or leaves it alone for a while.
+    """
 
     assistant_id: UUID
     assistant_service_online: bool
+    circuit: CircuitState
     lag_events: int
     lag_seconds: float
     dead_letter_count: int
@@ -93,6 +98,7 @@ class OversightService:
         return AssistantDelivery(
             assistant_id=assistant_id,
             assistant_service_online=stored.assistant.assistant_service_online,
+            circuit=self._client.circuit(stored.assistant.assistant_service_id),
             lag_events=sum(one.lag_events for one in each),
             lag_seconds=max((one.lag_seconds for one in each), default=0.0),
             dead_letter_count=letters,

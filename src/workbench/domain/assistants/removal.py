@@ -61,7 +61,13 @@ class RemovalService:
 
     async def delete_registration(self, principal: Principal, assistant_service_id: str) -> None:
         """Delete a registration of the caller's own, with all its assistants. Raises NotFoundError."""
+        keys = await self._keys.find(assistant_service_id)
         farewell = await retrying(lambda: self._delete_registration(principal, assistant_service_id))
+        if farewell.service is not None and keys is not None:
+            key = keys.for_calls(self._clock.now(), current_was_seen=farewell.service.knows_its_key)
+            farewell = msgspec.structs.replace(
+                farewell, service=msgspec.structs.replace(farewell.service, last_key=key)
+            )
         await self._say(farewell)
         await self._keys.remove(assistant_service_id)
 

@@ -21,7 +21,7 @@ from workbench.wiring.settings import load_settings
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
-    """Check settings, data folder, database, storage, clock, keys and address. Changes nothing.
+    """Check settings, data folder, database, storage, clock, keys, key vault and address. Changes nothing.
 
     Exit code 1 when something is wrong.
     """

@@ -17,6 +17,7 @@ from litestar.params import FromPath
 from workbench.domain.errors import NotFoundError
 from workbench.domain.events.hub import EventHub
 from workbench.domain.identity.service import Authenticator
+from workbench.domain.speech.service import SpeechService
 from workbench.entrypoints.http.assistant_services import RegistrationController, ServiceInfoController
 from workbench.entrypoints.http.assistants import AssistantController
 from workbench.entrypoints.http.conversations import ConversationController
@@ -30,6 +31,7 @@ from workbench.entrypoints.http.messages import MessageController
 from workbench.entrypoints.http.metrics import REQUESTS, metrics
 from workbench.entrypoints.http.participants import ParticipantController
 from workbench.entrypoints.http.requests import WorkbenchRequest
+from workbench.entrypoints.http.speech import SpeechController
 from workbench.entrypoints.http.streams import Heartbeats
 from workbench.entrypoints.http.users import UserController
 from workbench.entrypoints.workers.delivery import DeliveryWorker
@@ -52,6 +54,7 @@ CONTROLLERS = [
     ParticipantController,
     MessageController,
     EventController,
+    SpeechController,
 ]
 
 
@@ -124,8 +127,9 @@ def _lifespan(container: AsyncContainer, settings: Settings, drain: Drain) -> An
     async def lifespan(_: Litestar) -> AsyncGenerator[None]:
         if settings.db.migrate_at_start:
             await asyncio.to_thread(migrations.upgrade, settings)
-        # Made before the first request: keys that cannot be read stop the start, not a caller.
+        # Made before the first request: keys that cannot be read, or a wrong identity, stop the start, not a caller.
         await container.get(Authenticator)
+        await container.get(SpeechService)
         supervisor = await container.get(Supervisor)
         drain.attach(await container.get(EventHub))
         try:

@@ -1,0 +1,1 @@
+"""Tokens with which clients call a speech service."""
