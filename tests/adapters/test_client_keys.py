@@ -1,5 +1,6 @@
 """The key that assistant services are called with."""
 
+import time
 from collections.abc import AsyncGenerator
 from uuid import uuid4
 
@@ -43,7 +44,8 @@ def address_of(recorder: RecordingAssistantService) -> AssistantAddress:
 
 
 def caller(http: httpx.AsyncClient, keys: ApiKeyStore) -> HttpAssistantClient:
-    return HttpAssistantClient(http, CircuitBreakers(BreakerPolicy()), keys, SystemClock(), Patience(event_seconds=5))
+    breakers = CircuitBreakers(BreakerPolicy(), time.monotonic)
+    return HttpAssistantClient(http, breakers, keys, SystemClock(), Patience(event_seconds=5))
 
 
 async def test_each_call_shows_the_key_of_the_moment(

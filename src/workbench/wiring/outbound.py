@@ -1,5 +1,6 @@
 """The adapters to everything that is not the database: the clock, keys, assistant services, speech."""
 
+import time
 from collections.abc import AsyncIterator
 from typing import NewType
 
@@ -77,7 +78,7 @@ class Outbound(Provider):
             # Delivery gives a call up a moment before it has lasted for its time-out by the breaker's watch.
             patience_seconds=delivery.timeout_seconds * 0.9,
         )
-        return CircuitBreakers(policy)
+        return CircuitBreakers(policy, time.monotonic)
 
     @provide
     def assistants(

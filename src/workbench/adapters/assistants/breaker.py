@@ -4,7 +4,6 @@ Own code: the libraries let every call through at once when half open, or keep o
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -45,7 +44,7 @@ class _Breaker(msgspec.Struct, kw_only=True):
 class CircuitBreakers:
     """The breakers of all services, for one process. Services that answer well take no memory here."""
 
-    def __init__(self, policy: BreakerPolicy, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, policy: BreakerPolicy, monotonic: Callable[[], float]) -> None:
         self._policy = policy
         self._monotonic = monotonic
         self._breakers: dict[str, _Breaker] = {}

@@ -91,7 +91,7 @@ class HttpAssistantClient(AssistantClient):
         self._breakers.heard(assistant_service_id)
 
     def circuit(self, assistant_service_id: str) -> CircuitState:
-        """Ask the breaker."""
+        """Look at the breaker."""
         return self._breakers.state(assistant_service_id)
 
     async def info(self, service: ServiceAddress) -> ServiceInfo:

@@ -86,7 +86,7 @@ class AssistantClient(Protocol):
         ...
 
     def circuit(self, assistant_service_id: str) -> CircuitState:
-        """Whether this process calls the service at present."""
+        """Whether this process calls the service, or leaves it alone since it failed again and again."""
         ...
 
     async def info(self, service: ServiceAddress) -> ServiceInfo:

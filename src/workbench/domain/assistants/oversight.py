@@ -53,7 +53,7 @@ class ConversationDelivery(msgspec.Struct, frozen=True, kw_only=True):
 class AssistantDelivery(msgspec.Struct, frozen=True, kw_only=True):
     """How far an assistant is: in all, and in each of the conversations that are furthest behind.
 
-    `circuit` says whether the process that answers calls the service, or leaves it alone for a while.
+    `circuit` says whether the replica that answers calls the service, or waits since it failed again and again.
     """
 
     assistant_id: UUID
@@ -92,8 +92,8 @@ class OversightService:
         now = self._clock.now()
         async with self._transactions.read(principal.workspace_id) as tx:
             stored = await owned(tx, principal, assistant_id)
-            statuses = await tx.deliveries.statuses(assistant_id, MAX_PAGE)
             letters = await tx.deliveries.count_letters(assistant_id)
+            statuses = await tx.deliveries.statuses(assistant_id, MAX_PAGE)
         each = [ConversationDelivery.of(status, now) for status in statuses]
         return AssistantDelivery(
             assistant_id=assistant_id,

@@ -52,16 +52,24 @@ class DeliveryService:
         """
         async with self._transactions.read(delivery.workspace_id) as tx:
             current = await tx.deliveries.find(*delivery.key)
-            recipient = await tx.recipients.recipient(*delivery.key)
             if current is None or current.state == "joining":
                 return None
             events = await tx.events.of_conversation(current.conversation_id, current.position, BATCH)
+            # Read last: an assistant that was taken out since must not hear of what came with that.
+            recipient = await tx.recipients.recipient(*delivery.key)
+        if recipient is not None and recipient.state != current.state:
+            return current
         if current.state == "leaving":
             return await self._say_farewell(current, recipient)
         if not events:
             return None
         if recipient is None:
             return await self._failed(current, UpstreamError("the assistant's service has no known address"), events[0])
+        return await self._go_on(current, recipient, events, may_send)
+
+    async def _go_on(
+        self, current: Delivery, recipient: Recipient, events: Sequence[Event], may_send: Callable[[], bool]
+    ) -> Delivery:
         if current.state == "rejoining":
             current = await self._join_anew(current, recipient, events[0])
             if current.retry_at is not None or not may_send():
