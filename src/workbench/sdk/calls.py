@@ -1,7 +1,7 @@
 """Calls to the workbench in somebody's name: headers, repetition after a failure, and typed answers."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -13,7 +13,8 @@ from workbench.sdk.errors import CallError, UnreachableError
 
 T = TypeVar("T")
 
-RETRY_PAUSES_SECONDS = (0.2, 0.5, 1.0)
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 5.0
 TIMEOUT = httpx.Timeout(60.0, connect=5.0, write=10.0)
 # The workbench is busy or about to restart: the same call may well succeed a moment later.
 WORTH_REPEATING = frozenset({429, 500, 502, 503, 504})
@@ -26,14 +27,15 @@ class _Failure(msgspec.Struct):
 class Calls:
     """One caller of the workbench; several may share the connections."""
 
-    def __init__(self, http: httpx.AsyncClient, headers: Mapping[str, str]) -> None:
-        """Send these headers with every call."""
+    def __init__(self, http: httpx.AsyncClient, headers: Mapping[str, str], patience_seconds: float) -> None:
+        """Send these headers with every call, and repeat one that fails for about that long."""
         self.http = http
         self.headers = dict(headers)
+        self._patience_seconds = patience_seconds
 
     def with_headers(self, headers: Mapping[str, str]) -> "Calls":
         """Make a caller that adds headers to ours, on the same connections."""
-        return Calls(self.http, {**self.headers, **headers})
+        return Calls(self.http, {**self.headers, **headers}, self._patience_seconds)
 
     async def get(self, path: str, answer: type[T], query: Mapping[str, Any] | None = None) -> T:
         """Ask for something."""
@@ -50,7 +52,7 @@ class Calls:
     async def _request(
         self, method: str, path: str, *, body: Any = None, query: Mapping[str, Any] | None = None, once: bool = False
     ) -> httpx.Response:
-        for pause_seconds in () if once else RETRY_PAUSES_SECONDS:
+        for pause_seconds in pauses(0 if once else self._patience_seconds):
             with suppress(httpx.TransportError):
                 response = await self._attempt(method, path, body, query)
                 if response.status_code not in WORTH_REPEATING:
@@ -65,6 +67,15 @@ class Calls:
         content = None if body is None else msgspec.json.encode(body)
         headers = self.headers if content is None else {**self.headers, "Content-Type": "application/json"}
         return await self.http.request(method, path, content=content, params=query, headers=headers)
+
+
+def pauses(patience_seconds: float) -> Iterator[float]:
+    """Give ever longer pauses, until so much time has been spent with them."""
+    pause_seconds, spent_seconds = FIRST_PAUSE_SECONDS, 0.0
+    while spent_seconds < patience_seconds:
+        yield pause_seconds
+        spent_seconds += pause_seconds
+        pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
 
 
 def failure_of(response: httpx.Response) -> CallError:

@@ -29,6 +29,8 @@ from workbench.sdk.model import (
 )
 from workbench.sdk.streams import EventReader
 
+PATIENCE_SECONDS = 5.0
+
 
 @contextmanager
 def taking_missing_for_an_answer() -> Generator[None]:
@@ -90,9 +92,12 @@ class WorkbenchClient:
     Every call may raise CallError, with the status and the detail of a refusal, and UnreachableError.
     """
 
-    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
-        """Open a pool of connections; rather ask `for_user` or `for_service`."""
-        self._calls = Calls(httpx.AsyncClient(base_url=url, timeout=TIMEOUT), headers)
+    def __init__(self, url: str, headers: Mapping[str, str], patience_seconds: float = PATIENCE_SECONDS) -> None:
+        """Open a pool of connections; rather ask `for_user` or `for_service`.
+
+        A call that fails because the workbench is away or busy is repeated for about so long.
+        """
+        self._calls = Calls(httpx.AsyncClient(base_url=url, timeout=TIMEOUT), headers, patience_seconds)
 
     @classmethod
     def for_user(cls, url: str, token: str) -> Self:
@@ -100,9 +105,11 @@ class WorkbenchClient:
         return cls(url, {"Authorization": f"Bearer {token}"})
 
     @classmethod
-    def for_service(cls, url: str, service_id: str, api_key: str = "") -> Self:
+    def for_service(
+        cls, url: str, service_id: str, api_key: str = "", patience_seconds: float = PATIENCE_SECONDS
+    ) -> Self:
         """Speak as an assistant service."""
-        return cls(url, {"X-Assistant-Service-ID": service_id, "X-API-Key": api_key})
+        return cls(url, {"X-Assistant-Service-ID": service_id, "X-API-Key": api_key}, patience_seconds)
 
     async def __aenter__(self) -> Self:
         return self

@@ -26,7 +26,9 @@ class RunningService:
         self.service = service
         self.settings = settings
         self.service_id = settings.service_id or service.service_id
-        self._workbench = WorkbenchClient.for_service(settings.workbench_url, self.service_id, settings.api_key)
+        self._workbench = WorkbenchClient.for_service(
+            settings.workbench_url, self.service_id, settings.api_key, settings.patience_seconds
+        )
         self._store = Store(settings.data_folder)
         self._records = self._store.load()
         self._inboxes: dict[tuple[UUID, UUID], Inbox] = {}

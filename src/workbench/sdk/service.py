@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_folder: Path | None = None
     waiting_events: int = 1_000  # for each assistant in each conversation
     drain_seconds: float = 3.0
+    patience_seconds: float = 30.0  # of handlers with a workbench that is away or busy
     body_limit_bytes: int = 64 * 1024 * 1024
 
 
