@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tests.support.behaviours import Behaviour, Ending
+from tests.support.behaviours import Behaviour, Ending, hang
 from tests.support.servers import (
     Receive,
     ReceivedRequest,
@@ -18,6 +18,8 @@ from tests.support.servers import (
     serve,
 )
 
+LATE = "Late Title"
+"""What it answers when it no longer hangs."""
 USAGE = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
 GOOGLE_USAGE = {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2}
 
@@ -54,16 +56,16 @@ class ModelServer:
         request = await read_request(scope, receive)
         self.requests.append(request)
         what = self._planned.pop(0) if self._planned else self._then
-        if isinstance(what, str):
-            body = json.dumps(answer_of(request.path, json.dumps({"title": what}))).encode()
-            await send_response(send, 200, body, {"content-type": "application/json"})
-            return
-        if what.held:
+        if isinstance(what, Behaviour) and what.held:
             await eventually(lambda: self._released, timeout_seconds=30)
-        if what.ending is Ending.DROP:
+        if isinstance(what, str) or what == hang():
+            title = what if isinstance(what, str) else LATE
+            body = json.dumps(answer_of(request.path, json.dumps({"title": title}))).encode()
+            await send_response(send, 200, body, {"content-type": "application/json"})
+        elif what.ending is Ending.DROP:
             await close_connection(receive)
-            return
-        await send_response(send, what.status or 200, what.body, what.headers)
+        else:
+            await send_response(send, what.status or 200, what.body, what.headers)
 
 
 def answer_of(path: str, text: str) -> dict[str, Any]:

@@ -178,7 +178,7 @@ async def test_who_chose_a_title_keeps_it(service: Service, model: ModelServer) 
 
 
 async def test_a_title_chosen_while_the_model_thinks_wins(service: Service, model: ModelServer) -> None:
-    model.answer(hang(), then="Of the model")
+    model.answer(hang())
     talk = await begin(service)
     await talk.say("hello")
     await model.asked(1)
