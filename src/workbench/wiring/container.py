@@ -7,6 +7,7 @@ from workbench.wiring.domain import Domain, Policies
 from workbench.wiring.outbound import Outbound
 from workbench.wiring.settings import Settings
 from workbench.wiring.sql import Sql
+from workbench.wiring.titles import titles_of
 from workbench.wiring.tokens import Tokens
 
 
@@ -21,4 +22,6 @@ class Given(Provider):
 
 def make_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
     """Make the container; a later provider overrides an earlier one, so `overrides` swap any adapter."""
-    return make_async_container(Given(settings), Policies(), Domain(), Sql(), Outbound(), Tokens(), *overrides)
+    return make_async_container(
+        Given(settings), Policies(), Domain(), Sql(), Outbound(), titles_of(settings), Tokens(), *overrides
+    )

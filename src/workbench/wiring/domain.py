@@ -17,6 +17,7 @@ from workbench.domain.delivery.service import DeliveryService
 from workbench.domain.events.hub import EventHub
 from workbench.domain.events.service import EventService, ReaderPolicy
 from workbench.domain.identity.service import Authenticator
+from workbench.domain.jobs.model import RetryPolicy
 from workbench.domain.messages.service import MessageService
 from workbench.domain.participants.service import ParticipantService
 from workbench.domain.sizes import SizeLimits
@@ -82,6 +83,11 @@ class Policies(Provider):
             for default in settings.service.default_assistants
         ]
         return AssistantPolicy(defaults=tuple(defaults))
+
+    @provide
+    def retries(self) -> RetryPolicy:
+        """How often to try jobs that fail."""
+        return RetryPolicy()
 
     @provide
     def deliveries(self, settings: Settings) -> DeliveryPolicy:

@@ -166,6 +166,21 @@ class Service(Group):
         description="Assistants made for every user who has none of that service and template (a JSON list).",
         examples=['[{"assistant_service_id": "echo.workbench.example", "name": "Echo"}]'],
     )
+    azure_openai_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description=(
+            "Azure OpenAI resource whose deployment chooses titles, unless `WORKBENCH__TITLES__PROVIDER` is set; also "
+            "read as `AZURE_OPENAI_ENDPOINT`, and so are the next two."
+        ),
+        examples=["https://workbench.openai.azure.com"],
+    )
+    azure_openai_deployment: str | None = Field(
+        default=None, min_length=1, description="Name of the deployment in that resource."
+    )
+    azure_openai_model: str = Field(
+        default="gpt-4o-mini", min_length=1, description="The model that the deployment serves."
+    )
     drain_seconds: float = Field(
         default=10,
         gt=0,

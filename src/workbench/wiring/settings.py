@@ -16,6 +16,7 @@ from pydantic_settings import (
 )
 from sqlalchemy.engine import URL
 
+from workbench.wiring.model_settings import Titles, azure_titles
 from workbench.wiring.setting_groups import (
     ENTRA_KEYS_URL,
     LOCAL_MODE_CONSENT,
@@ -68,6 +69,7 @@ class Settings(BaseModel):
     events: Events = Events()
     delivery: Delivery = Delivery()
     limits: Limits = Limits()
+    titles: Titles = Titles()
     azure_speech: AzureSpeech = AzureSpeech()
 
     @classmethod
@@ -95,6 +97,23 @@ class Settings(BaseModel):
                 f"is longer than events are kept: WORKBENCH__EVENTS__RETENTION_DAYS is {self.events.retention_days:g}",
             )
         return self
+
+    @model_validator(mode="after")
+    def _titles_are_complete(self) -> "Settings":
+        _ = self.title_model
+        return self
+
+    @property
+    def title_model(self) -> Titles | None:
+        """The model that chooses titles, by whichever names it was set; None where titles are not chosen."""
+        service = self.service
+        if self.titles.provider is not None:
+            return self.titles
+        if service.azure_openai_endpoint is None or service.azure_openai_deployment is None:
+            return None
+        return azure_titles(
+            service.azure_openai_endpoint, service.azure_openai_deployment, service.azure_openai_model, self.titles
+        )
 
     @property
     def sqlalchemy_url(self) -> URL:
@@ -214,8 +233,13 @@ def settings_reference() -> list[SettingEntry]:
 
 
 def _without_prefix() -> dict[str, Any]:
-    names = {name: f"AZURE_SPEECH__{name.upper()}" for name in AzureSpeech.model_fields}
-    return {"azure_speech": {name: os.environ[full] for name, full in names.items() if os.environ.get(full)}}
+    speech = {name: f"AZURE_SPEECH__{name.upper()}" for name in AzureSpeech.model_fields}
+    titles = {name: name.upper() for name in Service.model_fields if name.startswith("azure_openai_")}
+    return {"azure_speech": _given(speech), "service": _given(titles)}
+
+
+def _given(names: dict[str, str]) -> dict[str, str]:
+    return {name: os.environ[full] for name, full in names.items() if os.environ.get(full)}
 
 
 def _names_given(env_file: Path | None) -> list[str]:

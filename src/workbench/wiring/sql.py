@@ -12,6 +12,7 @@ from workbench.adapters.sql.assistants import SqlDirectory, SqlPresenceWatch
 from workbench.adapters.sql.database import Database, open_database
 from workbench.adapters.sql.deliveries import SqlDeliveryQueue
 from workbench.adapters.sql.events import SqlEventKeeping
+from workbench.adapters.sql.jobs import SqlJobQueue
 from workbench.adapters.sql.leases import SqlLeases
 from workbench.adapters.sql.transactions import GroupCommit, SqlTransactions
 from workbench.adapters.sql.wakeups import SqlWakeups
@@ -23,9 +24,10 @@ from workbench.domain.delivery.ports import DeliveryQueue, DeliveryTx
 from workbench.domain.events.model import Event
 from workbench.domain.events.ports import EventKeeping, EventTx
 from workbench.domain.identity.ports import AssistantDirectory
-from workbench.domain.jobs.ports import Leases
+from workbench.domain.jobs.ports import JobQueue, Leases
 from workbench.domain.messages.ports import MessageTx
 from workbench.domain.participants.ports import ParticipantTx
+from workbench.domain.titles.ports import TitleTx
 from workbench.domain.transactions import Transactions
 from workbench.domain.users.ports import UserTx
 from workbench.wiring.announcements import Announcements
@@ -85,6 +87,11 @@ class Sql(Provider):
         return SqlLeases(database)
 
     @provide
+    def jobs(self, database: Database) -> JobQueue:
+        """Hand jobs to workers."""
+        return SqlJobQueue(database)
+
+    @provide
     def queue(self, database: Database) -> DeliveryQueue:
         """Find what waits to be delivered."""
         return SqlDeliveryQueue(database)
@@ -137,6 +144,11 @@ class Sql(Provider):
     @provide
     def assistant_tx(self, sql: SqlTransactions) -> Transactions[AssistantTx]:
         """See what assistants need."""
+        return sql
+
+    @provide
+    def title_tx(self, sql: SqlTransactions) -> Transactions[TitleTx]:
+        """See what titles need."""
         return sql
 
     @provide

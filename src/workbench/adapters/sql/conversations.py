@@ -15,6 +15,7 @@ from workbench.domain.conversations.model import Conversation
 from workbench.domain.conversations.ports import ConversationFilter, Conversations, ListedConversation
 from workbench.domain.errors import NotFoundError
 from workbench.domain.identity.model import Principal
+from workbench.domain.messages.ports import UntitledConversations
 
 _FIELDS = ("id", "title", "owner_id", "imported_from_conversation_id", "metadata", "created_datetime")
 _ONE = Query(
@@ -69,7 +70,7 @@ def _listed(row: Sequence[Any]) -> dict[str, Any]:
     return {"conversation": dict(zip(_FIELDS, row, strict=False)), "permission": row[-1]}
 
 
-class SqlConversations(Repository, Conversations):
+class SqlConversations(Repository, Conversations, UntitledConversations):
     """The conversations of one workspace. Remembers the versions it read: a change is stored only over those."""
 
     def __init__(self, context: Context) -> None:
@@ -83,6 +84,10 @@ class SqlConversations(Repository, Conversations):
             raise NotFoundError
         self._versions[conversation_id] = rows[0][-1]
         return _ONE.convert(rows)[0]
+
+    async def may_be_titled(self, conversation_id: UUID) -> bool:
+        """One conversation's metadata tells."""
+        return (await self.require(conversation_id)).may_be_titled
 
     async def of(self, principal: Principal, wanted: ConversationFilter) -> Sequence[ListedConversation]:
         """The caller's own."""

@@ -50,7 +50,7 @@ class SqlLeases(Leases):
         """Prolong what is held."""
 
         def work(connection: Connection) -> set[str]:
-            times = _times(connection, seconds)
+            times = span(connection, seconds)
             connection.execute(_RENEW, {"by_holder": holder, **times})
             return {row[0] for row in connection.execute(_HELD, {"by_holder": holder, **times})}
 
@@ -64,7 +64,7 @@ class SqlLeases(Leases):
 
 
 def _acquire(connection: Connection, names: list[str], holder: str, seconds: float) -> set[str]:
-    times = _times(connection, seconds)
+    times = span(connection, seconds)
     connection.execute(_TAKE_OVER, {"names": names, "by_holder": holder, **times})
     known = {row[0] for row in connection.execute(_KNOWN, {"names": names})}
     new = [{"name": name, "holder": holder, "expires_at": times["until"]} for name in names if name not in known]
@@ -80,8 +80,8 @@ def _insert_new(connection: Connection) -> Any:
     return dialect.insert(leases).on_conflict_do_nothing()
 
 
-def _times(connection: Connection, seconds: float) -> dict[str, datetime]:
-    """The time now and the lease's end; replicas on PostgreSQL may disagree on the time, their database does not."""
+def span(connection: Connection, seconds: float) -> dict[str, datetime]:
+    """The time now and the end of what begins now; replicas on PostgreSQL may disagree on the time, their database does not."""
     if connection.dialect.name == "postgresql":
         now = connection.execute(text("SELECT now()")).scalar_one()
     else:

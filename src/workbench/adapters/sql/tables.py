@@ -239,3 +239,22 @@ leases = Table(
     Column("expires_at", Moment, nullable=False),
     sqlite_with_rowid=False,
 )
+
+# One row for each kind and key. It is no conversation's child: a job may be about anything, or outlive its cause.
+jobs = Table(
+    "jobs",
+    metadata,
+    workspace_column(),
+    Column("kind", String(64), nullable=False),
+    Column("key", String(255), nullable=False),
+    Column("id", Id, nullable=False),
+    Column("payload", Json, nullable=False),
+    Column("run_at", Moment, nullable=False, index=True),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("claim", String(32)),
+    Column("claimed_until", Moment),
+    Column("last_error", Text),
+    Column("created_datetime", Moment, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "kind", "key"),
+    sqlite_with_rowid=False,
+)

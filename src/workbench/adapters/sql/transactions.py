@@ -13,6 +13,7 @@ from workbench.adapters.sql.conversations import SqlConversations
 from workbench.adapters.sql.database import Database, lost_to_another, violates_integrity
 from workbench.adapters.sql.deliveries import SqlDeliveries
 from workbench.adapters.sql.events import SqlEventLog
+from workbench.adapters.sql.jobs import SqlJobs
 from workbench.adapters.sql.messages import SqlMessages
 from workbench.adapters.sql.participants import SqlParticipants
 from workbench.adapters.sql.registrations import SqlRegistrations
@@ -76,6 +77,11 @@ class SqlTransaction:
         return self._the(SqlConversations)
 
     @property
+    def untitled(self) -> SqlConversations:
+        """Conversations that may be titled."""
+        return self._the(SqlConversations)
+
+    @property
     def participants(self) -> SqlParticipants:
         """Seats."""
         return self._the(SqlParticipants)
@@ -99,6 +105,11 @@ class SqlTransaction:
     def events(self) -> SqlEventLog:
         """The log."""
         return self._the(SqlEventLog)
+
+    @property
+    def jobs(self) -> SqlJobs:
+        """Work to be done later."""
+        return self._the(SqlJobs)
 
     @property
     def deliveries(self) -> SqlDeliveries:

@@ -14,6 +14,8 @@ DEFAULT_TITLE = "New Conversation"
 MAX_TITLE_LENGTH = 4096
 SYSTEM_KEY_PREFIX = "__"
 USER_SET_TITLE = "__user_set_title"
+AUTO_TITLE_COUNT = "__auto_title_count"
+MAX_AUTO_TITLES = 3
 
 Title = Annotated[str, msgspec.Meta(max_length=MAX_TITLE_LENGTH)]
 
@@ -66,6 +68,22 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         if title != self.title:
             metadata[USER_SET_TITLE] = True
         return msgspec.structs.replace(self, title=title, metadata=metadata)
+
+    @property
+    def auto_title_count(self) -> int:
+        """How often a model was asked for its title; what a caller put there that is no such number counts as none."""
+        count = self.metadata.get(AUTO_TITLE_COUNT)
+        return count if type(count) is int and count > 0 else 0
+
+    @property
+    def may_be_titled(self) -> bool:
+        """Whether a model may choose the title: nobody else did, and it was not asked too often."""
+        return not self.metadata.get(USER_SET_TITLE) and self.auto_title_count < MAX_AUTO_TITLES
+
+    def titled(self, title: str) -> "Conversation":
+        """Take a model's title; a blank one keeps the title there is, and counts all the same."""
+        metadata = {**self.metadata, AUTO_TITLE_COUNT: self.auto_title_count + 1}
+        return msgspec.structs.replace(self, title=title or self.title, metadata=metadata)
 
 
 class ConversationDetails(Conversation, frozen=True, kw_only=True):

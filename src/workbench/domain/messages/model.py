@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from workbench.domain.identity.model import Principal, Role
+from workbench.domain.jobs.model import NewJob
 from workbench.domain.participants.model import deep_merge
 from workbench.domain.sizes import SizeLimits
 
@@ -16,6 +17,8 @@ MAX_PAGE = 500
 """Front ends ask for exactly 500 and take a shorter page as the end, so the cap may not be lower."""
 DEFAULT_PAGE = 100
 MAX_FILENAMES = 1000
+TITLE_JOB = "title"
+"""The kind of job that asks a model for a conversation's title."""
 
 
 class Sender(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +77,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any]
     has_debug_data: bool
 
+    @property
+    def is_users_chat(self) -> bool:
+        """Whether it is chat, and counts as being from a user."""
+        return self.message_type == "chat" and self.sender.participant_role == "user"
+
     def repeats(self, other: "Message") -> bool:
         """Whether both say the same, but for the time."""
         return self == msgspec.structs.replace(other, timestamp=self.timestamp)
@@ -98,6 +106,24 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
     conversation_id: UUID
     message: Message
     debug_data: dict[str, Any]
+
+
+class Titling(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a model chooses titles for conversations that people did not name."""
+
+    is_on: bool = False
+
+
+class TitleRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a title is to be chosen for: the conversation up to and including a message."""
+
+    conversation_id: UUID
+    message_id: UUID
+
+    def job(self, now: datetime) -> NewJob:
+        """Have it done at once, and once however many messages come meanwhile."""
+        payload = msgspec.to_builtins(self)
+        return NewJob(kind=TITLE_JOB, key=str(self.conversation_id), payload=payload, run_at=now)
 
 
 class MessageQuery(msgspec.Struct, frozen=True, kw_only=True):

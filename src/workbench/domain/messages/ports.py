@@ -5,6 +5,7 @@ from typing import Protocol
 from uuid import UUID
 
 from workbench.domain.events.ports import EventRecorder
+from workbench.domain.jobs.ports import Jobs
 from workbench.domain.messages.model import Message, MessageQuery, MessageType, StoredMessage
 from workbench.domain.participants.ports import Participants
 
@@ -35,6 +36,14 @@ class Messages(Protocol):
         ...
 
 
+class UntitledConversations(Protocol):
+    """The conversations of one workspace, as far as a message may lead to a title."""
+
+    async def may_be_titled(self, conversation_id: UUID) -> bool:
+        """Whether a model may choose the conversation's title. Raises NotFoundError."""
+        ...
+
+
 class MessageTx(Protocol):
     """The slice of a transaction that messages may touch."""
 
@@ -42,5 +51,9 @@ class MessageTx(Protocol):
     def participants(self) -> Participants: ...
     @property
     def messages(self) -> Messages: ...
+    @property
+    def untitled(self) -> UntitledConversations: ...
+    @property
+    def jobs(self) -> Jobs: ...
     @property
     def events(self) -> EventRecorder: ...

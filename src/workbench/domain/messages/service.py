@@ -14,6 +14,8 @@ from workbench.domain.messages.model import (
     NewMessage,
     Sender,
     StoredMessage,
+    TitleRequest,
+    Titling,
 )
 from workbench.domain.messages.ports import MessageTx
 from workbench.domain.participants.model import Seat
@@ -24,10 +26,13 @@ from workbench.domain.transactions import Transactions, retrying
 class MessageService:
     """Acts about messages."""
 
-    def __init__(self, transactions: Transactions[MessageTx], clock: Clock, limits: SizeLimits) -> None:
+    def __init__(
+        self, transactions: Transactions[MessageTx], clock: Clock, limits: SizeLimits, titling: Titling
+    ) -> None:
         self._transactions = transactions
         self._clock = clock
         self._limits = limits
+        self._titling = titling
 
     async def post(self, principal: Principal, conversation_id: UUID, new: NewMessage) -> Message:
         """Store the message and its event, or answer with what the same id and body stored before.
@@ -44,6 +49,8 @@ class MessageService:
             wanted = self._message(principal, conversation_id, new)
             if new.id is not None and (stored := await tx.messages.find(new.id)):
                 return _same(stored, wanted)
+            if self._titling.is_on and wanted.message.is_users_chat:
+                await _ask_for_title(tx, wanted)
             tx.messages.add(wanted)
             tx.events.record(message_created(conversation_id, wanted.message))
         return wanted.message
@@ -96,6 +103,14 @@ class MessageService:
                 raise NotFoundError
             tx.messages.remove(message_id)
             tx.events.record(message_deleted(conversation_id, stored.message))
+
+
+async def _ask_for_title(tx: MessageTx, stored: StoredMessage) -> None:
+    """Set down that a title is wanted, in the commit of the message: neither is there without the other."""
+    message = stored.message
+    if await tx.untitled.may_be_titled(stored.conversation_id):
+        request = TitleRequest(conversation_id=stored.conversation_id, message_id=message.id)
+        tx.jobs.enqueue(request.job(message.timestamp))
 
 
 async def _read(

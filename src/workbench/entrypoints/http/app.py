@@ -35,6 +35,7 @@ from workbench.entrypoints.http.speech import SpeechController
 from workbench.entrypoints.http.streams import Heartbeats
 from workbench.entrypoints.http.users import UserController
 from workbench.entrypoints.workers.delivery import DeliveryWorker
+from workbench.entrypoints.workers.jobs import JobWorker
 from workbench.entrypoints.workers.presence import OnlineCheck, PresenceWorker
 from workbench.entrypoints.workers.pruning import PruningWorker, Retention
 from workbench.entrypoints.workers.supervisor import OtherDuties, Supervisor
@@ -85,6 +86,7 @@ class Http(Provider):
         self.provide(lambda: drain, provides=Drain)
 
     delivery = provide(DeliveryWorker)
+    jobs = provide(JobWorker)
     pruning = provide(PruningWorker)
     presence = provide(PresenceWorker)
     supervisor = provide(Supervisor)

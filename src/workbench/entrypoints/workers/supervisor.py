@@ -9,6 +9,7 @@ import structlog
 
 from workbench.domain.events.hub import EventHub
 from workbench.entrypoints.workers.delivery import DeliveryWorker
+from workbench.entrypoints.workers.jobs import JobWorker
 from workbench.wiring.announcements import Announcements
 from workbench.wiring.wakeups import Wakeups
 
@@ -38,12 +39,14 @@ class Supervisor:
         wakeups: Wakeups,
         hub: EventHub,
         delivery: DeliveryWorker,
+        jobs: JobWorker,
         others: OtherDuties,
     ) -> None:
         self._announcements = announcements
         self._wakeups = wakeups
         self._hub = hub
         self._delivery = delivery
+        self._jobs = jobs
         self._others = others
 
     @contextlib.asynccontextmanager
@@ -51,15 +54,17 @@ class Supervisor:
         """Run everything while the block lasts."""
         self._announcements.listen(self._hub.announce)
         self._announcements.listen(self._delivery.announce)
+        self._announcements.listen(self._jobs.announce)
         self._wakeups.listen(self._hub.notice)
         self._wakeups.listen(self._delivery.notice)
-        duties = [duty.run for duty in (self._wakeups, self._delivery, *self._others)]
+        duties = [duty.run for duty in (self._wakeups, self._delivery, self._jobs, *self._others)]
         tasks = [asyncio.create_task(self._keep_up(duty)) for duty in duties]
         try:
             yield
         finally:
             await _end(tasks)
             await self._delivery.stop()
+            await self._jobs.stop()
 
     async def _keep_up(self, duty: Callable[[], Awaitable[None]]) -> None:
         while True:

@@ -1,0 +1,1 @@
+"""Titles that a model chooses for conversations that nobody named."""

@@ -1,0 +1,22 @@
+"""What titles need: a model that writes them, and a slice of the transaction."""
+
+from typing import Protocol
+
+from workbench.domain.conversations.ports import ConversationTx
+from workbench.domain.jobs.ports import Jobs
+from workbench.domain.titles.model import Untitled
+
+
+class TitleWriter(Protocol):
+    """A model that finds titles."""
+
+    async def write(self, untitled: Untitled) -> str:
+        """Find a title, or answer blank to keep the one there is. Raises UnavailableError."""
+        ...
+
+
+class TitleTx(ConversationTx, Protocol):
+    """The slice of a transaction that titles may touch."""
+
+    @property
+    def jobs(self) -> Jobs: ...
