@@ -212,7 +212,7 @@ async def test_patience_has_an_end(workbench: WorkbenchStandIn, caller: Workbenc
 
 async def test_a_workbench_that_is_away_cannot_be_reached() -> None:
     port = ReservedPort()
-    async with WorkbenchClient("http://127.0.0.1:" + str(port.number), {}, patience_seconds=0.1) as client:
+    async with WorkbenchClient.for_user(port.url, "token", patience_seconds=0.1) as client:
         with pytest.raises(UnreachableError, match="GET /conversations: ConnectError"):
             await client.conversations()
     port.release()

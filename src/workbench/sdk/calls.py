@@ -1,10 +1,10 @@
 """Calls to the workbench in somebody's name: headers, repetition after a failure, and typed answers."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 import msgspec
@@ -32,6 +32,11 @@ class Calls:
         self.http = http
         self.headers = dict(headers)
         self._patience_seconds = patience_seconds
+
+    @classmethod
+    def to(cls, url: str, headers: Mapping[str, str], patience_seconds: float) -> Self:
+        """Open a pool of connections to the workbench."""
+        return cls(httpx.AsyncClient(base_url=url, timeout=TIMEOUT), headers, patience_seconds)
 
     def with_headers(self, headers: Mapping[str, str]) -> "Calls":
         """Make a caller that adds headers to ours, on the same connections."""
@@ -67,6 +72,16 @@ class Calls:
         content = None if body is None else msgspec.json.encode(body)
         headers = self.headers if content is None else {**self.headers, "Content-Type": "application/json"}
         return await self.http.request(method, path, content=content, params=query, headers=headers)
+
+
+@contextmanager
+def taking_missing_for_an_answer() -> Generator[None]:
+    """Go on behind the block when there is no such thing."""
+    try:
+        yield
+    except CallError as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
 
 
 def pauses(patience_seconds: float) -> Iterator[float]:

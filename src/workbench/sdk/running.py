@@ -9,7 +9,7 @@ import msgspec
 from workbench.sdk.announcing import Heartbeat, announce_for_ever
 from workbench.sdk.archive import Archive
 from workbench.sdk.client import WorkbenchClient
-from workbench.sdk.context import AssistantContext, Context
+from workbench.sdk.context import AssistantContext, Context, Save
 from workbench.sdk.errors import UnknownError
 from workbench.sdk.inbox import Inbox, Job
 from workbench.sdk.model import Config, Event, Json, StateData, StateDescription, plain
@@ -88,7 +88,7 @@ class RunningService:
             seat.states = {state.id: plain(read_as(state.model, archive.values[state.id])) for state in held}
         if archive and archive.data is not None and (take := self.service.hooks.import_conversation):
             wanted = msgspec.structs.replace(record, seats={conversation_id: seat})
-            await take(self._context(wanted, conversation_id), archive.data)
+            await take(self._context(wanted, conversation_id, save=_not_yet), archive.data)
         record.seats = {**record.seats, conversation_id: seat}
         await self._store.save(record)
 
@@ -171,11 +171,17 @@ class RunningService:
         return AssistantContext(record, self._workbench.as_assistant(record.id), self._store.save)
 
     def _context(
-        self, record: Record, conversation_id: UUID, event: Event | None = None, correlation_id: str = ""
+        self,
+        record: Record,
+        conversation_id: UUID,
+        event: Event | None = None,
+        *,
+        correlation_id: str = "",
+        save: Save | None = None,
     ) -> Context:
         cause = event.correlation_id if event else correlation_id
         caller = self._workbench.as_assistant(record.id, cause)
-        return Context(record, conversation_id, caller, self._store.save, event)
+        return Context(record, conversation_id, caller, save or self._store.save, event)
 
     def _unpacked(self, packed: bytes | None) -> Archive | None:
         return None if packed is None else Archive.unpacked(packed, self.settings.body_limit_bytes)
@@ -183,3 +189,7 @@ class RunningService:
     async def _settle(self, seconds: float) -> None:
         if working := [inbox.worker for inbox in self._inboxes.values() if inbox.worker]:
             await asyncio.wait(working, timeout=seconds)
+
+
+async def _not_yet(_: Record) -> None:
+    """Leave it to the caller, who saves all or nothing."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
@@ -51,15 +52,20 @@ class Store:
     async def save(self, record: Record) -> None:
         """Write an assistant to the disk; a crash leaves the old file or the new."""
         if self._folder is not None:
-            async with self._turn:
-                await asyncio.to_thread(_write, self._folder / f"{record.id}.json", msgspec.json.encode(record))
+            await self._in_turn(_write, self._folder / f"{record.id}.json", msgspec.json.encode(record))
 
     async def remove(self, assistant_id: UUID) -> None:
         """Forget an assistant."""
         if self._folder is not None:
+            await self._in_turn(_remove, self._folder / f"{assistant_id}.json")
+
+    async def _in_turn(self, act: Callable[..., None], *arguments: object) -> None:
+        async def alone() -> None:
             async with self._turn:
-                path = self._folder / f"{assistant_id}.json"
-                await asyncio.to_thread(path.unlink, missing_ok=True)
+                await asyncio.to_thread(act, *arguments)
+
+        # A caller that is cancelled leaves a thread behind that still writes: the next must wait for it.
+        await asyncio.shield(alone())
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -69,3 +75,7 @@ def _write(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)

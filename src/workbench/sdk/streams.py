@@ -58,7 +58,9 @@ class EventReader:
 
     async def read(self) -> AsyncGenerator[StreamEvent | StreamGap]:
         """Give the events one by one, for ever. Raises CallError when the workbench does not let us read."""
+        now = asyncio.get_running_loop().time
         while True:
+            began = now()
             try:
                 async with aclosing(self._connection()) as events:
                     async for event in events:
@@ -71,6 +73,8 @@ class EventReader:
                 if error.status < HTTPStatus.INTERNAL_SERVER_ERROR and error.status not in PASSING_4XX:
                     raise
                 reason = str(error)
+            if now() - began > LONGEST_PAUSE_SECONDS:  # it was well, only silent
+                self._pause = self._first_pause
             log.info("%s is resumed in %.1f s: %s", self._path, self._pause, reason)
             await asyncio.sleep(self._pause)
             self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
