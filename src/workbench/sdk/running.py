@@ -1,6 +1,7 @@
 """A service at work: the assistants that it has, what they are sent, and what is asked about them."""
 
 import asyncio
+import logging
 from functools import partial
 from uuid import UUID, uuid4
 
@@ -16,6 +17,8 @@ from workbench.sdk.model import Config, Event, Json, StateData, StateDescription
 from workbench.sdk.schema import read_as
 from workbench.sdk.service import AssistantService, Settings
 from workbench.sdk.store import Record, Seat, Store
+
+log = logging.getLogger(__name__)
 
 
 class RunningService:
@@ -131,7 +134,9 @@ class RunningService:
         context = self._context(record, seat_of[1], correlation_id=correlation_id)
         tell = partial(context.tell_state, state_id, "updated")
         # The workbench waits for our answer: it is told afterwards, and in order.
-        self._inbox(*seat_of).take(Job(uuid4().hex, f"event of state {state_id}", correlation_id, tell))
+        job = Job(uuid4().hex, f"event of state {state_id}", correlation_id, tell)
+        if not self._inbox(*seat_of).take(job):
+            log.warning("%s not sent, too much waits (correlation id %s)", job.what, correlation_id)
         return state.show(seat.states[state_id])
 
     async def export_assistant(self, assistant_id: UUID) -> bytes:
