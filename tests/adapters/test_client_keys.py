@@ -1,5 +1,6 @@
 """The key that assistant services are called with."""
 
+import time
 from collections.abc import AsyncGenerator
 from uuid import uuid4
 
@@ -10,7 +11,7 @@ from tests.support.assistants import RecordingAssistantService
 from tests.support.keys import MemoryKeys, one
 
 from workbench.adapters.assistants.breaker import BreakerPolicy, CircuitBreakers
-from workbench.adapters.assistants.client import CallPolicy, HttpAssistantClient
+from workbench.adapters.assistants.client import HttpAssistantClient, Patience
 from workbench.adapters.clock import SystemClock
 from workbench.domain.assistant_services.model import AssistantAddress, ServiceAddress
 from workbench.domain.errors import UnavailableError, UpstreamError
@@ -43,8 +44,8 @@ def address_of(recorder: RecordingAssistantService) -> AssistantAddress:
 
 
 def caller(http: httpx.AsyncClient, keys: ApiKeyStore) -> HttpAssistantClient:
-    policy = CallPolicy(secured=False, event_timeout_seconds=5)
-    return HttpAssistantClient(http, keys, SystemClock(), CircuitBreakers(BreakerPolicy()), policy)
+    breakers = CircuitBreakers(BreakerPolicy(), time.monotonic)
+    return HttpAssistantClient(http, breakers, keys, SystemClock(), Patience(event_seconds=5))
 
 
 async def test_each_call_shows_the_key_of_the_moment(

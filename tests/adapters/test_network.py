@@ -1,135 +1,167 @@
-"""Which addresses are called, and that exactly the checked one is."""
+"""Calls out over real connections: names are resolved once, checked, and verified by name."""
 
-from collections.abc import AsyncGenerator, Sequence
-from ipaddress import ip_address, ip_network
+import asyncio
+from collections.abc import Sequence
+from ipaddress import ip_network
+from pathlib import Path
 
 import httpx
 import pytest
-from tests.support.assistants import RecordingAssistantService
+from tests.support.raw_server import certificate_for, raw_server, says
+from tests.support.servers import ReservedPort
 
-from workbench.adapters.assistants.network import (
-    AddressPolicy,
-    CheckedBackend,
-    CheckedTransport,
-    RefusedAddressError,
-    resolve,
-)
+from workbench.adapters.assistants.addresses import ANYWHERE, AddressPolicy
+from workbench.adapters.assistants.client import make_http_client
+from workbench.adapters.assistants.network import SETTING, CheckedNetwork, RefusedAddressError
 
-PUBLIC = ["1.1.1.1", "93.184.215.14", "2606:4700:4700::1111", "2002:0101:0101::1", "64:ff9b::101:101"]
-SPECIAL = [
-    "127.0.0.1",
-    "127.255.0.9",
-    "0.0.0.0",
-    "10.1.2.3",
-    "172.16.0.1",
-    "172.31.255.255",
-    "192.168.1.1",
-    "169.254.169.254",
-    "100.64.0.1",
-    "198.18.0.1",
-    "192.0.2.1",
-    "224.0.0.1",
-    "240.0.0.1",
-    "255.255.255.255",
-    "::",
-    "::1",
-    "fe80::1",
-    "fec0::1",
-    "fc00::1",
-    "fd00:ec2::254",
-    "ff02::1",
-    "2001:db8::1",
-    "::ffff:127.0.0.1",
-    "::ffff:169.254.169.254",
-    "::127.0.0.1",
-    "2002:7f00:1::1",
-    "2002:a9fe:a9fe::1",
-    "64:ff9b::7f00:1",
-    "64:ff9b:1::a00:1",
-    "2001:0:7f00:1::1",
-]
+SECURED = AddressPolicy(secured=True)
+LOOPBACK_ALLOWED = AddressPolicy(secured=True, allowed_networks=(ip_network("127.0.0.1/32"),))
+HELLO = says(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+NAME = "assistants.example"
 
 
-@pytest.mark.parametrize("text", PUBLIC)
-def test_public_addresses_are_called(text: str) -> None:
-    assert AddressPolicy(secured=True).permits(ip_address(text))
-
-
-@pytest.mark.parametrize("text", SPECIAL)
-def test_special_addresses_are_refused_where_services_are_secured(text: str) -> None:
-    assert not AddressPolicy(secured=True).permits(ip_address(text))
-    assert AddressPolicy(secured=False).permits(ip_address(text))
-
-
-def test_an_allowed_network_is_called_and_no_other() -> None:
-    policy = AddressPolicy(secured=True, allowed=[ip_network("10.20.0.0/16"), ip_network("fd12::/64")])
-    assert policy.permits(ip_address("10.20.3.4"))
-    assert policy.permits(ip_address("fd12::5"))
-    assert not policy.permits(ip_address("10.21.0.1"))
-    assert not policy.permits(ip_address("::ffff:10.20.3.4"))
-
-
-class Resolver:
-    """Answers one time so, the next time otherwise, as a rebinding name does."""
+class Names:
+    """A resolver that gives the next answer each time it is asked, and the last one for ever."""
 
     def __init__(self, *answers: Sequence[str]) -> None:
-        self._answers = list(answers)
-        self.asked: list[str] = []
+        self.answers = list(answers)
+        self.asked: list[tuple[str, int]] = []
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
-        self.asked.append(host)
-        return self._answers.pop(0)
+        self.asked.append((host, port))
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
-@pytest.fixture
-async def target() -> AsyncGenerator[RecordingAssistantService]:
-    async with RecordingAssistantService() as running:
-        yield running
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "127.0.0.1", "0x7f.1", "2130706433", "127.1", "[::1]", "[::ffff:127.0.0.1]", "0"],
+)
+async def test_this_machine_is_not_called_by_any_of_its_names(host: str) -> None:
+    async with make_http_client(SECURED) as http:
+        with pytest.raises(RefusedAddressError) as refusal:
+            await http.get(f"https://{host}:9/")
+    assert SETTING in refusal.value.detail
+    assert host.strip("[]") in refusal.value.detail
 
 
-def client(policy: AddressPolicy, resolver: Resolver | None = None) -> httpx.AsyncClient:
-    backend = CheckedBackend(policy, resolver or resolve)
-    return httpx.AsyncClient(transport=CheckedTransport(backend, httpx.Limits(), retries=0))
-
-
-ONLY_LOOPBACK = AddressPolicy(secured=True, allowed=[ip_network("127.0.0.0/8")])
-
-
-async def test_a_name_is_resolved_once_and_connected_to_what_was_checked(target: RecordingAssistantService) -> None:
-    resolver = Resolver(["127.0.0.1"], ["10.0.0.1"])
-    async with client(ONLY_LOOPBACK, resolver) as http:
-        answer = await http.get(target.url.replace("127.0.0.1", "rebinding.example"))
-        assert answer.status_code == 200
-        assert resolver.asked == ["rebinding.example"]
-    assert target.requests[0].headers["host"].startswith("rebinding.example:")
-
-
-async def test_one_refused_address_among_others_refuses_the_host(target: RecordingAssistantService) -> None:
-    async with client(ONLY_LOOPBACK, Resolver(["127.0.0.1", "10.0.0.1"])) as http:
-        with pytest.raises(RefusedAddressError, match=r"mixed\.example is at 10\.0\.0\.1"):
-            await http.get(target.url.replace("127.0.0.1", "mixed.example"))
-    assert target.requests == []
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0x7f.1", "2130706433", "127.1", "[::ffff:127.0.0.1]"])
-async def test_a_loopback_host_is_refused_however_it_is_spelt(target: RecordingAssistantService, host: str) -> None:
-    async with client(AddressPolicy(secured=True)) as http:
+async def test_a_dot_at_the_end_of_a_name_makes_no_difference() -> None:
+    async with make_http_client(SECURED, resolve=Names(["127.0.0.1"])) as http:
         with pytest.raises(RefusedAddressError):
-            await http.get(target.url.replace("127.0.0.1", host))
-    assert target.requests == []
+            await http.get("https://localhost./")
 
 
-async def test_an_address_that_does_not_answer_gives_way_to_the_next(target: RecordingAssistantService) -> None:
-    async with client(ONLY_LOOPBACK, Resolver(["127.9.9.9", "127.0.0.1"])) as http:
-        assert (await http.get(target.url.replace("127.0.0.1", "two.example"))).status_code == 200
+async def test_local_mode_calls_this_machine_by_name_and_in_the_clear() -> None:
+    async with raw_server(HELLO) as server, make_http_client(ANYWHERE) as http:
+        assert (await http.get(f"http://localhost:{server.port}/")).text == "hello"
 
 
-async def test_a_name_without_an_address_cannot_be_connected_to() -> None:
-    async with client(ONLY_LOOPBACK, Resolver([])) as http:
-        with pytest.raises(httpx.ConnectError, match=r"nowhere\.example has no address"):
-            await http.get("http://nowhere.example/")
+async def test_one_address_that_is_not_allowed_refuses_the_host_without_another_try() -> None:
+    names = Names(["8.8.8.8", "10.0.0.1"])
+    async with make_http_client(SECURED, resolve=names) as http:
+        with pytest.raises(RefusedAddressError) as refusal:
+            await http.get(f"https://{NAME}/")
+    assert names.asked == [(NAME, 443)]
+    assert "10.0.0.1" not in refusal.value.detail
 
 
-async def test_sockets_of_this_machine_are_not_called() -> None:
-    with pytest.raises(Exception, match="unix sockets are not called"):
-        await CheckedBackend(AddressPolicy(secured=False)).connect_unix_socket("/tmp/x")
+async def test_a_name_that_changes_its_mind_is_asked_once(tmp_path: Path) -> None:
+    shown, trusted = certificate_for(NAME, tmp_path)
+    names = Names(["127.0.0.1"], ["169.254.169.254"])
+    async with (
+        raw_server(HELLO, shown) as server,
+        make_http_client(LOOPBACK_ALLOWED, resolve=names, context=trusted) as http,
+    ):
+        assert (await http.get(f"https://{NAME}:{server.port}/")).text == "hello"
+        assert names.asked == [(NAME, server.port)]
+        with pytest.raises(RefusedAddressError):
+            await http.get(f"https://{NAME}:{server.port}/")
+
+
+async def test_tls_and_requests_go_by_the_name(tmp_path: Path) -> None:
+    shown, trusted = certificate_for(NAME, tmp_path)
+    asked_for: list[str | None] = []
+    shown.sni_callback = lambda _socket, name, _context: asked_for.append(name)
+    async with (
+        raw_server(HELLO, shown) as server,
+        make_http_client(LOOPBACK_ALLOWED, resolve=Names(["127.0.0.1"]), context=trusted) as http,
+    ):
+        await http.get(f"https://{NAME}:{server.port}/path")
+        head = server.heads[0].split("\r\n")
+    assert asked_for == [NAME]
+    assert head[0] == "GET /path HTTP/1.1"
+    assert f"Host: {NAME}:{server.port}" in head
+    assert "Accept-Encoding: identity" in head
+
+
+@pytest.mark.parametrize("url_host", ["other.example", "127.0.0.1"])
+async def test_a_certificate_for_another_name_is_refused(tmp_path: Path, url_host: str) -> None:
+    shown, trusted = certificate_for(NAME, tmp_path)
+    async with (
+        raw_server(HELLO, shown) as server,
+        make_http_client(LOOPBACK_ALLOWED, resolve=Names(["127.0.0.1"]), context=trusted) as http,
+    ):
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            await http.get(f"https://{url_host}:{server.port}/")
+        assert server.heads == []
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
+    shown, _ = certificate_for(NAME, tmp_path)
+    async with (
+        raw_server(HELLO, shown) as server,
+        make_http_client(LOOPBACK_ALLOWED, resolve=Names(["127.0.0.1"])) as http,
+    ):
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            await http.get(f"https://{NAME}:{server.port}/")
+
+
+async def test_secured_mode_says_nothing_in_the_clear() -> None:
+    async with raw_server(HELLO) as server, make_http_client(LOOPBACK_ALLOWED) as http:
+        with pytest.raises(RefusedAddressError, match="must be https"):
+            await http.get(f"http://127.0.0.1:{server.port}/")
+        assert server.heads == []
+
+
+async def test_an_address_that_does_not_answer_gives_way_to_the_next() -> None:
+    async with raw_server(HELLO) as server, make_http_client(resolve=Names(["127.0.0.2", "127.0.0.1"])) as http:
+        assert (await http.get(f"http://{NAME}:{server.port}/")).text == "hello"
+
+
+async def test_only_the_making_of_a_connection_is_repeated() -> None:
+    port = ReservedPort()
+    names = Names(["127.0.0.1"])
+    async with make_http_client(resolve=names) as http:
+        with pytest.raises(httpx.ConnectError):
+            await http.get(port.url)
+        assert len(names.asked) == 1 + 3
+        async with raw_server(says()) as server:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await http.get(f"http://127.0.0.1:{server.port}/")
+            assert len(server.heads) == 1
+    port.release()
+
+
+@pytest.mark.parametrize("host", ["no-such-name.invalid", f"{'x' * 64}.example"])
+async def test_a_name_without_an_address_is_a_failed_connection(host: str) -> None:
+    async def nowhere(_host: str, _port: int) -> Sequence[str]:
+        return []
+
+    async with make_http_client() as http, make_http_client(resolve=nowhere) as other:
+        for client in (http, other):
+            with pytest.raises(httpx.ConnectError):
+                await client.get(f"http://{host}/")
+
+
+async def test_connecting_takes_no_longer_than_it_may() -> None:
+    async def slow(_host: str, _port: int) -> Sequence[str]:
+        await asyncio.Event().wait()
+        return []
+
+    async with make_http_client(resolve=slow) as http:
+        with pytest.raises(httpx.ConnectTimeout, match="no connection within"):
+            await http.get(f"http://{NAME}/", timeout=0.05)
+
+
+async def test_sockets_of_this_machine_are_refused() -> None:
+    with pytest.raises(RefusedAddressError):
+        await CheckedNetwork(ANYWHERE).connect_unix_socket("/run/docker.sock")

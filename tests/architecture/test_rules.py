@@ -205,6 +205,7 @@ PLANTED = {
     ),
     "controllers stand alone": ("entrypoints/http/errors.py", "import workbench.entrypoints.http.gate"),
     "examples stand on nothing of the service": ("examples/echo_assistant.py", "import workbench.domain.ids"),
+    "the SDK stands on nothing of the service": ("sdk/model.py", "import workbench.domain.ids"),
 }
 
 

@@ -126,6 +126,19 @@ async def test_failures_are_counted_until_something_arrives(store: Store) -> Non
     assert (delivery.attempts, delivery.retry_at, delivery.position) == (0, None, 1)
 
 
+async def test_what_is_held_waits_without_counting_an_attempt(store: Store) -> None:
+    conversation = await new_conversation(store)
+    assistant = await live(store, conversation)
+    later = store.clock.now() + timedelta(minutes=1)
+    await write(store, lambda it: it.fail(_of(assistant, conversation), store.clock.now(), "no"))
+    await write(store, lambda it: it.hold(_of(assistant, conversation), later, "y" * 5000))
+    delivery = await found(store, assistant, conversation)
+    assert (delivery.attempts, delivery.retry_at, delivery.state) == (1, later, "live")
+    async with store.transactions.read("default") as tx:
+        (status,) = await tx.deliveries.statuses(assistant, 10)
+    assert status.last_error == "y" * 2000
+
+
 async def test_a_position_never_goes_back(store: Store) -> None:
     conversation = await new_conversation(store)
     assistant = await live(store, conversation, 0)

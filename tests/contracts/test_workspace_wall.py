@@ -190,7 +190,7 @@ WRITES: dict[str, Write] = {
     "deliveries.end_all": lambda tx, w: tx.deliveries.end_all(w.conversation.id),
     "deliveries.advance": lambda tx, w: tx.deliveries.advance(w.delivery, 99),
     "deliveries.fail": lambda tx, w: tx.deliveries.fail(w.delivery, w.conversation.created_datetime, "x"),
-    "deliveries.postpone": lambda tx, w: tx.deliveries.postpone(w.delivery, w.conversation.created_datetime, "x"),
+    "deliveries.hold": lambda tx, w: tx.deliveries.hold(w.delivery, w.conversation.created_datetime, "x"),
     "deliveries.rejoin": lambda tx, w: tx.deliveries.rejoin(w.delivery),
     "deliveries.finish": lambda tx, w: tx.deliveries.finish(w.delivery),
 }

@@ -2,8 +2,6 @@
 
 import asyncio
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import click
@@ -94,15 +92,3 @@ async def test_the_program_that_embeds_the_service_runs(tmp_path: Path) -> None:
     placed = program[1].replace('Path("data")', f"Path({str(tmp_path)!r})")
     await asyncio.to_thread(exec, placed, {"__name__": "embedding"})
     assert (tmp_path / "workbench.db").exists()
-
-
-def test_the_assistant_of_the_page_is_a_program(tmp_path: Path) -> None:
-    page = text_of(DOCS / "howto/write-an-assistant.md")
-    program = re.search(r'^```python title="shout.py"\n(.*?)^```', page, re.MULTILINE | re.DOTALL)
-    assert program is not None
-    (tmp_path / "shout.py").write_text(
-        f"{program[1]}\nprint(*(route.path for route in app.routes))\n", encoding="utf-8"
-    )
-    ran = subprocess.run([sys.executable, "-W", "error", "shout.py"], cwd=tmp_path, capture_output=True, check=False)
-    assert ran.stderr == b""
-    assert b"/conversations/{conversation_id:uuid}/events" in ran.stdout

@@ -55,7 +55,7 @@ async def test_what_waits_is_seen_with_the_reason(quick: Service, recorder: Reco
     assert conversation["lag_seconds"] > 0
     assert conversation["state"] == "live"
     assert "overloaded" in conversation["last_error"]
-    assert found["dead_letter_count"] == 0
+    assert (found["dead_letter_count"], found["circuit"]) == (0, "closed")
     recorder.behave()
     for _ in range(400):
         found = await delivery(talk)

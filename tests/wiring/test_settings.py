@@ -63,6 +63,25 @@ def test_lists_are_json_and_an_empty_variable_is_unset() -> None:
     assert settings.database_kind == "sqlite"
 
 
+@pytest.mark.parametrize("given", ['["10.0.0.0/8", "fd00::/8"]', "10.0.0.0/8,fd00::/8", " 10.0.0.0/8 , fd00::/8 "])
+def test_networks_are_listed_as_json_or_with_commas(given: str) -> None:
+    with environment(WORKBENCH__SERVICE__ALLOWED_NETWORKS=given):
+        networks = load_settings(env_file=None).service.allowed_networks
+    assert list(map(str, networks)) == ["10.0.0.0/8", "fd00::/8"]
+
+
+@pytest.mark.parametrize("given", ["10.0.0.1/8", "intranet", '["10.0.0.0/8"', "10.0.0.0/8,", '{"10.0.0.0/8": 1}'])
+def test_what_is_no_network_is_refused(given: str) -> None:
+    with environment(WORKBENCH__SERVICE__ALLOWED_NETWORKS=given):
+        (name,) = faults(lambda: load_settings(env_file=None))
+    assert name.startswith("WORKBENCH__SERVICE__ALLOWED_NETWORKS")
+
+
+def test_probes_do_not_become_more_frequent() -> None:
+    text = faults(lambda: Settings.of(delivery={"breaker_first_seconds": 10, "breaker_max_seconds": 5}))
+    assert "BREAKER_FIRST_SECONDS (10)" in text["WORKBENCH__DELIVERY__BREAKER_MAX_SECONDS"]
+
+
 @pytest.mark.parametrize(
     ("given", "nearest"),
     [

@@ -21,7 +21,13 @@ from workbench.adapters.sql.tables import dead_letters, deliveries
 from workbench.domain.events.model import NewEvent
 from workbench.entrypoints.workers.delivery import lease_name
 
-QUICK = {"first_retry_seconds": 0.05, "max_retry_seconds": 0.2, "timeout_seconds": 1}
+QUICK = {
+    "first_retry_seconds": 0.05,
+    "max_retry_seconds": 0.2,
+    "timeout_seconds": 1,
+    "breaker_first_seconds": 0.1,
+    "breaker_max_seconds": 0.2,
+}
 
 
 class Talk:
@@ -66,6 +72,11 @@ async def status_of(talk: Talk) -> dict[str, Any]:
     """How far the assistant is in the conversation, as its owner sees it."""
     found = (await talk.ann.get(f"/assistants/{talk.assistant}/delivery")).json()["conversations"]
     return next(each for each in found if each["conversation_id"] == talk.conversation)
+
+
+async def circuit_of(talk: Talk) -> str:
+    """Whether its service is called."""
+    return str((await talk.ann.get(f"/assistants/{talk.assistant}/delivery")).json()["circuit"])
 
 
 async def letters(service: Service) -> list[Any]:
@@ -444,3 +455,67 @@ async def test_services_are_called_by_the_contract(quick: Service, recorder: Rec
     await eventually(lambda: "x" in told(recorder, talk))
     last = recorder.received(Kind.EVENT)[-1]
     assert (last.headers["x-request-id"], last.json["correlation_id"]) == (cause, cause)
+
+
+async def test_events_for_a_service_that_is_left_alone_are_held_and_count_no_attempt(
+    database_url: str, tmp_path: Path, recorder: RecordingAssistantService
+) -> None:
+    breaker = {"breaker_failures": 2, "breaker_first_seconds": 60, "breaker_max_seconds": 60}
+    async with running_service(database_url, tmp_path / "data", delivery={**QUICK, **breaker}) as service:
+        talk = await begin(service, recorder)
+        other = await begin(service, recorder, talk.assistant)
+        await recorder.wait_for(2)
+        recorder.answer(Kind.EVENT, then=status(500))
+        await talk.say("one")
+        await recorder.wait_for(4)
+        await other.say("two")
+        async with asyncio.timeout(8):
+            while not (held := await status_of(other))["last_error"]:
+                pass
+        assert held["attempts"] == 0
+        assert held["last_error"] == (
+            f"Assistant service {recorder.service_id} has failed repeatedly and is not called until a probe passes"
+        )
+        assert await circuit_of(talk) == "open"
+        assert len(recorder.events()) == 4
+        recorder.behave()
+        async with asyncio.timeout(30):
+            # Whoever finds the probe of the other under way waits anew, until the next sign of life.
+            while (told(recorder, talk), told(recorder, other)) != (["one"], ["two"]):
+                (await recorder.announce(service.url)).raise_for_status()
+        assert await letters(service) == []
+
+
+async def test_a_service_that_came_back_in_silence_is_found_by_the_probe(
+    database_url: str, tmp_path: Path, recorder: RecordingAssistantService
+) -> None:
+    breaker = {"breaker_failures": 1, "breaker_first_seconds": 0.2, "breaker_max_seconds": 0.4}
+    async with running_service(database_url, tmp_path / "data", delivery={**QUICK, **breaker}) as service:
+        talk = await begin(service, recorder)
+        other = await begin(service, recorder, talk.assistant)
+        await recorder.wait_for(2)
+        recorder.answer(Kind.EVENT, drop(), status(500), status(503), drop())
+        await talk.say("one", "two")
+        await other.say("three")
+        await hears(recorder, talk, "one", "two")
+        await hears(recorder, other, "three")
+        assert await letters(service) == []
+
+
+async def test_a_service_that_hangs_is_left_alone(
+    database_url: str, tmp_path: Path, recorder: RecordingAssistantService
+) -> None:
+    breaker = {"breaker_failures": 2, "timeout_seconds": 0.1}
+    async with running_service(database_url, tmp_path / "data", delivery={**QUICK, **breaker}) as service:
+        talk = await begin(service, recorder)
+        await recorder.wait_for(1)
+        recorder.answer(Kind.EVENT, then=hang())
+        await talk.say("one")
+        async with asyncio.timeout(8):
+            while await circuit_of(talk) == "closed":
+                pass
+        recorder.behave()
+        await hears(recorder, talk, "one")
+        async with asyncio.timeout(8):
+            while await circuit_of(talk) != "closed":
+                pass

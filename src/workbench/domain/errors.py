@@ -10,8 +10,7 @@ WorkbenchError
 ├── TooLargeError          over a limit, which the detail names
 ├── ExhaustedError         a rate, quota or budget is used up
 ├── UpstreamError          an assistant service failed us
-│   ├── BadAnswerError     it answered what cannot be understood, or too much
-│   └── NotCalledError     it failed so often that it is not called for a while
+│   └── BadAnswerError     it answered what cannot be understood, or too much
 └── UnavailableError       not now: draining, or a part that is needed is away
 """
 
@@ -95,34 +94,22 @@ class UpstreamError(WorkbenchError):
     """An assistant service failed
 
     `status` is the status that the assistant answered with, or None when it could not be reached.
+    `retry_after_seconds` is given where it was not even called, because it failed too often before.
     """
 
     code = "assistant_failed"
 
-    def __init__(self, detail: str, *, status: int | None = None) -> None:
+    def __init__(self, detail: str, *, status: int | None = None, retry_after_seconds: float | None = None) -> None:
         """Keep the assistant's own status, which decides ours."""
         super().__init__(detail)
         self.status = status
+        self.retry_after_seconds = retry_after_seconds
 
 
 class BadAnswerError(UpstreamError):
     """An assistant service answered what cannot be understood"""
 
     code = "bad_answer"
-
-
-class NotCalledError(UpstreamError):
-    """An assistant service is not called for a while
-
-    `retry_after_seconds` says when it is worth another try.
-    """
-
-    code = "assistant_not_called"
-
-    def __init__(self, detail: str, *, retry_after_seconds: int) -> None:
-        """Keep when to come back."""
-        super().__init__(detail)
-        self.retry_after_seconds = retry_after_seconds
 
 
 class UnavailableError(WorkbenchError):

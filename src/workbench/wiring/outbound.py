@@ -1,13 +1,15 @@
 """The adapters to everything that is not the database: the clock, keys, assistant services, speech."""
 
+import time
 from collections.abc import AsyncIterator
+from typing import NewType
 
 import httpx
 from dishka import AnyOf, Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 
+from workbench.adapters.assistants.addresses import AddressPolicy
 from workbench.adapters.assistants.breaker import BreakerPolicy, CircuitBreakers
-from workbench.adapters.assistants.client import CallPolicy, HttpAssistantClient, make_http_client
-from workbench.adapters.assistants.network import AddressPolicy
+from workbench.adapters.assistants.client import HttpAssistantClient, Patience, make_http_client
 from workbench.adapters.clock import SystemClock
 from workbench.adapters.keys.adopting import AdoptingKeys
 from workbench.adapters.keys.cached import CachedKeys
@@ -26,6 +28,9 @@ from workbench.domain.identity.ports import ApiKeyStore, AssistantDirectory
 from workbench.domain.speech.ports import SpeechTokens
 from workbench.wiring.measures import Measures
 from workbench.wiring.settings import Settings
+
+AssistantHttp = NewType("AssistantHttp", httpx.AsyncClient)
+"""The client that calls only where the policy of addresses allows."""
 
 SERVICE_KEYS_FILE = "service-keys.key"
 
@@ -46,31 +51,42 @@ class Outbound(Provider):
 
     @provide
     async def http(self) -> AsyncIterator[httpx.AsyncClient]:
-        """Share one pool of connections for calls to addresses that the operator chose."""
+        """Share one pool of connections for calls to where settings say, such as issuers' keys."""
         async with make_http_client() as client:
             yield client
 
     @provide
-    async def assistants(
-        self, keys: ApiKeyStore, clock: Clock, breakers: CircuitBreakers, settings: Settings
-    ) -> AsyncIterator[AssistantClient]:
-        """Call assistant services, whose addresses others chose, through one pool of checked connections."""
+    def addresses(self, settings: Settings) -> AddressPolicy:
+        """Say where assistant services may be called, since they say themselves where they are."""
         secured = settings.service.assistant_keys == "secured"
-        policy = CallPolicy(secured=secured, event_timeout_seconds=settings.delivery.timeout_seconds)
-        addresses = AddressPolicy(secured=secured, allowed=settings.service.allowed_networks)
-        async with make_http_client(addresses) as http:
-            yield HttpAssistantClient(http, keys, clock, breakers, policy)
+        return AddressPolicy(secured=secured, allowed_networks=settings.service.allowed_networks)
+
+    @provide
+    async def assistant_http(self, policy: AddressPolicy) -> AsyncIterator[AssistantHttp]:
+        """Share one pool of connections for calls to assistant services."""
+        async with make_http_client(policy) as client:
+            yield AssistantHttp(client)
 
     @provide
     def breakers(self, settings: Settings) -> CircuitBreakers:
-        """Leave services alone that fail repeatedly."""
-        return CircuitBreakers(
-            BreakerPolicy(
-                failures=settings.delivery.breaker_failures,
-                first_open_seconds=settings.delivery.breaker_open_seconds,
-                max_open_seconds=settings.delivery.breaker_max_open_seconds,
-            )
+        """Leave failing services alone for a while."""
+        delivery = settings.delivery
+        policy = BreakerPolicy(
+            failures=delivery.breaker_failures,
+            first_seconds=delivery.breaker_first_seconds,
+            max_seconds=delivery.breaker_max_seconds,
+            # Delivery gives a call up a moment before it has lasted for its time-out by the breaker's watch.
+            patience_seconds=delivery.timeout_seconds * 0.9,
         )
+        return CircuitBreakers(policy, time.monotonic)
+
+    @provide
+    def assistants(
+        self, http: AssistantHttp, breakers: CircuitBreakers, keys: ApiKeyStore, clock: Clock, settings: Settings
+    ) -> AssistantClient:
+        """Call assistant services."""
+        patience = Patience(event_seconds=settings.delivery.timeout_seconds)
+        return HttpAssistantClient(http, breakers, keys, clock, patience)
 
     @provide
     def cipher(self, settings: Settings) -> KeyCipher:

@@ -15,7 +15,15 @@ from pydantic import (
 )
 
 from workbench.wiring.setting_names import MisfitError
-from workbench.wiring.setting_values import Group, folder, list_from_json, require_azure, upper, with_driver
+from workbench.wiring.setting_values import (
+    Group,
+    folder,
+    list_from_json,
+    list_from_text,
+    require_azure,
+    upper,
+    with_driver,
+)
 
 Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"
@@ -136,13 +144,13 @@ class Service(Group):
         default=None,
         description="Consent, in words, to listen on a network address while assistant keys are in local mode.",
     )
-    allowed_networks: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(list_from_json)] = Field(
+    allowed_networks: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(list_from_text)] = Field(
         default=(),
         description=(
-            "Networks beside the public internet where assistant services may be called in secured mode (a JSON list). "
-            "Without them loopback, private, link-local and other special addresses are refused."
+            "Networks of your own in which assistant services may be called while assistant keys are secured, "
+            "as a JSON list or with commas. Without it only public addresses are called."
         ),
-        examples=['["10.20.0.0/16", "fd12::/64"]'],
+        examples=['["10.0.0.0/8"]', "10.0.0.0/8,fd12:3456:789a::/48"],
     )
     assistant_key_overlap_hours: float = Field(
         default=24,
@@ -339,17 +347,17 @@ class Delivery(Group):
     max_retry_seconds: float = Field(
         default=300, gt=0, le=86400, description="Longest wait in seconds between two repetitions."
     )
-    breaker_failures: int = Field(
-        default=5, ge=1, le=1000, description="Failures in a row after which a service is not called for a while."
-    )
-    breaker_open_seconds: float = Field(
-        default=5, gt=0, le=3600, description="Seconds until a service that failed so often gets a first probe."
-    )
-    breaker_max_open_seconds: float = Field(
-        default=60, gt=0, le=3600, description="Longest wait in seconds between two probes; it doubles up to this."
-    )
     give_up_after_hours: float = Field(
         default=24, gt=0, description="Hours after which an event that cannot be delivered is set aside."
+    )
+    breaker_failures: int = Field(
+        default=5, ge=1, le=1000, description="Failed calls in a row after which a service is left alone for a while."
+    )
+    breaker_first_seconds: float = Field(
+        default=5, gt=0, le=3600, description="Seconds until such a service is probed; doubled after a failed probe."
+    )
+    breaker_max_seconds: float = Field(
+        default=60, gt=0, le=3600, description="Longest wait in seconds between two probes."
     )
 
     @field_validator("max_retry_seconds")
@@ -358,6 +366,14 @@ class Delivery(Group):
         first = info.data.get("first_retry_seconds", 0)
         if seconds < first:
             raise ValueError(f"is shorter than WORKBENCH__DELIVERY__FIRST_RETRY_SECONDS ({first:g})")
+        return seconds
+
+    @field_validator("breaker_max_seconds")
+    @classmethod
+    def _not_before_the_first_probe(cls, seconds: float, info: ValidationInfo) -> float:
+        first = info.data.get("breaker_first_seconds", 0)
+        if seconds < first:
+            raise ValueError(f"is shorter than WORKBENCH__DELIVERY__BREAKER_FIRST_SECONDS ({first:g})")
         return seconds
 
 

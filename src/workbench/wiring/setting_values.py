@@ -29,6 +29,13 @@ def list_from_json(value: Any) -> Any:
         raise ValueError("is not JSON") from None
 
 
+def list_from_text(value: Any) -> Any:
+    """Decode a list that is given as JSON or with commas; raises ValueError."""
+    if not isinstance(value, str) or value.lstrip().startswith("["):
+        return list_from_json(value)
+    return [entry.strip() for entry in value.split(",")]
+
+
 def folder(path: Path) -> Path:
     """Make a path absolute, so that it stays the same when the working folder changes."""
     return path.expanduser().absolute()

@@ -1,7 +1,7 @@
 """Calls to assistant services over HTTP, by section 5 of the contract."""
 
 import asyncio
-import contextlib
+import ssl
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -10,8 +10,23 @@ from uuid import UUID
 import httpx
 import msgspec
 
+from workbench.adapters.assistants.addresses import ANYWHERE, AddressPolicy
+from workbench.adapters.assistants.answers import (
+    MAX_ANSWER_BYTES,
+    UNENCODED,
+    decode,
+    read_error,
+    read_limited,
+    read_out,
+)
 from workbench.adapters.assistants.breaker import CircuitBreakers
-from workbench.adapters.assistants.network import AddressPolicy, CheckedBackend, CheckedTransport, RefusedAddressError
+from workbench.adapters.assistants.network import (
+    CheckedNetwork,
+    CheckedTransport,
+    NotCalledError,
+    Resolve,
+    resolve_name,
+)
 from workbench.domain.assistant_services.model import AssistantAddress, CircuitState, ServiceAddress, form_text
 from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.assistant_services.shapes import (
@@ -23,7 +38,7 @@ from workbench.domain.assistant_services.shapes import (
     StateList,
 )
 from workbench.domain.clock import Clock
-from workbench.domain.errors import BadAnswerError, UnavailableError, UpstreamError
+from workbench.domain.errors import UnavailableError, UpstreamError
 from workbench.domain.identity.ports import ApiKeyStore
 from workbench.domain.ids import correlation_id
 
@@ -33,29 +48,25 @@ TIMEOUT = httpx.Timeout(connect=10, read=60, write=5, pool=5)
 CONNECT_RETRIES = 3
 MAX_CONNECTIONS = 512
 MAX_IDLE_CONNECTIONS = 64
-MAX_ANSWER_BYTES = 10 * 1024 * 1024
-MAX_ERROR_BYTES = 64 * 1024
-"""How much of an error's text is passed on."""
-READ_OUT_SECONDS = 1.0
-WHOLE_CALL_SECONDS = 60.0
-"""From connecting to the end of the answer, however slowly it drips."""
 
 
-def make_http_client(policy: AddressPolicy | None = None) -> httpx.AsyncClient:
-    """Make a pooled client for calls out, to addresses that the policy permits, without one to any.
-
-    Only the making of a connection is retried.
-    """
+def make_http_client(
+    policy: AddressPolicy = ANYWHERE, *, resolve: Resolve = resolve_name, context: ssl.SSLContext | None = None
+) -> httpx.AsyncClient:
+    """Make a pooled client for calls to where the policy allows. Only the making of a connection is retried."""
     limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_IDLE_CONNECTIONS)
-    transport = CheckedTransport(CheckedBackend(policy or AddressPolicy(secured=False)), limits, CONNECT_RETRIES)
-    return httpx.AsyncClient(transport=transport, timeout=TIMEOUT, follow_redirects=False, trust_env=False)
+    network = CheckedNetwork(policy, resolve)
+    transport = CheckedTransport(policy, network, limits=limits, retries=CONNECT_RETRIES, context=context)
+    return httpx.AsyncClient(
+        transport=transport, timeout=TIMEOUT, follow_redirects=False, trust_env=False, headers=UNENCODED
+    )
 
 
-class CallPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How services are called: by https alone where they are secured; how long an event may take, in seconds."""
+class Patience(msgspec.Struct, frozen=True, kw_only=True):
+    """How long an event may keep us waiting for something to happen, and any call from its beginning to its end."""
 
-    secured: bool
-    event_timeout_seconds: float
+    event_seconds: float
+    call_seconds: float = 60.0
 
 
 class HttpAssistantClient(AssistantClient):
@@ -64,20 +75,19 @@ class HttpAssistantClient(AssistantClient):
     def __init__(
         self,
         http: httpx.AsyncClient,
+        breakers: CircuitBreakers,
         keys: ApiKeyStore,
         clock: Clock,
-        breakers: CircuitBreakers,
-        policy: CallPolicy,
+        patience: Patience,
     ) -> None:
         self._http = http
+        self._breakers = breakers
         self._keys = keys
         self._clock = clock
-        self._breakers = breakers
-        self._secured = policy.secured
-        self._event_timeout = httpx.Timeout(policy.event_timeout_seconds)
+        self._patience = patience
 
     def heard(self, assistant_service_id: str) -> None:
-        """Let the next call through, as a probe."""
+        """Let the next call through."""
         self._breakers.heard(assistant_service_id)
 
     def circuit(self, assistant_service_id: str) -> CircuitState:
@@ -90,7 +100,7 @@ class HttpAssistantClient(AssistantClient):
         try:
             return msgspec.json.decode(body, type=ServiceInfo)
         except msgspec.MsgspecError:
-            return _decoded(body, LegacyServiceInfo, service.join("")).modern()
+            return decode(body, LegacyServiceInfo, service.join("")).modern()
 
     async def config(self, address: AssistantAddress) -> Config:
         """Ask for the configuration."""
@@ -136,7 +146,7 @@ class HttpAssistantClient(AssistantClient):
         """Bring an event."""
         path = ("conversations", conversation_id, "events")
         json = {"Content-Type": "application/json"}
-        await self._tell("POST", address, path, content=envelope, headers=json, timeout=self._event_timeout)
+        await self._tell("POST", address, path, content=envelope, headers=json, timeout=self._patience.event_seconds)
 
     async def _leave(self, address: AssistantAddress, path: tuple[object, ...]) -> None:
         try:
@@ -155,7 +165,7 @@ class HttpAssistantClient(AssistantClient):
         """Make a call for its answer."""
         parts = (address.assistant_id, *path)
         body = await self._call(method, address.service, *parts, limit=MAX_ANSWER_BYTES, **request)
-        return _decoded(body, kind, address.service.join(*parts))
+        return decode(body, kind, address.service.join(*parts))
 
     async def _call(
         self,
@@ -168,96 +178,47 @@ class HttpAssistantClient(AssistantClient):
     ) -> bytes:
         """Call, and read up to `limit` bytes of the answer; with 0 it is read only so that the connection lives on."""
         url = service.join(*path)
-        if self._secured and not url.startswith("https:"):
-            raise UpstreamError(f"Failed to connect to assistant at url {url}; only https is called in secured mode")
-        self._breakers.enter(service.assistant_service_id)
-        try:
-            async with asyncio.timeout(WHOLE_CALL_SECONDS):
-                body = await self._exchange(method, url, service, limit, headers or {}, **request)
-        except BaseException as error:
-            if is_its_fault(error):
-                self._breakers.failed(service.assistant_service_id)
-            else:
-                self._breakers.succeeded(service.assistant_service_id)
-            if isinstance(error, TimeoutError):
-                raise UpstreamError(f"Failed to connect to assistant at url {url}; ReadTimeout: too slow") from error
-            raise
-        self._breakers.succeeded(service.assistant_service_id)
-        return body
-
-    async def _exchange(
-        self, method: str, url: str, service: ServiceAddress, limit: int, headers: dict[str, str], **request: Any
-    ) -> bytes:
-        own = {**await self._identification(service), **headers}
-        try:
-            async with self._http.stream(method, url, headers=own, **request) as response:
-                if not response.is_success:
-                    text = (await _start_of(response, MAX_ERROR_BYTES)).decode("utf-8", "replace")
-                    raise UpstreamError(
-                        f"Assistant responded with error; response: {text}", status=response.status_code
-                    )
-                if not limit:
-                    await _read_out(response)
-                    return b""
-                body = await _start_of(response, limit + 1)
-        except RefusedAddressError as error:
-            raise UpstreamError(f"Failed to connect to assistant at url {url}; {error}") from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise UpstreamError(f"Failed to connect to assistant at url {url}; {reason}") from error
-        if len(body) > limit:
-            raise BadAnswerError(f"The answer of the assistant at url {url} is larger than {limit} bytes")
-        return body
+        own = {**await self._identification(service), **(headers or {})}
+        with self._breakers.calling(service):
+            try:
+                async with (
+                    asyncio.timeout(self._patience.call_seconds),
+                    self._http.stream(method, url, headers=own, **request) as response,
+                ):
+                    return await _answer(response, limit)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                reason = f"{type(error).__name__}: {error}"
+                # With no connection to spare it is we who are busy.
+                kind = NotCalledError if isinstance(error, httpx.PoolTimeout | httpx.InvalidURL) else UpstreamError
+                raise kind(f"Failed to connect to assistant at url {url}; {reason}") from error
+            except TimeoutError as error:
+                reason = f"ReadTimeout: no whole answer within {self._patience.call_seconds:g} seconds"
+                raise UpstreamError(f"Failed to connect to assistant at url {url}; {reason}") from error
 
     async def _identification(self, service: ServiceAddress) -> dict[str, str]:
         # Per request: a key may be reset, and each call belongs to another cause.
+        key = await self._key(service) if service.last_key is None else service.last_key
+        return {"X-API-Key": quote(key), "X-Request-ID": quote(correlation_id.get())}
+
+    async def _key(self, service: ServiceAddress) -> str:
         try:
             keys = await self._keys.find(service.assistant_service_id)
         except UnavailableError as error:
             # To those who call it, a service whose key cannot be had is one that is away.
             raise UpstreamError(f"Failed to get the key of the assistant service; {error.detail}") from error
-        key = keys.for_calls(self._clock.now(), current_was_seen=service.knows_its_key) if keys else ""
-        # Compressed, an answer could be small on the wire and huge here.
-        identity = {"Accept-Encoding": "identity"}
-        return {"X-API-Key": quote(key), "X-Request-ID": quote(correlation_id.get()), **identity}
-
-
-def is_its_fault(error: BaseException) -> bool:
-    """Whether the service failed, rather than refused: it could not be reached, took too long, or answered 5xx.
-
-    A cancelled call is one that took longer than its caller could wait.
-    """
-    if isinstance(error, BadAnswerError):
-        return False
-    if isinstance(error, UpstreamError):
-        return error.status is None or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    return isinstance(error, TimeoutError | asyncio.CancelledError)
+        return keys.for_calls(self._clock.now(), current_was_seen=service.knows_its_key) if keys else ""
 
 
 def _state(conversation_id: UUID, state_id: str) -> tuple[object, ...]:
     return "conversations", conversation_id, "states", quote(state_id, safe="")
 
 
-def _decoded(body: bytes, kind: type[T], url: str) -> T:
-    """Read an answer as JSON of that shape; what it holds beyond it is dropped. Raises BadAnswerError."""
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.MsgspecError as error:
-        raise BadAnswerError(f"The answer of the assistant at url {url} is not as expected: {error}") from error
-
-
-async def _read_out(response: httpx.Response) -> None:
-    """Read an answer that says nothing more to us: only then can its connection be used again."""
-    with contextlib.suppress(httpx.HTTPError, TimeoutError):
-        async with asyncio.timeout(READ_OUT_SECONDS):
-            await _start_of(response, MAX_ERROR_BYTES)
-
-
-async def _start_of(response: httpx.Response, limit: int) -> bytes:
-    """Read up to so many bytes."""
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) >= limit:
-            break
-    return bytes(body[:limit])
+async def _answer(response: httpx.Response, limit: int) -> bytes:
+    """Read up to `limit` bytes of a good answer. Raises UpstreamError for one that says no, BadAnswerError."""
+    if not response.is_success:
+        text = await read_error(response)
+        raise UpstreamError(f"Assistant responded with error; response: {text}", status=response.status_code)
+    if limit:
+        return await read_limited(response, limit)
+    await read_out(response)
+    return b""

@@ -1,151 +1,143 @@
-"""Connections to addresses that somebody else chose: resolved once, checked, and made to exactly what was checked.
+"""Connections to assistant services: a name is resolved once, checked, and connected to at a checked address.
 
-Registered URLs are untrusted. A name that is checked and then resolved again could lead elsewhere the second time (DNS
-rebinding), so the check stands where the connection is made. TLS still verifies the name.
+The check stands below TLS and HTTP. So certificates are verified and requests are addressed by name, while a name
+that resolves to something else a moment later (DNS rebinding) changes nothing.
 """
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from ipaddress import (
-    IPv4Address,
-    IPv4Network,
-    IPv6Address,
-    IPv6Network,
-    ip_address,
-)
-from typing import Any, cast
+from typing import cast
 
 import httpcore
 import httpx
+import structlog
 
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
-Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Gives the addresses of a host."""
+from workbench.adapters.assistants.addresses import AddressPolicy
+from workbench.domain.errors import UpstreamError
 
-NAT64 = IPv6Network("64:ff9b::/96")
-NAT64_LOCAL = IPv6Network("64:ff9b:1::/48")
-IPV4_COMPATIBLE = IPv6Network("::/96")
-LOW_32_BITS = 0xFFFFFFFF
+SETTING = "WORKBENCH__SERVICE__ALLOWED_NETWORKS"
+ADDRESS_SECONDS = 2.0
+"""How long an address may keep us waiting while there is another one to try."""
 
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+SocketOptions = Iterable[
+    tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]  # as httpcore has them
+]
 
-class RefusedAddressError(Exception):
-    """The address lies in a network that is not to be called."""
-
-    def __init__(self, host: str, address: Address) -> None:
-        """Say which host, and where it leads."""
-        super().__init__(
-            f"{host} is at {address}, which is not a public address; "
-            "WORKBENCH__SERVICE__ALLOWED_NETWORKS can allow its network"
-        )
+logger = structlog.get_logger(__name__)
 
 
-class AddressPolicy:
-    """Which addresses may be called: in local mode all, otherwise the public ones and those of allowed networks."""
-
-    def __init__(self, *, secured: bool, allowed: Iterable[Network] = ()) -> None:
-        self.secured = secured
-        self._allowed = tuple(allowed)
-
-    def permits(self, address: Address) -> bool:
-        """Whether to connect. An IPv6 form that carries an IPv4 address is judged by that one as well."""
-        if not self.secured or any(address in network for network in self._allowed):
-            return True
-        if address in NAT64:
-            return self.permits(_low_bits(address))
-        return _is_public(address) and all(self.permits(inner) for inner in _carried_by(address))
+class NotCalledError(UpstreamError):
+    """An assistant service was not called, which says nothing of the service"""
 
 
-def _is_public(address: Address) -> bool:
-    site_local = isinstance(address, IPv6Address) and address.is_site_local
-    return address.is_global and not (address.is_multicast or address.is_reserved or site_local)
+class RefusedAddressError(NotCalledError):
+    """An assistant service is where we do not call"""
+
+    code = "address_refused"
 
 
-def _low_bits(address: Address) -> IPv4Address:
-    return IPv4Address(int(address) & LOW_32_BITS)
-
-
-def _carried_by(address: Address) -> list[IPv4Address]:
-    if isinstance(address, IPv4Address):
-        return []
-    carried = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    if any(address in network for network in (NAT64_LOCAL, IPV4_COMPATIBLE)):
-        carried.append(_low_bits(address))
-    return [inner for inner in carried if inner is not None]
-
-
-async def resolve(host: str, port: int) -> Sequence[str]:
-    """Ask the system, off the event loop."""
+async def resolve_name(host: str, port: int) -> Sequence[str]:
+    """Ask the system for a host's addresses, off the loop; each is named once. Raises OSError."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(entry[4][0]) for entry in found]
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-class CheckedBackend(httpcore.AsyncNetworkBackend):
-    """Opens TCP connections to checked addresses, and none of any other kind."""
+class CheckedNetwork(httpcore.AsyncNetworkBackend):
+    """Connects to hosts all of whose addresses are allowed, and to nothing else."""
 
-    def __init__(self, policy: AddressPolicy, resolver: Resolver = resolve) -> None:
+    def __init__(self, policy: AddressPolicy, resolve: Resolve = resolve_name) -> None:
         self._policy = policy
-        self._resolver = resolver
-        self._backend = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
+        self._resolve = resolve
+        # Type checkers see only what httpcore puts in its place where anyio is missing.
+        self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
 
     async def connect_tcp(
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
         local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
+        socket_options: SocketOptions | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first address that answers. Raises RefusedAddressError where any is not permitted."""
-        failure: httpcore.ConnectError | None = None
-        for address in await self._checked(host, port, timeout):
-            try:
-                return await self._backend.connect_tcp(address, port, timeout, local_address, socket_options)
-            except httpcore.ConnectError as error:
-                failure = error
-        raise failure or httpcore.ConnectError(f"{host} has no address")
-
-    async def _checked(self, host: str, port: int, seconds: float | None) -> list[str]:
+        """Connect to one of the host's addresses. Raises RefusedAddressError, httpcore.ConnectError, ConnectTimeout."""
         try:
-            async with asyncio.timeout(seconds):
-                found = dict.fromkeys(await self._resolver(host, port))
+            async with asyncio.timeout(timeout):
+                *others, last = await self._addresses(host, port)
+                for address in others:
+                    try:
+                        return await self._network.connect_tcp(
+                            address, port, ADDRESS_SECONDS, local_address, socket_options
+                        )
+                    except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                        logger.debug("address did not answer", host=host, address=address, reason=str(error))
+                return await self._network.connect_tcp(last, port, None, local_address, socket_options)
         except TimeoutError as error:
-            raise httpcore.ConnectTimeout(f"{host} was not resolved in time") from error
-        except OSError as error:
+            raise httpcore.ConnectTimeout(f"no connection within {timeout:g} seconds") from error
+
+    async def _addresses(self, host: str, port: int) -> Sequence[str]:
+        try:
+            addresses = await self._resolve(host, port)
+        except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(str(error)) from error
-        for text in found:
-            address = ip_address(text.partition("%")[0])
-            if not self._policy.permits(address):
-                raise RefusedAddressError(host, address)
-        return list(found)
+        if not addresses:
+            raise httpcore.ConnectError(f"{host} has no address")
+        refused = [address for address in addresses if not self._policy.allows(address)]
+        if refused:
+            # The caller is not told the address: it would let a stranger ask for the names of our network.
+            logger.warning("assistant service's address refused", host=host, addresses=refused)
+            raise RefusedAddressError(
+                f"The assistant service's host {host} is at an address that is not called. "
+                f"If it belongs to your own network, allow the network in {SETTING}"
+            )
+        return addresses
 
     async def connect_unix_socket(
         self,
         path: str,
-        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - httpcore's
-        socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - httpcore's
+        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - the signature is httpcore's
+        socket_options: SocketOptions | None = None,  # noqa: ARG002
     ) -> httpcore.AsyncNetworkStream:
-        """Refuse: nothing that is called here is a socket of this machine."""
-        raise httpcore.ConnectError(f"unix sockets are not called: {path}")
+        """Refuse: no service is reached by a file of this machine."""
+        raise RefusedAddressError(f"The assistant service's socket {path} is not called")
 
     async def sleep(self, seconds: float) -> None:
-        """Wait between two tries."""
+        """Wait between two tries to connect."""
         await asyncio.sleep(seconds)
 
 
 class CheckedTransport(httpx.AsyncHTTPTransport):
-    """httpx's transport on connections that are checked."""
+    """Sends requests over a checked network, and only those that the policy lets out."""
 
-    def __init__(self, backend: CheckedBackend, limits: httpx.Limits, retries: int, verify: Any = True) -> None:
-        """`retries` counts tries of making a connection; nothing else is repeated."""
-        super().__init__(verify=verify, trust_env=False)
-        # httpx offers no way to give its pool a network backend, so the pool is made here.
+    def __init__(
+        self,
+        policy: AddressPolicy,
+        network: CheckedNetwork,
+        *,
+        limits: httpx.Limits,
+        retries: int,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        """`context` says which certificates are trusted, by default the usual ones and `SSL_CERT_FILE`."""
+        context = context or httpx.create_ssl_context()
+        super().__init__(verify=context, limits=limits, retries=retries)
+        self._policy = policy
+        # httpx has no parameter for the network below its transport.
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(verify=verify, trust_env=False),
+            ssl_context=context,
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,
             retries=retries,
-            network_backend=backend,
+            network_backend=network,
         )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send. Raises RefusedAddressError for a request in the clear that must not be."""
+        if not self._policy.allows_scheme(request.url.scheme):
+            raise RefusedAddressError(
+                f"The assistant service's url {request.url} is not called: in secured mode it must be https"
+            )
+        return await super().handle_async_request(request)

@@ -101,6 +101,13 @@ _RECIPIENT = (
         select(conversations.c.title)
         .where(here(conversations), conversations.c.id == bindparam("conversation_id"))
         .scalar_subquery(),
+        select(deliveries.c.state)
+        .where(
+            here(deliveries),
+            deliveries.c.assistant_id == bindparam("id"),
+            deliveries.c.conversation_id == bindparam("conversation_id"),
+        )
+        .scalar_subquery(),
     )
     .join(assistant_services, assistant_services.c.assistant_service_id == assistants.c.assistant_service_id)
     .where(here(assistants), assistants.c.id == bindparam("id"), assistant_services.c.url != "")
@@ -173,13 +180,14 @@ class SqlRecipients(Repository, Recipients):
         rows = await self._rows(_RECIPIENT, {"id": assistant_id, "conversation_id": conversation_id})
         if not rows:
             return None
-        name, template_id, service_id, url, key_last_used, title = rows[0]
+        name, template_id, service_id, url, key_last_used, title, state = rows[0]
         service = ServiceAddress(assistant_service_id=service_id, url=url, knows_its_key=key_last_used is not None)
         return Recipient(
             address=AssistantAddress(assistant_id=assistant_id, service=service),
             assistant_name=name,
             template_id=template_id,
             conversation_title=title or "",
+            state=state,
         )
 
 

@@ -53,7 +53,7 @@ _FAIL = (
         last_error=bindparam("error"),
     )
 )
-_POSTPONE = (
+_HOLD = (
     update(deliveries).where(_THIS_ONE).values(retry_at=bindparam("at", type_=Moment), last_error=bindparam("error"))
 )
 _TO_DO = or_(
@@ -187,9 +187,9 @@ class SqlDeliveries(Repository, Deliveries):
         """Count a failure."""
         self._writes.change(_FAIL, {**_place(*delivery.key), "at": retry_at, "error": error[:MAX_ERROR_LENGTH]})
 
-    def postpone(self, delivery: Delivery, retry_at: datetime, reason: str) -> None:
-        """Put off without counting."""
-        self._writes.change(_POSTPONE, {**_place(*delivery.key), "at": retry_at, "error": reason[:MAX_ERROR_LENGTH]})
+    def hold(self, delivery: Delivery, retry_at: datetime, reason: str) -> None:
+        """Count nothing."""
+        self._writes.change(_HOLD, {**_place(*delivery.key), "at": retry_at, "error": reason[:MAX_ERROR_LENGTH]})
 
     def rejoin(self, delivery: Delivery) -> None:
         """Introduce it anew before the next event."""

@@ -17,10 +17,10 @@ Description = Annotated[str, msgspec.Meta(max_length=64 * 1024)]
 KEY_BYTES = 32
 SHOWN_OF_KEY = 4
 
-KeyLifetime = Annotated[float, msgspec.Meta(gt=0, le=10 * 366 * 86_400)]
+CircuitState = Literal["closed", "open", "half-open"]
+"""Whether a service that failed is called: closed: yes; open: no; half-open: once, to see."""
 
-CircuitState = Literal["closed", "open", "half_open"]
-"""Whether a service that failed is called: closed: yes; open: no; half open: once, to see."""
+KeyLifetime = Annotated[float, msgspec.Meta(gt=0, le=10 * 366 * 86_400)]
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 

@@ -76,16 +76,17 @@ class AssistantClient(Protocol):
     """Calls an assistant service, by section 5 of the contract.
 
     Each call raises UpstreamError: with the service's own status where it answered, without one where it
-    could not be reached, and as BadAnswerError where its answer cannot be understood; NotCalledError where it
-    failed so often that it is not called at all. None may be made inside a transaction: services call back before they answer.
+    could not be reached, and as BadAnswerError where its answer cannot be understood. A service that failed again
+    and again is not called for a while: then the error says when to come back. None may be made inside a transaction:
+    services call back before they answer.
     """
 
     def heard(self, assistant_service_id: str) -> None:
-        """The service gave a sign of life: where it was not called for its failures, it may be called again."""
+        """The service says that it is there: one that is not called for a while is tried at once."""
         ...
 
     def circuit(self, assistant_service_id: str) -> CircuitState:
-        """Whether this process calls the service."""
+        """Whether this process calls the service, or leaves it alone since it failed again and again."""
         ...
 
     async def info(self, service: ServiceAddress) -> ServiceInfo:

@@ -53,7 +53,7 @@ class ConversationDelivery(msgspec.Struct, frozen=True, kw_only=True):
 class AssistantDelivery(msgspec.Struct, frozen=True, kw_only=True):
     """How far an assistant is: in all, and in each of the conversations that are furthest behind.
 
-    `circuit` says whether the replica that answers calls the service, or waits since it failed repeatedly.
+    `circuit` says whether the replica that answers calls the service, or waits since it failed again and again.
     """
 
     assistant_id: UUID
@@ -137,10 +137,10 @@ class OversightService:
         await self._require_own(principal, assistant_id, letter_id)
         await self.drop(principal.workspace_id, letter_id)
 
-    async def statuses(self, workspace_id: str) -> list[ConversationDelivery]:
-        """How far every assistant of the workspace is; those furthest behind first, at most a page of them."""
+    async def statuses(self, workspace_id: str, assistant_id: UUID | None) -> list[ConversationDelivery]:
+        """How far the workspace's assistants are, or one is; those furthest behind first, at most a page of them."""
         async with self._transactions.read(workspace_id) as tx:
-            found = await tx.deliveries.statuses(None, MAX_PAGE)
+            found = await tx.deliveries.statuses(assistant_id, MAX_PAGE)
         return [ConversationDelivery.of(status, self._clock.now()) for status in found]
 
     async def dead_letters(self, workspace_id: str, assistant_id: UUID | None) -> Sequence[DeadLetter]:

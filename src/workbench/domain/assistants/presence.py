@@ -46,9 +46,10 @@ class PresenceService:
         url = normal_url(heartbeat.url)
         if self._policy.secured and not url.startswith("https:"):
             raise InvalidError("url must be https", field="url")
-        registration = await retrying(lambda: self._announce(principal, assistant_service_id, heartbeat, url))
-        self._client.heard(assistant_service_id)
-        return registration
+        announced = await retrying(lambda: self._announce(principal, assistant_service_id, heartbeat, url))
+        if announced.assistant_service_online:
+            self._client.heard(assistant_service_id)
+        return announced
 
     async def _announce(
         self, principal: Principal, assistant_service_id: str, heartbeat: Heartbeat, url: str

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from workbench.domain.assistant_services.model import AssistantAddress
-from workbench.domain.delivery.model import Backlog, DeadLetter, Delivery, DeliveryStatus
+from workbench.domain.delivery.model import Backlog, DeadLetter, Delivery, DeliveryState, DeliveryStatus
 from workbench.domain.events.ports import EventLog
 from workbench.domain.paging import MAX_PAGE, Cursor
 
@@ -56,8 +56,8 @@ class Deliveries(Protocol):
         """A try failed; the next is not before that time."""
         ...
 
-    def postpone(self, delivery: Delivery, retry_at: datetime, reason: str) -> None:
-        """Nothing was tried: the next try is not before that time, and counts as if this one had never been due."""
+    def hold(self, delivery: Delivery, retry_at: datetime, reason: str) -> None:
+        """Nothing was tried, and nothing will be before that time."""
         ...
 
     def rejoin(self, delivery: Delivery) -> None:
@@ -94,12 +94,13 @@ class Deliveries(Protocol):
 
 
 class Recipient(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom an event is brought to, with what is needed to introduce them anew."""
+    """Whom an event is brought to, with what is needed to introduce them anew, and how their delivery stands."""
 
     address: AssistantAddress
     assistant_name: str
     template_id: str
     conversation_title: str
+    state: DeliveryState | None = None
 
 
 class Recipients(Protocol):

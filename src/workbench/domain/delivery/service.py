@@ -18,7 +18,7 @@ from workbench.domain.delivery.model import (
     is_refusal,
 )
 from workbench.domain.delivery.ports import DeliveryMeter, DeliveryTx, Recipient
-from workbench.domain.errors import NotCalledError, UpstreamError
+from workbench.domain.errors import UpstreamError
 from workbench.domain.events.model import Event
 from workbench.domain.ids import correlation_id, new_id
 from workbench.domain.transactions import Transactions
@@ -52,16 +52,24 @@ class DeliveryService:
         """
         async with self._transactions.read(delivery.workspace_id) as tx:
             current = await tx.deliveries.find(*delivery.key)
-            recipient = await tx.recipients.recipient(*delivery.key)
             if current is None or current.state == "joining":
                 return None
             events = await tx.events.of_conversation(current.conversation_id, current.position, BATCH)
+            # Read last: an assistant that was taken out since must not hear of what came with that.
+            recipient = await tx.recipients.recipient(*delivery.key)
+        if recipient is not None and recipient.state != current.state:
+            return current
         if current.state == "leaving":
             return await self._say_farewell(current, recipient)
         if not events:
             return None
         if recipient is None:
             return await self._failed(current, UpstreamError("the assistant's service has no known address"), events[0])
+        return await self._go_on(current, recipient, events, may_send)
+
+    async def _go_on(
+        self, current: Delivery, recipient: Recipient, events: Sequence[Event], may_send: Callable[[], bool]
+    ) -> Delivery:
         if current.state == "rejoining":
             current = await self._join_anew(current, recipient, events[0])
             if current.retry_at is not None or not may_send():
@@ -115,14 +123,19 @@ class DeliveryService:
                 tx.deliveries.set_aside(letter)
                 tx.deliveries.advance(delivery, event.position)
             return msgspec.structs.replace(delivery, position=event.position, attempts=0, retry_at=None)
+        if error.retry_after_seconds is not None:
+            return await self._hold(delivery, error.detail, error.retry_after_seconds)
         return await self._put_off(delivery, error)
 
+    async def _hold(self, delivery: Delivery, reason: str, seconds: float) -> Delivery:
+        """Wait for a service that is not called at present. Nothing was tried, so nothing is counted."""
+        later = seconds * (1 + random.random() / 2)  # noqa: S311 - spreads retries, guards nothing
+        retry_at = self._clock.now() + timedelta(seconds=later)
+        async with self._transactions.write(delivery.workspace_id) as tx:
+            tx.deliveries.hold(delivery, retry_at, reason)
+        return msgspec.structs.replace(delivery, retry_at=retry_at)
+
     async def _put_off(self, delivery: Delivery, error: UpstreamError) -> Delivery:
-        if isinstance(error, NotCalledError):
-            retry_at = self._clock.now() + timedelta(seconds=error.retry_after_seconds)
-            async with self._transactions.write(delivery.workspace_id) as tx:
-                tx.deliveries.postpone(delivery, retry_at, error.detail)
-            return msgspec.structs.replace(delivery, retry_at=retry_at)
         self._meter.attempted("failed")
         attempts = delivery.attempts + 1
         pause = self._policy.pause(attempts, random.random())  # noqa: S311 - spreads retries, guards nothing
@@ -140,7 +153,8 @@ class DeliveryService:
             await self._in_time(self._client.put_assistant(address, recipient.assistant_name, recipient.template_id))
             await self._in_time(self._client.put_conversation(address, delivery.conversation_id, title))
         except UpstreamError as error:
-            return await self._failed(delivery, _unanswered(error), event)
+            failure = UpstreamError(error.detail, retry_after_seconds=error.retry_after_seconds)
+            return await self._failed(delivery, failure, event)
         async with self._transactions.write(delivery.workspace_id) as tx:
             tx.deliveries.connect(*delivery.key)
         return msgspec.structs.replace(delivery, state="live", retry_at=None)
@@ -153,7 +167,8 @@ class DeliveryService:
         except UpstreamError as error:
             too_often = delivery.attempts >= self._farewell_attempts
             if not is_refusal(error) and not too_often:
-                return await self._put_off(delivery, _unanswered(error))
+                # Counted also where the service is left alone: a farewell has no age by which to let it go.
+                return await self._put_off(delivery, UpstreamError(error.detail))
         async with self._transactions.write(delivery.workspace_id) as tx:
             tx.deliveries.finish(delivery)
         return None
@@ -170,8 +185,3 @@ class DeliveryService:
     def _farewell_attempts(self) -> int:
         """As many tries as fit into the time after which events are given up."""
         return int(self._policy.give_up_after_hours * 3600 / self._policy.max_retry_seconds) + 8
-
-
-def _unanswered(error: UpstreamError) -> UpstreamError:
-    """The failure without the status, which said something of another call than an event's."""
-    return error if isinstance(error, NotCalledError) else UpstreamError(error.detail)

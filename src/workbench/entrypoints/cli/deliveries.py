@@ -16,6 +16,7 @@ from rich.table import Table
 from workbench.domain.assistants.oversight import ConversationDelivery, OversightService
 from workbench.domain.delivery.model import DeadLetter
 from workbench.domain.identity.model import DEFAULT_WORKSPACE
+from workbench.entrypoints.cli.transcript import printable
 from workbench.wiring.container import make_container
 from workbench.wiring.settings import load_settings
 
@@ -40,15 +41,14 @@ def list_(workspace: str, assistant: UUID | None, as_json: bool) -> None:
     """List deliveries, those furthest behind first, and dead letters, newest first; at most 500 of each."""
 
     async def look(oversight: OversightService) -> tuple[list[ConversationDelivery], list[DeadLetter]]:
-        statuses = await oversight.statuses(workspace)
-        waiting = [status for status in statuses if assistant in (None, status.assistant_id)]
+        waiting = await oversight.statuses(workspace, assistant)
         return waiting, list(await oversight.dead_letters(workspace, assistant))
 
     waiting, letters = _run(look)
     if as_json:
         click.echo(msgspec.json.encode({"deliveries": waiting, "dead_letters": letters}).decode())
         return
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, markup=False)
     console.print(_deliveries_table(waiting))
     console.print(_letters_table(letters))
 
@@ -136,7 +136,7 @@ def _deliveries_table(waiting: list[ConversationDelivery]) -> Table:
             one.attempts,
             one.last_error or "",
         )
-        table.add_row(*map(str, row))
+        table.add_row(*(printable(str(cell)) for cell in row))
     return table
 
 
@@ -144,5 +144,5 @@ def _letters_table(letters: list[DeadLetter]) -> Table:
     table = Table("id", "assistant", "event", "set aside", "reason", title="Dead letters", title_justify="left")
     for letter in letters:
         when = letter.failed_datetime.isoformat(" ", "seconds")
-        table.add_row(str(letter.id), str(letter.assistant_id), letter.event_type, when, letter.reason)
+        table.add_row(str(letter.id), str(letter.assistant_id), letter.event_type, when, printable(letter.reason))
     return table

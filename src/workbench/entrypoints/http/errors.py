@@ -1,5 +1,6 @@
 """The one table from errors to HTTP answers."""
 
+import math
 import re
 from http import HTTPStatus
 from typing import Any, cast
@@ -15,7 +16,6 @@ from workbench.domain.errors import (
     ExhaustedError,
     ForbiddenError,
     InvalidError,
-    NotCalledError,
     NotFoundError,
     TooLargeError,
     UnauthenticatedError,
@@ -70,10 +70,16 @@ def body_of(error: WorkbenchError) -> dict[str, Any]:
 def domain_error(_: Request[Any, Any, Any], error: WorkbenchError) -> Response[Any]:
     """Answer a domain error."""
     status = status_of(error)
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    if isinstance(error, NotCalledError):
-        headers = {"Retry-After": str(error.retry_after_seconds)}
+    seconds = _retry_after(error, status)
+    headers = None if seconds is None else {"Retry-After": str(seconds)}
     return Response(body_of(error), status_code=status, headers=headers, media_type=MediaType.JSON)
+
+
+def _retry_after(error: WorkbenchError, status: int) -> int | None:
+    """Whole seconds after which it is worth coming back, where that is known."""
+    if isinstance(error, UpstreamError) and error.retry_after_seconds is not None:
+        return math.ceil(error.retry_after_seconds)
+    return RETRY_AFTER_SECONDS if status == HTTPStatus.SERVICE_UNAVAILABLE else None
 
 
 def validation_error(_: Request[Any, Any, Any], error: ValidationException) -> Response[Any]:

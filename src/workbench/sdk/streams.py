@@ -1,0 +1,108 @@
+"""A conversation's event stream, read for as long as one likes: what breaks off is resumed where it was."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from http import HTTPStatus
+
+import httpx
+import msgspec
+
+from workbench.sdk.calls import TIMEOUT, Calls, failure_of
+from workbench.sdk.errors import CallError
+from workbench.sdk.model import StreamEvent, StreamGap
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+PASSING_4XX = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+GAP = "stream.gap"
+
+log = logging.getLogger(__name__)
+
+
+class Frames:
+    """Takes a stream apart (WHATWG HTML, 9.2.6), whatever pieces it arrives in."""
+
+    def __init__(self) -> None:
+        """Begin at the beginning of a stream."""
+        self._rest = b""
+        self._fields: dict[str, str] = {}
+
+    def feed(self, chunk: bytes) -> Iterator[dict[str, str]]:
+        """Give the fields of each event that the piece completes."""
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            name, _, value = line.removesuffix(b"\r").decode().partition(":")
+            value = value.removeprefix(" ")
+            if name == "data" and "data" in self._fields:
+                self._fields["data"] += f"\n{value}"
+            elif name:
+                self._fields[name] = value
+            elif not line.startswith(b":"):  # a line with nothing before the colon is a sign of life
+                fields, self._fields = self._fields, {}
+                if fields:
+                    yield fields
+
+
+class EventReader:
+    """Reads one stream; remembers its position, and how long the server wants to be left alone."""
+
+    def __init__(self, calls: Calls, path: str, last_event_id: str | None) -> None:
+        """Begin behind that event, or without one with what happens from now on."""
+        self._calls = calls
+        self._path = path
+        self._position = last_event_id
+        self._first_pause = FIRST_PAUSE_SECONDS
+        self._pause = FIRST_PAUSE_SECONDS
+
+    async def read(self) -> AsyncGenerator[StreamEvent | StreamGap]:
+        """Give the events one by one, for ever. Raises CallError when the workbench does not let us read."""
+        now = asyncio.get_running_loop().time
+        while True:
+            began = now()
+            try:
+                async with aclosing(self._connection()) as events:
+                    async for event in events:
+                        self._pause = self._first_pause
+                        yield event
+                reason = "it was ended"
+            except httpx.TransportError as error:
+                reason = f"{type(error).__name__} {error}"
+            except CallError as error:
+                if error.status < HTTPStatus.INTERNAL_SERVER_ERROR and error.status not in PASSING_4XX:
+                    raise
+                reason = str(error)
+            if now() - began > LONGEST_PAUSE_SECONDS:  # it was well, only silent
+                self._pause = self._first_pause
+            log.info("%s is resumed in %.1f s: %s", self._path, self._pause, reason)
+            await asyncio.sleep(self._pause)
+            self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
+
+    async def _connection(self) -> AsyncGenerator[StreamEvent | StreamGap]:
+        headers = {**self._calls.headers, "Accept": "text/event-stream"}
+        if self._position is not None:
+            headers["Last-Event-ID"] = self._position
+        async with self._calls.http.stream("GET", self._path, headers=headers, timeout=TIMEOUT) as response:
+            if not response.is_success:
+                await response.aread()
+                raise failure_of(response)
+            frames = Frames()
+            async for chunk in response.aiter_bytes():
+                for fields in frames.feed(chunk):
+                    self._heed(fields)
+                    if "data" in fields:
+                        yield event_of(fields)
+
+    def _heed(self, fields: dict[str, str]) -> None:
+        self._position = fields.get("id", self._position)
+        if fields.get("retry", "").isdecimal():
+            self._first_pause = int(fields["retry"]) / 1000
+
+
+def event_of(fields: dict[str, str]) -> StreamEvent | StreamGap:
+    """Read the event that fields of a frame make."""
+    name = fields.get("event", "message")
+    known = {"id": fields.get("id", ""), "event": name}
+    body = msgspec.json.decode(fields["data"])
+    return msgspec.convert({**body, **known}, StreamGap if name == GAP else StreamEvent)
