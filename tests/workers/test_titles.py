@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from dishka import Provider, Scope
-from sqlalchemy import select
+from sqlalchemy import select, update
 from tests.support.assistants import RecordingAssistantService
 from tests.support.behaviours import Behaviour, drop, garbage, hang, status
 from tests.support.databases import open_store
@@ -22,6 +23,7 @@ from workbench.domain.titles.ports import TitleWriter
 
 COUNT = "__auto_title_count"
 CHOSEN = "__user_set_title"
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 QUICK = RetryPolicy(attempts=3, first_seconds=0.02, factor=1.0)
 
 
@@ -332,6 +334,22 @@ async def test_a_pending_title_survives_a_restart(database_url: str, tmp_path: P
         talk = Talk(service.user("ann"), talk.path)
         conversation = await talk.titled(1)
         assert (conversation["title"], conversation["metadata"]) == ("Later", {COUNT: 1})
+
+
+async def test_a_job_that_ends_every_worker_is_given_up(sqlite_url: str, tmp_path: Path, model: ModelServer) -> None:
+    model.answer(hang())
+    async with titling(sqlite_url, tmp_path / "data", model) as service:
+        talk = await begin(service)
+        await talk.say("hello")
+        await model.asked(1)
+        async with open_store(sqlite_url) as store:
+            died = update(jobs).values(attempts=QUICK.attempts, claim="dead", claimed_until=LONG_AGO)
+            await store.database.transact(lambda connection: connection.execute(died))
+        await service.user("ann").post("/conversations", json={})
+        await nothing_waits(service)
+        model.release()
+        assert await talk.title() == "New Conversation"
+    assert len(model.requests) == 1
 
 
 async def test_replicas_ask_once_for_each_message(database_url: str, tmp_path: Path, model: ModelServer) -> None:

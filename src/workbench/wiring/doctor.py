@@ -52,7 +52,7 @@ async def diagnose(settings: Settings) -> list[Finding]:
     found = [_data_folder(settings), *await _database(settings), _storage(settings), _year()]
     found += _local_keys(settings)
     found += await asyncio.gather(*(_issuer(issuer) for issuer in settings.issuers))
-    found += [*await _key_vault(settings), _address(settings)]
+    found += [*await _key_vault(settings), _titles(settings), _address(settings)]
     return found
 
 
@@ -212,6 +212,15 @@ async def _key_vault(settings: Settings) -> list[Finding]:
         remedy = "Let this machine reach the vault, and its identity in Azure read, write and delete secrets there."
         return [Finding(check="key vault", ok=False, detail=f"{url}: {error.detail}", remedy=remedy)]
     return [Finding(check="key vault", ok=True, detail=url)]
+
+
+def _titles(settings: Settings) -> Finding:
+    """Whether a model is configured; it is not asked, since that may cost money."""
+    titles = settings.title_model
+    if titles is None:
+        return Finding(check="titles", ok=True, detail="off, no model is configured")
+    name = titles.azure_deployment if titles.provider == "azure" else titles.model
+    return Finding(check="titles", ok=True, detail=f"by {name} of {titles.provider}, which was not asked")
 
 
 def _address(settings: Settings) -> Finding:

@@ -1,1 +1,1 @@
-"""Background duties and the leases that keep each to one worker."""
+"""Jobs to be done later, and the leases that keep a duty to one worker."""

@@ -71,9 +71,16 @@ class JobWorker:
         """Look again: a hand is free, and a newer job of the same key may have waited for this one."""
         self._running.pop(task, None)
         self._bell.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # It is somebody else's when the claim on it has run out.
+            logger.error("what became of a job could not be stored", exc_info=error)
 
     async def _do(self, job: Job) -> None:
         log = logger.bind(kind=job.kind, key=job.key, workspace_id=job.workspace_id, attempt=job.attempts)
+        if job.attempts > self._retries.attempts:
+            # Those who took it up did not live to tell of a failure.
+            await self._give_up(job, "its worker ended each time", log)
+            return
         try:
             async with asyncio.timeout(JOB_SECONDS):
                 await self._handlers[job.kind].carry_out(job)
@@ -89,10 +96,13 @@ class JobWorker:
         now = self._clock.now()
         run_at = self._retries.next_run(job, now)
         if run_at is None:
-            log.error("job given up", reason=reason)
-            await self._queue.drop(job)
+            await self._give_up(job, reason, log)
             return
         seconds = (run_at - now).total_seconds()
         log.warning("job failed, trying again", reason=reason, seconds=seconds)
         await self._queue.put_off(job, run_at, reason)
         asyncio.get_running_loop().call_later(seconds, self._bell.set)
+
+    async def _give_up(self, job: Job, reason: str, log: structlog.stdlib.BoundLogger) -> None:
+        log.error("job given up", reason=reason)
+        await self._queue.drop(job)
