@@ -12,6 +12,7 @@ from sqlalchemy import select
 from tests.contracts.test_transactions import message, new_conversation
 from tests.support.databases import Store
 
+from workbench.adapters.sql.jobs import SqlJobQueue
 from workbench.adapters.sql.schema import metadata
 from workbench.adapters.sql.transactions import SqlTransaction
 from workbench.domain.assistant_services.model import NewRegistration, Registration, RegistrationFilter, Sign
@@ -24,6 +25,7 @@ from workbench.domain.errors import NotFoundError, StaleError
 from workbench.domain.events.model import NewEvent
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
+from workbench.domain.jobs.model import Job, NewJob
 from workbench.domain.messages.model import Message, MessageQuery, StoredMessage
 from workbench.domain.participants.model import Participant
 from workbench.domain.users.model import StoredUser
@@ -39,6 +41,7 @@ class World(msgspec.Struct, kw_only=True):
     message: Message
     delivery: Delivery
     letter: DeadLetter
+    job: Job
 
 
 async def fill(store: Store, workspace: str) -> World:
@@ -83,6 +86,8 @@ async def fill(store: Store, workspace: str) -> World:
         tx.deliveries.begin(assistant.id, conversation_id, 0)
         tx.deliveries.connect(assistant.id, conversation_id)
         tx.deliveries.set_aside(letter)
+        tx.jobs.enqueue(NewJob(kind=f"of-{workspace}", key="title", payload={}, run_at=now))
+    (job,) = await SqlJobQueue(store.database).claim([f"of-{workspace}"], now, 1)
     async with store.transactions.read(workspace) as tx:
         delivery = await tx.deliveries.find(assistant.id, conversation_id)
         assert delivery is not None
@@ -94,6 +99,7 @@ async def fill(store: Store, workspace: str) -> World:
             message=said,
             delivery=delivery,
             letter=letter,
+            job=job,
         )
 
 
@@ -138,6 +144,7 @@ READS: dict[str, tuple[Read, object]] = {
     "assistants.is_visible_to": (lambda tx, w: tx.assistants.is_visible_to(w.assistant.id, ANN), False),
     "recipients.recipient": (lambda tx, w: tx.recipients.recipient(w.assistant.id, w.conversation.id), None),
     "conversations.require": (lambda tx, w: tx.conversations.require(w.conversation.id), NotFoundError),
+    "conversations.may_be_titled": (lambda tx, w: tx.untitled.may_be_titled(w.conversation.id), NotFoundError),
     "conversations.of": (lambda tx, w: tx.conversations.of(CAY, ConversationFilter(include_inactive=True)), []),
     "participants.seat": (lambda tx, w: tx.participants.seat(w.conversation.id, ANN), NotFoundError),
     "participants.is_owner": (lambda tx, w: tx.sight.is_owner(w.conversation.id, ANN), NotFoundError),
@@ -193,6 +200,10 @@ WRITES: dict[str, Write] = {
     "deliveries.hold": lambda tx, w: tx.deliveries.hold(w.delivery, w.conversation.created_datetime, "x"),
     "deliveries.rejoin": lambda tx, w: tx.deliveries.rejoin(w.delivery),
     "deliveries.finish": lambda tx, w: tx.deliveries.finish(w.delivery),
+    "jobs.enqueue": lambda tx, w: tx.jobs.enqueue(
+        NewJob(kind=w.job.kind, key=w.job.key, payload={"a": 1}, run_at=w.job.run_at)
+    ),
+    "jobs.finish": lambda tx, w: tx.jobs.finish(w.job),
 }
 
 # These take no id of something that is there: they add a row of the block's own workspace, read all of that
@@ -207,7 +218,7 @@ def test_every_method_of_every_repository_is_in_the_tables() -> None:
     methods: set[str] = set()
     for name, part in inspect.getmembers(SqlTransaction, lambda member: isinstance(member, property)):
         kind = inspect.signature(cast("property", part).fget or print).return_annotation
-        shared = {"nameplates": "participants", "sight": "participants"}.get(name, name)
+        shared = {"nameplates": "participants", "sight": "participants", "untitled": "conversations"}.get(name, name)
         methods |= {f"{shared}.{method}" for method in vars(kind) if not method.startswith("_")}
     assert methods == {*READS, *WRITES, *WITHOUT_AN_ID}
 
