@@ -1,0 +1,104 @@
+"""The SDK on both sides of a real workbench: a service written with it, and a user who steers it with its client."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from tests.support.servers import ReservedPort, serve
+from tests.support.service import Service, running_service
+
+from workbench.examples.echo_assistant import EchoConfig
+from workbench.examples.echo_assistant import service as echo_service
+from workbench.sdk import CallError, Settings, StreamEvent, WorkbenchClient, create_app
+
+
+@pytest.fixture
+async def service(sqlite_url: str, tmp_path: Path) -> AsyncGenerator[Service]:
+    async with running_service(sqlite_url, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def ann(service: Service) -> AsyncGenerator[WorkbenchClient]:
+    async with WorkbenchClient.for_user(service.url, service.token()) as client:
+        yield client
+
+
+@pytest.fixture
+async def echo(service: Service, ann: WorkbenchClient) -> AsyncGenerator[UUID]:
+    """An assistant of the example service, which announces itself as its authors' services do."""
+    port = ReservedPort()
+    async with serve(create_app(echo_service, Settings(workbench_url=service.url, url=port.url)), port=port.number):
+        yield await created(ann)
+    port.release()
+
+
+async def created(ann: WorkbenchClient) -> UUID:
+    """An assistant, as soon as its service has announced itself."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                return (await ann.create_assistant(echo_service.service_id, "Echo")).id
+            except CallError:
+                await asyncio.sleep(0.02)
+
+
+async def named(ann: WorkbenchClient, conversation_id: UUID, event_type: str) -> StreamEvent:
+    """The first event of that type from the beginning of the conversation on."""
+    async with aclosing(ann.events(conversation_id, last_event_id="0")) as events:
+        async for event in events:
+            if isinstance(event, StreamEvent) and event.event == event_type:
+                return event
+    raise AssertionError("the stream has ended")
+
+
+async def test_an_assistant_is_listed_changed_and_deleted(ann: WorkbenchClient, echo: UUID) -> None:
+    assistant = ann.assistant(echo)
+    talk = ann.conversation((await ann.create_conversation("A talk")).id)
+    await talk.add(echo)
+    assert await ann.assistants() == await ann.assistants(talk.id) == [await assistant.get()]
+    assert (await assistant.change(name="Parrot")).name == "Parrot"
+    assert [one.name for one in await talk.participants()] == ["Ann", "Parrot"]
+    assert [one.title for one in await assistant.conversations()] == ["A talk"]
+    await assistant.delete()
+    await assistant.delete()
+    assert await ann.assistants() == []
+    (left,) = [one for one in await talk.participants(include_inactive=True) if one.id == str(echo)]
+    assert (left.active_participant, left.name) == (False, "Parrot")
+
+
+async def test_what_the_owner_sets_is_what_the_service_keeps(ann: WorkbenchClient, echo: UUID) -> None:
+    assistant = ann.assistant(echo)
+    before = await assistant.config()
+    assert before.json_schema is not None
+    assert before.json_schema["properties"].keys() == before.config.keys()
+    assert (await assistant.set_config(EchoConfig(greeting="Ahoy!"))).config == {"greeting": "Ahoy!"}
+    assert (await assistant.config()).config == {"greeting": "Ahoy!"}
+    talk = ann.conversation((await ann.create_conversation()).id)
+    await talk.add(echo)
+    said = (await named(ann, talk.id, "message.created")).data.message
+    assert said is not None
+    assert said.content == "Ahoy!"
+    with pytest.raises(CallError, match="responded with error") as refused:
+        await assistant.set_config({"greeting": 1})
+    assert refused.value.status == 400
+
+
+async def test_a_state_is_read_written_and_told_of(ann: WorkbenchClient, echo: UUID) -> None:
+    assistant = ann.assistant(echo)
+    talk = ann.conversation((await ann.create_conversation()).id)
+    await talk.add(echo)
+    (described,) = await assistant.states(talk.id)
+    assert (described.id, described.enabled) == ("answered", True)
+    assert (await assistant.state(talk.id, "answered")).data == {"messages": 0}
+    await talk.post("hello")
+    told = await named(ann, talk.id, "assistant.state.updated")
+    assert (told.data.assistant_id, told.data.state_id) == (echo, "answered")
+    assert (await assistant.state(talk.id, "answered")).data == {"messages": 1}
+    assert (await assistant.set_state(talk.id, "answered", {"messages": 7})).data == {"messages": 7}
+    with pytest.raises(CallError) as unknown:
+        await assistant.state(talk.id, "unknown")
+    assert unknown.value.status == 404
