@@ -29,7 +29,7 @@ check: setup  ## Lint, types, import rules, dependencies
 	$(BIN)/deptry src
 
 test: check  ## All checks, then all tests on SQLite and PostgreSQL
-	$(BIN)/pytest --numprocesses 2 --dist worksteal
+	$(BIN)/pytest --numprocesses 3 --dist worksteal
 
 format: setup  ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
