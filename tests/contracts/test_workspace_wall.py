@@ -17,12 +17,14 @@ from workbench.adapters.sql.schema import metadata
 from workbench.adapters.sql.transactions import SqlTransaction
 from workbench.domain.assistant_services.model import NewRegistration, Registration, RegistrationFilter, Sign
 from workbench.domain.assistants.model import Assistant, StoredAssistant
+from workbench.domain.contents.model import Content
 from workbench.domain.conversations.model import Conversation
 from workbench.domain.conversations.ports import ConversationFilter
 from workbench.domain.delivery.model import DeadLetter, Delivery
 from workbench.domain.delivery.ports import LetterFilter
 from workbench.domain.errors import NotFoundError, StaleError
 from workbench.domain.events.model import NewEvent
+from workbench.domain.files.model import FileAtVersion, FileLimits, RoomUsed, StoredFile, StoredVersion
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
 from workbench.domain.jobs.model import Job, NewJob
@@ -34,6 +36,7 @@ from workbench.domain.users.model import StoredUser
 class World(msgspec.Struct, kw_only=True):
     """One of everything, in one workspace."""
 
+    workspace: str
     conversation: Conversation
     service: Registration
     assistant: Assistant
@@ -42,6 +45,8 @@ class World(msgspec.Struct, kw_only=True):
     delivery: Delivery
     letter: DeadLetter
     job: Job
+    content: Content
+    file: FileAtVersion
 
 
 async def fill(store: Store, workspace: str) -> World:
@@ -50,8 +55,9 @@ async def fill(store: Store, workspace: str) -> World:
     conversation_id = await new_conversation(store, workspace)
     await store.seat_user(conversation_id, "bea", workspace_id=workspace)
     said = msgspec.structs.replace(message(store), has_debug_data=True)
-    new = NewRegistration(assistant_service_id=f"{workspace}.example", name="Service", description="")
-    service = Registration.created(new, "ann", "Ann", now)
+    service = Registration.created(
+        NewRegistration(assistant_service_id=f"{workspace}.example", name="Service", description=""), "ann", "Ann", now
+    )
     assistant = Assistant(
         id=new_id(),
         name="Robot",
@@ -75,7 +81,12 @@ async def fill(store: Store, workspace: str) -> World:
     )
     person = Participant.of_user(conversation_id, str(assistant.id), "Robot", None, now)
     row = {field: getattr(person, field) for field in person.__struct_fields__}
+    content, file = some_file(workspace, conversation_id, now)
     async with store.transactions.write(workspace) as tx:
+        tx.contents.add(content)
+        tx.contents.add(unused(workspace))
+        tx.files.add(file.file, file.version)
+        tx.files.take_room(conversation_id, 3, FileLimits())
         for user_id in ("ann", "bea"):
             tx.users.put(StoredUser(id=user_id, name=user_id, image=None, service_user=False, created_datetime=now))
         tx.registrations.add(service)
@@ -92,6 +103,7 @@ async def fill(store: Store, workspace: str) -> World:
         delivery = await tx.deliveries.find(assistant.id, conversation_id)
         assert delivery is not None
         return World(
+            workspace=workspace,
             conversation=await tx.conversations.require(conversation_id),
             service=service,
             assistant=assistant,
@@ -100,7 +112,39 @@ async def fill(store: Store, workspace: str) -> World:
             delivery=delivery,
             letter=letter,
             job=job,
+            content=content,
+            file=file,
         )
+
+
+def some_file(workspace: str, conversation_id: UUID, now: datetime) -> tuple[Content, FileAtVersion]:
+    """A file of one version, and its content."""
+    content = Content(hash="ab" * 32, storage_key=f"{workspace}/key", size=3)
+    stored = StoredFile(
+        id=new_id(), conversation_id=conversation_id, filename="a.txt", current_version=1, created_datetime=now
+    )
+    return content, FileAtVersion(file=stored, version=version_of(stored))
+
+
+def version_of(file: StoredFile, version: int = 1) -> StoredVersion:
+    """A version of the file."""
+    return StoredVersion(
+        file_id=file.id,
+        version=version,
+        participant_id="ann",
+        participant_role="user",
+        created_datetime=file.created_datetime,
+        metadata={},
+        content_type="text/plain",
+        file_size=3,
+        content_hash="ab" * 32,
+        storage_filename="cd" * 32,
+    )
+
+
+def unused(workspace: str) -> Content:
+    """A content that no file refers to."""
+    return Content(hash=f"{workspace:c<64}", storage_key=f"{workspace}/unused", size=3)
 
 
 def sign(service: Registration, expires: datetime, url: str = "http://127.0.0.1:9/") -> Sign:
@@ -154,6 +198,15 @@ READS: dict[str, tuple[Read, object]] = {
     "messages.find": (lambda tx, w: tx.messages.find(w.message.id), None),
     "messages.page": (lambda tx, w: tx.messages.page(w.conversation.id, MessageQuery()), []),
     "messages.latest_of_each": (lambda tx, w: tx.messages.latest_of_each([w.conversation.id], ["chat"]), {}),
+    "files.listed": (lambda tx, w: tx.files.listed(w.conversation.id, ""), []),
+    "files.named": (lambda tx, w: tx.files.named(w.conversation.id, ["a.txt"]), []),
+    "files.versions": (lambda tx, w: tx.files.versions(w.conversation.id, "a.txt", None), []),
+    "files.download": (lambda tx, w: tx.files.download(w.conversation.id, "a.txt", 1), None),
+    "files.room_used": (
+        lambda tx, w: tx.files.room_used(w.conversation.id),
+        RoomUsed(conversation_bytes=0, workspace_bytes=0),
+    ),
+    "contents.known": (lambda tx, w: tx.contents.known([unused("default").hash]), []),
     "events.conversation_head": (lambda tx, w: tx.events.conversation_head(w.conversation.id), 0),
     "events.of_conversation": (lambda tx, w: tx.events.of_conversation(w.conversation.id, 0, 10), []),
     "events.of_user": (lambda tx, w: tx.events.of_user("cay", 0, 10), []),
@@ -186,6 +239,16 @@ WRITES: dict[str, Write] = {
         StoredMessage(conversation_id=w.conversation.id, message=w.message, debug_data={})
     ),
     "messages.remove": lambda tx, w: tx.messages.remove(w.message.id),
+    "files.add": lambda tx, w: tx.files.add(
+        msgspec.structs.replace(w.file.file, id=UUID(int=8), filename="b.txt"),
+        msgspec.structs.replace(w.file.version, file_id=UUID(int=8)),
+    ),
+    "files.add_version": lambda tx, w: tx.files.add_version(w.file.file, version_of(w.file.file, 2)),
+    "files.change": lambda tx, w: tx.files.change(w.file.with_metadata({"a": 1})),
+    "files.take_room": lambda tx, w: tx.files.take_room(w.conversation.id, 1, FileLimits()),
+    "files.remove": lambda tx, w: tx.files.remove(w.file.file),
+    "contents.touch": lambda tx, w: tx.contents.touch(w.content),
+    "contents.forget": lambda tx, w: tx.contents.forget(unused(w.workspace), w.job.run_at),
     "events.record": lambda tx, w: tx.events.record(
         NewEvent(conversation_id=w.conversation.id, type="conversation.deleted", data={})
     ),
@@ -211,6 +274,7 @@ WRITES: dict[str, Write] = {
 WITHOUT_AN_ID = {
     *("registrations.add", "assistants.add", "conversations.add", "participants.add", "deliveries.set_aside"),
     *("events.head", "events.floor", "events.of_workspace", "conversations.change"),
+    *("contents.add", "contents.behind"),
 }
 
 
@@ -273,8 +337,8 @@ async def test_the_same_writes_are_heard_in_the_workspace_itself(store: Store) -
     """So that the test above is not passed by writes that never do anything."""
     idle: list[str] = []
     for name, write in WRITES.items():
-        if name == "deliveries.finish":
-            continue  # only a delivery that says its farewell is finished
+        if name in ("deliveries.finish", "contents.touch"):
+            continue  # only a delivery that says its farewell is finished; and the clock of touches stands still
         workspace = f"of-{name}"
         world = await fill(store, workspace)
         before = await contents(store, workspace)

@@ -35,6 +35,9 @@ ME = f"{CONVERSATION}/participants/me"
 ROBOT = f"{CONVERSATION}/participants/{{assistant}}"
 ASSISTANT = "/assistants/{assistant}"
 REGISTRATION = "/assistant-service-registrations/other.example"
+FILES = f"{CONVERSATION}/files"
+UPLOAD = {"files": ("a/b.txt", b"text")}
+"""A body that is sent as a form, not as JSON."""
 STATE = {"state_id": "notes", "event": "focus", "state": None}
 SERVICE = "/assistant-service-registrations/recorder.workbench.example"
 HEARTBEAT = {"name": "Recorder", "description": "", "url": "{url}", "online_expires_in_seconds": 60}
@@ -63,6 +66,14 @@ STORY = [
     Act("ann", "POST", MESSAGES, {"content": "other", "id": "{message}"}, 409),
     Act("ann", "POST", MESSAGES, {"message_type": "chat"}, 422),
     Act("bea", "POST", MESSAGES, {"content": "hello"}, 404),
+    Act("ann", "PUT", FILES, UPLOAD, 200, ["file.created"]),
+    Act("ann", "PUT", FILES, UPLOAD, 200, ["file.updated"]),
+    Act("bea", "PUT", FILES, UPLOAD, 404),
+    Act("ann", "PUT", FILES, {}, 422),
+    Act("ann", "PATCH", f"{FILES}/a/b.txt", {"metadata": {"a": 1}}, 200, ["file.updated"]),
+    Act("ann", "PATCH", f"{FILES}/none", {"metadata": {"a": 1}}, 404),
+    Act("ann", "DELETE", f"{FILES}/a/b.txt", None, 204, ["file.deleted"]),
+    Act("ann", "DELETE", f"{FILES}/a/b.txt", None, 404),
     Act("ann", "PATCH", REGISTRATION, {"name": "m"}, 200),
     Act("ann", "PATCH", REGISTRATION, {"name": None}, 400),
     Act("ann", "POST", f"{REGISTRATION}/api-key", None, 200),
@@ -130,7 +141,7 @@ async def test_each_act_tells_exactly_this(service: Service) -> None:
                 act.method,
                 act.path.format(**names),
                 headers={"X-Request-ID": request_id},
-                **({} if act.body is None else {"json": filled(act.body, names)}),
+                **sent(act.body, names),
             )
             assert answer.headers["x-request-id"] == request_id
             learn(act, answer, names, clients, service)
@@ -150,6 +161,12 @@ def learn(
         names[act.path.strip("/").removesuffix("s")] = answer.json()["id"]
         if act.path == "/assistants":
             clients["robot"] = service.assistant(names["assistant"])
+
+
+def sent(body: Any, names: dict[str, str]) -> dict[str, Any]:
+    if body is None:
+        return {}
+    return {"files": body} if body is UPLOAD else {"json": filled(body, names)}
 
 
 def as_told(act: Act, answer: httpx.Response, gained: Sequence[Event], request_id: str) -> bool:
@@ -198,6 +215,8 @@ def test_every_mutating_route_has_its_act(tmp_path: Path) -> None:
         path = act.path.replace("/api-key", "").replace("/states/notes", "/states/{id}")
         for service in (SERVICE, REGISTRATION):
             path = path.replace(service, "/assistant-service-registrations/{id}")
+        if path.startswith(f"{FILES}/"):
+            path = f"{FILES}/{{name}}"
         for person in ("me", "bea"):
             path = path.replace(f"/participants/{person}", "/participants/{id}")
         known.add((act.method, "/".join("*" if "{" in part else part for part in path.split("/"))))

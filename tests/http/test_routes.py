@@ -56,6 +56,9 @@ REGISTRATION = {"assistant_service_id": "{fresh}", "name": "n", "description": "
 REGISTRATIONS = "/assistant-service-registrations"
 STATES = "/assistants/{assistant}/conversations/{conversation}/states"
 DELIVERY = "/assistants/{assistant}/delivery"
+FILES = "/conversations/{conversation}/files"
+UPLOAD = {"files": ("kept.txt", b"kept")}
+"""A body that is sent as a form, not as JSON."""
 STATE_EVENT = {"state_id": "notes", "event": "updated", "state": None}
 
 #   nobody owner observer stranger neighbour removed service assistant outsider thief
@@ -106,6 +109,12 @@ TABLE = [
     row("PATCH", "/conversations/{conversation}/participants/me", "401 200 200 404 404 404 401 200 404 401", {}),
     row("PUT", "/conversations/{conversation}/participants/bea", "401 403 403 403 403 403 401 403 403 401", {}),
     row("PUT", "/conversations/{conversation}/participants/{assistant}", "401 200 404 404 404 404 401 200 403 401", {}),
+    row("PUT", FILES, "401 200 404 404 404 404 401 200 404 401", UPLOAD),
+    row("GET", FILES, "401 200 200 404 404 404 401 200 404 401"),
+    row("GET", f"{FILES}/kept.txt", "401 200 200 404 404 404 401 200 404 401"),
+    row("GET", f"{FILES}/kept.txt/versions", "401 200 200 404 404 404 401 200 404 401"),
+    row("PATCH", f"{FILES}/kept.txt", "401 200 404 404 404 404 401 200 404 401", {"metadata": {}}),
+    row("DELETE", f"{FILES}/kept.txt", "401 204 404 404 404 404 401 204 404 401"),
     row("GET", "/conversations/{conversation}/messages", "401 200 200 404 404 404 401 200 404 401"),
     row("POST", "/conversations/{conversation}/messages", "401 200 404 404 404 404 401 200 404 401", {"content": "x"}),
     row("GET", "/conversations/{conversation}/messages/{message}", "401 200 200 404 404 404 401 200 404 401"),
@@ -130,12 +139,14 @@ class World:
 
     async def status(self, row: Row, caller: str) -> int:
         names = {**self.names, "fresh": f"fresh-{uuid4()}"}
+        url = row.path.format(**names)
+        if row.body is UPLOAD:
+            return (await self.clients[caller].request(row.method, url, files=UPLOAD)).status_code
         body = {
             key: value.format(**names) if value in ("{fresh}", "{url}") else value
             for key, value in (row.body or {}).items()
         }
         request = {"json": body} if row.body is not None else {}
-        url = row.path.format(**names)
         async with self.clients[caller].stream(row.method, url, **request) as response:
             return response.status_code
 
@@ -155,6 +166,7 @@ async def make_world(service: Service, recorder: RecordingAssistantService) -> W
     (await removed.put(f"{path}/participants/me", json={"active_participant": False})).raise_for_status()
     message = {"content": "hello", "debug_data": {"why": "because"}}
     posted = (await owner.post(f"{path}/messages", json=message)).json()
+    (await owner.put(f"{path}/files", files=UPLOAD)).raise_for_status()
     clients = {
         "nobody": service.client(),
         "owner": owner,
@@ -227,6 +239,8 @@ def test_every_route_is_in_the_table(tmp_path: Path) -> None:
         "{letter}": "{letter_id:str}",
         "{dropped}": "{letter_id:str}",
         "/states/notes": "/states/{state_id:str}",
+        "/files/kept.txt/versions": "/files/{filename:path}",
+        "/files/kept.txt": "/files/{filename:path}",
         "/assistant-services/{service}": "/assistant-services/{assistant_service_id:path}",
     }
     known: set[tuple[str, str]] = set()
@@ -258,4 +272,5 @@ async def test_a_bad_token_is_401_everywhere(sqlite_url: str, tmp_path: Path, to
             if entry.expected[0] == 401:
                 names = dict.fromkeys(("conversation", "message", "assistant", "letter", "dropped"), uuid4())
                 path = entry.path.format(**names, service="s", fresh="f")
-                assert (await bad.request(entry.method, path, json=entry.body)).status_code == 401, str(entry)
+                body = None if entry.body is UPLOAD else entry.body
+                assert (await bad.request(entry.method, path, json=body)).status_code == 401, str(entry)

@@ -4,9 +4,11 @@ from dishka import AsyncContainer, Provider, Scope, make_async_container
 
 from workbench.wiring.announcements import Announcements
 from workbench.wiring.domain import Domain, Policies
+from workbench.wiring.jobs import Jobs
 from workbench.wiring.outbound import Outbound
 from workbench.wiring.settings import Settings
 from workbench.wiring.sql import Sql
+from workbench.wiring.storage import Storage
 from workbench.wiring.titles import titles_of
 from workbench.wiring.tokens import Tokens
 
@@ -23,5 +25,6 @@ class Given(Provider):
 def make_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
     """Make the container; a later provider overrides an earlier one, so `overrides` swap any adapter."""
     return make_async_container(
-        Given(settings), Policies(), Domain(), Sql(), Outbound(), titles_of(settings), Tokens(), *overrides
+        *(Given(settings), Policies(), Domain(), Sql(), Storage(), Outbound(), titles_of(settings), Jobs(), Tokens()),
+        *overrides,
     )

@@ -11,11 +11,16 @@ from workbench.domain.assistants.presence import PresenceService
 from workbench.domain.assistants.removal import RemovalService
 from workbench.domain.assistants.seating import SeatingService
 from workbench.domain.assistants.service import AssistantPolicy, AssistantService
+from workbench.domain.contents.service import DisposalService, SweepService
+from workbench.domain.contents.verification import VerificationService
 from workbench.domain.conversations.service import ConversationService
 from workbench.domain.delivery.model import DeliveryPolicy
 from workbench.domain.delivery.service import DeliveryService
 from workbench.domain.events.hub import EventHub
 from workbench.domain.events.service import EventService, ReaderPolicy
+from workbench.domain.files.model import FileLimits
+from workbench.domain.files.service import FileService
+from workbench.domain.files.uploading import UploadService
 from workbench.domain.identity.service import Authenticator
 from workbench.domain.jobs.model import RetryPolicy
 from workbench.domain.messages.service import MessageService
@@ -36,6 +41,11 @@ class Domain(Provider):
     conversations = provide(ConversationService)
     participants = provide(ParticipantService)
     messages = provide(MessageService)
+    files = provide(FileService)
+    uploads = provide(UploadService)
+    sweeping = provide(SweepService)
+    disposal = provide(DisposalService)
+    verification = provide(VerificationService)
     hub = provide(EventHub)
     events = provide(EventService)
     registrations = provide(RegistrationService)
@@ -59,6 +69,16 @@ class Policies(Provider):
     def size_limits(self, settings: Settings) -> SizeLimits:
         """How large a message may be."""
         return SizeLimits(message_bytes=settings.limits.message_bytes, metadata_bytes=settings.limits.metadata_bytes)
+
+    @provide
+    def file_limits(self, settings: Settings) -> FileLimits:
+        """How large files may be."""
+        limits = settings.limits
+        return FileLimits(
+            file_bytes=limits.file_bytes,
+            conversation_bytes=limits.conversation_file_bytes,
+            workspace_bytes=limits.workspace_file_bytes,
+        )
 
     @provide
     def readers(self, settings: Settings) -> ReaderPolicy:

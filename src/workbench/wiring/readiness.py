@@ -6,6 +6,8 @@ import structlog
 from sqlalchemy import text
 
 from workbench.adapters.sql.database import Database
+from workbench.domain.contents.ports import ContentStore
+from workbench.domain.errors import UnavailableError
 
 PATIENCE_SECONDS = 2.0
 
@@ -15,12 +17,24 @@ logger = structlog.get_logger(__name__)
 class Readiness:
     """Checks the parts one by one."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, store: ContentStore) -> None:
         self._database = database
+        self._store = store
 
     async def check(self) -> dict[str, str]:
         """Say of each part `ok`, or in a word what is wrong."""
-        return {"database": await self._check_database()}
+        database, storage = await asyncio.gather(self._check_database(), self._check_storage())
+        return {"database": database, "storage": storage}
+
+    async def _check_storage(self) -> str:
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._store.check()
+        except TimeoutError:
+            return "slow"
+        except UnavailableError:
+            return "away"
+        return "ok"
 
     async def _check_database(self) -> str:
         try:

@@ -18,7 +18,7 @@ from workbench.wiring.setting_names import MisfitError
 from workbench.wiring.setting_values import (
     Group,
     folder,
-    list_from_json,
+    from_json,
     list_from_text,
     require_azure,
     upper,
@@ -76,6 +76,21 @@ class Storage(Group):
         examples=["/var/lib/workbench/files"],
     )
 
+    url: str | None = Field(
+        default=None,
+        pattern=r"^(s3|s3a|gs|az|azure|abfs|abfss)://[^/?#]+",
+        description="Object store that keeps files instead: S3, Google Cloud Storage or Azure Blob Storage.",
+        examples=["s3://bucket/workbench", "gs://bucket/workbench", "az://container/workbench"],
+    )
+    options: Annotated[dict[str, SecretStr], BeforeValidator(from_json)] = Field(
+        default={},
+        description=(
+            "Options of that store, a JSON object of texts by the names that obstore has for them. What is not here "
+            "comes from the provider's own environment variables, or from the identity of the machine."
+        ),
+        examples=['{"endpoint": "https://minio.example.com", "region": "us-east-1"}'],
+    )
+
     @field_validator("root")
     @classmethod
     def _absolute(cls, root: Path | None) -> Path | None:
@@ -127,7 +142,7 @@ class Service(Group):
         examples=["127.0.0.1", "::1", "192.0.2.10"],
     )
     port: int = Field(default=3000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
-    anonymous_paths: Annotated[tuple[str, ...], BeforeValidator(list_from_json)] = Field(
+    anonymous_paths: Annotated[tuple[str, ...], BeforeValidator(from_json)] = Field(
         default=("/", "/docs", "/openapi.json", "/livez", "/readyz", "/metrics"),
         description="Paths answered without credentials, compared exactly.",
         examples=['["/", "/livez"]'],
@@ -161,7 +176,7 @@ class Service(Group):
     assistant_service_online_check_interval_seconds: float = Field(
         default=10, gt=0, le=3600, description="Seconds between two looks for services whose heartbeat has stopped."
     )
-    default_assistants: Annotated[tuple[DefaultAssistant, ...], BeforeValidator(list_from_json)] = Field(
+    default_assistants: Annotated[tuple[DefaultAssistant, ...], BeforeValidator(from_json)] = Field(
         default=(),
         description="Assistants made for every user who has none of that service and template (a JSON list).",
         examples=['[{"assistant_service_id": "echo.workbench.example", "name": "Echo"}]'],
@@ -285,12 +300,12 @@ class Issuer(Group):
 class Auth(Group):
     """Whose user tokens are accepted."""
 
-    issuers: Annotated[tuple[Issuer, ...], BeforeValidator(list_from_json)] = Field(
+    issuers: Annotated[tuple[Issuer, ...], BeforeValidator(from_json)] = Field(
         default=(),
         description="Issuers of user tokens, as a JSON list of objects, each with one key source.",
         examples=['[{"name": "company", "jwks_url": "https://id.example.com/keys", "app_id": "workbench"}]'],
     )
-    allowed_jwt_algorithms: Annotated[tuple[Algorithm, ...], BeforeValidator(list_from_json)] = Field(
+    allowed_jwt_algorithms: Annotated[tuple[Algorithm, ...], BeforeValidator(from_json)] = Field(
         default=("RS256",),
         min_length=1,
         description="Signature algorithms of tokens for `allowed_app_id`. Listed issuers name their own.",
@@ -378,12 +393,20 @@ class Delivery(Group):
 
 
 class Limits(Group):
-    """How large a request may be."""
+    """How large requests and files may be."""
 
     body_bytes: int = Field(default=8 << 20, ge=1024, le=1 << 30, description="Largest request body, in bytes.")
     message_bytes: int = Field(default=1 << 20, ge=1, le=1 << 30, description="Largest message content, in bytes.")
     metadata_bytes: int = Field(
         default=256 << 10, ge=2, le=1 << 30, description="Largest metadata of one record, in bytes of JSON."
+    )
+
+    file_bytes: int = Field(default=100 << 20, ge=1, le=1 << 40, description="Largest file, in bytes.")
+    conversation_file_bytes: int = Field(
+        default=1 << 30, ge=1, le=1 << 50, description="All versions of all files of a conversation together, in bytes."
+    )
+    workspace_file_bytes: int = Field(
+        default=100 << 30, ge=1, le=1 << 60, description="All versions of all files of a workspace together, in bytes."
     )
 
     @field_validator("message_bytes", "metadata_bytes")

@@ -90,7 +90,7 @@ def faults_of(error: ValidationError, known: Iterable[SettingEntry]) -> dict[str
 def _leaves(group: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
     for name, node in group["properties"].items():
         inner = _resolved(node, schema)
-        if inner.get("type") == "object":
+        if "properties" in inner:
             yield from (((name, *path), leaf) for path, leaf in _leaves(inner, schema))
         else:
             yield (name,), node

@@ -19,7 +19,7 @@ DRIVERS = {
 AZURE_PACKAGES = ("aiohttp", "azure.core", "azure.identity", "azure.keyvault.secrets")
 
 
-def list_from_json(value: Any) -> Any:
+def from_json(value: Any) -> Any:
     """Decode what the environment gives as text; raises ValueError."""
     if not isinstance(value, str):
         return value
@@ -32,7 +32,7 @@ def list_from_json(value: Any) -> Any:
 def list_from_text(value: Any) -> Any:
     """Decode a list that is given as JSON or with commas; raises ValueError."""
     if not isinstance(value, str) or value.lstrip().startswith("["):
-        return list_from_json(value)
+        return from_json(value)
     return [entry.strip() for entry in value.split(",")]
 
 

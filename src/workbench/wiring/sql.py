@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 
 from workbench.adapters.sql.assistants import SqlDirectory, SqlPresenceWatch
+from workbench.adapters.sql.contents import SqlContentLedger
 from workbench.adapters.sql.database import Database, open_database
 from workbench.adapters.sql.deliveries import SqlDeliveryQueue
 from workbench.adapters.sql.events import SqlEventKeeping
@@ -19,15 +20,16 @@ from workbench.adapters.sql.wakeups import SqlWakeups
 from workbench.domain.assistant_services.ports import RegistrationTx
 from workbench.domain.assistants.ports import AssistantTx, PresenceWatch
 from workbench.domain.clock import Clock
+from workbench.domain.contents.ports import ContentLedger, ContentStore, ContentTx
 from workbench.domain.conversations.ports import ConversationTx
 from workbench.domain.delivery.ports import DeliveryQueue, DeliveryTx
 from workbench.domain.events.model import Event
 from workbench.domain.events.ports import EventKeeping, EventTx
+from workbench.domain.files.ports import FileTx
 from workbench.domain.identity.ports import AssistantDirectory
 from workbench.domain.jobs.ports import JobQueue, Leases
 from workbench.domain.messages.ports import MessageTx
 from workbench.domain.participants.ports import ParticipantTx
-from workbench.domain.titles.ports import TitleTx
 from workbench.domain.transactions import Transactions
 from workbench.domain.users.ports import UserTx
 from workbench.wiring.announcements import Announcements
@@ -102,9 +104,9 @@ class Sql(Provider):
         return SqlWakeups(database)
 
     @provide
-    def readiness(self, database: Database) -> Readiness:
-        """Know whether the database answers."""
-        return Readiness(database)
+    def readiness(self, database: Database, store: ContentStore) -> Readiness:
+        """Know whether what requests need answers."""
+        return Readiness(database, store)
 
     @provide
     def keeping(self, database: Database) -> EventKeeping:
@@ -132,6 +134,21 @@ class Sql(Provider):
         return sql
 
     @provide
+    def content_tx(self, sql: SqlTransactions) -> Transactions[ContentTx]:
+        """See contents only."""
+        return sql
+
+    @provide
+    def ledger(self, database: Database) -> ContentLedger:
+        """Go over the contents of all workspaces."""
+        return SqlContentLedger(database)
+
+    @provide
+    def file_tx(self, sql: SqlTransactions) -> Transactions[FileTx]:
+        """See what files need."""
+        return sql
+
+    @provide
     def event_tx(self, sql: SqlTransactions) -> Transactions[EventTx]:
         """See the log."""
         return sql
@@ -144,11 +161,6 @@ class Sql(Provider):
     @provide
     def assistant_tx(self, sql: SqlTransactions) -> Transactions[AssistantTx]:
         """See what assistants need."""
-        return sql
-
-    @provide
-    def title_tx(self, sql: SqlTransactions) -> Transactions[TitleTx]:
-        """See what titles need."""
         return sql
 
     @provide

@@ -1,19 +1,27 @@
 """Whether titles are chosen, and by which model."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
+import msgspec
 import structlog
 from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 
-from workbench.domain.jobs.ports import JobHandlers
+from workbench.domain.conversations.ports import ConversationTx
+from workbench.domain.jobs.ports import JobHandler
 from workbench.domain.messages.model import TITLE_JOB, Titling
-from workbench.domain.titles.ports import TitleTx, TitleWriter
+from workbench.domain.titles.ports import TitleWriter
 from workbench.domain.titles.service import TitleService
 from workbench.domain.transactions import Transactions
 from workbench.wiring.model_settings import Titles
 from workbench.wiring.settings import Settings
 
 logger = structlog.get_logger(__name__)
+
+
+class TitleJobs(msgspec.Struct, frozen=True):
+    """Who does the jobs that titles are, if there are any."""
+
+    by_kind: Mapping[str, JobHandler]
 
 
 class TitlesByModel(Provider):
@@ -39,13 +47,13 @@ class TitlesByModel(Provider):
             yield writer
 
     @provide
-    def handlers(self, transactions: Transactions[TitleTx], writer: TitleWriter) -> JobHandlers:
-        """List who does which jobs."""
-        return JobHandlers({TITLE_JOB: TitleService(transactions, writer)})
+    def jobs(self, transactions: Transactions[ConversationTx], writer: TitleWriter) -> TitleJobs:
+        """Say who does them."""
+        return TitleJobs({TITLE_JOB: TitleService(transactions, writer)})
 
 
 class NoTitles(Provider):
-    """No titles, and so no jobs."""
+    """No titles, and so no jobs for them."""
 
     scope = Scope.APP
 
@@ -55,10 +63,10 @@ class NoTitles(Provider):
         return Titling(is_on=False)
 
     @provide
-    def handlers(self) -> JobHandlers:
+    def jobs(self) -> TitleJobs:
         """Say once why there is nothing to do."""
         logger.info("automatic titles are off: no model is configured")
-        return JobHandlers({})
+        return TitleJobs({})
 
 
 def titles_of(settings: Settings) -> Provider:

@@ -6,11 +6,11 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import and_, bindparam, delete, or_, select, update
+from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 
 from workbench.adapters.sql.repository import Context, Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Moment
-from workbench.adapters.sql.tables import conversations, events, participants
+from workbench.adapters.sql.tables import conversations, events, participants, workspaces
 from workbench.domain.conversations.model import Conversation
 from workbench.domain.conversations.ports import ConversationFilter, Conversations, ListedConversation
 from workbench.domain.errors import NotFoundError
@@ -34,6 +34,19 @@ _CHANGE = (
     .values(title=bindparam("title"), metadata=bindparam("metadata"), version=conversations.c.version + 1)
 )
 _REMOVE = delete(conversations).where(here(conversations), conversations.c.id == bindparam("of_id"))
+_GIVE_ROOM_BACK = (
+    update(workspaces)
+    .where(here(workspaces))
+    .values(
+        file_bytes=workspaces.c.file_bytes
+        - func.coalesce(
+            select(conversations.c.file_bytes)
+            .where(here(conversations), conversations.c.id == bindparam("of_id"))
+            .scalar_subquery(),
+            0,
+        )
+    )
+)
 _REMOVE_EVENTS = delete(events).where(
     here(events), events.c.conversation_id == bindparam("of_id"), events.c.type != "conversation.deleted"
 )
@@ -118,5 +131,6 @@ class SqlConversations(Repository, Conversations, UntitledConversations):
 
     def remove(self, conversation_id: UUID) -> None:
         """Delete with all that hangs on it; of its events only the one that tells of this stays."""
+        self._writes.remove(_GIVE_ROOM_BACK, {"of_id": conversation_id})
         self._writes.remove(_REMOVE, {"of_id": conversation_id})
         self._writes.remove(_REMOVE_EVENTS, {"of_id": conversation_id})

@@ -27,6 +27,7 @@ workspaces = Table(
     workspace_column(primary_key=True),
     Column("event_head", BigInteger, nullable=False, server_default="0"),
     Column("event_floor", BigInteger, nullable=False, server_default="0"),
+    Column("file_bytes", BigInteger, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 
@@ -94,7 +95,8 @@ assistants = Table(
 )
 
 # `event_head` and `message_head` count the conversation's events and messages. Whoever appends takes this row
-# until the commit, so that on every database the order of positions is the order of commits.
+# until the commit, so that on every database the order of positions is the order of commits. `file_bytes` counts the
+# bytes of all versions of its files, as the workspace's does for all conversations.
 conversations = Table(
     "conversations",
     metadata,
@@ -108,6 +110,7 @@ conversations = Table(
     Column("version", Integer, nullable=False, server_default="0"),
     Column("event_head", BigInteger, nullable=False, server_default="0"),
     Column("message_head", BigInteger, nullable=False, server_default="0"),
+    Column("file_bytes", BigInteger, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 
@@ -166,6 +169,54 @@ message_debug = Table(
     Column("debug_data", Json, nullable=False),
     PrimaryKeyConstraint("workspace_id", "message_id"),
     ForeignKeyConstraint(["workspace_id", "message_id"], ["messages.workspace_id", "messages.id"], ondelete="CASCADE"),
+    sqlite_with_rowid=False,
+)
+
+# Bytes that are stored, each once for a workspace, under the random key that the store knows them by.
+contents = Table(
+    "contents",
+    metadata,
+    workspace_column(),
+    Column("hash", String(64), nullable=False),
+    Column("storage_key", String(255), nullable=False, unique=True),
+    Column("size", BigInteger, nullable=False),
+    Column("touched_datetime", Moment, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "hash"),
+    sqlite_with_rowid=False,
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("id", Id, primary_key=True),
+    workspace_column(),
+    Column("conversation_id", Id, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
+    # Compared byte by byte, so that a prefix is a range and means the same on every database.
+    Column("filename", Text().with_variant(Text(collation="C"), "postgresql"), nullable=False),
+    Column("current_version", Integer, nullable=False),
+    Column("created_datetime", Moment, nullable=False),
+    Column("revision", Integer, nullable=False, server_default="0"),
+    Index("uq_files_conversation_id_filename", "conversation_id", "filename", unique=True),
+    sqlite_with_rowid=False,
+)
+
+file_versions = Table(
+    "file_versions",
+    metadata,
+    workspace_column(),
+    Column("file_id", Id, ForeignKey("files.id", ondelete="CASCADE"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("participant_id", String(255), nullable=False),
+    Column("participant_role", String(16), nullable=False),
+    Column("created_datetime", Moment, nullable=False),
+    Column("metadata", Json, nullable=False),
+    Column("content_type", String(255), nullable=False),
+    Column("file_size", BigInteger, nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    Column("storage_filename", String(64), nullable=False),
+    PrimaryKeyConstraint("file_id", "version"),
+    ForeignKeyConstraint(["workspace_id", "content_hash"], ["contents.workspace_id", "contents.hash"]),
+    Index("ix_file_versions_workspace_id_content_hash", "workspace_id", "content_hash"),
     sqlite_with_rowid=False,
 )
 

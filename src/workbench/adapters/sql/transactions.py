@@ -9,10 +9,12 @@ import structlog
 
 from workbench.adapters.sql.append import append, only_appends
 from workbench.adapters.sql.assistants import SqlAssistants, SqlRecipients
+from workbench.adapters.sql.contents import SqlContents
 from workbench.adapters.sql.conversations import SqlConversations
 from workbench.adapters.sql.database import Database, lost_to_another, violates_integrity
 from workbench.adapters.sql.deliveries import SqlDeliveries
 from workbench.adapters.sql.events import SqlEventLog
+from workbench.adapters.sql.files import SqlFiles
 from workbench.adapters.sql.jobs import SqlJobs
 from workbench.adapters.sql.messages import SqlMessages
 from workbench.adapters.sql.participants import SqlParticipants
@@ -100,6 +102,16 @@ class SqlTransaction:
     def messages(self) -> SqlMessages:
         """Messages."""
         return self._the(SqlMessages)
+
+    @property
+    def files(self) -> SqlFiles:
+        """Files."""
+        return self._the(SqlFiles)
+
+    @property
+    def contents(self) -> SqlContents:
+        """The bytes of files."""
+        return self._the(SqlContents)
 
     @property
     def events(self) -> SqlEventLog:

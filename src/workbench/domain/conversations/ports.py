@@ -8,6 +8,7 @@ import msgspec
 
 from workbench.domain.conversations.model import Conversation
 from workbench.domain.identity.model import Principal
+from workbench.domain.jobs.ports import Jobs
 from workbench.domain.messages.ports import Messages
 from workbench.domain.paging import Cursor
 from workbench.domain.participants.model import Permission
@@ -60,3 +61,5 @@ class ConversationTx(ParticipantTx, Protocol):
     def conversations(self) -> Conversations: ...
     @property
     def messages(self) -> Messages: ...
+    @property
+    def jobs(self) -> Jobs: ...

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from workbench.domain.clock import Clock
+from workbench.domain.contents.model import sweep
 from workbench.domain.conversations.events import conversation_created, conversation_deleted, conversation_updated
 from workbench.domain.conversations.model import (
     Conversation,
@@ -123,6 +124,7 @@ class ConversationService:
             tx.deliveries.end_all(conversation_id)
             tx.events.record(conversation_deleted(details))
             tx.conversations.remove(conversation_id)
+            tx.jobs.enqueue(sweep(self._clock.now()))
 
 
 async def _details_of_each(

@@ -66,6 +66,10 @@ class JobHandler(Protocol):
 
 
 class JobHandlers(msgspec.Struct, frozen=True):
-    """Who does the jobs of which kind in this process; jobs of other kinds are left to others."""
+    """Who does the jobs of which kind in this process; jobs of other kinds are left to others.
+
+    Where they `are_urgent`, each commit of this process is a reason to look for them at once.
+    """
 
     by_kind: Mapping[str, JobHandler]
+    are_urgent: bool = True

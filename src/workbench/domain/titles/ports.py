@@ -1,9 +1,7 @@
-"""What titles need: a model that writes them, and a slice of the transaction."""
+"""What titles need: a model that writes them."""
 
 from typing import Protocol
 
-from workbench.domain.conversations.ports import ConversationTx
-from workbench.domain.jobs.ports import Jobs
 from workbench.domain.titles.model import Untitled
 
 
@@ -13,10 +11,3 @@ class TitleWriter(Protocol):
     async def write(self, untitled: Untitled) -> str:
         """Find a title, or answer blank to keep the one there is. Raises UnavailableError."""
         ...
-
-
-class TitleTx(ConversationTx, Protocol):
-    """The slice of a transaction that titles may touch."""
-
-    @property
-    def jobs(self) -> Jobs: ...

@@ -6,18 +6,19 @@ import msgspec
 
 from workbench.domain.conversations.events import conversation_updated
 from workbench.domain.conversations.model import Conversation, ConversationDetails
+from workbench.domain.conversations.ports import ConversationTx
 from workbench.domain.errors import NotFoundError
 from workbench.domain.jobs.model import Job
 from workbench.domain.messages.model import MessageQuery, TitleRequest
 from workbench.domain.titles.model import SHOWN_MESSAGES, Line, Untitled, clean_title
-from workbench.domain.titles.ports import TitleTx, TitleWriter
+from workbench.domain.titles.ports import TitleWriter
 from workbench.domain.transactions import Transactions, retrying
 
 
 class TitleService:
     """Reads what was said, asks the model with nothing open, and looks again before it stores the answer."""
 
-    def __init__(self, transactions: Transactions[TitleTx], writer: TitleWriter) -> None:
+    def __init__(self, transactions: Transactions[ConversationTx], writer: TitleWriter) -> None:
         self._transactions = transactions
         self._writer = writer
 
@@ -55,7 +56,7 @@ class TitleService:
             tx.events.record(conversation_updated(ConversationDetails.of(titled, "read_write", everyone)))
 
 
-async def _eligible(tx: TitleTx, conversation_id: UUID) -> Conversation | None:
+async def _eligible(tx: ConversationTx, conversation_id: UUID) -> Conversation | None:
     """The conversation, if it is there and a model may choose its title."""
     try:
         conversation = await tx.conversations.require(conversation_id)

@@ -14,6 +14,7 @@ from litestar.openapi.plugins import ScalarRenderPlugin
 from litestar.openapi.spec import Components, License, SecurityScheme
 from litestar.params import FromPath
 
+from workbench.domain.contents.ports import ContentStore
 from workbench.domain.errors import NotFoundError
 from workbench.domain.events.hub import EventHub
 from workbench.domain.identity.service import Authenticator
@@ -25,6 +26,7 @@ from workbench.entrypoints.http.deliveries import DeliveryController
 from workbench.entrypoints.http.drain import Drain
 from workbench.entrypoints.http.errors import EXCEPTION_HANDLERS
 from workbench.entrypoints.http.events import EventController
+from workbench.entrypoints.http.files import FileController
 from workbench.entrypoints.http.gate import Gate
 from workbench.entrypoints.http.health import HealthController
 from workbench.entrypoints.http.messages import MessageController
@@ -54,6 +56,7 @@ CONTROLLERS = [
     ConversationController,
     ParticipantController,
     MessageController,
+    FileController,
     EventController,
     SpeechController,
 ]
@@ -132,6 +135,7 @@ def _lifespan(container: AsyncContainer, settings: Settings, drain: Drain) -> An
         # Made before the first request: keys that cannot be read, or a wrong identity, stop the start, not a caller.
         await container.get(Authenticator)
         await container.get(SpeechService)
+        await container.get(ContentStore)
         supervisor = await container.get(Supervisor)
         drain.attach(await container.get(EventHub))
         try:

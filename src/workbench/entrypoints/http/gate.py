@@ -4,6 +4,7 @@ It stands outside the router since by the contract an unauthenticated caller get
 does not exist, and since every answer carries the correlation id.
 """
 
+import asyncio
 import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -21,6 +22,11 @@ from workbench.entrypoints.http.errors import RETRY_AFTER_SECONDS, body_of, stat
 
 METHODS = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 PREFLIGHT_SECONDS = b"600"
+
+UNREAD = "workbench.unread"
+"""Set in a request's scope while its body is being read: who answers meanwhile will not read the rest."""
+LINGER_BYTES = 1 << 20
+LINGER_SECONDS = 1.0
 
 Headers = dict[bytes, bytes]
 RawHeaders = list[tuple[bytes, bytes]]
@@ -46,7 +52,8 @@ class Gate:
         headers: Headers = dict(scope["headers"])
         request_id = _request_id(headers.get(b"x-request-id", b""))
         correlation_id.set(request_id)
-        answer = _stamping(send, [(b"x-request-id", request_id.encode("ascii")), *_cross_origin(headers)])
+        stamp = [(b"x-request-id", request_id.encode("ascii")), *_cross_origin(headers)]
+        answer = _stamping(scope, receive, send, stamp)
         early = _without_credentials(scope, headers)
         if early is not None:
             await _answer(answer, *early)
@@ -121,15 +128,32 @@ def _retry_after(error: WorkbenchError) -> RawHeaders:
     return [(b"retry-after", str(RETRY_AFTER_SECONDS).encode())] if busy else []
 
 
-def _stamping(send: Send, headers: RawHeaders) -> Send:
+def _stamping(scope: Any, receive: Receive, send: Send, headers: RawHeaders) -> Send:
     """Put the headers on whatever answer is sent."""
 
     async def stamped(message: Message) -> None:
         if message["type"] == "http.response.start":
             message["headers"] = [*message["headers"], *headers]
+            if scope.get(UNREAD) and not await _ends_soon(receive):
+                message["headers"].append((b"connection", b"close"))
         await send(message)
 
     return stamped
+
+
+async def _ends_soon(receive: Receive) -> bool:
+    """Read on a little: who is cut off while sending may never see the answer."""
+    read = 0
+    try:
+        async with asyncio.timeout(LINGER_SECONDS):
+            while read < LINGER_BYTES:
+                message: Any = await receive()
+                if not message.get("more_body", False):
+                    return True
+                read += len(message["body"])
+    except TimeoutError:
+        pass
+    return False
 
 
 async def _answer(send: Callable[..., Any], status: int, content: Any, headers: RawHeaders | None = None) -> None:

@@ -22,11 +22,12 @@ logger = structlog.get_logger(__name__)
 
 
 class JobWorker:
-    """The jobs of one process. Without handlers it never looks."""
+    """The jobs of one process."""
 
     def __init__(self, queue: JobQueue, handlers: JobHandlers, clock: Clock, retries: RetryPolicy) -> None:
         self._queue = queue
         self._handlers = handlers.by_kind
+        self._are_urgent = handlers.are_urgent
         self._clock = clock
         self._retries = retries
         self._running: dict[asyncio.Task[None], Job] = {}
@@ -34,18 +35,18 @@ class JobWorker:
 
     def announce(self, _: Sequence[Event]) -> None:
         """Hear that this process committed something, and maybe a job with it."""
-        self._bell.set()
+        if self._are_urgent:
+            self._bell.set()
 
     async def run(self) -> None:
         """Look and work, for ever."""
-        while self._handlers:
+        while True:
             self._bell.clear()
             await self._look()
             await asyncio.sleep(GATHER_SECONDS)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._bell.wait()
-        await asyncio.Event().wait()
 
     async def stop(self) -> None:
         """End what runs, and give it to whoever goes on."""

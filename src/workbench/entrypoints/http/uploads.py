@@ -1,0 +1,108 @@
+"""Reading a multipart form as it arrives, without ever holding a file."""
+
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+from litestar import Request
+from litestar.exceptions import ValidationException
+from multipart import (  # pyright: ignore[reportMissingTypeStubs] - it is typed, but not marked so
+    MultipartError,
+    MultipartSegment,
+    PushMultipartParser,
+    parse_options_header,  # pyright: ignore[reportUnknownVariableType]
+)
+
+from workbench.domain.errors import InvalidError, TooLargeError
+from workbench.domain.files.model import IncomingFile
+from workbench.entrypoints.http.gate import UNREAD
+
+MAX_PARTS = 32
+MAX_PART_HEADER_BYTES = 16 << 10
+FILES = "files"
+METADATA = "metadata"
+
+_Options = tuple[str, dict[str, str]]
+
+
+class MultipartUpload:
+    """A form of `files` and, before or after them, a text `metadata`; other parts are passed over."""
+
+    def __init__(self, request: Request[Any, Any, Any], metadata_bytes: int) -> None:
+        """`metadata_bytes` is how long that text may be."""
+        self._metadata_bytes = metadata_bytes
+        self._metadata: bytearray | None = None
+        self._parts = _parts(request)
+        # An answer that comes before the end of the body closes the connection, so that the rest is not sent for nothing.
+        request.scope[UNREAD] = True  # type: ignore[literal-required]
+
+    def metadata(self) -> str | None:
+        """The text, once the files are read. Raises InvalidError where it is no text."""
+        if self._metadata is None:
+            return None
+        try:
+            return self._metadata.decode()
+        except UnicodeDecodeError as error:
+            raise InvalidError(str(error), field=METADATA) from None
+
+    async def files(self) -> AsyncIterator[IncomingFile]:
+        """The files, in their order."""
+        count = 0
+        segment: MultipartSegment | None = None
+        async for part in self._parts:
+            if not isinstance(part, MultipartSegment):
+                if segment is not None and segment.name == METADATA:
+                    self._keep(part)
+                continue
+            segment = part
+            if part.name == FILES:
+                count += 1
+                if part.filename is None:
+                    raise _misfit("files", "Expected a file with a filename")
+                content_type = dict(part.headerlist).get("Content-Type", "")
+                yield IncomingFile(filename=part.filename, content_type=content_type, chunks=self._chunks())
+            elif part.name == METADATA:
+                self._metadata = bytearray()
+        if not count:
+            raise _misfit("files", "Field required")
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        """The bytes of the file that was yielded last."""
+        async for part in self._parts:
+            if isinstance(part, MultipartSegment):
+                raise AssertionError("a part begins inside another")  # noqa: TRY004 - a defect, not a wrong type
+            if not part:
+                return
+            yield part
+
+    def _keep(self, text: bytes) -> None:
+        if self._metadata is not None:
+            self._metadata += text
+            if len(self._metadata) > self._metadata_bytes:
+                limit = self._metadata_bytes
+                raise TooLargeError(
+                    f"metadata is limited to {limit} bytes", field=METADATA, extra={"limit_bytes": limit}
+                )
+
+
+async def _parts(request: Request[Any, Any, Any]) -> AsyncIterator[MultipartSegment | bytes]:
+    """The form as its parser has it: a segment, its bytes, an empty one at its end."""
+    kind, options = cast("_Options", parse_options_header(request.headers.get("content-type", "")))
+    if kind != "multipart/form-data":
+        raise _misfit("files", "Field required")
+    try:
+        # Leaving the parser before its form has ended is an error, too.
+        with PushMultipartParser(
+            options.get("boundary", ""), max_segment_count=MAX_PARTS, max_header_size=MAX_PART_HEADER_BYTES
+        ) as parser:
+            async for chunk in request.stream():
+                for part in parser.parse(chunk):
+                    yield b"" if part is None else part if isinstance(part, MultipartSegment) else bytes(part)
+                if parser.closed:
+                    request.scope[UNREAD] = False  # type: ignore[literal-required]
+                    return
+    except MultipartError as error:
+        raise InvalidError(f"the form cannot be read: {error}", code="bad_form") from None
+
+
+def _misfit(field: str, message: str) -> ValidationException:
+    return ValidationException(extra=[{"message": message, "key": field, "source": "body"}])

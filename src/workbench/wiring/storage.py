@@ -1,0 +1,30 @@
+"""Where the bytes of files lie, as settings have it."""
+
+from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
+
+from workbench.adapters.storage.objects import local_store, remote_store
+from workbench.domain.contents.ports import ContentStore
+from workbench.wiring.setting_names import SettingsError
+from workbench.wiring.settings import Settings
+
+
+class Storage(Provider):
+    """The store of contents."""
+
+    scope = Scope.APP
+
+    @provide
+    def store(self, settings: Settings) -> ContentStore:
+        """Open it."""
+        return open_store(settings)
+
+
+def open_store(settings: Settings) -> ContentStore:
+    """Open a remote store where a URL is set, otherwise the folder. Raises SettingsError."""
+    storage = settings.storage
+    if storage.url is None:
+        return local_store(settings.storage_root)
+    try:
+        return remote_store(storage.url, {name: value.get_secret_value() for name, value in storage.options.items()})
+    except ValueError as error:
+        raise SettingsError({"WORKBENCH__STORAGE__OPTIONS": str(error)}) from None
