@@ -135,7 +135,7 @@ async def test_what_is_anonymous_is_so_exactly(service: Service) -> None:
     root = await nobody.get("/")
     assert (root.status_code, root.content) == (200, b"")
     assert (await nobody.get("/livez")).json() == {"status": "ok"}
-    assert (await nobody.get("/readyz")).json()["parts"] == {"database": "ok"}
+    assert (await nobody.get("/readyz")).json()["parts"] == {"database": "ok", "storage": "ok"}
     assert (await nobody.get("/docs")).status_code == 200
     assert (await nobody.get("/redoc")).status_code == 401
 

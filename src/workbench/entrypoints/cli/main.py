@@ -47,6 +47,7 @@ VERBS = {
     "db": "workbench.entrypoints.cli.db",
     "doctor": "workbench.entrypoints.cli.doctor",
     "deliveries": "workbench.entrypoints.cli.deliveries",
+    "storage": "workbench.entrypoints.cli.storage",
     "openapi": "workbench.entrypoints.cli.openapi",
 }
 
