@@ -70,6 +70,9 @@ class VerificationService:
             if content.touched_datetime > self._clock.now() - UPLOAD_REST:
                 return None
             repaired = repair and await self._sweeping.strike_off(content, UPLOAD_REST)
+            if repaired:
+                # Now rather than by the job, or they would be found once more as strays.
+                await self._store.remove([content.storage_key])
             return _flaw("unused", content, repaired=repaired)
         digest, size = hashlib.sha256(), 0
         try:
