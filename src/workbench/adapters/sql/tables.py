@@ -109,6 +109,8 @@ conversations = Table(
     Column("created_datetime", Moment, nullable=False),
     Column("version", Integer, nullable=False, server_default="0"),
     Column("event_head", BigInteger, nullable=False, server_default="0"),
+    # The highest position in the workspace's log at which an event of this conversation went before those of others.
+    Column("event_floor", BigInteger, nullable=False, server_default="0"),
     Column("message_head", BigInteger, nullable=False, server_default="0"),
     Column("file_bytes", BigInteger, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
@@ -217,6 +219,7 @@ file_versions = Table(
     PrimaryKeyConstraint("file_id", "version"),
     ForeignKeyConstraint(["workspace_id", "content_hash"], ["contents.workspace_id", "contents.hash"]),
     Index("ix_file_versions_workspace_id_content_hash", "workspace_id", "content_hash"),
+    Index("ix_file_versions_workspace_id_created_datetime", "workspace_id", "created_datetime"),
     sqlite_with_rowid=False,
 )
 
