@@ -24,6 +24,7 @@ class Effort:
     seconds: float = 8.0
     depth: int = 1000
     streams: int = 1000
+    file_mib: int = 1024
 
 
 async def connect(server: Server, count: int) -> list[Connection]:

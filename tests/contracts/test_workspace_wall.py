@@ -30,6 +30,7 @@ from workbench.domain.ids import new_id
 from workbench.domain.jobs.model import Job, NewJob
 from workbench.domain.messages.model import Message, MessageQuery, StoredMessage
 from workbench.domain.participants.model import Participant
+from workbench.domain.shares.model import NewRedemption, ShareFilter, StoredShare
 from workbench.domain.users.model import StoredUser
 
 
@@ -45,6 +46,7 @@ class World(msgspec.Struct, kw_only=True):
     delivery: Delivery
     letter: DeadLetter
     job: Job
+    share: StoredShare
     content: Content
     file: FileAtVersion
 
@@ -68,25 +70,14 @@ async def fill(store: Store, workspace: str) -> World:
         metadata={},
         created_datetime=now,
     )
-    letter = DeadLetter(
-        id=new_id(),
-        assistant_id=assistant.id,
-        conversation_id=conversation_id,
-        position=1,
-        event_id="e" * 32,
-        event_type="message.created",
-        envelope="{}",
-        reason="refused",
-        failed_datetime=now,
-    )
+    letter = some_letter(assistant.id, conversation_id, now)
     person = Participant.of_user(conversation_id, str(assistant.id), "Robot", None, now)
     row = {field: getattr(person, field) for field in person.__struct_fields__}
+    share = some_share(conversation_id, now)
     content, file = some_file(workspace, conversation_id, now)
     async with store.transactions.write(workspace) as tx:
-        tx.contents.add(content)
+        add_share_and_file(tx, share, content, file)
         tx.contents.add(unused(workspace))
-        tx.files.add(file.file, file.version)
-        tx.files.take_room(conversation_id, 3, FileLimits())
         for user_id in ("ann", "bea"):
             tx.users.put(StoredUser(id=user_id, name=user_id, image=None, service_user=False, created_datetime=now))
         tx.registrations.add(service)
@@ -112,6 +103,7 @@ async def fill(store: Store, workspace: str) -> World:
             delivery=delivery,
             letter=letter,
             job=job,
+            share=share,
             content=content,
             file=file,
         )
@@ -124,6 +116,56 @@ def some_file(workspace: str, conversation_id: UUID, now: datetime) -> tuple[Con
         id=new_id(), conversation_id=conversation_id, filename="a.txt", current_version=1, created_datetime=now
     )
     return content, FileAtVersion(file=stored, version=version_of(stored))
+
+
+def add_share_and_file(tx: SqlTransaction, share: StoredShare, content: Content, file: FileAtVersion) -> None:
+    tx.shares.add(share)
+    tx.shares.redeem(redemption_of(share, new_id()))
+    tx.contents.add(content)
+    tx.files.add(file.file, file.version)
+    tx.files.take_room(share.conversation_id, 3, FileLimits())
+
+
+def some_letter(assistant_id: UUID, conversation_id: UUID, now: datetime) -> DeadLetter:
+    """An event that was set aside."""
+    return DeadLetter(
+        id=new_id(),
+        assistant_id=assistant_id,
+        conversation_id=conversation_id,
+        position=1,
+        event_id="e" * 32,
+        event_type="message.created",
+        envelope="{}",
+        reason="refused",
+        failed_datetime=now,
+    )
+
+
+def some_share(conversation_id: UUID, now: datetime) -> StoredShare:
+    """A share of ann's."""
+    return StoredShare(
+        id=new_id(),
+        owner=StoredUser(id="ann", name="ann", image=None, service_user=False, created_datetime=now),
+        conversation_id=conversation_id,
+        conversation_title="",
+        label="",
+        conversation_permission="read",
+        is_redeemable=True,
+        created_datetime=now,
+        metadata={},
+    )
+
+
+def redemption_of(share: StoredShare, redemption_id: UUID) -> NewRedemption:
+    """Bea took the share up."""
+    return NewRedemption(
+        id=redemption_id,
+        conversation_share_id=share.id,
+        redeemed_by_user_id="bea",
+        conversation_permission="read",
+        new_participant=True,
+        created_datetime=share.created_datetime,
+    )
 
 
 def version_of(file: StoredFile, version: int = 1) -> StoredVersion:
@@ -206,6 +248,11 @@ READS: dict[str, tuple[Read, object]] = {
         lambda tx, w: tx.files.room_used(w.conversation.id),
         RoomUsed(conversation_bytes=0, workspace_bytes=0),
     ),
+    "shares.find": (lambda tx, w: tx.shares.find(w.share.id), None),
+    "shares.owned_by": (lambda tx, w: tx.shares.owned_by("cay", ShareFilter()), []),
+    "shares.title_and_owner_of": (lambda tx, w: tx.shares.title_and_owner_of(w.conversation.id), NotFoundError),
+    "shares.redemptions_of": (lambda tx, w: tx.shares.redemptions_of(w.share.id), []),
+    "shares.redeemed_by": (lambda tx, w: tx.shares.redeemed_by("cay"), []),
     "contents.known": (lambda tx, w: tx.contents.known([unused("default").hash]), []),
     "events.conversation_head": (lambda tx, w: tx.events.conversation_head(w.conversation.id), 0),
     "events.of_conversation": (lambda tx, w: tx.events.of_conversation(w.conversation.id, 0, 10), []),
@@ -247,6 +294,8 @@ WRITES: dict[str, Write] = {
     "files.change": lambda tx, w: tx.files.change(w.file.with_metadata({"a": 1})),
     "files.take_room": lambda tx, w: tx.files.take_room(w.conversation.id, 1, FileLimits()),
     "files.remove": lambda tx, w: tx.files.remove(w.file.file),
+    "shares.redeem": lambda tx, w: tx.shares.redeem(redemption_of(w.share, UUID(int=9))),
+    "shares.remove": lambda tx, w: tx.shares.remove(w.share),
     "contents.touch": lambda tx, w: tx.contents.touch(w.content),
     "contents.forget": lambda tx, w: tx.contents.forget(unused(w.workspace), w.job.run_at),
     "events.record": lambda tx, w: tx.events.record(
@@ -274,7 +323,7 @@ WRITES: dict[str, Write] = {
 WITHOUT_AN_ID = {
     *("registrations.add", "assistants.add", "conversations.add", "participants.add", "deliveries.set_aside"),
     *("events.head", "events.floor", "events.of_workspace", "conversations.change"),
-    *("contents.add", "contents.behind"),
+    *("contents.add", "contents.behind", "shares.add"),
 }
 
 

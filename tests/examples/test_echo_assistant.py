@@ -98,7 +98,11 @@ async def test_replies_in_the_order_in_which_it_was_told(workbench: WorkbenchSta
         ("/reverse some text", "txet emos"),
         ("/reverse\ngrüße", "eßürg"),
         ("/reverse", ""),
-        ("/help", "/reverse some text - says it backwards\n/help - says this"),
+        (
+            "/help",
+            "/reverse some text - says it backwards\n/save name some text - keeps it as a file\n/help - says this",
+        ),
+        ("/save name", "Error: I know no command /save. Type /help to see those that I know."),
         ("/dance now", "Error: I know no command /dance. Type /help to see those that I know."),
     ],
 )

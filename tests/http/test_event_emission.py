@@ -38,6 +38,8 @@ REGISTRATION = "/assistant-service-registrations/other.example"
 FILES = f"{CONVERSATION}/files"
 UPLOAD = {"files": ("a/b.txt", b"text")}
 """A body that is sent as a form, not as JSON."""
+SHARES = "/conversation-shares/{conversation-share}"
+SHARE = {"conversation_id": "{conversation}", "label": "", "conversation_permission": "read"}
 STATE = {"state_id": "notes", "event": "focus", "state": None}
 SERVICE = "/assistant-service-registrations/recorder.workbench.example"
 HEARTBEAT = {"name": "Recorder", "description": "", "url": "{url}", "online_expires_in_seconds": 60}
@@ -66,6 +68,13 @@ STORY = [
     Act("ann", "POST", MESSAGES, {"content": "other", "id": "{message}"}, 409),
     Act("ann", "POST", MESSAGES, {"message_type": "chat"}, 422),
     Act("bea", "POST", MESSAGES, {"content": "hello"}, 404),
+    Act("ann", "POST", "/conversation-shares", SHARE, 200),
+    Act("ann", "POST", "/conversation-shares", {}, 422),
+    Act("robot", "POST", "/conversation-shares/ann", SHARE, 400),
+    Act("dan", "POST", f"{SHARES}/redemptions", None, 200, ["participant.created"]),
+    Act("dan", "POST", f"{SHARES}/redemptions", None, 200),
+    Act("ann", "DELETE", SHARES, None, 204),
+    Act("dan", "POST", f"{SHARES}/redemptions", None, 404),
     Act("ann", "PUT", FILES, UPLOAD, 200, ["file.created"]),
     Act("ann", "PUT", FILES, UPLOAD, 200, ["file.updated"]),
     Act("bea", "PUT", FILES, UPLOAD, 404),
@@ -129,9 +138,15 @@ def filled(value: Any, names: dict[str, str]) -> Any:
 
 async def test_each_act_tells_exactly_this(service: Service) -> None:
     async with RecordingAssistantService() as recorder, open_store(service.database_url) as store:
-        names = {"url": recorder.url, "message": str(uuid4()), "conversation": "", "assistant": ""}
+        names = {
+            "url": recorder.url,
+            "message": str(uuid4()),
+            "conversation": "",
+            "assistant": "",
+            "conversation-share": "",
+        }
         clients = {"ann": service.user("ann"), "bea": service.user("bea"), "service": service.assistant_service()}
-        clients["broken"] = clients["ann"]
+        clients |= {"broken": clients["ann"], "dan": service.user("dan")}
         head, wrong = 0, []
         for act in STORY:
             if act.who == "broken":
@@ -157,7 +172,11 @@ def learn(
     act: Act, answer: httpx.Response, names: dict[str, str], clients: dict[str, httpx.AsyncClient], service: Service
 ) -> None:
     """Remember the ids that an answer gives."""
-    if act.method == "POST" and answer.is_success and act.path in ("/conversations", "/assistants"):
+    if (
+        act.method == "POST"
+        and answer.is_success
+        and act.path in ("/conversations", "/assistants", "/conversation-shares")
+    ):
         names[act.path.strip("/").removesuffix("s")] = answer.json()["id"]
         if act.path == "/assistants":
             clients["robot"] = service.assistant(names["assistant"])
@@ -215,6 +234,8 @@ def test_every_mutating_route_has_its_act(tmp_path: Path) -> None:
         path = act.path.replace("/api-key", "").replace("/states/notes", "/states/{id}")
         for service in (SERVICE, REGISTRATION):
             path = path.replace(service, "/assistant-service-registrations/{id}")
+        if path == "/conversation-shares/ann":
+            path = "/conversation-shares/{owner}"
         if path.startswith(f"{FILES}/"):
             path = f"{FILES}/{{name}}"
         for person in ("me", "bea"):

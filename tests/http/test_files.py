@@ -26,6 +26,19 @@ async def talk(service: Service) -> Ann:
     return await begin(service)
 
 
+@pytest.fixture
+async def lone(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Service]:
+    """The service on one database, for what is about HTTP alone."""
+    async with running_service(sqlite_url, tmp_path / "data") as running:
+        yield running
+
+
+@pytest.fixture
+async def lone_talk(lone: Service) -> Ann:
+    """Ann's client there."""
+    return await begin(lone)
+
+
 async def begin(service: Service) -> Ann:
     ann = service.user("ann")
     conversation = (await ann.post("/conversations", json={})).json()["id"]
@@ -108,24 +121,24 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_whatever_its_name_a_file_is_read_described_and_deleted(talk: Ann, name: str) -> None:
+async def test_whatever_its_name_a_file_is_read_described_and_deleted(lone_talk: Ann, name: str) -> None:
     sent = name.replace('"', "%22")
     body = f'--x\r\nContent-Disposition: form-data; name="files"; filename="{sent}"\r\n\r\nbytes of {name}\r\n--x--\r\n'
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
-    answer = await talk.put("files", content=body.encode(), headers=headers)
+    answer = await lone_talk.put("files", content=body.encode(), headers=headers)
     (file,) = answer.json()["files"]
     assert (file["filename"], file["content_type"]) == (name, "")
-    path = f"{talk.base_url}files/{quote(name, safe='')}"
-    answer = await talk.get(path)
+    path = f"{lone_talk.base_url}files/{quote(name, safe='')}"
+    answer = await lone_talk.get(path)
     assert answer.content == f"bytes of {name}".encode()
     saved = quote(name.rsplit("/", 1)[-1], safe="")
     shown = answer.headers["content-disposition"]
     assert shown.split("filename=")[1] == f'"{saved}"'
     assert shown.startswith(f"attachment; filename*=UTF-8''{saved}; ")
-    assert (await talk.get(f"{path}/versions")).json()["filename"] == name
-    assert (await talk.patch(path, json={"metadata": {"a": 1}})).json()["filename"] == name
-    assert (await talk.delete(path)).status_code == 204
-    assert (await talk.get(path)).status_code == 404
+    assert (await lone_talk.get(f"{path}/versions")).json()["filename"] == name
+    assert (await lone_talk.patch(path, json={"metadata": {"a": 1}})).json()["filename"] == name
+    assert (await lone_talk.delete(path)).status_code == 204
+    assert (await lone_talk.get(path)).status_code == 404
 
 
 async def test_a_file_called_versions_of_a_file_gives_way_to_the_list(talk: Ann) -> None:
@@ -206,9 +219,9 @@ async def test_the_same_bytes_are_kept_once(service: Service, talk: Ann) -> None
         (f"bytes={'9' * 5000}-", 200, b"0123456789", None),
     ],
 )
-async def test_a_part_is_read(talk: Ann, asked: str, status: int, content: bytes | None, told: str | None) -> None:
-    await upload(talk, ("a", b"0123456789"))
-    answer = await talk.get("files/a", headers={"Range": asked})
+async def test_a_part_is_read(lone_talk: Ann, asked: str, status: int, content: bytes | None, told: str | None) -> None:
+    await upload(lone_talk, ("a", b"0123456789"))
+    answer = await lone_talk.get("files/a", headers={"Range": asked})
     assert (answer.status_code, answer.headers.get("content-range")) == (status, told)
     assert answer.headers["x-request-id"]
     if content is not None:
@@ -219,26 +232,26 @@ async def test_a_part_is_read(talk: Ann, asked: str, status: int, content: bytes
         assert answer.json() == {"detail": "the file has 10 bytes", "code": "range_outside"}
 
 
-async def test_what_the_caller_has_is_not_sent_again(talk: Ann) -> None:
-    await upload(talk, ("a", b"0123456789"))
-    tag = (await talk.get("files/a")).headers["etag"]
+async def test_what_the_caller_has_is_not_sent_again(lone_talk: Ann) -> None:
+    await upload(lone_talk, ("a", b"0123456789"))
+    tag = (await lone_talk.get("files/a")).headers["etag"]
     assert tag == f'"{hashlib.sha256(b"0123456789").hexdigest()}"'
     for known in (tag, f'"other", W/{tag}', "*"):
-        answer = await talk.get("files/a", headers={"If-None-Match": known})
+        answer = await lone_talk.get("files/a", headers={"If-None-Match": known})
         assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
-    assert (await talk.get("files/a", headers={"If-None-Match": '"other"'})).status_code == 200
+    assert (await lone_talk.get("files/a", headers={"If-None-Match": '"other"'})).status_code == 200
     part = {"Range": "bytes=0-1"}
-    assert (await talk.get("files/a", headers={**part, "If-Range": tag})).status_code == 206
-    await upload(talk, ("a", b"other bytes"))
-    answer = await talk.get("files/a", headers={**part, "If-Range": tag})
+    assert (await lone_talk.get("files/a", headers={**part, "If-Range": tag})).status_code == 206
+    await upload(lone_talk, ("a", b"other bytes"))
+    answer = await lone_talk.get("files/a", headers={**part, "If-Range": tag})
     assert (answer.status_code, answer.content) == (200, b"other bytes")
 
 
-async def test_no_bytes_are_a_file_too(talk: Ann) -> None:
-    await upload(talk, ("empty", b""))
-    answer = await talk.get("files/empty")
+async def test_no_bytes_are_a_file_too(lone_talk: Ann) -> None:
+    await upload(lone_talk, ("empty", b""))
+    answer = await lone_talk.get("files/empty")
     assert (answer.status_code, answer.content, answer.headers["content-length"]) == (200, b"", "0")
-    assert (await talk.get("files/empty", headers={"Range": "bytes=0-"})).status_code == 416
+    assert (await lone_talk.get("files/empty", headers={"Range": "bytes=0-"})).status_code == 416
 
 
 @pytest.mark.parametrize(
@@ -249,9 +262,9 @@ async def test_no_bytes_are_a_file_too(talk: Ann) -> None:
         ("application/pdf", "application/pdf"),
     ],
 )
-async def test_a_file_is_of_the_type_it_came_with_and_no_page_of_ours(talk: Ann, sent: str, shown: str) -> None:
-    await talk.put("files", files={"files": ("a", b"<script>", sent)})
-    headers = (await talk.get("files/a")).headers
+async def test_a_file_is_of_the_type_it_came_with_and_no_page_of_ours(lone_talk: Ann, sent: str, shown: str) -> None:
+    await lone_talk.put("files", files={"files": ("a", b"<script>", sent)})
+    headers = (await lone_talk.get("files/a")).headers
     assert headers["content-type"] == shown
     assert (headers["x-content-type-options"], headers["content-security-policy"]) == ("nosniff", "sandbox")
 
@@ -296,12 +309,12 @@ async def test_a_file_is_of_the_type_it_came_with_and_no_page_of_ours(talk: Ann,
     ],
 )
 async def test_what_cannot_be_taken_is_refused_whole(
-    service: Service, talk: Ann, form: dict[str, Any], status: int, said: str
+    lone: Service, lone_talk: Ann, form: dict[str, Any], status: int, said: str
 ) -> None:
-    answer = await talk.put("files", **form)
+    answer = await lone_talk.put("files", **form)
     assert answer.status_code == status, answer.text
     assert said in answer.text
-    assert await stored(service) == NOTHING
+    assert await stored(lone) == NOTHING
 
 
 @pytest.mark.parametrize(
@@ -313,13 +326,13 @@ async def test_what_cannot_be_taken_is_refused_whole(
         b"--x\r\nContent-Disposition: form-data; name=" + b"a" * 40_000,
     ],
 )
-async def test_a_form_that_is_cut_or_broken_leaves_nothing(service: Service, talk: Ann, body: bytes) -> None:
-    answer = await talk.put("files", content=body, headers={"Content-Type": "multipart/form-data; boundary=x"})
+async def test_a_form_that_is_cut_or_broken_leaves_nothing(lone: Service, lone_talk: Ann, body: bytes) -> None:
+    answer = await lone_talk.put("files", content=body, headers={"Content-Type": "multipart/form-data; boundary=x"})
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_form")
-    assert await stored(service) == NOTHING
+    assert await stored(lone) == NOTHING
 
 
-async def test_a_sender_that_goes_away_leaves_nothing(service: Service, talk: Ann) -> None:
+async def test_a_sender_that_goes_away_leaves_nothing(lone: Service, lone_talk: Ann) -> None:
     begun = asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:
@@ -331,16 +344,16 @@ async def test_a_sender_that_goes_away_leaves_nothing(service: Service, talk: An
         await asyncio.Event().wait()
 
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
-    sending = asyncio.create_task(talk.put("files", content=body(), headers=headers))
+    sending = asyncio.create_task(lone_talk.put("files", content=body(), headers=headers))
     await begun.wait()
     async with asyncio.timeout(5):
-        while len(on_disk(service)) < 2:  # noqa: ASYNC110 - a disk has no event
+        while len(on_disk(lone)) < 2:  # noqa: ASYNC110 - a disk has no event
             await asyncio.sleep(0.01)
     sending.cancel()
     async with asyncio.timeout(5):
-        while on_disk(service):  # noqa: ASYNC110
+        while on_disk(lone):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-    assert await stored(service) == NOTHING
+    assert await stored(lone) == NOTHING
 
 
 async def test_limits_are_named_and_hold_while_bytes_arrive(database_url: str, tmp_path: Path) -> None:
@@ -388,8 +401,8 @@ async def test_uploads_at_once_do_not_share_the_last_room(database_url: str, tmp
         assert len(counts) == 5
 
 
-async def test_a_large_body_of_any_other_request_is_still_refused(service: Service, talk: Ann) -> None:
-    answer = await talk.post("messages", content=b'{"content":"' + b"x" * (9 << 20) + b'"}')
+async def test_a_large_body_of_any_other_request_is_still_refused(lone: Service, lone_talk: Ann) -> None:
+    answer = await lone_talk.post("messages", content=b'{"content":"' + b"x" * (9 << 20) + b'"}')
     assert answer.status_code == 413
 
 
@@ -401,14 +414,14 @@ async def test_bytes_that_are_lost_are_no_200(service: Service, talk: Ann) -> No
     assert (answer.status_code, answer.json()["code"]) == (503, "content_missing")
 
 
-async def test_an_upload_to_nowhere_takes_no_byte(service: Service) -> None:
-    stranger = service.user("eve")
+async def test_an_upload_to_nowhere_takes_no_byte(lone: Service) -> None:
+    stranger = lone.user("eve")
     answer = await stranger.put(f"/conversations/{uuid4()}/files", files={"files": ("a", b"x")})
     assert answer.status_code == 404
-    assert on_disk(service) == []
+    assert on_disk(lone) == []
 
 
-async def test_a_store_without_links_says_so(talk: Ann) -> None:
-    await upload(talk, ("a", b"text"))
-    answer = await talk.get("files/a?link=true")
+async def test_a_store_without_links_says_so(lone_talk: Ann) -> None:
+    await upload(lone_talk, ("a", b"text"))
+    answer = await lone_talk.get("files/a?link=true")
     assert (answer.status_code, answer.json()["code"]) == (409, "no_links")

@@ -59,6 +59,7 @@ DELIVERY = "/assistants/{assistant}/delivery"
 FILES = "/conversations/{conversation}/files"
 UPLOAD = {"files": ("kept.txt", b"kept")}
 """A body that is sent as a form, not as JSON."""
+SHARE = {"conversation_id": "{conversation}", "label": "", "conversation_permission": "read"}
 STATE_EVENT = {"state_id": "notes", "event": "updated", "state": None}
 
 #   nobody owner observer stranger neighbour removed service assistant outsider thief
@@ -109,6 +110,14 @@ TABLE = [
     row("PATCH", "/conversations/{conversation}/participants/me", "401 200 200 404 404 404 401 200 404 401", {}),
     row("PUT", "/conversations/{conversation}/participants/bea", "401 403 403 403 403 403 401 403 403 401", {}),
     row("PUT", "/conversations/{conversation}/participants/{assistant}", "401 200 404 404 404 404 401 200 403 401", {}),
+    row("POST", "/conversation-shares", "401 200 400 400 400 400 401 401 401 401", SHARE),
+    row("POST", "/conversation-shares/ann", "401 401 401 401 401 401 401 200 400 401", SHARE),
+    row("GET", "/conversation-shares", "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", "/conversation-shares/{share}", "401 200 404 404 404 404 401 401 401 401"),
+    row("GET", "/conversation-shares/{share}/redemptions", "401 200 200 200 200 200 401 401 401 401"),
+    row("POST", "/conversation-shares/{share}/redemptions", "401 404 404 404 404 404 401 401 401 401"),
+    row("GET", "/conversation-share-redemptions", "401 200 200 200 200 200 401 401 401 401"),
+    row("DELETE", "/conversation-shares/{share}", "401 204 404 404 404 404 401 401 401 401"),
     row("PUT", FILES, "401 200 404 404 404 404 401 200 404 401", UPLOAD),
     row("GET", FILES, "401 200 200 404 404 404 401 200 404 401"),
     row("GET", f"{FILES}/kept.txt", "401 200 200 404 404 404 401 200 404 401"),
@@ -143,7 +152,7 @@ class World:
         if row.body is UPLOAD:
             return (await self.clients[caller].request(row.method, url, files=UPLOAD)).status_code
         body = {
-            key: value.format(**names) if value in ("{fresh}", "{url}") else value
+            key: value.format(**names) if value in ("{fresh}", "{url}", "{conversation}") else value
             for key, value in (row.body or {}).items()
         }
         request = {"json": body} if row.body is not None else {}
@@ -167,6 +176,9 @@ async def make_world(service: Service, recorder: RecordingAssistantService) -> W
     message = {"content": "hello", "debug_data": {"why": "because"}}
     posted = (await owner.post(f"{path}/messages", json=message)).json()
     (await owner.put(f"{path}/files", files=UPLOAD)).raise_for_status()
+    # With a token, since without one every user may look at a share and redeem it.
+    secret = {"conversation_id": conversation, "label": "", "conversation_permission": "read", "with_token": True}
+    share = (await owner.post("/conversation-shares", json=secret)).json()
     clients = {
         "nobody": service.client(),
         "owner": owner,
@@ -181,6 +193,7 @@ async def make_world(service: Service, recorder: RecordingAssistantService) -> W
     }
     letters = [await dead_letter(service, conversation, assistant) for _ in range(2)]
     names = {"conversation": conversation, "message": posted["id"], "assistant": assistant}
+    names["share"] = share["id"]
     names |= {"letter": letters[0], "dropped": letters[1], "service": recorder.service_id, "url": recorder.url}
     return World(names, clients)
 
@@ -236,6 +249,8 @@ def test_every_route_is_in_the_table(tmp_path: Path) -> None:
     named = {
         "{conversation}": "{conversation_id:str}",
         "{message}": "{message_id:str}",
+        "{share}": "{share_id:str}",
+        "/conversation-shares/ann": "/conversation-shares/{owner_id:str}",
         "{letter}": "{letter_id:str}",
         "{dropped}": "{letter_id:str}",
         "/states/notes": "/states/{state_id:str}",
@@ -270,7 +285,7 @@ async def test_a_bad_token_is_401_everywhere(sqlite_url: str, tmp_path: Path, to
         bad = service.client(Authorization=f"Bearer {token}")
         for entry in TABLE:
             if entry.expected[0] == 401:
-                names = dict.fromkeys(("conversation", "message", "assistant", "letter", "dropped"), uuid4())
+                names = dict.fromkeys(("conversation", "message", "assistant", "letter", "dropped", "share"), uuid4())
                 path = entry.path.format(**names, service="s", fresh="f")
                 body = None if entry.body is UPLOAD else entry.body
                 assert (await bad.request(entry.method, path, json=body)).status_code == 401, str(entry)

@@ -12,7 +12,7 @@ from tests.support.service import Service, running_service
 
 from workbench.examples.echo_assistant import EchoConfig
 from workbench.examples.echo_assistant import service as echo_service
-from workbench.sdk import CallError, Settings, StreamEvent, WorkbenchClient, create_app
+from workbench.sdk import CallError, NewMessage, Settings, StreamEvent, WorkbenchClient, create_app
 
 
 @pytest.fixture
@@ -102,3 +102,35 @@ async def test_a_state_is_read_written_and_told_of(ann: WorkbenchClient, echo: U
     with pytest.raises(CallError) as unknown:
         await assistant.state(talk.id, "unknown")
     assert unknown.value.status == 404
+
+
+async def test_files_are_kept_in_versions(ann: WorkbenchClient) -> None:
+    files = ann.conversation((await ann.create_conversation()).id).files
+    assert await files.versions("notes/a b.txt") == []
+    first = await files.upload("notes/a b.txt", b"one", content_type="text/plain", metadata={"k": 1})
+    second = await files.upload("notes/a b.txt", b"two")
+    assert (first.current_version, first.metadata, second.current_version) == (1, {"k": 1}, 2)
+    await files.describe("notes/a b.txt", {"z": 2})
+    assert [(one.version, one.metadata) for one in await files.versions("notes/a b.txt")] == [
+        (1, {"k": 1}),
+        (2, {"z": 2}),
+    ]
+    assert await files.read("notes/a b.txt") == b"two"
+    assert await files.read("notes/a b.txt", version=1) == b"one"
+    assert b"".join([chunk async for chunk in files.stream("notes/a b.txt")]) == b"two"
+    assert [one.filename for one in await files.all("notes/")] == ["notes/a b.txt"]
+    assert await files.all("other") == []
+    await files.delete("notes/a b.txt")
+    await files.delete("notes/a b.txt")
+    with pytest.raises(CallError, match="404"):
+        await files.read("notes/a b.txt")
+
+
+async def test_the_example_keeps_a_text_as_a_file(ann: WorkbenchClient, echo: UUID) -> None:
+    talk = ann.conversation((await ann.create_conversation()).id)
+    await talk.add(echo)
+    await talk.post(NewMessage(content="/save plan.txt first this, then that", message_type="command"))
+    told = (await named(ann, talk.id, "file.created")).data.file
+    assert told is not None
+    assert (told.filename, told.participant_id) == ("plan.txt", str(echo))
+    assert await talk.files.read("plan.txt") == b"first this, then that"

@@ -38,6 +38,9 @@ class Postgres:
         return f"postgresql://postgres:@/{database}?{query}"
 
     def prepare(self) -> None:
+        # No test takes the power away from it.
+        self._run("ALTER SYSTEM SET fsync = off")
+        self._run("SELECT pg_reload_conf()")
         self._run(f'DROP DATABASE IF EXISTS "{self.template}"')
         self._run(f'CREATE DATABASE "{self.template}"')
         settings = Settings.of(db={"url": self.url(self.template), "postgresql_ssl_mode": "disable"})

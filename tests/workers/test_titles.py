@@ -19,6 +19,7 @@ from tests.support.service import Service, open_stream, running_service
 
 from workbench.adapters.sql.tables import jobs
 from workbench.domain.jobs.model import RetryPolicy
+from workbench.domain.messages.model import TITLE_JOB
 from workbench.domain.titles.ports import TitleWriter
 
 COUNT = "__auto_title_count"
@@ -71,7 +72,11 @@ async def until(true: Callable[[], Awaitable[bool]]) -> None:
 
 async def waiting(service: Service) -> list[Any]:
     async with open_store(service.database_url) as store:
-        return list(await store.database.rows(select(jobs.c.key, jobs.c.attempts, jobs.c.last_error)))
+        return list(
+            await store.database.rows(
+                select(jobs.c.key, jobs.c.attempts, jobs.c.last_error).where(jobs.c.kind == TITLE_JOB)
+            )
+        )
 
 
 async def nothing_waits(service: Service) -> None:

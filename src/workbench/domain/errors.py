@@ -85,9 +85,17 @@ class TooLargeError(WorkbenchError):
 
 
 class ExhaustedError(WorkbenchError):
-    """A limit is used up"""
+    """A limit is used up
+
+    `retry_after_seconds` says when it is worth trying again.
+    """
 
     code = "exhausted"
+
+    def __init__(self, detail: str, *, retry_after_seconds: float, code: str | None = None) -> None:
+        """Keep how long to wait."""
+        super().__init__(detail, code=code)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class UpstreamError(WorkbenchError):

@@ -14,6 +14,7 @@ from workbench.sdk import AssistantService, Context, Event, Message, State, Temp
 
 GREETING = "Hello! I repeat what you say. Type /help to see what else I can do."
 ABOUT = "Repeats what you say."
+HELP = ("/reverse some text - says it backwards", "/save name some text - keeps it as a file", "/help - says this")
 
 
 class EchoConfig(msgspec.Struct):
@@ -54,7 +55,17 @@ async def repeat(context: Context, message: Message) -> None:
 @service.on_message("command")
 async def obey(context: Context, message: Message) -> None:
     """Do what a `/command` asks and tell the outcome."""
-    await answer(context, run_command(message.content))
+    command, *rest = message.content.split(maxsplit=2)
+    if command == "/save" and len(rest) == 2:  # noqa: PLR2004 - a name and a text
+        await answer(context, await save(context, *rest))
+    else:
+        await answer(context, run_command(message.content))
+
+
+async def save(context: Context, filename: str, text: str) -> str:
+    """Keep a text as a file of the conversation, in a new version each time."""
+    file = await context.conversation.files.upload(filename, text.encode(), content_type="text/plain")
+    return f"Saved {file.filename}, version {file.current_version}"
 
 
 async def answer(context: Context, text: str) -> None:
@@ -70,7 +81,7 @@ def run_command(text: str) -> str:
     if command == "/reverse":
         return argument.strip()[::-1]
     if command == "/help":
-        return "/reverse some text - says it backwards\n/help - says this"
+        return "\n".join(HELP)
     return f"Error: I know no command {command}. Type /help to see those that I know."
 
 

@@ -6,8 +6,9 @@ from workbench.sdk.command_line import run
 from workbench.sdk.context import AssistantContext, Context
 from workbench.sdk.conversation_client import ConversationClient
 from workbench.sdk.errors import CallError, ClashError, RefusedError, SdkError, UnknownError, UnreachableError
+from workbench.sdk.files_client import FilesClient
 from workbench.sdk.http import create_app
-from workbench.sdk.model import Event, Message, NewMessage, Participant, StreamEvent, StreamGap
+from workbench.sdk.model import Event, File, FileVersion, Message, NewMessage, Participant, StreamEvent, StreamGap
 from workbench.sdk.service import AssistantService, Settings
 from workbench.sdk.templates import State, Template
 
@@ -20,6 +21,9 @@ __all__ = [
     "Context",
     "ConversationClient",
     "Event",
+    "File",
+    "FileVersion",
+    "FilesClient",
     "Message",
     "NewMessage",
     "Participant",

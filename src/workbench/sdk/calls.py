@@ -1,7 +1,7 @@
 """Calls to the workbench in somebody's name: headers, repetition after a failure, and typed answers."""
 
 import asyncio
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import Any, Self, TypeVar
@@ -53,6 +53,28 @@ class Calls:
     async def tell(self, method: str, path: str, body: Any = None, query: Mapping[str, Any] | None = None) -> None:
         """Send something whose answer has nothing to say."""
         await self._request(method, path, body=body, query=query)
+
+    async def upload(
+        self, path: str, files: list[tuple[str, tuple[str, bytes, str]]], form: Mapping[str, str], answer: type[T]
+    ) -> T:
+        """Send files, once, and read the answer."""
+        try:
+            response = await self.http.put(path, files=files, data=dict(form), headers=self.headers)
+        except httpx.TransportError as error:
+            raise UnreachableError(f"PUT {path}: {type(error).__name__} {error}") from error
+        return _decoded(_checked(response), answer)
+
+    async def chunks(self, path: str, query: Mapping[str, Any] | None = None) -> AsyncGenerator[bytes]:
+        """Read bytes as they come."""
+        try:
+            async with self.http.stream("GET", path, params=query, headers=self.headers) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise failure_of(response)
+                async for chunk in response.aiter_bytes():
+                    yield chunk
+        except httpx.TransportError as error:
+            raise UnreachableError(f"GET {path}: {type(error).__name__} {error}") from error
 
     async def _request(
         self, method: str, path: str, *, body: Any = None, query: Mapping[str, Any] | None = None, once: bool = False

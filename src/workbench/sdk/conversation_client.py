@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from workbench.sdk.calls import Calls, taking_missing_for_an_answer
+from workbench.sdk.files_client import FilesClient
 from workbench.sdk.model import (
     Conversation,
     Json,
@@ -36,6 +37,11 @@ class ConversationClient:
         self.id = conversation_id
         self._calls = calls
         self._path = f"/conversations/{conversation_id}"
+
+    @property
+    def files(self) -> FilesClient:
+        """Its files."""
+        return FilesClient(self._calls, f"{self._path}/files")
 
     async def get(self) -> Conversation:
         """Look at it."""

@@ -116,6 +116,30 @@ class StateData(msgspec.Struct, frozen=True, kw_only=True):
     ui_schema: Json | None = None
 
 
+class File(msgspec.Struct, frozen=True, kw_only=True):
+    """A file at its newest version."""
+
+    conversation_id: UUID
+    filename: str
+    current_version: int
+    content_type: str
+    file_size: int
+    participant_id: str
+    participant_role: str
+    created_datetime: datetime
+    updated_datetime: datetime
+    metadata: Json = {}
+
+
+class FileVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of a file."""
+
+    version: int
+    content_type: str
+    file_size: int
+    metadata: Json = {}
+
+
 class EventData(msgspec.Struct, frozen=True, kw_only=True):
     """What an event is about; which members are there depends on the event's name."""
 
@@ -123,7 +147,7 @@ class EventData(msgspec.Struct, frozen=True, kw_only=True):
     participant: Participant | None = None
     participants: list[Participant] = []
     conversation: Conversation | None = None
-    file: Json | None = None
+    file: File | None = None
     assistant_id: UUID | None = None
     state_id: str | None = None
 

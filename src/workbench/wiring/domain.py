@@ -25,6 +25,8 @@ from workbench.domain.identity.service import Authenticator
 from workbench.domain.jobs.model import RetryPolicy
 from workbench.domain.messages.service import MessageService
 from workbench.domain.participants.service import ParticipantService
+from workbench.domain.rates.model import Rate
+from workbench.domain.shares.service import SharePolicy, ShareService
 from workbench.domain.sizes import SizeLimits
 from workbench.domain.speech.service import SpeechService
 from workbench.domain.users.service import UserService
@@ -41,6 +43,7 @@ class Domain(Provider):
     conversations = provide(ConversationService)
     participants = provide(ParticipantService)
     messages = provide(MessageService)
+    shares = provide(ShareService)
     files = provide(FileService)
     uploads = provide(UploadService)
     sweeping = provide(SweepService)
@@ -79,6 +82,11 @@ class Policies(Provider):
             conversation_bytes=limits.conversation_file_bytes,
             workspace_bytes=limits.workspace_file_bytes,
         )
+
+    @provide
+    def sharing(self, settings: Settings) -> SharePolicy:
+        """How often a user may try to redeem."""
+        return SharePolicy(redemptions=Rate(act="redeem", times=settings.limits.redemptions_per_minute, seconds=60))
 
     @provide
     def readers(self, settings: Settings) -> ReaderPolicy:

@@ -18,6 +18,7 @@ from workbench.adapters.keys.file import load_or_make
 from workbench.adapters.keys.local import LocalModeKeys
 from workbench.adapters.keys.registered import RegisteredKeys
 from workbench.adapters.metrics.prometheus import PrometheusMeter
+from workbench.adapters.rates.local import LocalRateLimiter
 from workbench.adapters.speech.absent import NoSpeechTokens
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.service_keys import SqlServiceKeys
@@ -25,6 +26,7 @@ from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.clock import Clock
 from workbench.domain.delivery.ports import DeliveryMeter
 from workbench.domain.identity.ports import ApiKeyStore, AssistantDirectory
+from workbench.domain.rates.ports import RateLimiter
 from workbench.domain.speech.ports import SpeechTokens
 from workbench.wiring.measures import Measures
 from workbench.wiring.settings import Settings
@@ -48,6 +50,7 @@ class Outbound(Provider):
     clock = provide(SystemClock, provides=Clock)
     meter = provide(PrometheusMeter, provides=AnyOf[PrometheusMeter, DeliveryMeter])
     measures = provide(Measures)
+    rates = provide(LocalRateLimiter, provides=RateLimiter)
 
     @provide
     async def http(self) -> AsyncIterator[httpx.AsyncClient]:

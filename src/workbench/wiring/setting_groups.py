@@ -409,6 +409,10 @@ class Limits(Group):
         default=100 << 30, ge=1, le=1 << 60, description="All versions of all files of a workspace together, in bytes."
     )
 
+    redemptions_per_minute: int = Field(
+        default=30, ge=1, le=1_000_000, description="How often a user may try to redeem shares, in each process."
+    )
+
     @field_validator("message_bytes", "metadata_bytes")
     @classmethod
     def _fits_the_body(cls, size: int, info: ValidationInfo) -> int:

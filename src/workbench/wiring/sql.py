@@ -30,6 +30,7 @@ from workbench.domain.identity.ports import AssistantDirectory
 from workbench.domain.jobs.ports import JobQueue, Leases
 from workbench.domain.messages.ports import MessageTx
 from workbench.domain.participants.ports import ParticipantTx
+from workbench.domain.shares.ports import ShareTx
 from workbench.domain.transactions import Transactions
 from workbench.domain.users.ports import UserTx
 from workbench.wiring.announcements import Announcements
@@ -146,6 +147,11 @@ class Sql(Provider):
     @provide
     def file_tx(self, sql: SqlTransactions) -> Transactions[FileTx]:
         """See what files need."""
+        return sql
+
+    @provide
+    def share_tx(self, sql: SqlTransactions) -> Transactions[ShareTx]:
+        """See what shares need."""
         return sql
 
     @provide

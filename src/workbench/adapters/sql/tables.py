@@ -223,6 +223,38 @@ file_versions = Table(
     sqlite_with_rowid=False,
 )
 
+shares = Table(
+    "shares",
+    metadata,
+    Column("id", Id, primary_key=True),
+    workspace_column(),
+    Column("conversation_id", Id, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("owner_id", String(255), nullable=False),
+    Column("label", Text, nullable=False),
+    Column("conversation_permission", String(16), nullable=False),
+    Column("is_redeemable", Boolean, nullable=False),
+    Column("created_datetime", Moment, nullable=False),
+    Column("metadata", Json, nullable=False),
+    Column("token_hash", String(64)),
+    Column("expires_datetime", Moment),
+    Index("ix_shares_workspace_id_owner_id", "workspace_id", "owner_id"),
+    sqlite_with_rowid=False,
+)
+
+redemptions = Table(
+    "redemptions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    workspace_column(),
+    Column("share_id", Id, ForeignKey("shares.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("redeemed_by_user_id", String(255), nullable=False),
+    Column("conversation_permission", String(16), nullable=False),
+    Column("new_participant", Boolean, nullable=False),
+    Column("created_datetime", Moment, nullable=False),
+    Index("ix_redemptions_workspace_id_redeemed_by_user_id", "workspace_id", "redeemed_by_user_id"),
+    sqlite_with_rowid=False,
+)
+
 # No foreign key to the conversation: the event that tells of its deletion outlives it.
 events = Table(
     "events",

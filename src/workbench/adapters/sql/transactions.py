@@ -20,6 +20,7 @@ from workbench.adapters.sql.messages import SqlMessages
 from workbench.adapters.sql.participants import SqlParticipants
 from workbench.adapters.sql.registrations import SqlRegistrations
 from workbench.adapters.sql.repository import Context, Repository
+from workbench.adapters.sql.shares import SqlShares
 from workbench.adapters.sql.store import store
 from workbench.adapters.sql.users import SqlUsers
 from workbench.adapters.sql.writes import Writes
@@ -102,6 +103,11 @@ class SqlTransaction:
     def messages(self) -> SqlMessages:
         """Messages."""
         return self._the(SqlMessages)
+
+    @property
+    def shares(self) -> SqlShares:
+        """Invitations."""
+        return self._the(SqlShares)
 
     @property
     def files(self) -> SqlFiles:

@@ -33,6 +33,7 @@ from workbench.entrypoints.http.messages import MessageController
 from workbench.entrypoints.http.metrics import REQUESTS, metrics
 from workbench.entrypoints.http.participants import ParticipantController
 from workbench.entrypoints.http.requests import WorkbenchRequest
+from workbench.entrypoints.http.shares import ShareController
 from workbench.entrypoints.http.speech import SpeechController
 from workbench.entrypoints.http.streams import Heartbeats
 from workbench.entrypoints.http.users import UserController
@@ -57,6 +58,7 @@ CONTROLLERS = [
     ParticipantController,
     MessageController,
     FileController,
+    ShareController,
     EventController,
     SpeechController,
 ]

@@ -77,7 +77,7 @@ def domain_error(_: Request[Any, Any, Any], error: WorkbenchError) -> Response[A
 
 def _retry_after(error: WorkbenchError, status: int) -> int | None:
     """Whole seconds after which it is worth coming back, where that is known."""
-    if isinstance(error, UpstreamError) and error.retry_after_seconds is not None:
+    if isinstance(error, UpstreamError | ExhaustedError) and error.retry_after_seconds is not None:
         return math.ceil(error.retry_after_seconds)
     return RETRY_AFTER_SECONDS if status == HTTPStatus.SERVICE_UNAVAILABLE else None
 

@@ -1,0 +1,1 @@
+"""Shares: invitations to a conversation, and who has taken them up."""
