@@ -6,7 +6,7 @@ from alembic import op
 from workbench.adapters.sql.schema import Id, Json, Moment
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
@@ -20,7 +20,7 @@ def upgrade() -> None:
         "workspace_retention",
         sa.Column("workspace_id", sa.String(length=63), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("days", sa.Float(), nullable=True),
+        sa.Column("seconds", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("workspace_id", "kind", name=op.f("pk_workspace_retention")),
         sqlite_with_rowid=False,
     )
@@ -29,7 +29,7 @@ def upgrade() -> None:
         sa.Column("workspace_id", sa.String(length=63), nullable=False),
         sa.Column("conversation_id", Id(), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("days", sa.Float(), nullable=False),
+        sa.Column("seconds", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["conversation_id"],
             ["conversations.id"],

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Executable, and_, bindparam, delete, literal, or_, select, tuple_, update
+from sqlalchemy import BindParameter, Executable, and_, bindparam, delete, literal, or_, select, tuple_, update
 
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.lifecycle_tables import erasures
@@ -56,7 +56,7 @@ _LEFT = Query(
     .order_by(erasures.c.begun_datetime),
 )
 
-_USER = bindparam("user_id")
+_USER: BindParameter[str] = bindparam("user_id")
 _NAME = select(users.c.name).where(here(users), users.c.id == _USER)
 _SEAT = and_(here(participants), participants.c.role == "user", participants.c.id == _USER)
 _SEAT_NAME = select(participants.c.name).where(_SEAT).limit(1)
@@ -83,7 +83,9 @@ _OWNED = (
 _IS_OWN = and_(messages.c.sender_role == "user", messages.c.sender_id == _USER)
 _SAID = Query(
     Said,
-    select(*columns_of(messages, *MESSAGE_FIELDS), messages.c.conversation_id, messages.c.sequence, _IS_OWN.label("own"))
+    select(
+        *columns_of(messages, *MESSAGE_FIELDS), messages.c.conversation_id, messages.c.sequence, _IS_OWN.label("own")
+    )
     .join_from(participants, messages, messages.c.conversation_id == participants.c.conversation_id)
     .where(
         _SEAT,
@@ -121,9 +123,7 @@ FORGET_DEBUG = delete(message_debug).where(
     here(message_debug), message_debug.c.message_id == bindparam("of_id", type_=Id)
 )
 HAS_NO_DEBUG = (
-    update(messages)
-    .where(here(messages), messages.c.id == bindparam("of_id", type_=Id))
-    .values(has_debug_data=False)
+    update(messages).where(here(messages), messages.c.id == bindparam("of_id", type_=Id)).values(has_debug_data=False)
 )
 _FIRST = (UUID(int=0), 0)
 

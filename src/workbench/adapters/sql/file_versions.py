@@ -82,9 +82,7 @@ _COUNT_THERE = (
     .where(here(conversations), conversations.c.id == bindparam("of_conversation", type_=Id))
     .values(file_bytes=conversations.c.file_bytes + bindparam("more"))
 )
-_COUNT_HERE = (
-    update(workspaces).where(here(workspaces)).values(file_bytes=workspaces.c.file_bytes + bindparam("more"))
-)
+_COUNT_HERE = update(workspaces).where(here(workspaces)).values(file_bytes=workspaces.c.file_bytes + bindparam("more"))
 
 
 class SqlFileVersions(Repository, FileVersions):

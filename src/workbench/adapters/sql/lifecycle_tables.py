@@ -1,8 +1,8 @@
 """The tables of what is kept how long, of erasures, and of the record of administrative acts."""
 
 from sqlalchemy import (
+    BigInteger,
     Column,
-    Float,
     ForeignKey,
     Index,
     Integer,
@@ -32,13 +32,13 @@ audit = Table(
     sqlite_with_rowid=False,
 )
 
-# A rule that is not there follows the settings. `days` is null for what is kept for ever.
+# A rule that is not there follows the settings. `seconds` is null for what is kept for ever.
 workspace_retention = Table(
     "workspace_retention",
     metadata,
     workspace_column(),
     Column("kind", String(16), nullable=False),
-    Column("days", Float),
+    Column("seconds", BigInteger),
     PrimaryKeyConstraint("workspace_id", "kind"),
     sqlite_with_rowid=False,
 )
@@ -50,7 +50,7 @@ conversation_retention = Table(
     workspace_column(),
     Column("conversation_id", Id, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
     Column("kind", String(16), nullable=False),
-    Column("days", Float, nullable=False),
+    Column("seconds", BigInteger, nullable=False),
     PrimaryKeyConstraint("conversation_id", "kind"),
     Index("ix_conversation_retention_workspace_id", "workspace_id", "conversation_id"),
     sqlite_with_rowid=False,

@@ -29,10 +29,19 @@ from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.lifecycle_tables import audit, conversation_retention, workspace_retention
 from workbench.adapters.sql.repository import Repository, here
 from workbench.adapters.sql.schema import Id, Moment
-from workbench.adapters.sql.tables import conversations, dead_letters, events, file_versions, files, messages, workspaces
+from workbench.adapters.sql.tables import (
+    conversations,
+    dead_letters,
+    events,
+    file_versions,
+    files,
+    messages,
+    workspaces,
+)
 from workbench.domain.lifecycle.model import Cutoffs, Expired, OwnTerms, Terms, WorkspaceRules
 from workbench.domain.lifecycle.ports import AgedMessages, RetentionRules
 
+DAY = 86_400
 KINDS = ("messages", "files", "events")
 _BEFORE = bindparam("before", type_=Moment)
 _SINCE = bindparam("since", type_=Moment)
@@ -40,9 +49,9 @@ _CONVERSATION = bindparam("conversation_id", type_=Id)
 _NO_ID = UUID(int=0)
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
-_OF_WORKSPACE = select(workspace_retention.c.kind, workspace_retention.c.days).where(here(workspace_retention))
+_OF_WORKSPACE = select(workspace_retention.c.kind, workspace_retention.c.seconds).where(here(workspace_retention))
 _OWN = select(
-    conversation_retention.c.conversation_id, conversation_retention.c.kind, conversation_retention.c.days
+    conversation_retention.c.conversation_id, conversation_retention.c.kind, conversation_retention.c.seconds
 ).where(here(conversation_retention))
 _OF_CONVERSATION = _OWN.where(conversation_retention.c.conversation_id == _CONVERSATION)
 _NEXT_OWN = (
@@ -147,19 +156,19 @@ class SqlRetentionRules(Repository, RetentionRules):
     async def of_workspace(self) -> WorkspaceRules:
         """A row a kind."""
         rows = await self._rows(_OF_WORKSPACE, {})
-        return WorkspaceRules(**{_field(kind): days for kind, days in rows})
+        return WorkspaceRules(**{_field(kind): _days(seconds) for kind, seconds in rows})
 
     async def of_conversation(self, conversation_id: UUID) -> Terms:
         """A row a kind."""
         rows = await self._rows(_OF_CONVERSATION, {"conversation_id": conversation_id})
-        return Terms(**{_field(kind): days for _, kind, days in rows})
+        return Terms(**{_field(kind): _days(seconds) for _, kind, seconds in rows})
 
     async def own_terms(self, after: UUID | None, limit: int) -> Sequence[OwnTerms]:
         """Along the index on workspace and conversation."""
         rows = await self._rows(_OWN_OF_NEXT, {"after": after or _NO_ID, "limit": limit})
-        found: dict[str, dict[str, float]] = {}
-        for conversation_id, kind, days in rows:
-            found.setdefault(str(conversation_id), {})[_field(kind)] = days
+        found: dict[str, dict[str, float | None]] = {}
+        for conversation_id, kind, seconds in rows:
+            found.setdefault(str(conversation_id), {})[_field(kind)] = _days(seconds)
         return [OwnTerms(conversation_id=UUID(key), terms=Terms(**terms)) for key, terms in found.items()]
 
     def set_workspace(self, rules: WorkspaceRules) -> None:
@@ -169,13 +178,13 @@ class SqlRetentionRules(Repository, RetentionRules):
             if days is UNSET:
                 self._writes.change(_FOLLOW_SETTINGS, {"of_kind": kind})
             else:
-                self._writes.upsert(workspace_retention, {"kind": kind, "days": days})
+                self._writes.upsert(workspace_retention, {"kind": kind, "seconds": _seconds(days)})
 
     def set_conversation(self, conversation_id: UUID, terms: Terms) -> None:
         """Write the rows that are given, delete the others."""
         for kind in KINDS:
             days = getattr(terms, _field(kind))
-            row = {"conversation_id": conversation_id, "kind": kind, "days": days}
+            row = {"conversation_id": conversation_id, "kind": kind, "seconds": _seconds(days)}
             if days is None:
                 self._writes.change(_FOLLOW_WORKSPACE, {"of_conversation": conversation_id, "of_kind": kind})
             else:
@@ -223,9 +232,7 @@ class SqlAgedMessages(AgedMessages):
             place["conversation_id"] = conversation_id
         return await self._database.transact(lambda connection: connection.execute(statement, place).rowcount)
 
-    async def count(
-        self, workspace_id: str, conversation_id: UUID | None, before: Cutoffs, since: Cutoffs
-    ) -> Expired:
+    async def count(self, workspace_id: str, conversation_id: UUID | None, before: Cutoffs, since: Cutoffs) -> Expired:
         """Read all of what there is: for a look before a run, not for the run."""
         of_kind = {"messages": "messages", "dead_letters": "messages", "events": "events", "files": "files"}
         found: dict[str, int] = {}
@@ -246,3 +253,11 @@ class SqlAgedMessages(AgedMessages):
 
 def _field(kind: str) -> str:
     return f"{kind}_days"
+
+
+def _days(seconds: int | None) -> float | None:
+    return None if seconds is None else seconds / DAY
+
+
+def _seconds(days: float | None) -> int | None:
+    return None if days is None else max(1, round(days * DAY))

@@ -25,6 +25,8 @@ from workbench.adapters.sql.tables import (
     message_debug,
     messages,
     participants,
+    redemptions,
+    shares,
     users,
 )
 from workbench.adapters.sql.traces import BATCH, Row, Trace, spellings
@@ -96,6 +98,11 @@ def _version(row: Row, person: Erased) -> Row:
     return {"participant_id": person.tombstone_id, "metadata": metadata}
 
 
+def _share(row: Row, person: Erased) -> Row | None:
+    """An invitation of theirs lets nobody in any more."""
+    return None if row["owner_id"] == person.user_id else _metadata(row, person)
+
+
 def _event(row: Row, person: Erased) -> Row:
     return {"data": _ascii(row["data"], person)}
 
@@ -124,6 +131,8 @@ TRACES = (
     Trace(table=file_versions, mend=_version, ids=("participant_id",), documents=("metadata",)),
     Trace(table=participants, mend=_seat, ids=("id",), documents=("metadata",)),
     Trace(table=conversations, mend=_owned, ids=("owner_id",), documents=("metadata",)),
+    Trace(table=redemptions, mend=_gone, ids=("redeemed_by_user_id",)),
+    Trace(table=shares, mend=_share, ids=("owner_id",), documents=("metadata",)),
     Trace(table=assistants, mend=_owned, ids=("owner_id",), documents=("metadata",)),
     Trace(table=assistant_services, mend=_service, ids=("created_by_user_id",)),
     Trace(table=dead_letters, mend=_letter, documents=("envelope",), remarks=("reason",)),

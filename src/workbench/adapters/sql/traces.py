@@ -95,7 +95,9 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
 
     def change(self, row: Row, changes: Row) -> tuple[Update, Row]:
         """Store changes over the row as it was read; whoever read it before must read it again."""
-        new = {name: bindparam(f"to_{name}", type_=self._raw(name).type) for name in changes}
+        new: dict[str, ColumnElement[Any]] = {
+            name: bindparam(f"to_{name}", type_=self._raw(name).type) for name in changes
+        }
         if "version" in self.table.c and "version" not in self.keys:
             new["version"] = self.table.c.version + 1
         values = {f"to_{name}": value for name, value in changes.items()}

@@ -55,7 +55,7 @@ class ContentErasure:
         kept = None
         try:
             async with self._transactions.write(workspace_id) as tx:
-                found = await tx.file_versions.of_user(person.user_id, FILE_STEP) if waiting else []
+                found = await tx.file_versions.of_user(person.user_id, FILE_STEP if waiting else 0)
                 content = notice and await _written_down(tx, notice)
                 for _, versions in groupby(found, key=lambda one: one.file.id):
                     erasure = await _settle(tx, list(versions), content, erasure, person)

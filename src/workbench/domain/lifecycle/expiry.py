@@ -107,34 +107,49 @@ class ExpiryService:
 
     async def _of_workspace(self, workspace_id: str, terms: Terms, now: datetime) -> AsyncIterator[Expired]:
         """What all conversations have in common first, then those that keep things for a shorter time."""
-        cutoffs = terms.cutoffs(now)
-        if (events := cutoffs.events) is not None:
-            async for number in _repeated(lambda: self._events.prune(workspace_id, events, EVENT_STEP)):
-                yield Expired(events=number)
-        if (messages := cutoffs.messages) is not None:
-            async for conversation_id in self._aged_conversations(workspace_id, messages):
-                async for expired in self._messages(workspace_id, conversation_id, messages):
-                    yield expired
-        async for expired in self._letters_and_files(workspace_id, None, cutoffs):
+        async for expired in self._removed(workspace_id, None, terms.cutoffs(now)):
             yield expired
         async for own in self._own_terms(workspace_id):
             stricter = own.terms.within(terms).cutoffs(now)
-            async for expired in self._of_conversation(workspace_id, own.conversation_id, stricter):
+            async for expired in self._removed(workspace_id, own.conversation_id, stricter):
                 yield expired
 
-    async def _of_conversation(
-        self, workspace_id: str, conversation_id: UUID, cutoffs: Cutoffs
+    async def _removed(
+        self, workspace_id: str, conversation_id: UUID | None, cutoffs: Cutoffs
     ) -> AsyncIterator[Expired]:
-        if (events := cutoffs.events) is not None:
-            async for number in _repeated(
-                lambda: self._events.prune_conversation(workspace_id, conversation_id, events, EVENT_STEP)
-            ):
-                yield Expired(events=number)
-        if (messages := cutoffs.messages) is not None:
-            async for expired in self._messages(workspace_id, conversation_id, messages):
-                yield expired
-        async for expired in self._letters_and_files(workspace_id, conversation_id, cutoffs):
-            yield expired
+        """Remove what is older in a conversation, or in all."""
+        of_each_kind = (
+            (self._events_removed, cutoffs.events),
+            (self._messages_removed, cutoffs.messages),
+            (self._letters_removed, cutoffs.messages),
+            (self._files_removed, cutoffs.files),
+        )
+        for removed, before in of_each_kind:
+            if before is not None:
+                async for expired in removed(workspace_id, conversation_id, before):
+                    yield expired
+
+    async def _events_removed(
+        self, workspace_id: str, conversation_id: UUID | None, before: datetime
+    ) -> AsyncIterator[Expired]:
+        def step() -> Awaitable[int]:
+            if conversation_id is None:
+                return self._events.prune(workspace_id, before, EVENT_STEP)
+            return self._events.prune_conversation(workspace_id, conversation_id, before, EVENT_STEP)
+
+        async for number in _repeated(step):
+            yield Expired(events=number)
+
+    async def _messages_removed(
+        self, workspace_id: str, conversation_id: UUID | None, before: datetime
+    ) -> AsyncIterator[Expired]:
+        if conversation_id is None:
+            async for each in self._aged_conversations(workspace_id, before):
+                async for expired in self._messages_removed(workspace_id, each, before):
+                    yield expired
+            return
+        async for number in _repeated(lambda: self._aged.remove(workspace_id, conversation_id, before, MESSAGE_STEP)):
+            yield Expired(messages=number)
 
     async def _aged_conversations(self, workspace_id: str, before: datetime) -> AsyncIterator[UUID]:
         after: UUID | None = None
@@ -143,25 +158,21 @@ class ExpiryService:
                 yield conversation_id
             after = page[-1]
 
-    async def _messages(self, workspace_id: str, conversation_id: UUID, before: datetime) -> AsyncIterator[Expired]:
-        async for number in _repeated(
-            lambda: self._aged.remove(workspace_id, conversation_id, before, MESSAGE_STEP)
-        ):
-            yield Expired(messages=number)
-
-    async def _letters_and_files(
-        self, workspace_id: str, conversation_id: UUID | None, cutoffs: Cutoffs
+    async def _letters_removed(
+        self, workspace_id: str, conversation_id: UUID | None, before: datetime
     ) -> AsyncIterator[Expired]:
-        if (messages := cutoffs.messages) is not None:
-            async for number in _repeated(
-                lambda: self._aged.remove_letters(workspace_id, conversation_id, messages, MESSAGE_STEP)
-            ):
-                yield Expired(dead_letters=number)
-        if (files := cutoffs.files) is not None:
-            async for number in _repeated(
-                lambda: retrying(lambda: self._remove_files(workspace_id, conversation_id, files))
-            ):
-                yield Expired(files=number)
+        async for number in _repeated(
+            lambda: self._aged.remove_letters(workspace_id, conversation_id, before, MESSAGE_STEP)
+        ):
+            yield Expired(dead_letters=number)
+
+    async def _files_removed(
+        self, workspace_id: str, conversation_id: UUID | None, before: datetime
+    ) -> AsyncIterator[Expired]:
+        async for number in _repeated(
+            lambda: retrying(lambda: self._remove_files(workspace_id, conversation_id, before))
+        ):
+            yield Expired(files=number)
 
     async def _remove_files(self, workspace_id: str, conversation_id: UUID | None, before: datetime) -> int:
         """Remove old versions, and whole files whose newest version is old; their bytes go with the next sweep."""

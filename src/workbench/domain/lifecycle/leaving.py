@@ -1,6 +1,7 @@
 """What an erased person leaves behind: conversations, assistants, services, seats."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -38,40 +39,9 @@ class Leaving:
         """
         async with self._transactions.write(workspace_id) as tx:
             found = await tx.estate.active_in(person.user_id, 1) or await tx.estate.owned(person.user_id, None, 1)
-            after = await self._leave(tx, found[0], erasure, person) if found else erasure.at("assistants")
+            after = await _leave(tx, found[0], erasure, self._clock.now()) if found else erasure.at("assistants")
             tx.erasures.save(after)
         return after
-
-    async def _leave(self, tx: ErasureTx, conversation_id: UUID, erasure: Erasure, person: Erased) -> Erasure:
-        conversation = await tx.conversations.require(conversation_id)
-        everyone = await tx.participants.all_of(conversation_id)
-        if conversation.owner_id == person.user_id:
-            heir = heir_among(everyone, person.user_id)
-            if heir is None:
-                self._delete(tx, conversation, everyone, person)
-                return erasure.counted("conversations", "removed")
-            _hand_over(tx, conversation, everyone, heir)
-            erasure = erasure.counted("conversations", "handed_over")
-        for seat in everyone:
-            if _is(seat, person) and seat.active_participant:
-                left = seat.changed(LEAVING, self._clock.now())
-                tx.participants.change(left)
-                event = participant_updated(left, everyone)
-                tx.events.record(msgspec.structs.replace(event, farewell=()))
-        return erasure
-
-    def _delete(
-        self, tx: ErasureTx, conversation: Conversation, everyone: Sequence[Participant], person: Erased
-    ) -> None:
-        """Delete it as its owner would, but tell of it without what it was about and whose it was."""
-        nameless = msgspec.structs.replace(
-            conversation, title=DEFAULT_TITLE, metadata={}, owner_id=person.tombstone_id
-        )
-        shown = [_tombstone(p, person) if _is(p, person) else p for p in everyone]
-        tx.deliveries.end_all(conversation.id)
-        tx.events.record(conversation_deleted(ConversationDetails.of(nameless, "read_write", shown)))
-        tx.conversations.remove(conversation.id)
-        tx.jobs.enqueue(sweep(self._clock.now()))
 
     async def remove_assistants(self, workspace_id: str, erasure: Erasure, person: Erased) -> Erasure:
         """Delete the next assistant of theirs, as they would, so that its service is told."""
@@ -141,9 +111,37 @@ def heir_among(everyone: Sequence[Participant], user_id: str) -> Participant | N
     return next((p for p in others if p.conversation_permission != "read"), others[0] if others else None)
 
 
-def _hand_over(
-    tx: ErasureTx, conversation: Conversation, everyone: Sequence[Participant], heir: Participant
-) -> None:
+async def _leave(tx: ErasureTx, conversation_id: UUID, erasure: Erasure, now: datetime) -> Erasure:
+    person = erasure.person
+    conversation = await tx.conversations.require(conversation_id)
+    everyone = await tx.participants.all_of(conversation_id)
+    if conversation.owner_id == person.user_id:
+        heir = heir_among(everyone, person.user_id)
+        if heir is None:
+            _delete(tx, conversation, everyone, person)
+            tx.jobs.enqueue(sweep(now))
+            return erasure.counted("conversations", "removed")
+        _hand_over(tx, conversation, everyone, heir)
+        erasure = erasure.counted("conversations", "handed_over")
+    for seat in everyone:
+        if _is(seat, person) and seat.active_participant:
+            left = seat.changed(LEAVING, now)
+            tx.participants.change(left)
+            event = participant_updated(left, everyone)
+            tx.events.record(msgspec.structs.replace(event, farewell=()))
+    return erasure
+
+
+def _delete(tx: ErasureTx, conversation: Conversation, everyone: Sequence[Participant], person: Erased) -> None:
+    """Delete it as its owner would, but tell of it without what it was about and whose it was."""
+    nameless = msgspec.structs.replace(conversation, title=DEFAULT_TITLE, metadata={}, owner_id=person.tombstone_id)
+    shown = [_tombstone(p, person) if _is(p, person) else p for p in everyone]
+    tx.deliveries.end_all(conversation.id)
+    tx.events.record(conversation_deleted(ConversationDetails.of(nameless, "read_write", shown)))
+    tx.conversations.remove(conversation.id)
+
+
+def _hand_over(tx: ErasureTx, conversation: Conversation, everyone: Sequence[Participant], heir: Participant) -> None:
     tx.estate.hand_over(conversation.id, conversation.owner_id, heir.id)
     raised = msgspec.structs.replace(heir, conversation_permission="read_write")
     if raised != heir:

@@ -120,7 +120,12 @@ class Expired(msgspec.Struct, frozen=True, kw_only=True):
 
     def plus(self, other: "Expired") -> "Expired":
         """Both together."""
-        return Expired(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
+        theirs = other.counts()
+        return Expired(**{name: number + theirs[name] for name, number in self.counts().items()})
+
+    def counts(self) -> dict[str, int]:
+        """By kind."""
+        return msgspec.structs.asdict(self)
 
 
 class ExpiryStep(msgspec.Struct, frozen=True, kw_only=True):

@@ -83,9 +83,7 @@ class AgedMessages(Protocol):
         """Forget the oldest entries of the audit record; says how many."""
         ...
 
-    async def count(
-        self, workspace_id: str, conversation_id: UUID | None, before: Cutoffs, since: Cutoffs
-    ) -> Expired:
+    async def count(self, workspace_id: str, conversation_id: UUID | None, before: Cutoffs, since: Cutoffs) -> Expired:
         """How much there is between the two times, by kind, in a conversation or in all."""
         ...
 

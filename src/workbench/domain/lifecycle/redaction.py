@@ -4,11 +4,17 @@ from typing import Any, cast
 
 from workbench.domain.lifecycle.person import ERASED_NAME, NOTICE, Erased
 
-_SEAT = {"image": None, "status": None, "metadata": {}, "active_participant": False}
-_MESSAGE = {"content": NOTICE, "content_type": "text/plain", "filenames": [], "metadata": {}, "has_debug_data": False}
+_SEAT: dict[str, Any] = {"image": None, "status": None, "metadata": {}, "active_participant": False}
+_MESSAGE: dict[str, Any] = {
+    "content": NOTICE,
+    "content_type": "text/plain",
+    "filenames": [],
+    "metadata": {},
+    "has_debug_data": False,
+}
 _WORDS = frozenset({"role", "participant_role", "message_type", "conversation_permission", "content_type"})
 """Members whose values are words of the contract, whatever a person may be called."""
-_FILE = {"filename": "erased", "metadata": {}, "content_type": "", "file_size": 0}
+_FILE: dict[str, Any] = {"filename": "erased", "metadata": {}, "content_type": "", "file_size": 0}
 
 
 def redacted(value: Any, person: Erased) -> Any:

@@ -22,6 +22,4 @@ class StatsService:
 
     async def look(self) -> Stats:
         """Count rows, by workspace."""
-        return Stats(
-            database_bytes=await self._figures.database_bytes(), workspaces=await self._figures.by_workspace()
-        )
+        return Stats(database_bytes=await self._figures.database_bytes(), workspaces=await self._figures.by_workspace())
