@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from sqlalchemy import select
 from tests.contracts.test_transactions import message, new_conversation
+from tests.support import lifecycle_rows
 from tests.support.databases import Store
 
 from workbench.adapters.sql.jobs import SqlJobQueue
@@ -28,6 +29,7 @@ from workbench.domain.files.model import FileAtVersion, FileLimits, RoomUsed, St
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
 from workbench.domain.jobs.model import Job, NewJob
+from workbench.domain.lifecycle.person import Erasure
 from workbench.domain.messages.model import Message, MessageQuery, StoredMessage
 from workbench.domain.participants.model import Participant
 from workbench.domain.shares.model import NewRedemption, ShareFilter, StoredShare
@@ -49,6 +51,7 @@ class World(msgspec.Struct, kw_only=True):
     share: StoredShare
     content: Content
     file: FileAtVersion
+    erasure: Erasure
 
 
 async def fill(store: Store, workspace: str) -> World:
@@ -75,9 +78,11 @@ async def fill(store: Store, workspace: str) -> World:
     row = {field: getattr(person, field) for field in person.__struct_fields__}
     share = some_share(conversation_id, now)
     content, file = some_file(workspace, conversation_id, now)
+    erasure = lifecycle_rows.some_erasure(workspace, now)
     async with store.transactions.write(workspace) as tx:
         add_share_and_file(tx, share, content, file)
         tx.contents.add(unused(workspace))
+        lifecycle_rows.add_lifecycle(tx, workspace, conversation_id, erasure)
         for user_id in ("ann", "bea"):
             tx.users.put(StoredUser(id=user_id, name=user_id, image=None, service_user=False, created_datetime=now))
         tx.registrations.add(service)
@@ -106,6 +111,7 @@ async def fill(store: Store, workspace: str) -> World:
             share=share,
             content=content,
             file=file,
+            erasure=erasure,
         )
 
 
@@ -327,6 +333,11 @@ WITHOUT_AN_ID = {
 }
 
 
+READS |= lifecycle_rows.READS
+WRITES |= lifecycle_rows.WRITES
+WITHOUT_AN_ID |= lifecycle_rows.WITHOUT_AN_ID
+
+
 def test_every_method_of_every_repository_is_in_the_tables() -> None:
     methods: set[str] = set()
     for name, part in inspect.getmembers(SqlTransaction, lambda member: isinstance(member, property)):
@@ -373,13 +384,19 @@ async def test_no_method_changes_what_is_in_another_workspace(store: Store) -> N
     for name, write in WRITES.items():
         try:
             async with store.transactions.write("elsewhere") as tx:
-                write(tx, world)
+                await carried_out(write, tx, world)
         except (NotFoundError, StaleError):
             pass
         if await contents(store, "default") != before:
             changed.append(name)
             before = await contents(store, "default")
     assert changed == []
+
+
+async def carried_out(write: Write, tx: SqlTransaction, world: World) -> None:
+    outcome = write(tx, world)
+    if inspect.isawaitable(outcome):
+        await outcome
 
 
 async def test_the_same_writes_are_heard_in_the_workspace_itself(store: Store) -> None:
@@ -396,7 +413,7 @@ async def test_the_same_writes_are_heard_in_the_workspace_itself(store: Store) -
         if name == "deliveries.connect":
             continue  # it flows already
         async with store.transactions.write(workspace) as tx:
-            write(tx, world)
+            await carried_out(write, tx, world)
         if await contents(store, workspace) == before:
             idle.append(name)
     assert idle == []
