@@ -1,7 +1,6 @@
 """Removal by age on both databases: by setting, by workspace, by conversation; nothing else goes, and nothing is left."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 

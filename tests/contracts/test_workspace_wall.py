@@ -81,7 +81,6 @@ async def fill(store: Store, workspace: str) -> World:
     erasure = lifecycle_rows.some_erasure(workspace, now)
     async with store.transactions.write(workspace) as tx:
         add_share_and_file(tx, share, content, file)
-        tx.contents.add(unused(workspace))
         lifecycle_rows.add_lifecycle(tx, workspace, conversation_id, erasure)
         for user_id in ("ann", "bea"):
             tx.users.put(StoredUser(id=user_id, name=user_id, image=None, service_user=False, created_datetime=now))
@@ -128,6 +127,7 @@ def add_share_and_file(tx: SqlTransaction, share: StoredShare, content: Content,
     tx.shares.add(share)
     tx.shares.redeem(redemption_of(share, new_id()))
     tx.contents.add(content)
+    tx.contents.add(unused(tx.writes.workspace_id))
     tx.files.add(file.file, file.version)
     tx.files.take_room(share.conversation_id, 3, FileLimits())
 

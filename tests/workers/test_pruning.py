@@ -20,8 +20,8 @@ from workbench.adapters.sql.leases import SqlLeases
 from workbench.adapters.sql.tables import events
 from workbench.domain.events.ports import EventKeeping
 from workbench.domain.jobs.ports import Leases
-from workbench.domain.lifecycle.model import Expired
 from workbench.domain.lifecycle.expiry import EVENT_STEP as STEP
+from workbench.domain.lifecycle.model import Expired
 from workbench.entrypoints.workers.pruning import LEASE
 
 

@@ -61,13 +61,13 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """The table's."""
-        return self.table.name
+        """The table's, as a plain text that JSON can hold."""
+        return self.table.name + ""
 
     @property
     def keys(self) -> list[str]:
         """What tells a row from others of the workspace."""
-        return [column.name for column in self.table.primary_key if column.name != "workspace_id"]
+        return [column.name + "" for column in self.table.primary_key if column.name != "workspace_id"]
 
     @property
     def columns(self) -> list[str]:

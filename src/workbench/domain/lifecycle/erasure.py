@@ -93,18 +93,32 @@ class ErasureService:
         return erasure
 
     async def proceed(self, workspace_id: str, erasure_id: UUID) -> AsyncIterator[Erasure]:
-        """Carry it out to its end; a step for each commit. Raises NotFoundError."""
+        """Carry it out to its end; a step for each commit. Raises NotFoundError.
+
+        Who keeps losing to another that carries it out as well goes on behind that one.
+        """
+        lost_at: int | None = None
         while True:
-            erasure = await retrying(lambda: self._step(workspace_id, erasure_id))
+            try:
+                erasure = await retrying(lambda: self._step(workspace_id, erasure_id))
+            except StaleError:
+                erasure = await self._find(workspace_id, erasure_id)
+                if erasure.version == lost_at:
+                    raise
+                lost_at = erasure.version
             yield erasure
             if erasure.has_ended:
                 return
 
-    async def _step(self, workspace_id: str, erasure_id: UUID) -> Erasure:
+    async def _find(self, workspace_id: str, erasure_id: UUID) -> Erasure:
         async with self._transactions.read(workspace_id) as tx:
             erasure = await tx.erasures.find(erasure_id)
         if erasure is None:
             raise NotFoundError("there is no such erasure")
+        return erasure
+
+    async def _step(self, workspace_id: str, erasure_id: UUID) -> Erasure:
+        erasure = await self._find(workspace_id, erasure_id)
         if erasure.has_ended:
             return erasure
         try:
@@ -115,11 +129,7 @@ class ErasureService:
 
     async def receipt(self, workspace_id: str, erasure_id: UUID) -> Receipt:
         """What the erasure did so far. Raises NotFoundError."""
-        async with self._transactions.read(workspace_id) as tx:
-            erasure = await tx.erasures.find(erasure_id)
-        if erasure is None:
-            raise NotFoundError("there is no such erasure")
-        return Receipt.of(workspace_id, erasure)
+        return Receipt.of(workspace_id, await self._find(workspace_id, erasure_id))
 
     async def resume(self) -> AsyncIterator[Erasure]:
         """Carry out what was begun and left, in all workspaces."""

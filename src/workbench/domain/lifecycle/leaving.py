@@ -13,7 +13,7 @@ from workbench.domain.clock import Clock
 from workbench.domain.contents.model import sweep
 from workbench.domain.conversations.events import conversation_deleted, conversation_updated
 from workbench.domain.conversations.model import DEFAULT_TITLE, Conversation, ConversationDetails
-from workbench.domain.errors import NotFoundError
+from workbench.domain.errors import NotFoundError, StaleError
 from workbench.domain.identity.model import Principal
 from workbench.domain.lifecycle.person import ERASED_NAME, Erased, Erasure
 from workbench.domain.lifecycle.ports import ErasureTx
@@ -153,7 +153,9 @@ def _hand_over(tx: ErasureTx, conversation: Conversation, everyone: Sequence[Par
 
 async def _vacate(tx: ErasureTx, conversation_id: UUID, erasure: Erasure, person: Erased) -> Erasure:
     everyone = await tx.participants.all_of(conversation_id)
-    seat = next(p for p in everyone if _is(p, person))
+    seat = next((p for p in everyone if _is(p, person)), None)
+    if seat is None:
+        raise StaleError
     nameless = _tombstone(seat, person)
     tx.participants.remove(seat)
     if person.policy != "remove":
