@@ -116,7 +116,7 @@ class Life:
         path = f"/assistants/{self.beas_robot}/delivery"
         async with asyncio.timeout(10):
             while not (await self.bea.get(path)).json()["dead_letter_count"]:
-                await asyncio.sleep(0.02)
+                pass
 
 
 async def found_in(store: Store, *needles: str, workspace: str = "default") -> dict[str, str]:
