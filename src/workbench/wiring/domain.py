@@ -2,8 +2,11 @@
 
 from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 
+from workbench.domain.archive.copying import CopyService
+from workbench.domain.archive.duplicating import DuplicateService
 from workbench.domain.assistant_services.infos import ServiceInfoService
 from workbench.domain.assistant_services.service import RegistrationPolicy, RegistrationService
+from workbench.domain.assistants.founding import FoundingService
 from workbench.domain.assistants.inspection import InspectionService
 from workbench.domain.assistants.model import DefaultAssistant
 from workbench.domain.assistants.oversight import OversightService
@@ -44,6 +47,9 @@ class Domain(Provider):
     participants = provide(ParticipantService)
     messages = provide(MessageService)
     shares = provide(ShareService)
+    founding = provide(FoundingService)
+    duplicates = provide(DuplicateService)
+    copies = provide(CopyService)
     files = provide(FileService)
     uploads = provide(UploadService)
     sweeping = provide(SweepService)

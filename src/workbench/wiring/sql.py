@@ -17,6 +17,7 @@ from workbench.adapters.sql.jobs import SqlJobQueue
 from workbench.adapters.sql.leases import SqlLeases
 from workbench.adapters.sql.transactions import GroupCommit, SqlTransactions
 from workbench.adapters.sql.wakeups import SqlWakeups
+from workbench.domain.archive.ports import CopyTx
 from workbench.domain.assistant_services.ports import RegistrationTx
 from workbench.domain.assistants.ports import AssistantTx, PresenceWatch
 from workbench.domain.clock import Clock
@@ -152,6 +153,11 @@ class Sql(Provider):
     @provide
     def share_tx(self, sql: SqlTransactions) -> Transactions[ShareTx]:
         """See what shares need."""
+        return sql
+
+    @provide
+    def copy_tx(self, sql: SqlTransactions) -> Transactions[CopyTx]:
+        """See what copies need."""
         return sql
 
     @provide

@@ -105,6 +105,7 @@ conversations = Table(
     Column("title", Text, nullable=False),
     Column("owner_id", String(255), nullable=False),
     Column("imported_from_conversation_id", Id),
+    Column("made_by_assistant_id", Id),
     Column("metadata", Json, nullable=False),
     Column("created_datetime", Moment, nullable=False),
     Column("version", Integer, nullable=False, server_default="0"),

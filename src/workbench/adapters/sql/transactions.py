@@ -11,6 +11,7 @@ from workbench.adapters.sql.append import append, only_appends
 from workbench.adapters.sql.assistants import SqlAssistants, SqlRecipients
 from workbench.adapters.sql.contents import SqlContents
 from workbench.adapters.sql.conversations import SqlConversations
+from workbench.adapters.sql.copies import SqlCopies
 from workbench.adapters.sql.database import Database, lost_to_another, violates_integrity
 from workbench.adapters.sql.deliveries import SqlDeliveries
 from workbench.adapters.sql.events import SqlEventLog
@@ -108,6 +109,11 @@ class SqlTransaction:
     def shares(self) -> SqlShares:
         """Invitations."""
         return self._the(SqlShares)
+
+    @property
+    def copies(self) -> SqlCopies:
+        """Copies of conversations."""
+        return self._the(SqlCopies)
 
     @property
     def files(self) -> SqlFiles:
