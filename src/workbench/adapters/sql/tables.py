@@ -214,7 +214,7 @@ file_versions = Table(
     Column("content_type", String(255), nullable=False),
     Column("file_size", BigInteger, nullable=False),
     Column("content_hash", String(64), nullable=False),
-    Column("storage_filename", String(64), nullable=False),
+    Column("storage_filename", String(255), nullable=False),
     PrimaryKeyConstraint("file_id", "version"),
     ForeignKeyConstraint(["workspace_id", "content_hash"], ["contents.workspace_id", "contents.hash"]),
     Index("ix_file_versions_workspace_id_content_hash", "workspace_id", "content_hash"),
