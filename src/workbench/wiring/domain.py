@@ -4,6 +4,7 @@ from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVari
 
 from workbench.domain.archive.copying import CopyService
 from workbench.domain.archive.duplicating import DuplicateService
+from workbench.domain.archive.exporting import ExportService
 from workbench.domain.assistant_services.infos import ServiceInfoService
 from workbench.domain.assistant_services.service import RegistrationPolicy, RegistrationService
 from workbench.domain.assistants.founding import FoundingService
@@ -50,6 +51,7 @@ class Domain(Provider):
     founding = provide(FoundingService)
     duplicates = provide(DuplicateService)
     copies = provide(CopyService)
+    exports = provide(ExportService)
     files = provide(FileService)
     uploads = provide(UploadService)
     sweeping = provide(SweepService)

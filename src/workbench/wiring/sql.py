@@ -13,11 +13,12 @@ from workbench.adapters.sql.contents import SqlContentLedger
 from workbench.adapters.sql.database import Database, open_database
 from workbench.adapters.sql.deliveries import SqlDeliveryQueue
 from workbench.adapters.sql.events import SqlEventKeeping
+from workbench.adapters.sql.exports import SqlSnapshots
 from workbench.adapters.sql.jobs import SqlJobQueue
 from workbench.adapters.sql.leases import SqlLeases
 from workbench.adapters.sql.transactions import GroupCommit, SqlTransactions
 from workbench.adapters.sql.wakeups import SqlWakeups
-from workbench.domain.archive.ports import CopyTx
+from workbench.domain.archive.ports import CopyTx, ExportTx, Snapshots
 from workbench.domain.assistant_services.ports import RegistrationTx
 from workbench.domain.assistants.ports import AssistantTx, PresenceWatch
 from workbench.domain.clock import Clock
@@ -159,6 +160,16 @@ class Sql(Provider):
     def copy_tx(self, sql: SqlTransactions) -> Transactions[CopyTx]:
         """See what copies need."""
         return sql
+
+    @provide
+    def export_tx(self, sql: SqlTransactions) -> Transactions[ExportTx]:
+        """See what exports need."""
+        return sql
+
+    @provide
+    def snapshots(self, database: Database) -> Snapshots:
+        """Read from one moment."""
+        return SqlSnapshots(database)
 
     @provide
     def event_tx(self, sql: SqlTransactions) -> Transactions[EventTx]:

@@ -15,6 +15,7 @@ from workbench.adapters.sql.copies import SqlCopies
 from workbench.adapters.sql.database import Database, lost_to_another, violates_integrity
 from workbench.adapters.sql.deliveries import SqlDeliveries
 from workbench.adapters.sql.events import SqlEventLog
+from workbench.adapters.sql.exports import SqlExports
 from workbench.adapters.sql.files import SqlFiles
 from workbench.adapters.sql.jobs import SqlJobs
 from workbench.adapters.sql.messages import SqlMessages
@@ -114,6 +115,11 @@ class SqlTransaction:
     def copies(self) -> SqlCopies:
         """Copies of conversations."""
         return self._the(SqlCopies)
+
+    @property
+    def exports(self) -> SqlExports:
+        """What is taken along."""
+        return self._the(SqlExports)
 
     @property
     def files(self) -> SqlFiles:
