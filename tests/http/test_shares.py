@@ -190,7 +190,7 @@ WRONG = [
 ]
 
 
-async def test_what_is_no_share(service: Service) -> None:
+async def test_what_is_no_share_is_refused(service: Service) -> None:
     for wrong in WRONG:
         ann = service.user("ann")
         answer = await ann.post(SHARES, json={**new(await conversation_of(ann)), **wrong})
