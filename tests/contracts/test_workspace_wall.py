@@ -19,7 +19,7 @@ from workbench.adapters.sql.transactions import SqlTransaction
 from workbench.domain.assistant_services.model import NewRegistration, Registration, RegistrationFilter, Sign
 from workbench.domain.assistants.model import Assistant, StoredAssistant
 from workbench.domain.contents.model import Content
-from workbench.domain.conversations.model import Conversation
+from workbench.domain.conversations.model import Conversation, NewConversation
 from workbench.domain.conversations.ports import ConversationFilter
 from workbench.domain.delivery.model import DeadLetter, Delivery
 from workbench.domain.delivery.ports import LetterFilter
@@ -41,6 +41,7 @@ class World(msgspec.Struct, kw_only=True):
 
     workspace: str
     conversation: Conversation
+    empty: Conversation
     service: Registration
     assistant: Assistant
     seats: list[Participant]
@@ -58,6 +59,7 @@ async def fill(store: Store, workspace: str) -> World:
     """Put one of everything into the workspace; ann and bea are in each."""
     now = store.clock.now()
     conversation_id = await new_conversation(store, workspace)
+    empty_id = await empty_conversation(store, workspace)
     await store.seat_user(conversation_id, "bea", workspace_id=workspace)
     said = msgspec.structs.replace(message(store), has_debug_data=True)
     service = Registration.created(
@@ -100,6 +102,7 @@ async def fill(store: Store, workspace: str) -> World:
         return World(
             workspace=workspace,
             conversation=await tx.conversations.require(conversation_id),
+            empty=await tx.conversations.require(empty_id),
             service=service,
             assistant=assistant,
             seats=await tx.participants.all_of(conversation_id),
@@ -121,6 +124,14 @@ def some_file(workspace: str, conversation_id: UUID, now: datetime) -> tuple[Con
         id=new_id(), conversation_id=conversation_id, filename="a.txt", current_version=1, created_datetime=now
     )
     return content, FileAtVersion(file=stored, version=version_of(stored))
+
+
+async def empty_conversation(store: Store, workspace: str) -> UUID:
+    """A conversation with nobody in it, made by an assistant."""
+    empty = Conversation.created(new_id(), NewConversation(), "ann", store.clock.now())
+    async with store.transactions.write(workspace) as tx:
+        tx.conversations.add(empty, made_by=empty.id)
+    return empty.id
 
 
 def add_share_and_file(tx: SqlTransaction, share: StoredShare, content: Content, file: FileAtVersion) -> None:
@@ -254,6 +265,10 @@ READS: dict[str, tuple[Read, object]] = {
         lambda tx, w: tx.files.room_used(w.conversation.id),
         RoomUsed(conversation_bytes=0, workspace_bytes=0),
     ),
+    "conversations.is_made_by": (lambda tx, w: tx.conversations.is_made_by(w.empty.id, w.empty.id), False),
+    "exports.visible": (lambda tx, w: tx.exports.visible("cay", [w.conversation.id]), []),
+    "exports.administered_with": (lambda tx, w: tx.exports.administered_with("cay", w.assistant.id), []),
+    "exports.seated": (lambda tx, w: tx.exports.seated([w.conversation.id]), []),
     "shares.find": (lambda tx, w: tx.shares.find(w.share.id), None),
     "shares.owned_by": (lambda tx, w: tx.shares.owned_by("cay", ShareFilter()), []),
     "shares.title_and_owner_of": (lambda tx, w: tx.shares.title_and_owner_of(w.conversation.id), NotFoundError),
@@ -300,6 +315,7 @@ WRITES: dict[str, Write] = {
     "files.change": lambda tx, w: tx.files.change(w.file.with_metadata({"a": 1})),
     "files.take_room": lambda tx, w: tx.files.take_room(w.conversation.id, 1, FileLimits()),
     "files.remove": lambda tx, w: tx.files.remove(w.file.file),
+    "copies.copy": lambda tx, w: tx.copies.copy(w.conversation.id, w.empty.id),
     "shares.redeem": lambda tx, w: tx.shares.redeem(redemption_of(w.share, UUID(int=9))),
     "shares.remove": lambda tx, w: tx.shares.remove(w.share),
     "contents.touch": lambda tx, w: tx.contents.touch(w.content),
@@ -309,6 +325,7 @@ WRITES: dict[str, Write] = {
     ),
     "deliveries.drop": lambda tx, w: tx.deliveries.drop(w.letter.id),
     "deliveries.begin": lambda tx, w: tx.deliveries.begin(w.assistant.id, w.conversation.id, 99),
+    "deliveries.introduce": lambda tx, w: tx.deliveries.introduce(w.assistant.id, w.conversation.id, w.job.run_at),
     "deliveries.connect": lambda tx, w: tx.deliveries.connect(w.assistant.id, w.conversation.id),
     "deliveries.cancel": lambda tx, w: tx.deliveries.cancel(w.assistant.id, w.conversation.id),
     "deliveries.end": lambda tx, w: tx.deliveries.end(w.assistant.id, w.conversation.id),

@@ -72,6 +72,8 @@ STORY = [
     Act("ann", "POST", MESSAGES, {"content": "other", "id": "{message}"}, 409),
     Act("ann", "POST", MESSAGES, {"message_type": "chat"}, 422),
     Act("bea", "POST", MESSAGES, {"content": "hello"}, 404),
+    Act("ann", "POST", CONVERSATION, {}, 200, ["conversation.created"]),
+    Act("bea", "POST", CONVERSATION, {}, 404),
     Act("ann", "POST", "/conversation-shares", SHARE, 200),
     Act("ann", "POST", "/conversation-shares", {}, 422),
     Act("robot", "POST", "/conversation-shares/ann", SHARE, 400),
@@ -128,7 +130,8 @@ STORY = [
     Act("service", "PUT", SERVICE, HEARTBEAT, 200),
     Act("ann", "PUT", ROBOT, {"active_participant": True}, 200, ["participant.updated"]),
     Act("bea", "DELETE", ASSISTANT, None, 404),
-    Act("ann", "DELETE", ASSISTANT, None, 204, ["participant.updated"]),
+    Act("robot", "POST", "/conversations/ann", {}, 200, ["conversation.created", "participant.created"]),
+    Act("ann", "DELETE", ASSISTANT, None, 204, ["participant.updated", "participant.updated"]),
     Act("ann", "DELETE", CONVERSATION, None, 204, ["conversation.deleted"]),
     Act("ann", "DELETE", CONVERSATION, None, 404),
 ]
@@ -238,8 +241,8 @@ def test_every_mutating_route_has_its_act(tmp_path: Path) -> None:
         path = act.path.replace("/api-key", "").replace("/states/notes", "/states/{id}")
         for service in (SERVICE, REGISTRATION):
             path = path.replace(service, "/assistant-service-registrations/{id}")
-        if path == "/conversation-shares/ann":
-            path = "/conversation-shares/{owner}"
+        if path in ("/conversation-shares/ann", "/conversations/ann"):
+            path = path.replace("ann", "{owner}")
         if path.startswith(f"{FILES}/"):
             path = f"{FILES}/{{name}}"
         for person in ("me", "bea"):

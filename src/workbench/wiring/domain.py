@@ -2,8 +2,12 @@
 
 from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 
+from workbench.domain.archive.copying import CopyService
+from workbench.domain.archive.duplicating import DuplicateService
+from workbench.domain.archive.exporting import ExportService
 from workbench.domain.assistant_services.infos import ServiceInfoService
 from workbench.domain.assistant_services.service import RegistrationPolicy, RegistrationService
+from workbench.domain.assistants.founding import FoundingService
 from workbench.domain.assistants.inspection import InspectionService
 from workbench.domain.assistants.model import DefaultAssistant
 from workbench.domain.assistants.oversight import OversightService
@@ -52,6 +56,10 @@ class Domain(Provider):
     participants = provide(ParticipantService)
     messages = provide(MessageService)
     shares = provide(ShareService)
+    founding = provide(FoundingService)
+    duplicates = provide(DuplicateService)
+    copies = provide(CopyService)
+    exports = provide(ExportService)
     files = provide(FileService)
     uploads = provide(UploadService)
     sweeping = provide(SweepService)

@@ -14,12 +14,14 @@ from workbench.adapters.sql.database import Database, open_database
 from workbench.adapters.sql.deliveries import SqlDeliveryQueue
 from workbench.adapters.sql.erasures import SqlUnfinishedErasures
 from workbench.adapters.sql.events import SqlEventKeeping
+from workbench.adapters.sql.exports import SqlSnapshots
 from workbench.adapters.sql.figures import SqlFigures
 from workbench.adapters.sql.jobs import SqlJobQueue
 from workbench.adapters.sql.leases import SqlLeases
 from workbench.adapters.sql.retention import SqlAgedMessages
 from workbench.adapters.sql.transactions import GroupCommit, SqlTransactions
 from workbench.adapters.sql.wakeups import SqlWakeups
+from workbench.domain.archive.ports import CopyTx, ExportTx, Snapshots
 from workbench.domain.assistant_services.ports import RegistrationTx
 from workbench.domain.assistants.ports import AssistantTx, PresenceWatch
 from workbench.domain.audit.ports import AuditTx
@@ -165,6 +167,21 @@ class Sql(Provider):
     def share_tx(self, sql: SqlTransactions) -> Transactions[ShareTx]:
         """See what shares need."""
         return sql
+
+    @provide
+    def copy_tx(self, sql: SqlTransactions) -> Transactions[CopyTx]:
+        """See what copies need."""
+        return sql
+
+    @provide
+    def export_tx(self, sql: SqlTransactions) -> Transactions[ExportTx]:
+        """See what exports need."""
+        return sql
+
+    @provide
+    def snapshots(self, database: Database) -> Snapshots:
+        """Read from one moment."""
+        return SqlSnapshots(database)
 
     @provide
     def event_tx(self, sql: SqlTransactions) -> Transactions[EventTx]:

@@ -2,7 +2,9 @@
 
 from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 
+from workbench.adapters.archives.zips import ZipPacker
 from workbench.adapters.storage.objects import local_store, remote_store
+from workbench.domain.archive.ports import Packer
 from workbench.domain.contents.ports import ContentStore
 from workbench.wiring.setting_names import SettingsError
 from workbench.wiring.settings import Settings
@@ -12,6 +14,8 @@ class Storage(Provider):
     """The store of contents."""
 
     scope = Scope.APP
+
+    packer = provide(ZipPacker, provides=Packer)
 
     @provide
     def store(self, settings: Settings) -> ContentStore:

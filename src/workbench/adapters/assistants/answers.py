@@ -12,6 +12,8 @@ from workbench.domain.errors import BadAnswerError
 T = TypeVar("T")
 
 MAX_ANSWER_BYTES = 10 * 1024 * 1024
+MAX_DATA_BYTES = 64 * 1024 * 1024
+"""How much an assistant may keep for itself of one conversation, or of all, if that is to be taken along."""
 MAX_ERROR_BYTES = 64 * 1024
 """How much of an error's text is passed on."""
 READ_OUT_SECONDS = 1.0

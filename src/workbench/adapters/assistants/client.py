@@ -13,6 +13,7 @@ import msgspec
 from workbench.adapters.assistants.addresses import ANYWHERE, AddressPolicy
 from workbench.adapters.assistants.answers import (
     MAX_ANSWER_BYTES,
+    MAX_DATA_BYTES,
     UNENCODED,
     decode,
     read_error,
@@ -137,6 +138,31 @@ class HttpAssistantClient(AssistantClient):
         """Join or retitle."""
         form = {"conversation": form_text({"id": conversation_id, "title": title})}
         await self._tell("PUT", address, ("conversations", conversation_id), data=form)
+
+    async def export_conversation(self, address: AssistantAddress, conversation_id: UUID) -> bytes:
+        """Ask for the conversation's data."""
+        parts = (address.assistant_id, "conversations", conversation_id, "export-data")
+        return await self._call("GET", address.service, *parts, limit=MAX_DATA_BYTES)
+
+    async def restore_conversation(
+        self, address: AssistantAddress, conversation_id: UUID, title: str, data: bytes
+    ) -> None:
+        """Join with data."""
+        form = {"conversation": form_text({"id": conversation_id, "title": title})}
+        file = {"from_export": ("conversation_data.bin", data, "application/octet-stream")}
+        await self._tell("PUT", address, ("conversations", conversation_id), data=form, files=file)
+
+    async def export_assistant(self, address: AssistantAddress) -> bytes:
+        """Ask for the assistant's data."""
+        return await self._call("GET", address.service, address.assistant_id, "export-data", limit=MAX_DATA_BYTES)
+
+    async def restore_assistant(
+        self, address: AssistantAddress, assistant_name: str, template_id: str, data: bytes
+    ) -> None:
+        """Create with data."""
+        form = {"assistant": form_text({"assistant_name": assistant_name, "template_id": template_id})}
+        file = {"from_export": ("assistant_data.bin", data, "application/octet-stream")}
+        await self._tell("PUT", address, (), data=form, files=file)
 
     async def delete_conversation(self, address: AssistantAddress, conversation_id: UUID) -> None:
         """Leave; unknown is as good as left."""

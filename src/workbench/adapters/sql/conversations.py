@@ -24,6 +24,11 @@ _ONE = Query(
         here(conversations), conversations.c.id == bindparam("id")
     ),
 )
+_MADE_BY = select(conversations.c.id).where(
+    here(conversations),
+    conversations.c.id == bindparam("id", type_=Id),
+    conversations.c.made_by_assistant_id == bindparam("assistant_id", type_=Id),
+)
 _CHANGE = (
     update(conversations)
     .where(
@@ -115,9 +120,13 @@ class SqlConversations(Repository, Conversations, UntitledConversations):
             parameters["limit"] = wanted.limit
         return await self._all(query, parameters)
 
-    def add(self, conversation: Conversation) -> None:
+    async def is_made_by(self, conversation_id: UUID, assistant_id: UUID) -> bool:
+        """By the primary key."""
+        return bool(await self._rows(_MADE_BY, {"id": conversation_id, "assistant_id": assistant_id}))
+
+    def add(self, conversation: Conversation, made_by: UUID | None = None) -> None:
         """Insert."""
-        self._writes.insert(conversations, msgspec.structs.asdict(conversation))
+        self._writes.insert(conversations, {**msgspec.structs.asdict(conversation), "made_by_assistant_id": made_by})
 
     def change(self, conversation: Conversation) -> None:
         """Update, over the version that was read."""

@@ -70,6 +70,10 @@ class Database(Protocol):
         """Run the work in one transaction and commit it; an exception rolls back."""
         ...
 
+    async def read_at_once(self, work: Callable[[Connection], T]) -> T:
+        """Run work that only reads, and all of it from the same moment."""
+        ...
+
     async def run_one(self, statement: Prepared, row: Row) -> Sequence[Values]:
         """Run a single writing statement, which the database commits by itself, and answer with what it returns."""
         ...
@@ -131,6 +135,18 @@ class SqliteDatabase:
 
     def _read(self, statement: Executable, parameters: Parameters) -> Sequence[Values]:
         return self._connection().execute(statement, parameters).all()
+
+    async def read_at_once(self, work: Callable[[Connection], T]) -> T:
+        """Run the work on a reader thread; in WAL mode a transaction reads from one moment."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read_at_once, work)
+
+    def _read_at_once(self, work: Callable[[Connection], T]) -> T:
+        connection = self._connection()
+        connection.exec_driver_sql("BEGIN")
+        try:
+            return work(connection)
+        finally:
+            connection.exec_driver_sql("ROLLBACK")
 
     async def transact(self, work: Callable[[Connection], T]) -> T:
         """Run the work on the writer thread."""
@@ -242,10 +258,17 @@ class PostgresDatabase:
                 return (await connection.execute(statement, parameters)).all()
             return compiled.read(await driver.fetch(compiled.text, *compiled.parameters(parameters)))
 
+    async def read_at_once(self, work: Callable[[Connection], T]) -> T:
+        """Run the work in a repeatable read, which is PostgreSQL's word for one moment."""
+        return await self._between("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", work)
+
     async def transact(self, work: Callable[[Connection], T]) -> T:
         """Run the work between BEGIN and COMMIT, which we say ourselves: each is one short trip."""
+        return await self._between("BEGIN", work)
+
+    async def _between(self, begin: str, work: Callable[[Connection], T]) -> T:
         async with self._held() as (connection, driver):
-            await driver.execute("BEGIN")
+            await driver.execute(begin)
             try:
                 result = await connection.run_sync(work)
                 await driver.execute("COMMIT")

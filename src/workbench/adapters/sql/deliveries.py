@@ -163,6 +163,11 @@ class SqlDeliveries(Repository, Deliveries):
         row = {"assistant_id": assistant_id, "conversation_id": conversation_id, "state": "joining"}
         self._writes.upsert(deliveries, {**row, "position": position, **_FRESH})
 
+    def introduce(self, assistant_id: UUID, conversation_id: UUID, not_before: datetime) -> None:
+        """Insert as one that its service has forgotten."""
+        row = {"assistant_id": assistant_id, "conversation_id": conversation_id, "state": "rejoining", "position": 0}
+        self._writes.upsert(deliveries, {**row, **_FRESH, "retry_at": not_before})
+
     def connect(self, assistant_id: UUID, conversation_id: UUID) -> None:
         """Let it flow."""
         self._writes.change(_CONNECT, _place(assistant_id, conversation_id))

@@ -12,10 +12,12 @@ from workbench.adapters.sql.assistants import SqlAssistants, SqlRecipients
 from workbench.adapters.sql.audit import SqlAuditLog
 from workbench.adapters.sql.contents import SqlContents
 from workbench.adapters.sql.conversations import SqlConversations
+from workbench.adapters.sql.copies import SqlCopies
 from workbench.adapters.sql.database import Database, lost_to_another, violates_integrity
 from workbench.adapters.sql.deliveries import SqlDeliveries
 from workbench.adapters.sql.erasures import SqlErasures, SqlEstate
 from workbench.adapters.sql.events import SqlEventLog
+from workbench.adapters.sql.exports import SqlExports
 from workbench.adapters.sql.file_versions import SqlFileVersions
 from workbench.adapters.sql.files import SqlFiles
 from workbench.adapters.sql.jobs import SqlJobs
@@ -113,6 +115,16 @@ class SqlTransaction:
     def shares(self) -> SqlShares:
         """Invitations."""
         return self._the(SqlShares)
+
+    @property
+    def copies(self) -> SqlCopies:
+        """Copies of conversations."""
+        return self._the(SqlCopies)
+
+    @property
+    def exports(self) -> SqlExports:
+        """What is taken along."""
+        return self._the(SqlExports)
 
     @property
     def files(self) -> SqlFiles:

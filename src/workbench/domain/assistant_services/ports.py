@@ -130,6 +130,26 @@ class AssistantClient(Protocol):
         """Let the assistant join the conversation, or tell it the new title."""
         ...
 
+    async def export_conversation(self, address: AssistantAddress, conversation_id: UUID) -> bytes:
+        """What the assistant keeps for the conversation, in a form that only it understands."""
+        ...
+
+    async def restore_conversation(
+        self, address: AssistantAddress, conversation_id: UUID, title: str, data: bytes
+    ) -> None:
+        """Let the assistant join the conversation with what it kept for another."""
+        ...
+
+    async def export_assistant(self, address: AssistantAddress) -> bytes:
+        """What the service keeps for the assistant, in a form that only it understands."""
+        ...
+
+    async def restore_assistant(
+        self, address: AssistantAddress, assistant_name: str, template_id: str, data: bytes
+    ) -> None:
+        """Create the assistant at its service with what was kept for another."""
+        ...
+
     async def delete_conversation(self, address: AssistantAddress, conversation_id: UUID) -> None:
         """Let the assistant leave the conversation; one that it does not know is done."""
         ...

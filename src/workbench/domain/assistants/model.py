@@ -6,6 +6,8 @@ from uuid import UUID
 
 import msgspec
 
+from workbench.domain.participants.model import Participant
+
 MAX_IMAGE_LENGTH = 256 * 1024
 
 Name = Annotated[str, msgspec.Meta(max_length=1024)]
@@ -96,3 +98,20 @@ class StateEvent(msgspec.Struct, frozen=True, kw_only=True):
     state_id: Annotated[str, msgspec.Meta(max_length=1024)]
     event: Literal["created", "updated", "deleted", "focus"]
     state: Any
+
+
+def seat_of(assistant: Assistant, conversation_id: UUID, now: datetime) -> Participant:
+    """A seat for an assistant that is new to the conversation."""
+    return Participant(
+        role="assistant",
+        id=str(assistant.id),
+        conversation_id=conversation_id,
+        name=assistant.name,
+        image=assistant.image,
+        status=None,
+        status_updated_timestamp=now,
+        active_participant=True,
+        online=assistant.assistant_service_online,
+        conversation_permission="read_write",
+        metadata={},
+    )

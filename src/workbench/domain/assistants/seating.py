@@ -7,7 +7,7 @@ import msgspec
 
 from workbench.domain.assistant_services.model import AssistantAddress
 from workbench.domain.assistant_services.ports import AssistantClient
-from workbench.domain.assistants.model import StoredAssistant
+from workbench.domain.assistants.model import StoredAssistant, seat_of
 from workbench.domain.assistants.ports import AssistantTx
 from workbench.domain.clock import Clock
 from workbench.domain.errors import ConflictError, ForbiddenError, NotFoundError, UpstreamError
@@ -171,21 +171,7 @@ def _changed(
 ) -> Participant:
     if before is not None:
         return before.changed(change, now)
-    assistant = stored.assistant
-    blank = Participant(
-        role="assistant",
-        id=str(assistant.id),
-        conversation_id=conversation_id,
-        name=assistant.name,
-        image=assistant.image,
-        status=None,
-        status_updated_timestamp=now,
-        active_participant=True,
-        online=assistant.assistant_service_online,
-        conversation_permission="read_write",
-        metadata={},
-    )
-    return blank.changed(change, now)
+    return seat_of(stored.assistant, conversation_id, now).changed(change, now)
 
 
 def _uuid(text: str) -> UUID | None:

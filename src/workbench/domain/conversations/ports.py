@@ -42,8 +42,12 @@ class Conversations(Protocol):
         """The conversations that the caller is in, newest created first."""
         ...
 
-    def add(self, conversation: Conversation) -> None:
-        """Store a new conversation."""
+    async def is_made_by(self, conversation_id: UUID, assistant_id: UUID) -> bool:
+        """Whether the assistant made the conversation."""
+        ...
+
+    def add(self, conversation: Conversation, made_by: UUID | None = None) -> None:
+        """Store a new conversation, and which assistant made it, if one did."""
         ...
 
     def change(self, conversation: Conversation) -> None:

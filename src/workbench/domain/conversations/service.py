@@ -106,8 +106,13 @@ class ConversationService:
             tx.events.record(conversation_updated(details))
         return details
 
+    async def made_it(self, principal: Principal, conversation_id: UUID) -> bool:
+        """Whether the caller is the assistant that made the conversation."""
+        async with self._transactions.read(principal.workspace_id) as tx:
+            return await _made_it(tx, principal, conversation_id)
+
     async def delete(self, principal: Principal, conversation_id: UUID) -> None:
-        """Delete the caller's own conversation; its assistants are told to leave.
+        """Delete the caller's own conversation, or one that it made as an assistant; its assistants are told to leave.
 
         Raises NotFoundError where the caller cannot see it, ForbiddenError where they see but do not own it.
         """
@@ -117,7 +122,7 @@ class ConversationService:
         async with self._transactions.write(principal.workspace_id) as tx:
             seat = await tx.participants.seat(conversation_id, principal)
             seat.require_see()
-            if not seat.owns:
+            if not (seat.owns or await _made_it(tx, principal, conversation_id)):
                 raise ForbiddenError("only its owner can delete a conversation")
             conversation = await tx.conversations.require(conversation_id)
             everyone = await tx.participants.all_of(conversation_id)
@@ -129,6 +134,10 @@ class ConversationService:
             tx.audit.record(
                 NewAuditEntry(actor=Actor.of(principal), act="conversation.deleted", subject=str(conversation_id))
             )
+
+
+async def _made_it(tx: ConversationTx, principal: Principal, conversation_id: UUID) -> bool:
+    return principal.role == "assistant" and await tx.conversations.is_made_by(conversation_id, UUID(principal.id))
 
 
 async def _details_of_each(

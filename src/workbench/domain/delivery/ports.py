@@ -32,6 +32,10 @@ class Deliveries(Protocol):
         """Hold events behind the position for an assistant that is about to join."""
         ...
 
+    def introduce(self, assistant_id: UUID, conversation_id: UUID, not_before: datetime) -> None:
+        """Hold all events for an assistant that is still to be told of the conversation; delivery does so from then on."""
+        ...
+
     def connect(self, assistant_id: UUID, conversation_id: UUID) -> None:
         """Let the held events flow, unless the assistant has left meanwhile."""
         ...

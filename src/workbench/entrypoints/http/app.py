@@ -19,6 +19,7 @@ from workbench.domain.errors import NotFoundError
 from workbench.domain.events.hub import EventHub
 from workbench.domain.identity.service import Authenticator
 from workbench.domain.speech.service import SpeechService
+from workbench.entrypoints.http.archives import ArchiveController
 from workbench.entrypoints.http.assistant_services import RegistrationController, ServiceInfoController
 from workbench.entrypoints.http.assistants import AssistantController
 from workbench.entrypoints.http.conversations import ConversationController
@@ -61,6 +62,7 @@ CONTROLLERS = [
     MessageController,
     FileController,
     ShareController,
+    ArchiveController,
     EventController,
     SpeechController,
 ]

@@ -5,8 +5,11 @@ from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
 from litestar import Controller, Request, delete, get, patch, post
+from litestar.exceptions import ValidationException
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from workbench.domain.archive.copying import CopyService
+from workbench.domain.archive.model import CopyRequest, ImportResult
 from workbench.domain.assistants.seating import SeatingService
 from workbench.domain.conversations.model import (
     ConversationChange,
@@ -87,6 +90,31 @@ class ConversationController(Controller):
         """Change title or metadata; metadata is merged key by key, and keys that begin with `__` keep their value."""
         return await conversations.change(request.user, conversation_id, data)
 
+    @post(
+        "/{conversation_id:str}",
+        operation_id="copy_conversation",
+        status_code=200,
+        summary="Duplicate a conversation, or create one for an owner",
+    )
+    async def copy(
+        self,
+        request: Request[Principal, Any, Any],
+        conversation_id: FromPath[str],
+        data: JSONBody[CopyRequest],
+        copies: FromDishka[CopyService],
+    ) -> ImportResult | ConversationDetails:
+        """Duplicate a conversation in which the caller may write: messages, files, who is active in it.
+
+        An assistant may name a user instead: then it creates a conversation for them, in which at first only the
+        assistant takes part; the owner joins by redeeming a share.
+        """
+        named = _uuid(conversation_id)
+        if request.user.is_user and named is None:
+            raise ValidationException(
+                extra=[{"message": "Expected a UUID", "key": "conversation_id", "source": "path"}]
+            )
+        return await copies.copy(request.user, conversation_id, named, data)
+
     @delete("/{conversation_id:str}", operation_id="delete_conversation", summary="Delete a conversation")
     async def remove(
         self,
@@ -95,8 +123,15 @@ class ConversationController(Controller):
         conversations: FromDishka[ConversationService],
         seating: FromDishka[SeatingService],
     ) -> None:
-        """Delete the caller's own conversation. For an assistant this means that it leaves."""
-        if request.user.is_user:
+        """Delete the caller's own conversation. An assistant deletes one that it made; any other it leaves."""
+        if request.user.is_user or await conversations.made_it(request.user, conversation_id):
             await conversations.delete(request.user, conversation_id)
         else:
             await seating.leave(request.user, conversation_id)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

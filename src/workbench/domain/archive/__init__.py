@@ -1,0 +1,1 @@
+"""Copies of conversations and assistants: duplicates here, and archives to take elsewhere."""

@@ -1,0 +1,90 @@
+"""What makes a copy, and what came of it."""
+
+import hashlib
+import re
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from workbench.domain.conversations.model import DEFAULT_TITLE, Conversation, Title
+
+ORIGINAL = "_original_conversation_id"
+
+
+class CopyRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a copy is to be called, and metadata to lay over the original's.
+
+    By the contract an absent title means the default one, and only an empty title one that tells of the copy.
+    """
+
+    title: Title = DEFAULT_TITLE
+    metadata: dict[str, Any] = {}
+
+    def copy_of(self, original: Conversation, copy_id: UUID, now: datetime) -> Conversation:
+        """The copy: the owner stays who it was, whoever makes it."""
+        return msgspec.structs.replace(
+            original,
+            id=copy_id,
+            title=self.title or f"{original.title} (Copy)",
+            imported_from_conversation_id=original.id,
+            metadata={**original.metadata, **self.metadata, ORIGINAL: str(original.id)},
+            created_datetime=now,
+        )
+
+
+class ImportResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is now, in the order in which it came."""
+
+    conversation_ids: list[UUID]
+    assistant_ids: list[UUID]
+
+
+class ExportScope(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes into an archive: whole conversations, and the records of assistants."""
+
+    conversation_ids: tuple[UUID, ...]
+    assistant_ids: tuple[UUID, ...]
+
+
+class PackedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The bytes of a version of a file: what archives call them, and where they lie."""
+
+    conversation_id: UUID
+    storage_filename: str
+    storage_key: str
+
+    @property
+    def path(self) -> str:
+        """Where an archive has them."""
+        return f"files/{self.conversation_id}/{hashlib.sha256(self.storage_filename.encode()).hexdigest()}"
+
+
+class Seated(msgspec.Struct, frozen=True, kw_only=True):
+    """An assistant that is active in a conversation of an archive."""
+
+    assistant_id: UUID
+    conversation_id: UUID
+
+
+RECORDS = "workbench.jsonl"
+
+
+def assistant_data_path(assistant_id: UUID) -> str:
+    """Where an archive has what a service keeps for an assistant."""
+    return f"assistants/{assistant_id}/assistant_data.bin"
+
+
+def conversation_data_path(seat: Seated) -> str:
+    """Where an archive has what an assistant keeps for a conversation."""
+    return f"assistants/{seat.assistant_id}/conversations/{seat.conversation_id}/conversation_data.bin"
+
+
+def archive_name(now: datetime, assistant_name: str | None = None) -> str:
+    """Name an archive as the contract does: by its assistant, if it is of one, and by the time."""
+    stamp = now.strftime("%Y%m%d%H%M%S")
+    if assistant_name is None:
+        return f"semantic_workbench_conversation_export_{stamp}.zip"
+    name = re.sub(r"(?u)[^-\w.]", "", re.sub(r"\s", "_", assistant_name.strip()))
+    return f"assistant_{name}_{stamp}.zip"

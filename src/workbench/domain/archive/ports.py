@@ -1,0 +1,102 @@
+"""What copies need to have stored."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+from uuid import UUID
+
+from workbench.domain.archive.model import ExportScope, PackedFile, Seated
+from workbench.domain.assistants.ports import AssistantTx
+from workbench.domain.files.ports import Files
+
+
+class Copies(Protocol):
+    """Copies what hangs on a conversation to another of the same workspace, however much it is."""
+
+    def copy(self, source_id: UUID, target_id: UUID) -> None:
+        """Copy messages with their debug data, files with their versions, and the active participants.
+
+        All of them get ids of their own; order, times and senders stay. The bytes of files are shared. Stale where the
+        source is gone.
+        """
+        ...
+
+
+class CopyTx(AssistantTx, Protocol):
+    """The slice of a transaction that copies may touch."""
+
+    @property
+    def files(self) -> Files: ...
+    @property
+    def copies(self) -> Copies: ...
+
+
+class Exports(Protocol):
+    """What of one workspace a user may take along."""
+
+    async def visible(self, user_id: str, conversation_ids: Sequence[UUID]) -> Sequence[UUID]:
+        """Those of the conversations that the user sees."""
+        ...
+
+    async def administered_with(self, user_id: str, assistant_id: UUID) -> Sequence[UUID]:
+        """The conversations in which the assistant is active, and which the user administers."""
+        ...
+
+    async def seated(self, conversation_ids: Sequence[UUID]) -> Sequence[Seated]:
+        """The assistants that are active in the conversations."""
+        ...
+
+
+class ExportTx(AssistantTx, Protocol):
+    """The slice of a transaction that exports may touch."""
+
+    @property
+    def exports(self) -> Exports: ...
+
+
+class Snapshot(Protocol):
+    """The records of an archive as they were at one moment."""
+
+    def records(self) -> AsyncIterator[bytes]:
+        """The lines of the archive's records, in pieces."""
+        ...
+
+    def files(self) -> AsyncIterator[PackedFile]:
+        """The versions of files that the records name."""
+        ...
+
+
+class Snapshots(Protocol):
+    """Takes snapshots."""
+
+    def take(self, workspace_id: str, scope: ExportScope) -> AbstractAsyncContextManager[Snapshot]:
+        """Read everything from one moment of the database, in constant memory; it is kept until the block ends."""
+        ...
+
+
+class Package(Protocol):
+    """An archive while it is made, and then while it is sent."""
+
+    async def add(self, path: str, chunks: AsyncIterable[bytes]) -> None:
+        """Add a part; one after the other."""
+        ...
+
+    async def seal(self) -> int:
+        """End it; answer with its size in bytes."""
+        ...
+
+    def read(self) -> AsyncIterator[bytes]:
+        """Read it, once it is sealed; when that ends, however it does, the archive is gone."""
+        ...
+
+    async def discard(self) -> None:
+        """Let it go."""
+        ...
+
+
+class Packer(Protocol):
+    """Makes archives."""
+
+    async def open(self) -> Package:
+        """Begin one."""
+        ...
