@@ -91,6 +91,17 @@ async def test_a_run_removes_what_a_dry_run_said_and_is_written_down(
     assert (entry["actor_kind"], entry["actor_id"]) == ("operator", operator().id)
 
 
+async def test_on_a_terminal_a_bar_moves_and_no_lines_are_printed(
+    store: Store, database_url: str, tmp_path: Path
+) -> None:
+    month = {"WORKBENCH__RETENTION__MESSAGES_DAYS": "30", "FORCE_COLOR": "1", "TERM": "xterm"}
+    ran = await workbench(database_url, tmp_path, "retention", "run", **month)
+    assert ran.exit_code == 0
+    assert "removing: " not in ran.stderr
+    assert "━" in ran.stderr
+    assert "removed" in ran.stderr
+
+
 async def test_the_record_is_filtered_and_shown_to_people(store: Store, database_url: str, tmp_path: Path) -> None:
     for days in ("30", "40"):
         await found(database_url, tmp_path, "retention", "set", "--messages", days)

@@ -80,10 +80,9 @@ async def fill(store: Store, workspace: str) -> World:
     row = {field: getattr(person, field) for field in person.__struct_fields__}
     share = some_share(conversation_id, now)
     content, file = some_file(workspace, conversation_id, now)
-    erasure = lifecycle_rows.some_erasure(workspace, now)
     async with store.transactions.write(workspace) as tx:
         add_share_and_file(tx, share, content, file)
-        lifecycle_rows.add_lifecycle(tx, workspace, conversation_id, erasure)
+        erasure = lifecycle_rows.add_lifecycle(tx, workspace, conversation_id, now)
         for user_id in ("ann", "bea"):
             tx.users.put(StoredUser(id=user_id, name=user_id, image=None, service_user=False, created_datetime=now))
         tx.registrations.add(service)

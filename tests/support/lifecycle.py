@@ -1,6 +1,6 @@
 """Retention and erasure on a database without a server."""
 
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 
 from tests.support.databases import Store
 
@@ -10,7 +10,7 @@ from workbench.domain.events.ports import EventKeeping
 from workbench.domain.jobs.ports import Leases
 from workbench.domain.lifecycle.expiry import ExpiryService
 from workbench.domain.lifecycle.model import RetentionPolicy, RetentionReport, Terms
-from workbench.domain.lifecycle.person import Erasure
+from workbench.domain.lifecycle.ports import UnfinishedErasure
 from workbench.entrypoints.workers.pruning import PruningWorker
 
 WEEK = RetentionPolicy(defaults=Terms(events_days=7))
@@ -19,10 +19,9 @@ WEEK = RetentionPolicy(defaults=Terms(events_days=7))
 class NoErasures:
     """Nobody is being erased."""
 
-    async def resume(self) -> AsyncIterator[Erasure]:
+    async def abandoned(self) -> Sequence[UnfinishedErasure]:
         """Nothing."""
-        for erasure in ():
-            yield erasure
+        return ()
 
 
 def expiry_of(store: Store, policy: RetentionPolicy = WEEK, keeping: EventKeeping | None = None) -> ExpiryService:

@@ -32,12 +32,14 @@ def some_erasure(workspace: str, now: datetime) -> Erasure:
     )
 
 
-def add_lifecycle(tx: SqlTransaction, workspace: str, conversation_id: UUID, erasure: Erasure) -> None:
+def add_lifecycle(tx: SqlTransaction, workspace: str, conversation_id: UUID, now: datetime) -> Erasure:
     """Put one of each into the workspace."""
+    erasure = some_erasure(workspace, now)
     actor = Actor(kind="operator", id=f"{workspace}-operator")
     tx.audit.record(NewAuditEntry(actor=actor, act="retention.set", subject=workspace))
     tx.retention.set_conversation(conversation_id, Terms(messages_days=3))
     tx.erasures.add(erasure)
+    return erasure
 
 
 READS: dict[str, tuple[Any, object]] = {

@@ -18,7 +18,7 @@ from workbench.domain.audit.model import Actor
 from workbench.domain.clock import Clock
 from workbench.domain.errors import ConflictError
 from workbench.domain.lifecycle.erasure import ErasureService
-from workbench.domain.lifecycle.person import Counts, Erasure
+from workbench.domain.lifecycle.person import Counts, Erased, Erasure
 from workbench.entrypoints.workers.pruning import PruningWorker
 from workbench.wiring.container import make_container
 
@@ -102,14 +102,32 @@ async def test_one_under_way_has_one_policy(life: Life) -> None:
 async def test_the_duty_takes_up_what_nobody_goes_on_with(life: Life) -> None:
     async with another_process(life) as service:
         begun = await service.begin("default", ANN, "remove", OPERATOR)
-        assert [erasure async for erasure in service.resume()] == []  # whoever began it may be at work
+        assert await service.abandoned() == []  # whoever began it may be at work
     later = datetime.now(UTC) + timedelta(minutes=2)
     async with another_process(life, later) as service:
         worker = PruningWorker(NothingTooOld(), service, AllLeases())  # type: ignore[arg-type]
         await worker.round()
         assert (await service.receipt("default", begun.id)).ended_datetime is not None
-        assert [erasure async for erasure in service.resume()] == []
+        assert await service.abandoned() == []
     assert await left_of(life) == {}
+
+
+async def test_one_that_fails_keeps_no_other_from_its_end(life: Life) -> None:
+    async with another_process(life) as service:
+        begun = [await service.begin("default", user, "keep", OPERATOR) for user in (ANN, "bea")]
+    later = datetime.now(UTC) + timedelta(minutes=2)
+    async with another_process(life, later) as service:
+        steps = dict(service._steps)
+
+        async def fail(workspace_id: str, erasure: Erasure, person: Erased) -> Erasure:
+            if person.user_id == ANN:
+                raise OSError("disk on fire")
+            return await steps["seats"](workspace_id, erasure, person)
+
+        service._steps["seats"] = fail
+        await PruningWorker(NothingTooOld(), service, AllLeases()).round()  # type: ignore[arg-type]
+        ends = [(await service.receipt("default", each.id)).ended_datetime for each in begun]
+    assert [end is not None for end in ends] == [False, True]
 
 
 class NothingTooOld:

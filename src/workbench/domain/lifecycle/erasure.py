@@ -5,7 +5,7 @@ seats. Last, every table is walked for what still names them, the event log too.
 the count of what it did.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from workbench.domain.ids import new_id
 from workbench.domain.lifecycle.content import ContentErasure
 from workbench.domain.lifecycle.leaving import Leaving, heir_among
 from workbench.domain.lifecycle.person import ContentPolicy, Erased, Erasure, Receipt, Survey
-from workbench.domain.lifecycle.ports import ErasureTx, Pseudonyms, UnfinishedErasures
+from workbench.domain.lifecycle.ports import ErasureTx, Pseudonyms, UnfinishedErasure, UnfinishedErasures
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.users.model import SERVICE_USER_ID
 
@@ -131,11 +131,9 @@ class ErasureService:
         """What the erasure did so far. Raises NotFoundError."""
         return Receipt.of(workspace_id, await self._find(workspace_id, erasure_id))
 
-    async def resume(self) -> AsyncIterator[Erasure]:
-        """Carry out what was begun and left, in all workspaces."""
-        for left in await self._unfinished.left(self._clock.now() - ABANDONED):
-            async for erasure in self.proceed(left.workspace_id, left.id):
-                yield erasure
+    async def abandoned(self) -> Sequence[UnfinishedErasure]:
+        """Those, in all workspaces, that were begun and that nobody goes on with."""
+        return await self._unfinished.left(self._clock.now() - ABANDONED)
 
     async def survey(self, workspace_id: str, user_id: str, policy: ContentPolicy) -> Survey:
         """Count what an erasure would touch. Raises NotFoundError for nobody."""

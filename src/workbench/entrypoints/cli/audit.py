@@ -47,7 +47,9 @@ def list_(workspace: str, since: datetime | None, act: str | None, actor: str | 
 
 
 def _table(entries: Sequence[AuditEntry]) -> Table:
-    table = Table("when", "who", "act", "on what", "detail")
+    table = Table(box=None, pad_edge=False)
+    for column in ("when", "who", "act", "on what", "detail"):
+        table.add_column(column, overflow="fold")
     for entry in entries:
         detail = ", ".join(f"{name} {value}" for name, value in entry.detail.items())
         when = entry.at.isoformat(" ", "seconds")

@@ -14,6 +14,7 @@ from workbench.domain.jobs.ports import Leases
 from workbench.domain.lifecycle.erasure import ErasureService
 from workbench.domain.lifecycle.expiry import ExpiryService
 from workbench.domain.lifecycle.model import RetentionReport
+from workbench.domain.lifecycle.ports import UnfinishedErasure
 
 T = TypeVar("T")
 
@@ -51,10 +52,19 @@ class PruningWorker:
             report.take(step)
         for workspace_id, expired in report.workspaces.items():
             logger.info("removed by age", workspace_id=workspace_id, **expired.counts())
-        async for erasure in self._kept_up(self._erasures.resume()):
-            if erasure.has_ended:
-                logger.info("erasure ended", erasure_id=str(erasure.id))
+        for left in await self._erasures.abandoned():
+            await self._go_on(left)
         return report
+
+    async def _go_on(self, left: UnfinishedErasure) -> None:
+        """Carry an erasure out; one that fails keeps no other from its end."""
+        log = logger.bind(workspace_id=left.workspace_id, erasure_id=str(left.id))
+        try:
+            async for erasure in self._kept_up(self._erasures.proceed(left.workspace_id, left.id)):
+                if erasure.has_ended:
+                    log.info("erasure ended")
+        except Exception:
+            log.exception("erasure failed, trying again in the next round")
 
     async def _kept_up(self, steps: AsyncIterator[T]) -> AsyncIterator[T]:
         """Go on while the lease is renewed; whoever lost it leaves the rest to its new holder."""
