@@ -136,9 +136,9 @@ async def test_what_the_caller_does_not_see_is_left_out(service: Service) -> Non
     assert elsewhere.read("workbench.jsonl") == b""
 
 
-@pytest.mark.parametrize("query", ["", "?id=", "?id=none", "?id=" + ",".join(str(uuid4()) for _ in range(501))])
-async def test_ids_are_needed(service: Service, query: str) -> None:
-    assert (await service.user("ann").get(f"/conversations/export{query}")).status_code == 422
+async def test_ids_are_needed(service: Service) -> None:
+    for query in ("", "?id=", "?id=none", "?id=" + ",".join(str(uuid4()) for _ in range(501))):
+        assert (await service.user("ann").get(f"/conversations/export{query}")).status_code == 422, query
 
 
 async def test_an_assistant_goes_along_with_the_conversations_both_are_in(

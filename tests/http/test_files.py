@@ -120,8 +120,13 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize("name", NAMES)
-async def test_whatever_its_name_a_file_is_read_described_and_deleted(lone_talk: Ann, name: str) -> None:
+async def test_whatever_its_name_a_file_is_read_described_and_deleted(lone_talk: Ann) -> None:
+    for name in NAMES:
+        await live_through(lone_talk, name)
+
+
+async def live_through(lone_talk: Ann, name: str) -> None:
+    """Upload a file of that name, read, describe and delete it."""
     sent = name.replace('"', "%22")
     body = f'--x\r\nContent-Disposition: form-data; name="files"; filename="{sent}"\r\n\r\nbytes of {name}\r\n--x--\r\n'
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -201,35 +206,35 @@ async def test_the_same_bytes_are_kept_once(service: Service, talk: Ann) -> None
     assert (await talk.get("files/3.txt")).content == (await talk.get("files/y.txt")).content == b"same"
 
 
-@pytest.mark.parametrize(
-    ("asked", "status", "content", "told"),
-    [
-        ("bytes=0-3", 206, b"0123", "bytes 0-3/10"),
-        ("bytes=8-", 206, b"89", "bytes 8-9/10"),
-        ("bytes=-3", 206, b"789", "bytes 7-9/10"),
-        ("bytes=-99", 206, b"0123456789", "bytes 0-9/10"),
-        ("bytes=4-99", 206, b"456789", "bytes 4-9/10"),
-        ("bytes=9-9", 206, b"9", "bytes 9-9/10"),
-        ("bytes=10-", 416, None, "bytes */10"),
-        ("bytes=-0", 416, None, "bytes */10"),
-        ("bytes=5-4", 200, b"0123456789", None),
-        ("bytes=0-1,4-5", 200, b"0123456789", None),
-        ("lines=0-1", 200, b"0123456789", None),
-        ("bytes=-", 200, b"0123456789", None),
-        (f"bytes={'9' * 5000}-", 200, b"0123456789", None),
-    ],
-)
-async def test_a_part_is_read(lone_talk: Ann, asked: str, status: int, content: bytes | None, told: str | None) -> None:
-    await upload(lone_talk, ("a", b"0123456789"))
-    answer = await lone_talk.get("files/a", headers={"Range": asked})
-    assert (answer.status_code, answer.headers.get("content-range")) == (status, told)
-    assert answer.headers["x-request-id"]
-    if content is not None:
-        assert answer.content == content
-        assert answer.headers["content-length"] == str(len(content))
-        assert answer.headers["accept-ranges"] == "bytes"
-    else:
-        assert answer.json() == {"detail": "the file has 10 bytes", "code": "range_outside"}
+RANGES = [
+    ("bytes=0-3", 206, b"0123", "bytes 0-3/10"),
+    ("bytes=8-", 206, b"89", "bytes 8-9/10"),
+    ("bytes=-3", 206, b"789", "bytes 7-9/10"),
+    ("bytes=-99", 206, b"0123456789", "bytes 0-9/10"),
+    ("bytes=4-99", 206, b"456789", "bytes 4-9/10"),
+    ("bytes=9-9", 206, b"9", "bytes 9-9/10"),
+    ("bytes=10-", 416, None, "bytes */10"),
+    ("bytes=-0", 416, None, "bytes */10"),
+    ("bytes=5-4", 200, b"0123456789", None),
+    ("bytes=0-1,4-5", 200, b"0123456789", None),
+    ("lines=0-1", 200, b"0123456789", None),
+    ("bytes=-", 200, b"0123456789", None),
+    (f"bytes={'9' * 5000}-", 200, b"0123456789", None),
+]
+
+
+async def test_a_part_is_read(lone_talk: Ann) -> None:
+    for asked, status, content, told in RANGES:
+        await upload(lone_talk, ("a", b"0123456789"))
+        answer = await lone_talk.get("files/a", headers={"Range": asked})
+        assert (answer.status_code, answer.headers.get("content-range")) == (status, told)
+        assert answer.headers["x-request-id"]
+        if content is not None:
+            assert answer.content == content
+            assert answer.headers["content-length"] == str(len(content))
+            assert answer.headers["accept-ranges"] == "bytes"
+        else:
+            assert answer.json() == {"detail": "the file has 10 bytes", "code": "range_outside"}
 
 
 async def test_what_the_caller_has_is_not_sent_again(lone_talk: Ann) -> None:
@@ -254,82 +259,80 @@ async def test_no_bytes_are_a_file_too(lone_talk: Ann) -> None:
     assert (await lone_talk.get("files/empty", headers={"Range": "bytes=0-"})).status_code == 416
 
 
-@pytest.mark.parametrize(
-    ("sent", "shown"),
-    [
-        ("text/html", "text/html; charset=utf-8"),
-        ("text/plain; charset=latin-1", "text/plain; charset=latin-1"),
-        ("application/pdf", "application/pdf"),
-    ],
-)
-async def test_a_file_is_of_the_type_it_came_with_and_no_page_of_ours(lone_talk: Ann, sent: str, shown: str) -> None:
-    await lone_talk.put("files", files={"files": ("a", b"<script>", sent)})
-    headers = (await lone_talk.get("files/a")).headers
-    assert headers["content-type"] == shown
-    assert (headers["x-content-type-options"], headers["content-security-policy"]) == ("nosniff", "sandbox")
+TYPES = [
+    ("text/html", "text/html; charset=utf-8"),
+    ("text/plain; charset=latin-1", "text/plain; charset=latin-1"),
+    ("application/pdf", "application/pdf"),
+]
 
 
-@pytest.mark.parametrize(
-    ("form", "status", "said"),
-    [
-        (
-            {"files": [("files", (str(number), b"x")) for number in range(11)]},
-            400,
-            "file uploads limited to 10 at a time",
-        ),
-        ({"files": [("files", ("a", b"x")), ("files", ("a", b"y"))]}, 400, "filenames are required to be unique"),
-        ({"files": [("files", ("", b"x"))]}, 422, "a file with a filename"),
-        ({"files": [("files", ("..", b"x"))]}, 400, "no part of a filename"),
-        ({"files": [("files", ("/lead", b"x"))]}, 400, "no part of a filename"),
-        ({"files": [("files", ("a//b", b"x"))]}, 400, "no part of a filename"),
-        ({"files": [("files", ("a" * 1025, b"x"))]}, 400, "a filename is limited to 1024 characters"),
-        ({"files": [("files", ("a", b"x", "t" * 256))]}, 400, "a content type is limited to 255 characters"),
-        ({"files": [("other", ("a", b"x"))]}, 422, "Field required"),
-        ({"data": {"metadata": "{}"}}, 422, "Field required"),
-        ({"json": {}}, 422, "Field required"),
-        ({}, 422, "Field required"),
-        ({"files": {"files": b"x"}, "data": {"metadata": "[]"}}, 400, "metadata must be a JSON object as a string"),
-        (
-            {"files": {"files": b"x"}, "data": {"metadata": '{"a": 1}'}},
-            400,
-            "metadata must be a JSON object as a string",
-        ),
-        ({"files": {"files": b"x"}, "data": {"metadata": "{"}}, 400, "truncated"),
-        ({"files": {"files": b"x"}, "data": {"metadata": b"\xff"}}, 400, "decode"),
-        (
-            {"files": {"files": b"x"}, "data": {"metadata": "x" * (3 << 20)}},
-            413,
-            "metadata is limited to 2621440 bytes",
-        ),
-        (
-            {"files": {"files": b"x"}, "data": {"metadata": '{"upload": {"x": "' + "y" * 300_000 + '"}}'}},
-            413,
-            "metadata is limited to 262144 bytes",
-        ),
-    ],
-)
-async def test_what_cannot_be_taken_is_refused_whole(
-    lone: Service, lone_talk: Ann, form: dict[str, Any], status: int, said: str
-) -> None:
-    answer = await lone_talk.put("files", **form)
-    assert answer.status_code == status, answer.text
-    assert said in answer.text
-    assert await stored(lone) == NOTHING
+async def test_a_file_is_of_the_type_it_came_with_and_no_page_of_ours(lone_talk: Ann) -> None:
+    for sent, shown in TYPES:
+        await lone_talk.put("files", files={"files": ("a", b"<script>", sent)})
+        headers = (await lone_talk.get("files/a")).headers
+        assert headers["content-type"] == shown
+        assert (headers["x-content-type-options"], headers["content-security-policy"]) == ("nosniff", "sandbox")
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"nothing of the kind",
-        b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\nsome bytes',
-        b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\nsome bytes\r\n--y--\r\n',
-        b"--x\r\nContent-Disposition: form-data; name=" + b"a" * 40_000,
-    ],
-)
-async def test_a_form_that_is_cut_or_broken_leaves_nothing(lone: Service, lone_talk: Ann, body: bytes) -> None:
-    answer = await lone_talk.put("files", content=body, headers={"Content-Type": "multipart/form-data; boundary=x"})
-    assert (answer.status_code, answer.json()["code"]) == (400, "bad_form")
-    assert await stored(lone) == NOTHING
+REFUSED = [
+    (
+        {"files": [("files", (str(number), b"x")) for number in range(11)]},
+        400,
+        "file uploads limited to 10 at a time",
+    ),
+    ({"files": [("files", ("a", b"x")), ("files", ("a", b"y"))]}, 400, "filenames are required to be unique"),
+    ({"files": [("files", ("", b"x"))]}, 422, "a file with a filename"),
+    ({"files": [("files", ("..", b"x"))]}, 400, "no part of a filename"),
+    ({"files": [("files", ("/lead", b"x"))]}, 400, "no part of a filename"),
+    ({"files": [("files", ("a//b", b"x"))]}, 400, "no part of a filename"),
+    ({"files": [("files", ("a" * 1025, b"x"))]}, 400, "a filename is limited to 1024 characters"),
+    ({"files": [("files", ("a", b"x", "t" * 256))]}, 400, "a content type is limited to 255 characters"),
+    ({"files": [("other", ("a", b"x"))]}, 422, "Field required"),
+    ({"data": {"metadata": "{}"}}, 422, "Field required"),
+    ({"json": {}}, 422, "Field required"),
+    ({}, 422, "Field required"),
+    ({"files": {"files": b"x"}, "data": {"metadata": "[]"}}, 400, "metadata must be a JSON object as a string"),
+    (
+        {"files": {"files": b"x"}, "data": {"metadata": '{"a": 1}'}},
+        400,
+        "metadata must be a JSON object as a string",
+    ),
+    ({"files": {"files": b"x"}, "data": {"metadata": "{"}}, 400, "truncated"),
+    ({"files": {"files": b"x"}, "data": {"metadata": b"\xff"}}, 400, "decode"),
+    (
+        {"files": {"files": b"x"}, "data": {"metadata": "x" * (3 << 20)}},
+        413,
+        "metadata is limited to 2621440 bytes",
+    ),
+    (
+        {"files": {"files": b"x"}, "data": {"metadata": '{"upload": {"x": "' + "y" * 300_000 + '"}}'}},
+        413,
+        "metadata is limited to 262144 bytes",
+    ),
+]
+
+
+async def test_what_cannot_be_taken_is_refused_whole(lone: Service, lone_talk: Ann) -> None:
+    for form, status, said in REFUSED:
+        answer = await lone_talk.put("files", **form)
+        assert answer.status_code == status, answer.text
+        assert said in answer.text
+        assert await stored(lone) == NOTHING
+
+
+BROKEN = [
+    b"nothing of the kind",
+    b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\nsome bytes',
+    b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\nsome bytes\r\n--y--\r\n',
+    b"--x\r\nContent-Disposition: form-data; name=" + b"a" * 40_000,
+]
+
+
+async def test_a_form_that_is_cut_or_broken_leaves_nothing(lone: Service, lone_talk: Ann) -> None:
+    for body in BROKEN:
+        answer = await lone_talk.put("files", content=body, headers={"Content-Type": "multipart/form-data; boundary=x"})
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_form")
+        assert await stored(lone) == NOTHING
 
 
 async def test_a_sender_that_goes_away_leaves_nothing(lone: Service, lone_talk: Ann) -> None:
