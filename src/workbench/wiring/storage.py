@@ -2,7 +2,8 @@
 
 from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 
-from workbench.adapters.archives.unzips import ZipLimits, ZipUnpacker
+from workbench.adapters.archives.unpacking import ArchiveLimits
+from workbench.adapters.archives.unzips import ZipUnpacker
 from workbench.adapters.archives.zips import ZipPacker
 from workbench.adapters.storage.objects import local_store, remote_store
 from workbench.domain.archive.ports import Packer, Unpacker
@@ -22,7 +23,9 @@ class Storage(Provider):
     def unpacker(self, settings: Settings) -> Unpacker:
         """Take in archives of no more than settings allow."""
         limits = settings.limits
-        return ZipUnpacker(ZipLimits(bytes=limits.archive_bytes, unpacked_bytes=limits.archive_unpacked_bytes))
+        return ZipUnpacker(
+            ArchiveLimits(packed_bytes=limits.archive_bytes, unpacked_bytes=limits.archive_unpacked_bytes)
+        )
 
     @provide
     def store(self, settings: Settings) -> ContentStore:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, select, text
 
 from workbench.adapters.sql.repository import Repository, here
 from workbench.adapters.sql.tables import conversations, message_debug
@@ -16,6 +16,8 @@ _TITLES_LIKE = select(conversations.c.title).where(
     func.lower(func.substr(conversations.c.title, 1, bindparam("length"))) == func.lower(bindparam("title")),
 )
 
+_OPEN = text("INSERT INTO workspaces (workspace_id) VALUES (:ws) ON CONFLICT DO NOTHING")
+
 
 class SqlImports(Repository, Imports):
     """Imports into one workspace."""
@@ -24,6 +26,10 @@ class SqlImports(Repository, Imports):
         """Compared by the database's own idea of lower case."""
         parameters = {"owner_id": owner_id, "title": title, "length": len(title)}
         return [str(row[0]) for row in await self._rows(_TITLES_LIKE, parameters)]
+
+    def open_workspace(self) -> None:
+        """Insert its row, unless it is there."""
+        self._writes.change(_OPEN, {})
 
     def attach_debug(self, message_id: UUID, data: dict[str, Any]) -> None:
         """Insert."""

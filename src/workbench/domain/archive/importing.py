@@ -6,12 +6,13 @@ this process dies, a job that was set down with the first row does.
 
 import asyncio
 import re
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
+from workbench.domain.archive.checking import RecordCheck, RecordLimits, checked
 from workbench.domain.archive.model import (
     RECORDS,
     ImportResult,
@@ -21,17 +22,15 @@ from workbench.domain.archive.model import (
 )
 from workbench.domain.archive.ports import ImportTx, OpenedArchive, Unpacker
 from workbench.domain.archive.records import (
+    ArchiveRecord,
     AssistantRecord,
     AssistantSeatRecord,
     ConversationRecord,
     DebugRecord,
-    Manifest,
     MessageRecord,
     UserSeatRecord,
-    in_utc,
-    records_of,
 )
-from workbench.domain.archive.storing import ArchivedFiles, Import, undo_later
+from workbench.domain.archive.storing import ArchivedFiles, Import, Manifest, undo_later
 from workbench.domain.assistant_services.model import AssistantAddress
 from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.assistants.model import Assistant, StoredAssistant, seat_of
@@ -98,68 +97,36 @@ class ImportService:
     async def _read(self, archive: OpenedArchive) -> Manifest:
         """Go over everything once, so that nothing is begun that cannot be finished."""
         manifest = Manifest()
-        if not archive.has(RECORDS):
-            raise InvalidError(f"the archive has no {RECORDS}", code="bad_archive", field="from_export")
-        async for record in records_of(archive.lines(RECORDS)):
+        async for record in self._records(archive):
             manifest.take(record)
-            if isinstance(record, MessageRecord):
-                self._sizes.check_content(record.content)
-        manifest.complete()
-        self._files.check(archive, manifest)
-        left = set(manifest.debugged)
-        if left:
-            async for record in records_of(archive.lines(RECORDS)):
-                if isinstance(record, MessageRecord):
-                    left.discard(record.message_id)
-        if left:
-            raise InvalidError(f"message {min(left)} is not there", code="bad_archive", field="from_export")
         return manifest
+
+    def _records(self, archive: OpenedArchive) -> AsyncIterator[ArchiveRecord]:
+        """Read the records, each checked against those before it."""
+        return checked(archive.read(RECORDS), RecordCheck(archive.paths, self._sizes), RecordLimits())
 
     async def _begin(self, principal: Principal, manifest: Manifest) -> Import:
         """Store conversations, in which nobody has a seat yet, and assistants; and what takes them away again."""
         now = self._clock.now()
         async with self._transactions.write(principal.workspace_id) as tx:
             await meet(tx, principal, now)
+            tx.imports.open_workspace()
             begun = Import(id=new_id(), debugged=manifest.debugged)
             titles = _Numbering()
-            for record in manifest.conversations.values():
+            for record in manifest.conversations:
                 title = titles.next(record.title, await tx.imports.titles_like(principal.id, record.title))
                 conversation = _conversation(record, title, principal.id, now)
                 tx.conversations.add(conversation)
                 begun.conversations[record.conversation_id] = conversation.id
                 begun.details[conversation.id] = conversation
-            await self._add_assistants(tx, principal, manifest, begun, now)
+            await _add_assistants(tx, principal, manifest, begun, now)
             undo_later(tx, begun, principal.id, now)
         return begun
-
-    async def _add_assistants(
-        self, tx: ImportTx, principal: Principal, manifest: Manifest, begun: Import, now: datetime
-    ) -> None:
-        if not manifest.assistants:
-            return
-        mine = await tx.assistants.owned_by(principal.id)
-        names = _Numbering()
-        for record in manifest.assistants.values():
-            registration = await tx.registrations.find(record.assistant_service_id)
-            service = await tx.registrations.address(record.assistant_service_id)
-            if registration is None or service is None:
-                raise InvalidError(
-                    f"assistant service id {record.assistant_service_id} is not valid", field="assistant_service_id"
-                )
-            same = next((one for one in mine if _is_same(one, record)), None)
-            assistant = same or _assistant(record, names.next(record.name, [one.name for one in mine]), now)
-            if same is None:
-                tx.assistants.add(StoredAssistant(assistant=assistant, owner_id=principal.id))
-                begun.new_assistants.append(assistant.id)
-            begun.assistants[record.assistant_id] = assistant.id
-            online = registration.assistant_service_online
-            begun.known[assistant.id] = msgspec.structs.replace(assistant, assistant_service_online=online)
-            begun.addresses[assistant.id] = AssistantAddress(assistant_id=assistant.id, service=service)
 
     async def _store_messages(self, principal: Principal, archive: OpenedArchive, begun: Import) -> None:
         """Store what was said in blocks, in its order, and then the debug data of it."""
         block: list[MessageRecord | DebugRecord] = []
-        async for record in records_of(archive.lines(RECORDS)):
+        async for record in self._records(archive):
             if isinstance(record, MessageRecord | DebugRecord):
                 block.append(record)
                 # Debug data hangs on messages that are stored: one block has either.
@@ -251,6 +218,29 @@ class ImportService:
                 continue
 
 
+async def _add_assistants(tx: ImportTx, principal: Principal, manifest: Manifest, begun: Import, now: datetime) -> None:
+    if not manifest.assistants:
+        return
+    mine = await tx.assistants.owned_by(principal.id)
+    names = _Numbering()
+    for record in manifest.assistants:
+        registration = await tx.registrations.find(record.assistant_service_id)
+        service = await tx.registrations.address(record.assistant_service_id)
+        if registration is None or service is None:
+            raise InvalidError(
+                f"assistant service id {record.assistant_service_id} is not valid", field="assistant_service_id"
+            )
+        same = next((one for one in mine if _is_same(one, record)), None)
+        assistant = same or _assistant(record, names.next(record.name, [one.name for one in mine]), now)
+        if same is None:
+            tx.assistants.add(StoredAssistant(assistant=assistant, owner_id=principal.id))
+            begun.new_assistants.append(assistant.id)
+        begun.assistants[record.assistant_id] = assistant.id
+        online = registration.assistant_service_online
+        begun.known[assistant.id] = msgspec.structs.replace(assistant, assistant_service_online=online)
+        begun.addresses[assistant.id] = AssistantAddress(assistant_id=assistant.id, service=service)
+
+
 class _Numbering:
     """Names that are there already get a number (contract, 6.4)."""
 
@@ -301,7 +291,7 @@ def _message(record: MessageRecord, begun: Import) -> StoredMessage:
             participant_id=begun.participant(record.sender_participant_role, record.sender_participant_id),
         ),
         message_type=record.message_type,
-        timestamp=in_utc(record.created_datetime),
+        timestamp=record.created_datetime,
         content_type=record.content_type,
         content=record.content,
         filenames=record.filenames,
@@ -355,6 +345,6 @@ def _require_online(assistant: Assistant) -> None:
 
 
 async def _whole(archive: OpenedArchive, path: str) -> bytes | None:
-    if not archive.has(path):
+    if path not in archive.paths:
         return None
-    return b"".join([chunk async for chunk in archive.part(path)])
+    return b"".join([chunk async for chunk in archive.read(path)])

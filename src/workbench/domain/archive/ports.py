@@ -1,6 +1,6 @@
 """What copies need to have stored."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 from uuid import UUID
@@ -106,17 +106,14 @@ class Packer(Protocol):
 
 
 class OpenedArchive(Protocol):
-    """An archive that came in. Every step raises InvalidError or TooLargeError for what it cannot or will not take."""
+    """An archive that came in, found harmless. Reading raises InvalidError or TooLargeError."""
 
-    def lines(self, path: str) -> AsyncIterator[bytes]:
-        """The lines of a text part."""
+    @property
+    def paths(self) -> Collection[str]:
+        """What it holds."""
         ...
 
-    def has(self, path: str) -> bool:
-        """Whether there is such a part."""
-        ...
-
-    def part(self, path: str) -> AsyncIterator[bytes]:
+    def read(self, path: str) -> AsyncIterator[bytes]:
         """A part, in pieces."""
         ...
 
@@ -134,6 +131,10 @@ class Imports(Protocol):
 
     async def titles_like(self, owner_id: str, title: str) -> Sequence[str]:
         """The titles of the owner's conversations that begin like this one, whatever their case."""
+        ...
+
+    def open_workspace(self) -> None:
+        """See to it that the workspace is known, as it is once anything has happened in it."""
         ...
 
     def attach_debug(self, message_id: UUID, data: dict[str, Any]) -> None:

@@ -7,16 +7,24 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from workbench.domain.archive.model import PackedFile
+from workbench.domain.archive.model import content_path
 from workbench.domain.archive.ports import ImportTx, OpenedArchive
-from workbench.domain.archive.records import FileRecord, Manifest, VersionRecord, in_utc
+from workbench.domain.archive.records import (
+    ArchiveRecord,
+    AssistantRecord,
+    AssistantSeatRecord,
+    ConversationRecord,
+    DebugRecord,
+    FileRecord,
+    UserSeatRecord,
+    VersionRecord,
+)
 from workbench.domain.assistant_services.model import AssistantAddress
 from workbench.domain.assistants.model import Assistant
 from workbench.domain.clock import Clock
 from workbench.domain.contents.model import Content, sweep
 from workbench.domain.contents.ports import ContentStore
 from workbench.domain.conversations.model import Conversation
-from workbench.domain.errors import InvalidError
 from workbench.domain.files.model import FileLimits, StoredFile, StoredVersion
 from workbench.domain.identity.model import Role
 from workbench.domain.jobs.model import Job, NewJob
@@ -26,6 +34,38 @@ from workbench.domain.transactions import Transactions, retrying
 UNDO_JOB = "archive.undo"
 LONGEST = timedelta(hours=2)
 """An import that is not shown after so long is of a process that died."""
+
+
+class Manifest(msgspec.Struct, kw_only=True):
+    """Everything in an archive but what was said, of which there may be very much."""
+
+    assistants: list[AssistantRecord] = []
+    conversations: list[ConversationRecord] = []
+    user_seats: list[UserSeatRecord] = []
+    assistant_seats: list[AssistantSeatRecord] = []
+    files: list[FileRecord] = []
+    versions: dict[UUID, list[VersionRecord]] = {}
+    debugged: set[UUID] = set()
+
+    def take(self, record: ArchiveRecord) -> None:
+        """Keep what is to be kept."""
+        match record:
+            case AssistantRecord():
+                self.assistants.append(record)
+            case ConversationRecord():
+                self.conversations.append(record)
+            case DebugRecord():
+                self.debugged.add(record.message_id)
+            case UserSeatRecord():
+                self.user_seats.append(record)
+            case AssistantSeatRecord():
+                self.assistant_seats.append(record)
+            case FileRecord():
+                self.files.append(record)
+            case VersionRecord():
+                self.versions.setdefault(record.file_id, []).append(record)
+            case _:
+                pass  # messages are read once more, when they are stored
 
 
 class Import(msgspec.Struct, kw_only=True):
@@ -93,25 +133,15 @@ class ArchivedFiles:
         self._clock = clock
         self._limits = limits
 
-    def check(self, archive: OpenedArchive, manifest: Manifest) -> None:
-        """Raise InvalidError where bytes are missing."""
-        for file_id, versions in manifest.versions.items():
-            for version in versions:
-                if not archive.has(_path(manifest.files[file_id], version)):
-                    name = manifest.files[file_id].filename
-                    raise InvalidError(
-                        f"the bytes of {name}, version {version.version}, are missing",
-                        code="bad_archive",
-                        field="from_export",
-                    )
-
     async def store(self, workspace_id: str, archive: OpenedArchive, manifest: Manifest, begun: Import) -> None:
         """Store the files one by one, bytes first. Raises TooLargeError."""
-        for file_id, file in manifest.files.items():
+        for file in manifest.files:
             contents: dict[int, Content] = {}
             try:
-                for version in manifest.versions[file_id]:
-                    chunks = self._limited(file.filename, archive.part(_path(file, version)))
+                for version in manifest.versions[file.file_id]:
+                    chunks = self._limited(
+                        file.filename, archive.read(content_path(file.conversation_id, version.storage_filename))
+                    )
                     contents[version.version] = await self._store.put(workspace_id, chunks)
             except BaseException:
                 await self._store.remove([content.storage_key for content in contents.values()])
@@ -140,9 +170,9 @@ class ArchivedFiles:
             stored = StoredFile(
                 id=begun.named(file.file_id),
                 conversation_id=conversation_id,
-                filename=file.filename.replace("\x00", ""),
+                filename=file.filename,
                 current_version=file.current_version,
-                created_datetime=in_utc(file.created_datetime),
+                created_datetime=file.created_datetime,
             )
             versions = [
                 _version(version, stored, begun, contents[version.version])
@@ -198,18 +228,13 @@ async def keep(tx: ImportTx, contents: Sequence[Content]) -> set[str]:
     return needed
 
 
-def _path(file: FileRecord, version: VersionRecord) -> str:
-    packed = PackedFile(conversation_id=file.conversation_id, storage_filename=version.storage_filename, storage_key="")
-    return packed.path
-
-
 def _version(record: VersionRecord, file: StoredFile, begun: Import, content: Content) -> StoredVersion:
     return StoredVersion(
         file_id=file.id,
         version=record.version,
         participant_id=begun.participant(record.participant_role, record.participant_id),
         participant_role=record.participant_role,
-        created_datetime=in_utc(record.created_datetime),
+        created_datetime=record.created_datetime,
         metadata=record.meta_data,
         content_type=record.content_type,
         file_size=content.size,
