@@ -1,6 +1,5 @@
 """The records of an archive as they are read: typed, cleaned, and refused with the line and the field at fault."""
 
-import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -12,6 +11,7 @@ from workbench.domain.errors import InvalidError
 from workbench.domain.identity.model import Role
 from workbench.domain.messages.model import MAX_FILENAMES, MessageType
 from workbench.domain.participants.model import MAX_STATUS_LENGTH, Permission
+from workbench.domain.texts import without_nul
 
 MAX_FILE_SIZE = (1 << 63) - 1
 MAX_VERSION = (1 << 31) - 1
@@ -21,9 +21,6 @@ _Name = Annotated[str, msgspec.Meta(max_length=1024)]
 _Image = Annotated[str, msgspec.Meta(max_length=256 * 1024)]
 _Status = Annotated[str, msgspec.Meta(max_length=MAX_STATUS_LENGTH)]
 _Version = Annotated[int, msgspec.Meta(ge=1, le=MAX_VERSION)]
-
-# A NUL, which no database of ours keeps; not the escaped backslash before a plain `u0000`.
-_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 class AssistantRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,8 +160,7 @@ def read_record(line: bytes) -> ArchiveRecord | None:
 
     Raises InvalidError, which names the field.
     """
-    if b"\\u0000" in line:
-        line = _NUL.sub(rb"\1", line)
+    line = without_nul(line)
     field = ""
     try:
         found = _LINE.decode(line)
