@@ -46,6 +46,7 @@ class World(msgspec.Struct, kw_only=True):
     assistant: Assistant
     seats: list[Participant]
     message: Message
+    spare: Message
     delivery: Delivery
     letter: DeadLetter
     job: Job
@@ -61,7 +62,7 @@ async def fill(store: Store, workspace: str) -> World:
     conversation_id = await new_conversation(store, workspace)
     empty_id = await empty_conversation(store, workspace)
     await store.seat_user(conversation_id, "bea", workspace_id=workspace)
-    said = msgspec.structs.replace(message(store), has_debug_data=True)
+    said, spare = msgspec.structs.replace(message(store), has_debug_data=True), message(store)
     service = Registration.created(
         NewRegistration(assistant_service_id=f"{workspace}.example", name="Service", description=""), "ann", "Ann", now
     )
@@ -78,8 +79,7 @@ async def fill(store: Store, workspace: str) -> World:
     letter = some_letter(assistant.id, conversation_id, now)
     person = Participant.of_user(conversation_id, str(assistant.id), "Robot", None, now)
     row = {field: getattr(person, field) for field in person.__struct_fields__}
-    share = some_share(conversation_id, now)
-    content, file = some_file(workspace, conversation_id, now)
+    share, (content, file) = some_share(conversation_id, now), some_file(workspace, conversation_id, now)
     async with store.transactions.write(workspace) as tx:
         add_share_and_file(tx, share, content, file)
         erasure = lifecycle_rows.add_lifecycle(tx, workspace, conversation_id, now)
@@ -90,6 +90,7 @@ async def fill(store: Store, workspace: str) -> World:
         tx.assistants.add(StoredAssistant(assistant=assistant, owner_id="ann"))
         tx.participants.add(Participant(**{**row, "role": "assistant"}))
         tx.messages.add(StoredMessage(conversation_id=conversation_id, message=said, debug_data={"a": 1}))
+        tx.messages.add(StoredMessage(conversation_id=conversation_id, message=spare, debug_data={}))
         tx.deliveries.begin(assistant.id, conversation_id, 0)
         tx.deliveries.connect(assistant.id, conversation_id)
         tx.deliveries.set_aside(letter)
@@ -106,6 +107,7 @@ async def fill(store: Store, workspace: str) -> World:
             assistant=assistant,
             seats=await tx.participants.all_of(conversation_id),
             message=said,
+            spare=spare,
             delivery=delivery,
             letter=letter,
             job=job,
@@ -265,6 +267,7 @@ READS: dict[str, tuple[Read, object]] = {
         RoomUsed(conversation_bytes=0, workspace_bytes=0),
     ),
     "conversations.is_made_by": (lambda tx, w: tx.conversations.is_made_by(w.empty.id, w.empty.id), False),
+    "imports.titles_like": (lambda tx, w: tx.imports.titles_like("cay", ""), []),
     "exports.visible": (lambda tx, w: tx.exports.visible("cay", [w.conversation.id]), []),
     "exports.administered_with": (lambda tx, w: tx.exports.administered_with("cay", w.assistant.id), []),
     "exports.seated": (lambda tx, w: tx.exports.seated([w.conversation.id]), []),
@@ -315,6 +318,7 @@ WRITES: dict[str, Write] = {
     "files.take_room": lambda tx, w: tx.files.take_room(w.conversation.id, 1, FileLimits()),
     "files.remove": lambda tx, w: tx.files.remove(w.file.file),
     "copies.copy": lambda tx, w: tx.copies.copy(w.conversation.id, w.empty.id),
+    "imports.attach_debug": lambda tx, w: tx.imports.attach_debug(w.spare.id, {"a": 1}),
     "shares.redeem": lambda tx, w: tx.shares.redeem(redemption_of(w.share, UUID(int=9))),
     "shares.remove": lambda tx, w: tx.shares.remove(w.share),
     "contents.touch": lambda tx, w: tx.contents.touch(w.content),
@@ -345,7 +349,7 @@ WRITES: dict[str, Write] = {
 WITHOUT_AN_ID = {
     *("registrations.add", "assistants.add", "conversations.add", "participants.add", "deliveries.set_aside"),
     *("events.head", "events.floor", "events.of_workspace", "conversations.change"),
-    *("contents.add", "contents.behind", "shares.add"),
+    *("contents.add", "contents.behind", "shares.add", "imports.open_workspace"),
 }
 
 

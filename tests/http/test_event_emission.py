@@ -73,6 +73,7 @@ STORY = [
     Act("ann", "POST", MESSAGES, {"message_type": "chat"}, 422),
     Act("bea", "POST", MESSAGES, {"content": "hello"}, 404),
     Act("ann", "POST", CONVERSATION, {}, 200, ["conversation.created"]),
+    Act("ann", "POST", "/conversations/import", {}, 422),
     Act("bea", "POST", CONVERSATION, {}, 404),
     Act("ann", "POST", "/conversation-shares", SHARE, 200),
     Act("ann", "POST", "/conversation-shares", {}, 422),

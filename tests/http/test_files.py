@@ -417,6 +417,12 @@ async def test_bytes_that_are_lost_are_no_200(service: Service, talk: Ann) -> No
     assert (answer.status_code, answer.json()["code"]) == (503, "content_missing")
 
 
+async def test_metadata_keeps_what_only_looks_like_a_nul(lone_talk: Ann) -> None:
+    metadata = r'{"a": {"plain": "x\\u0000y", "nul": "x\u0000y"}}'
+    (file,) = (await upload(lone_talk, ("a", b"x"), metadata=metadata)).json()["files"]
+    assert file["metadata"] == {"plain": r"x\u0000y", "nul": "xy"}
+
+
 async def test_an_upload_to_nowhere_takes_no_byte(lone: Service) -> None:
     stranger = lone.user("eve")
     answer = await stranger.put(f"/conversations/{uuid4()}/files", files={"files": ("a", b"x")})

@@ -113,6 +113,7 @@ TABLE = [
     row("PUT", "/conversations/{conversation}/participants/bea", "401 403 403 403 403 403 401 403 403 401", {}),
     row("PUT", "/conversations/{conversation}/participants/{assistant}", "401 200 404 404 404 404 401 200 403 401", {}),
     row("POST", "/conversations/{conversation}", "401 200 404 404 404 404 401 200 404 401", {}),
+    row("POST", "/conversations/import", "401 422 422 422 422 422 401 401 401 401"),
     row("GET", "/conversations/export?id={conversation}", "401 200 200 200 200 200 401 401 401 401"),
     row("GET", "/assistants/{assistant}/export", "401 200 404 404 404 404 401 401 401 401"),
     row("POST", "/conversation-shares", "401 200 400 400 400 400 401 401 401 401", SHARE),

@@ -5,6 +5,8 @@ from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVari
 from workbench.domain.archive.copying import CopyService
 from workbench.domain.archive.duplicating import DuplicateService
 from workbench.domain.archive.exporting import ExportService
+from workbench.domain.archive.importing import ImportService
+from workbench.domain.archive.storing import ArchivedFiles
 from workbench.domain.assistant_services.infos import ServiceInfoService
 from workbench.domain.assistant_services.service import RegistrationPolicy, RegistrationService
 from workbench.domain.assistants.founding import FoundingService
@@ -60,6 +62,8 @@ class Domain(Provider):
     duplicates = provide(DuplicateService)
     copies = provide(CopyService)
     exports = provide(ExportService)
+    imports = provide(ImportService)
+    archived_files = provide(ArchivedFiles)
     files = provide(FileService)
     uploads = provide(UploadService)
     sweeping = provide(SweepService)

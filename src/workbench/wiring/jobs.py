@@ -2,6 +2,7 @@
 
 from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 
+from workbench.domain.archive.storing import UNDO_JOB, ArchivedFiles
 from workbench.domain.contents.model import REMOVE_JOB, SWEEP_JOB
 from workbench.domain.contents.service import DisposalService, SweepService
 from workbench.domain.jobs.ports import JobHandlers
@@ -14,8 +15,11 @@ class Jobs(Provider):
     scope = Scope.APP
 
     @provide
-    def handlers(self, titles: TitleJobs, sweeping: SweepService, disposal: DisposalService) -> JobHandlers:
+    def handlers(
+        self, titles: TitleJobs, sweeping: SweepService, disposal: DisposalService, imports: ArchivedFiles
+    ) -> JobHandlers:
         """List them. Only titles are waited for; all else is found by looking now and then."""
         return JobHandlers(
-            {SWEEP_JOB: sweeping, REMOVE_JOB: disposal, **titles.by_kind}, are_urgent=bool(titles.by_kind)
+            {SWEEP_JOB: sweeping, REMOVE_JOB: disposal, UNDO_JOB: imports, **titles.by_kind},
+            are_urgent=bool(titles.by_kind),
         )

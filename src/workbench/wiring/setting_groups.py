@@ -426,6 +426,10 @@ class Limits(Group):
         default=100 << 30, ge=1, le=1 << 60, description="All versions of all files of a workspace together, in bytes."
     )
 
+    archive_bytes: int = Field(default=1 << 30, ge=1, le=1 << 40, description="Largest archive to import, in bytes.")
+    archive_unpacked_bytes: int = Field(
+        default=4 << 30, ge=1, le=1 << 42, description="The most that an archive may unpack to, in bytes."
+    )
     redemptions_per_minute: int = Field(
         default=30, ge=1, le=1_000_000, description="How often a user may try to redeem shares, in each process."
     )

@@ -21,7 +21,7 @@ from workbench.adapters.sql.leases import SqlLeases
 from workbench.adapters.sql.retention import SqlAgedMessages
 from workbench.adapters.sql.transactions import GroupCommit, SqlTransactions
 from workbench.adapters.sql.wakeups import SqlWakeups
-from workbench.domain.archive.ports import CopyTx, ExportTx, Snapshots
+from workbench.domain.archive.ports import CopyTx, ExportTx, ImportTx, Snapshots
 from workbench.domain.assistant_services.ports import RegistrationTx
 from workbench.domain.assistants.ports import AssistantTx, PresenceWatch
 from workbench.domain.audit.ports import AuditTx
@@ -176,6 +176,11 @@ class Sql(Provider):
     @provide
     def export_tx(self, sql: SqlTransactions) -> Transactions[ExportTx]:
         """See what exports need."""
+        return sql
+
+    @provide
+    def import_tx(self, sql: SqlTransactions) -> Transactions[ImportTx]:
+        """See what imports need."""
         return sql
 
     @provide

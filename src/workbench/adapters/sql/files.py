@@ -159,10 +159,11 @@ class SqlFiles(Repository, Files):
         found = await self._maybe(_ROOM, {"conversation_id": conversation_id})
         return found or RoomUsed(conversation_bytes=0, workspace_bytes=0)
 
-    def add(self, file: StoredFile, version: StoredVersion) -> None:
-        """Insert both."""
+    def add(self, file: StoredFile, *versions: StoredVersion) -> None:
+        """Insert all."""
         self._writes.insert(files, msgspec.structs.asdict(file))
-        self._add_version(version)
+        for version in versions:
+            self._add_version(version)
 
     def add_version(self, file: StoredFile, version: StoredVersion) -> None:
         """Insert the version, over the revision that was read."""

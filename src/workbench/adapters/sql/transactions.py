@@ -20,6 +20,7 @@ from workbench.adapters.sql.events import SqlEventLog
 from workbench.adapters.sql.exports import SqlExports
 from workbench.adapters.sql.file_versions import SqlFileVersions
 from workbench.adapters.sql.files import SqlFiles
+from workbench.adapters.sql.imports import SqlImports
 from workbench.adapters.sql.jobs import SqlJobs
 from workbench.adapters.sql.messages import SqlMessages
 from workbench.adapters.sql.participants import SqlParticipants
@@ -120,6 +121,11 @@ class SqlTransaction:
     def copies(self) -> SqlCopies:
         """Copies of conversations."""
         return self._the(SqlCopies)
+
+    @property
+    def imports(self) -> SqlImports:
+        """What is brought along."""
+        return self._the(SqlImports)
 
     @property
     def exports(self) -> SqlExports:

@@ -58,7 +58,7 @@ class PackedFile(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def path(self) -> str:
         """Where an archive has them."""
-        return f"files/{self.conversation_id}/{hashlib.sha256(self.storage_filename.encode()).hexdigest()}"
+        return content_path(self.conversation_id, self.storage_filename)
 
 
 class Seated(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +69,11 @@ class Seated(msgspec.Struct, frozen=True, kw_only=True):
 
 
 RECORDS = "workbench.jsonl"
+
+
+def content_path(conversation_id: UUID, storage_filename: str) -> str:
+    """Where an archive has the bytes of a version."""
+    return f"files/{conversation_id}/{hashlib.sha256(storage_filename.encode()).hexdigest()}"
 
 
 def assistant_data_path(assistant_id: UUID) -> str:

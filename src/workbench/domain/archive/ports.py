@@ -1,13 +1,16 @@
 """What copies need to have stored."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from workbench.domain.archive.model import ExportScope, PackedFile, Seated
 from workbench.domain.assistants.ports import AssistantTx
+from workbench.domain.contents.ports import Contents
 from workbench.domain.files.ports import Files
+from workbench.domain.jobs.ports import Jobs
+from workbench.domain.messages.ports import Messages
 
 
 class Copies(Protocol):
@@ -100,3 +103,53 @@ class Packer(Protocol):
     async def open(self) -> Package:
         """Begin one."""
         ...
+
+
+class OpenedArchive(Protocol):
+    """An archive that came in, found harmless. Reading raises InvalidError or TooLargeError."""
+
+    @property
+    def paths(self) -> Collection[str]:
+        """What it holds."""
+        ...
+
+    def read(self, path: str) -> AsyncIterator[bytes]:
+        """A part, in pieces."""
+        ...
+
+
+class Unpacker(Protocol):
+    """Opens archives."""
+
+    def open(self, chunks: AsyncIterable[bytes]) -> AbstractAsyncContextManager[OpenedArchive]:
+        """Take an archive in, in constant memory; it is gone when the block ends."""
+        ...
+
+
+class Imports(Protocol):
+    """What imports read and write beside the records of others."""
+
+    async def titles_like(self, owner_id: str, title: str) -> Sequence[str]:
+        """The titles of the owner's conversations that begin like this one, whatever their case."""
+        ...
+
+    def open_workspace(self) -> None:
+        """See to it that the workspace is known, as it is once anything has happened in it."""
+        ...
+
+    def attach_debug(self, message_id: UUID, data: dict[str, Any]) -> None:
+        """Store the debug data of a message that is stored already."""
+        ...
+
+
+class ImportTx(CopyTx, Protocol):
+    """The slice of a transaction that imports may touch."""
+
+    @property
+    def imports(self) -> Imports: ...
+    @property
+    def contents(self) -> Contents: ...
+    @property
+    def messages(self) -> Messages: ...
+    @property
+    def jobs(self) -> Jobs: ...

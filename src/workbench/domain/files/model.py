@@ -9,6 +9,7 @@ import msgspec
 
 from workbench.domain.errors import InvalidError, TooLargeError
 from workbench.domain.identity.model import Role
+from workbench.domain.texts import without_nul
 
 MAX_UPLOADS = 10
 """Files in one upload."""
@@ -209,7 +210,7 @@ def parse_metadata(text: str | None) -> dict[str, dict[str, Any]]:
     if text is None:
         return {}
     try:
-        return msgspec.json.decode(text.replace("\\u0000", ""), type=dict[str, dict[str, Any]])
+        return msgspec.json.decode(without_nul(text.encode()), type=dict[str, dict[str, Any]])
     except msgspec.ValidationError:
         raise InvalidError("metadata must be a JSON object as a string", field="metadata") from None
     except (msgspec.DecodeError, UnicodeEncodeError) as error:

@@ -40,8 +40,8 @@ class Files(Protocol):
         """How many bytes of files there are."""
         ...
 
-    def add(self, file: StoredFile, version: StoredVersion) -> None:
-        """Store a new file; stale where one of its name came first."""
+    def add(self, file: StoredFile, *versions: StoredVersion) -> None:
+        """Store a new file with its versions; stale where one of its name came first."""
         ...
 
     def add_version(self, file: StoredFile, version: StoredVersion) -> None:

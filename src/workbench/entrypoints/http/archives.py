@@ -5,16 +5,21 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, get
+from litestar import Controller, Request, get, post
 from litestar.exceptions import ValidationException
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
+from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
 from workbench.domain.archive.exporting import Export, ExportService
+from workbench.domain.archive.importing import ImportService
+from workbench.domain.archive.model import ImportResult
 from workbench.domain.identity.model import Principal
 from workbench.entrypoints.http.downloads import disposition
 from workbench.entrypoints.http.guards import users_only
+from workbench.entrypoints.http.uploads import one_file
 
 MAX_IDS = 500
 ZIP = "application/zip"
@@ -23,8 +28,18 @@ ARCHIVE: dict[int, ResponseSpec] = {
 }
 
 
+class ImportOperation(Operation):
+    """The import, whose body no parameter describes since it is read as it arrives."""
+
+    def __post_init__(self) -> None:
+        """Describe the form."""
+        archive = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
+        form = Schema(type=OpenAPIType.OBJECT, properties={"from_export": archive}, required=["from_export"])
+        self.request_body = RequestBody(content={"multipart/form-data": OpenAPIMediaType(schema=form)}, required=True)
+
+
 class ArchiveController(Controller):
-    """Exports."""
+    """Exports and imports."""
 
     tags = ("archives",)
     guards = (users_only,)
@@ -42,6 +57,19 @@ class ArchiveController(Controller):
     ) -> Stream:
         """Archive conversations with their messages, files and assistants. Those that the caller does not see are left out."""
         return _answer(await exports.conversations(request.user, _uuids(ids)))
+
+    @post(
+        "/conversations/import",
+        operation_id="import_conversations",
+        operation_class=ImportOperation,
+        status_code=200,
+        summary="Import an archive",
+        # The archive's own limits hold while it arrives.
+        request_max_body_size=None,
+    )
+    async def take_in(self, request: Request[Principal, Any, Any], imports: FromDishka[ImportService]) -> ImportResult:
+        """Import an archive, all of it or nothing: under new ids, owned by the caller, with the assistants it needs."""
+        return await imports.run(request.user, one_file(request, "from_export"))
 
     @get(
         "/assistants/{assistant_id:str}/export",

@@ -1,13 +1,11 @@
 """Request bodies, as the contract takes them."""
 
-import re
 from typing import Any
 
 from litestar import Request
 from litestar.exceptions import ValidationException
 
-# An escaped NUL in JSON: an odd number of backslashes before the u. PostgreSQL stores no NUL in text.
-_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+from workbench.domain.texts import without_nul
 
 
 class WorkbenchRequest(Request[Any, Any, Any]):
@@ -20,4 +18,4 @@ class WorkbenchRequest(Request[Any, Any, Any]):
             fault = {"message": f"the body must be JSON, not {kind}", "source": "body"}
             raise ValidationException(extra=[fault])
         body = await super().body()
-        return _NUL.sub(rb"\1", body) if b"\\u0000" in body else body
+        return without_nul(body)

@@ -84,6 +84,21 @@ class MultipartUpload:
                 )
 
 
+async def one_file(request: Request[Any, Any, Any], name: str) -> AsyncIterator[bytes]:
+    """The bytes of the file of that name in a form; other parts are passed over."""
+    request.scope[UNREAD] = True  # type: ignore[literal-required]
+    found = False
+    wanted = False
+    async for part in _parts(request):
+        if isinstance(part, MultipartSegment):
+            wanted = part.name == name and not found
+            found = found or wanted
+        elif wanted and part:
+            yield part
+    if not found:
+        raise _misfit(name, "Field required")
+
+
 async def _parts(request: Request[Any, Any, Any]) -> AsyncIterator[MultipartSegment | bytes]:
     """The form as its parser has it: a segment, its bytes, an empty one at its end."""
     kind, options = cast("_Options", parse_options_header(request.headers.get("content-type", "")))
