@@ -15,6 +15,7 @@ AGE_OF_FILES = "ix_file_versions_workspace_id_created_datetime"
 
 def upgrade() -> None:
     op.add_column("conversations", sa.Column("event_floor", sa.BigInteger(), server_default="0", nullable=False))
+    op.create_index("ix_conversations_workspace_id", "conversations", ["workspace_id", "id"], unique=False)
     op.create_index(AGE_OF_FILES, "file_versions", ["workspace_id", "created_datetime"], unique=False)
     op.create_table(
         "workspace_retention",
@@ -84,4 +85,5 @@ def downgrade() -> None:
     for table in ("erasures", "audit", "conversation_retention", "workspace_retention"):
         op.drop_table(table)
     op.drop_index(AGE_OF_FILES, table_name="file_versions")
+    op.drop_index("ix_conversations_workspace_id", table_name="conversations")
     op.drop_column("conversations", "event_floor")

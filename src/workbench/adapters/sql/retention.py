@@ -204,7 +204,7 @@ class SqlAgedMessages(AgedMessages):
     async def conversations(
         self, workspace_id: str, before: datetime, after: UUID | None, limit: int
     ) -> Sequence[UUID]:
-        """Along the primary key, with a step down that of messages for each."""
+        """Along the index on workspaces, with a step down that of messages for each."""
         place = {"ws": workspace_id, "before": before, "after": after or _NO_ID, "limit": limit}
         rows = await self._database.rows(_AGED, place)
         return msgspec.convert([row[0] for row in rows], list[UUID])

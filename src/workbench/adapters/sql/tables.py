@@ -114,6 +114,8 @@ conversations = Table(
     Column("event_floor", BigInteger, nullable=False, server_default="0"),
     Column("message_head", BigInteger, nullable=False, server_default="0"),
     Column("file_bytes", BigInteger, nullable=False, server_default="0"),
+    # For duties that go over a workspace's conversations.
+    Index("ix_conversations_workspace_id", "workspace_id", "id"),
     sqlite_with_rowid=False,
 )
 
