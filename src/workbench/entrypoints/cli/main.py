@@ -52,6 +52,7 @@ VERBS = {
     "retention": "workbench.entrypoints.cli.retention",
     "users": "workbench.entrypoints.cli.users",
     "audit": "workbench.entrypoints.cli.audit",
+    "migrate-from": "workbench.entrypoints.cli.migrate_from",
     "openapi": "workbench.entrypoints.cli.openapi",
 }
 
@@ -77,7 +78,7 @@ class Verbs(click.RichGroup):
         """Import the verb."""
         if cmd_name not in VERBS:
             return super().get_command(ctx, cmd_name)
-        command: click.Command = getattr(import_module(VERBS[cmd_name]), cmd_name)
+        command: click.Command = getattr(import_module(VERBS[cmd_name]), cmd_name.replace("-", "_"))
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
