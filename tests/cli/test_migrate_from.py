@@ -17,8 +17,11 @@ from tests.support.semantic_workbench import SemanticWorkbench
 from tests.support.servers import eventually
 from tests.support.service import running_service
 
+from workbench.domain.audit.model import Actor
 from workbench.wiring.moving import move_in
 from workbench.wiring.settings import Settings
+
+SOMEBODY = Actor(kind="operator", id="somebody")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -65,6 +68,7 @@ async def test_everything_arrives_and_works(
     moved = await asyncio.to_thread(move, tmp_path, theirs, database_url, "--json")
     assert moved.exit_code == 0, plain(moved)
     report = json.loads(moved.output)
+    assert await count(database_url, "audit") == [1]
     assert (moved.exit_code, report["whole"], report["flaws"]) == (0, True, [])
     assert report["counts"]["conversationmessage"] == len(theirs.messages)
     assert report["same"]["bytes of files"]
@@ -136,9 +140,9 @@ async def test_a_move_that_was_cut_goes_on(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        await move_in(settings, theirs.url, theirs.files, "default", cut, dry_run=False)
+        await move_in(settings, theirs.url, theirs.files, "default", SOMEBODY, cut)
     assert await count(database_url, "messages", "files") == [1000, 0]
-    report = await move_in(settings, theirs.url, theirs.files, "default", steps.append, dry_run=False)
+    report = await move_in(settings, theirs.url, theirs.files, "default", SOMEBODY, steps.append)
     assert report.is_whole
     assert await count(database_url, "messages", "files") == [len(theirs.messages), 1]
 

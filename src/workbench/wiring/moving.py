@@ -1,6 +1,7 @@
 """Moves between databases, as the command line asks for them."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from workbench.adapters.clock import SystemClock
@@ -10,9 +11,12 @@ from workbench.adapters.semantic_workbench.source import open_source
 from workbench.adapters.sql.copying import DatabaseCopier
 from workbench.adapters.sql.database import Database, open_database
 from workbench.adapters.tokens.issuers import WORKSPACE_ID
+from workbench.domain.audit.model import Actor, NewAuditEntry
+from workbench.domain.audit.ports import AuditTx
 from workbench.domain.contents.ports import ContentStore
 from workbench.domain.errors import ConflictError, InvalidError, NotFoundError
 from workbench.domain.moving.model import Report
+from workbench.domain.transactions import Transactions
 from workbench.wiring import migrations
 from workbench.wiring.container import make_container
 from workbench.wiring.setting_values import with_driver
@@ -43,12 +47,30 @@ async def copy_database(source: Settings, target: Settings, show: Show) -> Repor
         await to_database.close()
 
 
-async def move_in(settings: Settings, url: str, files: Path, workspace_id: str, show: Show, *, dry_run: bool) -> Report:
-    """Move the data of a Semantic Workbench service into a workspace; see Mover.
+async def rehearse_move(settings: Settings, url: str, files: Path, workspace_id: str, show: Show) -> Report:
+    """Read what `move_in` would move, and change nothing."""
+    async with _mover(settings, url, files, workspace_id) as (mover, _):
+        return await mover.rehearse(show)
+
+
+async def move_in(settings: Settings, url: str, files: Path, workspace_id: str, operator: Actor, show: Show) -> Report:
+    """Move the data of a Semantic Workbench service into a workspace, and write down that it was; see Mover.
 
     `files` is the folder that service keeps the bytes of files in. Raises InvalidError, NotFoundError,
     UnavailableError.
     """
+    async with _mover(settings, url, files, workspace_id) as (mover, transactions):
+        report = await mover.move(show)
+        detail = {**report.counts, "flaws": len(report.flaws)}
+        async with transactions.write(workspace_id) as tx:
+            tx.audit.record(NewAuditEntry(actor=operator, act="data.moved_in", subject=workspace_id, detail=detail))
+        return report
+
+
+@asynccontextmanager
+async def _mover(
+    settings: Settings, url: str, files: Path, workspace_id: str
+) -> AsyncGenerator[tuple[Mover, Transactions[AuditTx]]]:
     if not WORKSPACE_ID.fullmatch(workspace_id):
         raise InvalidError(
             "A workspace's name has up to 63 of a-z, 0-9 and -, and does not begin with -", field="workspace"
@@ -60,9 +82,10 @@ async def move_in(settings: Settings, url: str, files: Path, workspace_id: str, 
     container = make_container(settings)
     try:
         target, store = await container.get(Database), await container.get(ContentStore)
+        transactions = await container.get(Transactions[AuditTx])
         async with open_source(source_url, settings.db.postgresql_ssl_mode) as source:
-            mover = Mover(source, target, FileMover(target, store, files, workspace_id, SystemClock()), workspace_id)
-            return await (mover.rehearse(show) if dry_run else mover.move(show))
+            file_mover = FileMover(target, store, files, workspace_id, SystemClock())
+            yield Mover(source, target, file_mover, workspace_id), transactions
     finally:
         await container.close()
 

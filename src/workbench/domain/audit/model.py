@@ -23,6 +23,7 @@ Act = Literal[
     "retention.set",
     "retention.run",
     "user.erased",
+    "data.moved_in",
 ]
 
 

@@ -52,6 +52,8 @@ VERBS = {
     "retention": "workbench.entrypoints.cli.retention",
     "users": "workbench.entrypoints.cli.users",
     "audit": "workbench.entrypoints.cli.audit",
+    "backup": "workbench.entrypoints.cli.backups",
+    "restore": "workbench.entrypoints.cli.backups",
     "migrate-from": "workbench.entrypoints.cli.migrate_from",
     "openapi": "workbench.entrypoints.cli.openapi",
 }

@@ -10,9 +10,9 @@ import rich_click as click
 
 from workbench.domain.identity.model import DEFAULT_WORKSPACE
 from workbench.entrypoints.cli.moved import tell
-from workbench.entrypoints.cli.running import progress
+from workbench.entrypoints.cli.running import operator, progress
 from workbench.wiring import migrations
-from workbench.wiring.moving import move_in
+from workbench.wiring.moving import move_in, rehearse_move
 from workbench.wiring.settings import load_settings
 
 
@@ -35,8 +35,10 @@ def migrate_from(url: str, files: Path, workspace: str, dry_run: bool, as_json: 
     the end all rows and bytes are compared. Exit code 1 where something could not be moved.
     """
     settings = load_settings()
-    if not dry_run:
-        migrations.upgrade(settings)
     with progress("reading" if dry_run else "moving", silent=as_json) as show:
-        report = asyncio.run(move_in(settings, url, files, workspace, show, dry_run=dry_run))
+        if dry_run:
+            report = asyncio.run(rehearse_move(settings, url, files, workspace, show))
+        else:
+            migrations.upgrade(settings)
+            report = asyncio.run(move_in(settings, url, files, workspace, operator(), show))
     tell(report, as_json=as_json)
