@@ -79,7 +79,7 @@ class Sql(Provider):
         def announce(events: Sequence[Event]) -> None:
             announcements.tell(events)
 
-        group = GroupCommit(database, announce)
+        group = GroupCommit(database, announce, announcements.tell_of_turn)
         yield group
         await group.close()
 

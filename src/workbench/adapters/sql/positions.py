@@ -19,6 +19,7 @@ from workbench.domain.errors import NotFoundError
 from workbench.domain.events.model import Event
 
 WAKEUP_CHANNEL = "workbench_log"
+TURN_CHANNEL = "workbench_turns"
 WAKEUP_SENDER = "current_setting('application_name')"
 """What a wake-up's sender says of itself, so that it need not heed its own word: it has the events already."""
 

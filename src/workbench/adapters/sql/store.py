@@ -6,19 +6,25 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, insert
+from sqlalchemy import Connection, Table, insert, text
 from sqlalchemy.dialects import postgresql, sqlite
 
-from workbench.adapters.sql.positions import Positions, take_positions
+from workbench.adapters.sql.positions import TURN_CHANNEL, WAKEUP_SENDER, Positions, take_positions
 from workbench.adapters.sql.prepared import Prepared
 from workbench.adapters.sql.schema import metadata
 from workbench.adapters.sql.tables import events, farewells, messages
+from workbench.adapters.sql.turn_tables import turn_events
 from workbench.adapters.sql.writes import Change, Row, Writes
 from workbench.domain.errors import StaleError
 from workbench.domain.events.model import Event
 
 _ADD_MESSAGES = Prepared(insert(messages), *messages.columns.keys())
 _ADD_EVENTS = Prepared(insert(events), *events.columns.keys())
+_ADD_TURN_EVENTS = Prepared(insert(turn_events), *turn_events.columns.keys())
+_TELL_OF_TURNS = text(
+    f"SELECT pg_notify('{TURN_CHANNEL}', concat_ws(' ', pk, {WAKEUP_SENDER}))"
+    " FROM unnest(CAST(:pks AS text[])) AS told(pk)"
+)
 
 
 def store(connection: Connection, group: Sequence[Writes]) -> list[list[Event]]:
@@ -30,6 +36,7 @@ def store(connection: Connection, group: Sequence[Writes]) -> list[list[Event]]:
     for table, rows in _by_table([item for writes in group for item in writes.upserts]):
         connection.execute(_upsert(table, tuple(rows[0]), connection.dialect.name), rows)
     _carry_out(connection, [change for writes in group for change in writes.changes])
+    _log_turns(connection, group)
     positions = take_positions(connection, group)
     stored = _place_events(connection, group, positions)
     _place_messages(connection, group, positions)
@@ -74,6 +81,21 @@ def _carry_out(connection: Connection, changes: list[Change]) -> None:
         result = connection.execute(change.statement, change.parameters)
         if change.must_hit and result.rowcount == 0:
             raise StaleError
+
+
+def _log_turns(connection: Connection, group: Sequence[Writes]) -> None:
+    rows = [
+        {"workspace_id": writes.workspace_id, "turn_pk": pk, **msgspec.structs.asdict(event)}
+        for writes in group
+        for pk, happened in writes.turn_events
+        for event in happened
+    ]
+    if not rows:
+        return
+    _ADD_TURN_EVENTS.many(connection, rows)
+    if connection.dialect.name == "postgresql":
+        pks = sorted({str(row["turn_pk"]) for row in rows})
+        connection.execute(_TELL_OF_TURNS, {"pks": pks})
 
 
 def _place_messages(connection: Connection, group: Sequence[Writes], positions: Positions) -> None:

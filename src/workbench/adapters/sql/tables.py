@@ -67,6 +67,8 @@ assistant_services = Table(
     Column("online_expires", Moment),
     # What users were last told; `online_expires` says what is so.
     Column("told_online", Boolean, nullable=False, server_default=false()),
+    # Whether it has made a turn itself; one that has not may only know how to post messages.
+    Column("makes_turns", Boolean, nullable=False, server_default=false()),
     sqlite_with_rowid=False,
 )
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
+from uuid import UUID
 
 import structlog
 
@@ -30,17 +31,22 @@ from workbench.adapters.sql.retention import SqlRetentionRules
 from workbench.adapters.sql.shares import SqlShares
 from workbench.adapters.sql.store import store
 from workbench.adapters.sql.traced import SqlTraces
+from workbench.adapters.sql.turns import SqlTurns
 from workbench.adapters.sql.users import SqlUsers
 from workbench.adapters.sql.writes import Writes
 from workbench.domain.clock import Clock
 from workbench.domain.errors import StaleError, UnavailableError, WorkbenchError
 from workbench.domain.events.model import Event
+from workbench.domain.turns.model import TurnEvent
 
 MAX_GROUP = 256
 DEADLOCK_TRIES = 3
 
 Announce = Callable[[Sequence[Event]], None]
 """Called in the event loop with the events of one workspace, in their order, once they are committed."""
+
+AnnounceTurn = Callable[[UUID, Sequence[TurnEvent]], None]
+"""The same for what happened in a turn."""
 
 logger = structlog.get_logger(__name__)
 
@@ -111,6 +117,11 @@ class SqlTransaction:
     def messages(self) -> SqlMessages:
         """Messages."""
         return self._the(SqlMessages)
+
+    @property
+    def turns(self) -> SqlTurns:
+        """Turns."""
+        return self._the(SqlTurns)
 
     @property
     def shares(self) -> SqlShares:
@@ -230,9 +241,10 @@ class GroupCommit:
     Under load the cost of a commit, a sync of the disk, is so shared by many requests.
     """
 
-    def __init__(self, database: Database, announce: Announce) -> None:
+    def __init__(self, database: Database, announce: Announce, announce_turn: AnnounceTurn | None = None) -> None:
         self._database = database
         self._announce = announce
+        self._announce_turn = announce_turn or (lambda _pk, _events: None)
         self._waiting: list[tuple[Writes, asyncio.Future[None]]] = []
         self._running: asyncio.Task[None] | None = None
         self.commits = 0
@@ -285,6 +297,7 @@ class GroupCommit:
                 return UnavailableError("the database cannot store this now")
             self.commits += 1
             self._announce_all(stored)
+            self._announce_turns(group)
             return None
         return None
 
@@ -299,4 +312,11 @@ class GroupCommit:
                 self._announce(of_workspace)
             except Exception:
                 # It is stored: a listener at fault may neither fail the caller nor stop the commits to come.
+                logger.exception("announcing failed")
+
+    def _announce_turns(self, group: list[Writes]) -> None:
+        for pk, happened in [item for writes in group for item in writes.turn_events]:
+            try:
+                self._announce_turn(pk, happened)
+            except Exception:
                 logger.exception("announcing failed")

@@ -7,11 +7,13 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from workbench.adapters.sql.database import Database, PostgresDatabase, SqliteDatabase
-from workbench.adapters.sql.positions import WAKEUP_CHANNEL
+from workbench.adapters.sql.positions import TURN_CHANNEL, WAKEUP_CHANNEL
 
 Heard = Callable[[str | None, int | None], None]
+TurnHeard = Callable[[UUID | None], None]
 
 NET_SECONDS = 5.0
 """How long after a missed word the log is looked at all the same."""
@@ -24,10 +26,15 @@ class SqlWakeups:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._listeners: list[Heard] = []
+        self._turn_listeners: list[TurnHeard] = []
 
     def listen(self, heard: Heard) -> None:
         """Add a listener."""
         self._listeners.append(heard)
+
+    def listen_to_turns(self, heard: TurnHeard) -> None:
+        """Add a listener for what happens in turns."""
+        self._turn_listeners.append(heard)
 
     async def run(self) -> None:
         """Listen until cancelled; raises where the connection is lost, to be run again."""
@@ -39,12 +46,19 @@ class SqlWakeups:
     def _tell(self, workspace_id: str | None, position: int | None) -> None:
         for heard in self._listeners:
             heard(workspace_id, position)
+        if workspace_id is None:
+            self._tell_of_turn(None)
+
+    def _tell_of_turn(self, turn_pk: UUID | None) -> None:
+        for heard in self._turn_listeners:
+            heard(turn_pk)
 
     async def _listen(self, database: PostgresDatabase) -> None:
         """Hold one connection with LISTEN on it, outside the readers' and writers' pool."""
         async with database.engine.connect() as connection:
             raw: Any = (await connection.get_raw_connection()).driver_connection
             await raw.add_listener(WAKEUP_CHANNEL, partial(self._hear, database.name))
+            await raw.add_listener(TURN_CHANNEL, partial(self._hear_of_turn, database.name))
             try:
                 # Whatever was committed before the listener stood.
                 self._tell(None, None)
@@ -59,6 +73,11 @@ class SqlWakeups:
         workspace_id, position, sender = payload.split(" ", 2)
         if sender != own_name:
             self._tell(workspace_id, int(position))
+
+    def _hear_of_turn(self, own_name: str, _connection: Any, _process: int, _channel: str, payload: str) -> None:
+        turn_pk, sender = payload.split(" ", 1)
+        if sender != own_name:
+            self._tell_of_turn(UUID(turn_pk))
 
     async def _watch(self, database: SqliteDatabase) -> None:
         """Look whether another process has committed; this one hears of its own commits directly."""

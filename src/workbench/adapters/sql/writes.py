@@ -1,12 +1,15 @@
 """What one block wants stored: set down in the block, carried out at the commit."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import Executable, Table
 
 from workbench.domain.events.model import NewEvent
+from workbench.domain.turns.model import TurnEvent
 
 Row = dict[str, Any]
 
@@ -44,9 +47,18 @@ class Writes:
         self.attachments: list[tuple[Table, Row]] = []
         self.events: list[RecordedEvent] = []
         self.removals: list[Change] = []
+        self.turn_events: list[tuple[UUID, Sequence[TurnEvent]]] = []
 
     def __bool__(self) -> bool:
-        return bool(self.messages or self.events or self.inserts or self.upserts or self.changes or self.removals)
+        return bool(
+            self.messages
+            or self.events
+            or self.inserts
+            or self.upserts
+            or self.changes
+            or self.removals
+            or self.turn_events
+        )
 
     def insert(self, table: Table, row: Row) -> None:
         """Add a row."""
@@ -71,3 +83,7 @@ class Writes:
     def remove(self, statement: Executable, parameters: Row) -> None:
         """Run a statement after everything else of the block, events included."""
         self.removals.append(Change(statement, {"ws": self.workspace_id, **parameters}))
+
+    def log_turn(self, turn_pk: UUID, events: Sequence[TurnEvent]) -> None:
+        """Append to what happened in a turn; its watchers are told after the commit."""
+        self.turn_events.append((turn_pk, events))

@@ -12,8 +12,8 @@ from workbench.domain.identity.model import Principal
 from workbench.entrypoints.http.guards import actors_only, users_only
 from workbench.entrypoints.http.streams import (
     EventStream,
-    EventStreamResponse,
     Heartbeats,
+    StreamResponse,
     conversation_frame,
     feed_frame,
 )
@@ -49,14 +49,14 @@ class EventController(Controller):
         beats: FromDishka[Heartbeats],
         last_event_id: LastEventIdHeader = None,
         resume_behind: LastEventIdQuery = None,
-    ) -> EventStreamResponse:
+    ) -> StreamResponse:
         """Stream live, or resume: the ids of events are positions, and none behind the one given is left out.
 
         A position that is no longer kept is answered with a `stream.gap` event that names the first available.
         """
-        stream = EventStream(events, conversation_frame, beats)
+        stream = EventStream(events, conversation_frame, beats, last_event_id or resume_behind)
         stream.reader = await events.read_conversation(request.user, conversation_id, stream.ring)
-        return EventStreamResponse(stream, last_event_id or resume_behind)
+        return StreamResponse(stream)
 
     @get(
         "/events",
@@ -72,8 +72,8 @@ class EventController(Controller):
         beats: FromDishka[Heartbeats],
         last_event_id: LastEventIdHeader = None,
         resume_behind: LastEventIdQuery = None,
-    ) -> EventStreamResponse:
+    ) -> StreamResponse:
         """Stream live, or resume, as for one conversation; ids of this stream mean nothing on another."""
-        stream = EventStream(events, feed_frame, beats)
+        stream = EventStream(events, feed_frame, beats, last_event_id or resume_behind)
         stream.reader = await events.read_feed(request.user, stream.ring)
-        return EventStreamResponse(stream, last_event_id or resume_behind)
+        return StreamResponse(stream)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import structlog
@@ -92,16 +92,16 @@ class Heartbeats:
     def __init__(self, every_seconds: float) -> None:
         """Ping each stream that was silent for about that long."""
         self._every = every_seconds
-        self._streams: set[EventStream] = set()
+        self._streams: set[Stream] = set()
         self._task: asyncio.Task[None] | None = None
 
-    def add(self, stream: "EventStream") -> None:
+    def add(self, stream: "Stream") -> None:
         """Keep the stream alive until it is removed."""
         self._streams.add(stream)
         if self._task is None:
             self._task = asyncio.create_task(self._beat())
 
-    def remove(self, stream: "EventStream") -> None:
+    def remove(self, stream: "Stream") -> None:
         """Let the stream be."""
         self._streams.discard(stream)
         if not self._streams and self._task is not None:
@@ -116,25 +116,44 @@ class Heartbeats:
                 stream.ping(silent_since)
 
 
-class EventStream:
-    """One open stream: sends what its reader has, until the client goes or the reader is ended."""
+class Stream:
+    """One open stream: sends what there is, until the client goes or there will be nothing more."""
 
-    __slots__ = ("_beats", "_frame", "_ping", "_pump_task", "_send", "_sent_at", "_service", "_started", "reader")
+    __slots__ = ("_beats", "_ping", "_pump_task", "_rung", "_send", "_sent_at", "_started")
 
-    def __init__(self, service: EventService, frame: Frame, beats: Heartbeats) -> None:
-        """Make a stream; its reader is set before it is served."""
-        self._service = service
-        self._frame = frame
+    def __init__(self, beats: Heartbeats) -> None:
         self._beats = beats
         self._send: Any = None
         self._sent_at = 0.0
         self._started = False
         self._ping = False
+        self._rung = False
         self._pump_task: asyncio.Task[None] | None = None
-        self.reader: ConversationReader | FeedReader
+
+    headers: ClassVar[list[tuple[bytes, bytes]]] = HEADERS
+
+    async def begin(self) -> None:
+        """Send what comes first."""
+
+    async def next(self) -> bytes:
+        """What is to be sent now; empty where there is nothing."""
+        raise NotImplementedError
+
+    def last_words(self) -> bytes | None:
+        """What is sent when there will be nothing more; None while there may be."""
+        raise NotImplementedError
+
+    def sign_of_life(self) -> bytes:
+        """A comment, so that nobody between takes the stream for dead."""
+        return b": ping - %s\r\n" % datetime.now(UTC).isoformat().encode("ascii")
+
+    def close(self) -> None:
+        """Let go of what it reads from."""
+        raise NotImplementedError
 
     def ring(self) -> None:
         """There is something to send."""
+        self._rung = True
         if self._started and self._pump_task is None:
             self._pump_task = asyncio.create_task(self._pump())
 
@@ -144,14 +163,13 @@ class EventStream:
             self._ping = True
             self.ring()
 
-    async def serve(self, receive: Receive, send: Send, resume: tuple[bool, int | None]) -> None:
+    async def serve(self, receive: Receive, send: Send) -> None:
         """Send headers, then what was missed, then what comes; return when the client is gone."""
         self._send = send
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-            await self._write(b"")
-            if resume[0]:
-                await self._replay(resume[1])
+            await send({"type": "http.response.start", "status": 200, "headers": self.headers})
+            await self.write(b"")
+            await self.begin()
             self._started = True
             self._beats.add(self)
             self.ring()
@@ -159,67 +177,95 @@ class EventStream:
                 pass
         finally:
             self._beats.remove(self)
-            self._service.close(self.reader)
+            self.close()
             if self._pump_task is not None:
                 self._pump_task.cancel()
 
-    async def _replay(self, after: int | None) -> None:
-        async for item in self._service.replay(self.reader, after):
-            if isinstance(item, Gap):
-                await self._write(gap_frame(item))
-            else:
-                await self._write(b"".join(map(self._frame, item)))
-
     async def _pump(self) -> None:
         """Send all there is, several frames in one write where they have gathered; then be gone."""
-        reader = self.reader
         try:
             while True:
-                events = reader.take()
-                if events:
-                    await self._write_events(events)
-                elif reader.ended:
-                    await self._write(PARTING_WORDS[reader.ended], more=False)
+                self._rung = False
+                if body := await self.next():
+                    await self.write(body)
+                elif (parting := self.last_words()) is not None:
+                    await self.write(parting, more=False)
                     return
                 elif self._ping:
-                    await self._write(b": ping - %s\r\n" % datetime.now(UTC).isoformat().encode("ascii"))
-                else:
+                    await self.write(self.sign_of_life())
+                elif not self._rung:
                     return
         except Exception:
             # Nobody awaits this task, and the client will find its stream silent: end it.
             logger.exception("stream failed")
             with contextlib.suppress(Exception):
-                await self._write(b"", more=False)
+                await self.write(b"", more=False)
         finally:
             self._pump_task = None
 
-    async def _write_events(self, events: list[Event]) -> None:
-        reader = self.reader
-        new = [event for event in events if reader.place(event) > reader.position]
-        if new:
-            await self._write(b"".join(map(self._frame, new)))
-            reader.position = reader.place(new[-1])
-
-    async def _write(self, body: bytes, *, more: bool = True) -> None:
+    async def write(self, body: bytes, *, more: bool = True) -> None:
+        """Send bytes."""
         self._ping = False
         self._sent_at = time.monotonic()
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
 
 
-class EventStreamResponse(Response[None]):
+class EventStream(Stream):
+    """A stream of what happens in conversations."""
+
+    __slots__ = ("_frame", "_resume", "_service", "reader")
+
+    def __init__(self, service: EventService, frame: Frame, beats: Heartbeats, last_event_id: str | None) -> None:
+        """Make a stream, from behind that id if one is given; its reader is set before it is served."""
+        super().__init__(beats)
+        self._service = service
+        self._frame = frame
+        self._resume = position_of(last_event_id)
+        self.reader: ConversationReader | FeedReader
+
+    async def begin(self) -> None:
+        """Replay the log, if a place was given."""
+        is_given, after = self._resume
+        if not is_given:
+            return
+        async for item in self._service.replay(self.reader, after):
+            if isinstance(item, Gap):
+                await self.write(gap_frame(item))
+            else:
+                await self.write(b"".join(map(self._frame, item)))
+
+    async def next(self) -> bytes:
+        """The frames of what the reader has."""
+        reader = self.reader
+        while events := reader.take():
+            new = [event for event in events if reader.place(event) > reader.position]
+            if new:
+                reader.position = reader.place(new[-1])
+                return b"".join(map(self._frame, new))
+        return b""
+
+    def last_words(self) -> bytes | None:
+        """Why the reader was ended."""
+        return PARTING_WORDS[self.reader.ended] if self.reader.ended else None
+
+    def close(self) -> None:
+        """Give the reader up."""
+        self._service.close(self.reader)
+
+
+class StreamResponse(Response[None]):
     """Litestar's view of a stream."""
 
-    def __init__(self, stream: EventStream, last_event_id: str | None) -> None:
-        """Serve the stream, from behind that id if one is given."""
+    def __init__(self, stream: Stream) -> None:
+        """Serve the stream."""
         super().__init__(None)
         self._stream = stream
-        self._resume = position_of(last_event_id)
 
     def to_asgi_response(self, *_: Any, **__: Any) -> Any:
         """Be the response oneself: the framework's own would wrap each frame."""
-        stream, resume = self._stream, self._resume
+        stream = self._stream
 
         async def respond(_: Scope, receive: Receive, send: Send) -> None:
-            await stream.serve(receive, send, resume)
+            await stream.serve(receive, send)
 
         return respond

@@ -1,0 +1,235 @@
+"""Turns in SQL."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Select, and_, bindparam, delete, exists, func, or_, select, tuple_, update
+
+from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.repository import Query, Repository, columns_of, here
+from workbench.adapters.sql.schema import Id, Json, Moment
+from workbench.adapters.sql.tables import assistant_services, assistants, messages
+from workbench.adapters.sql.turn_tables import message_parts, turn_events, turn_slots, turns
+from workbench.domain.turns.model import TERMINAL_TYPES, Turn, TurnEvent
+from workbench.domain.turns.ports import DueTurn, Parts, Slot, TurnQuery, Turns, TurnWatch
+
+_FIELDS = [name for name in Turn.__struct_fields__ if name != "read_at"]
+_KEPT = frozenset({"pk", "conversation_id", "turn_id", "created_at", "input_hash", "initiator_role", "initiator_id"})
+"""What no change touches."""
+_MUTABLE = [name for name in _FIELDS if name not in _KEPT]
+_EVENT_FIELDS = TurnEvent.__struct_fields__
+_IS_ACTIVE = turns.c.status.in_(("opened", "streaming"))
+_IN_CONVERSATION = and_(here(turns), turns.c.conversation_id == bindparam("conversation_id", type_=Id))
+
+_ALL = select(*columns_of(turns, *_FIELDS))
+_ONE = Query(Turn, _ALL.where(_IN_CONVERSATION, turns.c.turn_id == bindparam("turn_id")))
+_ACTIVE = Query(Turn, _ALL.where(_IN_CONVERSATION, _IS_ACTIVE).order_by(turns.c.created_at))
+_ACTIVE_OF = Query(
+    Turn, _ALL.where(_IN_CONVERSATION, _IS_ACTIVE, turns.c.assistant_id == bindparam("assistant_id", type_=Id))
+)
+_SLOT = select(turn_slots.c.message_id).where(
+    here(turn_slots),
+    turn_slots.c.conversation_id == bindparam("conversation_id", type_=Id),
+    turn_slots.c.turn_id == bindparam("turn_id"),
+    turn_slots.c.slot == bindparam("slot"),
+)
+_EVENTS = Query(
+    TurnEvent,
+    select(*columns_of(turn_events, *_EVENT_FIELDS))
+    .where(
+        here(turn_events),
+        turn_events.c.turn_pk == bindparam("turn_pk", type_=Id),
+        turn_events.c.seq > bindparam("after"),
+        turn_events.c.is_superseded.is_(False),
+    )
+    .order_by(turn_events.c.seq)
+    .limit(bindparam("limit")),
+)
+_PARTS = select(message_parts.c.message_id, message_parts.c.parts).where(
+    here(message_parts), message_parts.c.message_id.in_(bindparam("message_ids", expanding=True))
+)
+_CHANGE = (
+    update(turns)
+    .where(here(turns), turns.c.pk == bindparam("of_pk", type_=Id), turns.c.version == bindparam("read_version"))
+    .values({name: bindparam(f"new_{name}", type_=turns.c[name].type) for name in _MUTABLE})
+)
+_SUPERSEDE = (
+    update(turn_events)
+    .where(
+        here(turn_events),
+        turn_events.c.turn_pk == bindparam("of_pk", type_=Id),
+        turn_events.c.type.in_(sorted(TERMINAL_TYPES)),
+    )
+    .values(is_superseded=True)
+)
+_REWRITE = (
+    update(messages)
+    .where(here(messages), messages.c.id == bindparam("of_id", type_=Id))
+    .values(content=bindparam("new_content"), metadata=bindparam("new_metadata", type_=Json))
+)
+_REVISE = (
+    update(message_parts)
+    .where(here(message_parts), message_parts.c.message_id == bindparam("of_id", type_=Id))
+    .values(
+        parts=bindparam("new_parts", type_=Json),
+        revision=message_parts.c.revision + 1,
+        updated_at=bindparam("at", type_=Moment),
+    )
+)
+_MARK = (
+    update(assistant_services)
+    .where(here(assistant_services), assistant_services.c.assistant_service_id == bindparam("of_service"))
+    .values(makes_turns=True)
+)
+_MAKES = (
+    select(assistant_services.c.makes_turns)
+    .join(assistants, assistants.c.assistant_service_id == assistant_services.c.assistant_service_id)
+    .where(here(assistants), assistants.c.id == bindparam("assistant_id", type_=Id))
+)
+
+
+@lru_cache(8)
+def _page(*, only_active: bool, of_assistant: bool, before: bool) -> Query[Turn]:
+    conditions = [_IN_CONVERSATION]
+    if only_active:
+        conditions.append(_IS_ACTIVE)
+    if of_assistant:
+        conditions.append(turns.c.assistant_id == bindparam("assistant_id", type_=Id))
+    if before:
+        cursor = turns.alias("cursor")
+        place = (
+            select(cursor.c.created_at, cursor.c.pk)
+            .where(here(cursor), cursor.c.pk == bindparam("before", type_=Id))
+            .scalar_subquery()
+        )
+        conditions.append(tuple_(turns.c.created_at, turns.c.pk) < place)
+    newest_first = (turns.c.created_at.desc(), turns.c.pk.desc())
+    return Query(Turn, _ALL.where(*conditions).order_by(*newest_first).limit(bindparam("limit")))
+
+
+class SqlTurns(Repository, Turns):
+    """The turns of one workspace."""
+
+    async def find(self, conversation_id: UUID, turn_id: str) -> Turn | None:
+        """By the unique index."""
+        return await self._maybe(_ONE, {"conversation_id": conversation_id, "turn_id": turn_id})
+
+    async def active(self, conversation_id: UUID, assistant_id: UUID | None = None) -> Sequence[Turn]:
+        """By the index of active ones."""
+        if assistant_id is None:
+            return await self._all(_ACTIVE, {"conversation_id": conversation_id})
+        return await self._all(_ACTIVE_OF, {"conversation_id": conversation_id, "assistant_id": assistant_id})
+
+    async def page(self, conversation_id: UUID, query: TurnQuery) -> Sequence[Turn]:
+        """Along the index on time."""
+        given = {"assistant_id": query.assistant_id, "before": query.before}
+        page = _page(
+            only_active=query.only_active, of_assistant=query.assistant_id is not None, before=query.before is not None
+        )
+        place = {name: value for name, value in given.items() if value is not None}
+        return await self._all(page, {"conversation_id": conversation_id, "limit": query.limit, **place})
+
+    async def slot(self, conversation_id: UUID, turn_id: str, slot: Slot) -> UUID | None:
+        """By the primary key."""
+        found = await self._scalar(_SLOT, {"conversation_id": conversation_id, "turn_id": turn_id, "slot": slot})
+        return None if found is None else UUID(str(found))
+
+    async def events(self, pk: UUID, after: int, limit: int) -> Sequence[TurnEvent]:
+        """Along the primary key."""
+        return await self._all(_EVENTS, {"turn_pk": pk, "after": after, "limit": limit})
+
+    async def parts_of(self, message_ids: Sequence[UUID]) -> dict[UUID, Parts]:
+        """By the primary key."""
+        if not message_ids:
+            return {}
+        return {UUID(str(row[0])): row[1] for row in await self._rows(_PARTS, {"message_ids": list(message_ids)})}
+
+    def add(self, turn: Turn) -> None:
+        """Insert."""
+        self._writes.insert(turns, {name: getattr(turn, name) for name in _FIELDS})
+
+    def reserve(self, conversation_id: UUID, turn_id: str, slot: Slot, message_id: UUID) -> None:
+        """Insert."""
+        place = {"conversation_id": conversation_id, "turn_id": turn_id, "slot": slot}
+        self._writes.insert(turn_slots, {**place, "message_id": message_id})
+
+    def change(self, turn: Turn) -> None:
+        """Update where the version is still the one that was read."""
+        changed = {f"new_{name}": getattr(turn, name) for name in _MUTABLE}
+        place = {"of_pk": turn.pk, "read_version": turn.version, **changed, "new_version": turn.version + 1}
+        self._writes.change(_CHANGE, place, must_hit=True)
+
+    def log(self, turn: Turn, events: Sequence[TurnEvent]) -> None:
+        """Insert, and announce at the commit."""
+        self._writes.log_turn(turn.pk, events)
+
+    def supersede_ending(self, turn: Turn) -> None:
+        """Update."""
+        self._writes.change(_SUPERSEDE, {"of_pk": turn.pk})
+
+    def attach_parts(self, message_id: UUID, parts: Parts, at: datetime) -> None:
+        """Insert with the message."""
+        self._writes.attach(message_parts, {"message_id": message_id, "parts": parts, "revision": 0, "updated_at": at})
+
+    def rewrite(self, message_id: UUID, content: str, metadata: dict[str, Any], parts: Parts, at: datetime) -> None:
+        """Update both rows; the parts of a message that had none are added."""
+        new = {"of_id": message_id, "new_content": content, "new_metadata": metadata}
+        self._writes.change(_REWRITE, new, must_hit=True)
+        self._writes.upsert(message_parts, {"message_id": message_id, "parts": parts, "updated_at": at})
+        self._writes.change(_REVISE, {"of_id": message_id, "new_parts": parts, "at": at})
+
+    def mark_producer(self, assistant_service_id: str) -> None:
+        """Update."""
+        self._writes.change(_MARK, {"of_service": assistant_service_id})
+
+    async def makes_turns(self, assistant_id: UUID) -> bool:
+        """By the primary keys."""
+        return bool(await self._scalar(_MAKES, {"assistant_id": assistant_id}))
+
+
+class SqlTurnWatch(TurnWatch):
+    """The turns of all workspaces."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def due(self, now: datetime, limit: int) -> Sequence[DueTurn]:
+        """Along the index of active ones. What is due in fact is decided on the turn itself."""
+        fields = DueTurn.__struct_fields__
+        statement = (
+            select(*columns_of(turns, *fields))
+            .where(
+                _IS_ACTIVE,
+                or_(
+                    turns.c.deadline_at < now,
+                    turns.c.lease_expires_at < now,
+                    turns.c.cancel_requested_at < now,
+                    turns.c.epoch == 0,
+                ),
+            )
+            .order_by(turns.c.deadline_at)
+            .limit(limit)
+        )
+        rows = await self._database.rows(statement)
+        return msgspec.convert([dict(zip(fields, row, strict=True)) for row in rows], list[DueTurn])
+
+    async def forget_events(self, before: datetime, limit: int) -> int:
+        """A page of turns at a time; the floor of each tells that its log is gone."""
+        over = (
+            select(turns.c.pk)
+            .where(turns.c.finished_at < before, exists().where(turn_events.c.turn_pk == turns.c.pk))
+            .limit(limit)
+        )
+
+        def work(connection: Any) -> int:
+            pks = [row[0] for row in connection.execute(over)]
+            if not pks:
+                return 0
+            connection.execute(update(turns).where(turns.c.pk.in_(pks)).values(log_floor=turns.c.last_seq))
+            return connection.execute(delete(turn_events).where(turn_events.c.turn_pk.in_(pks))).rowcount
+
+        return await self._database.transact(work)

@@ -1,0 +1,1 @@
+"""Turns: an assistant's answer streamed as it is made, and stored exactly once whatever breaks."""

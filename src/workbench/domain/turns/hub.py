@@ -1,0 +1,86 @@
+"""The hub of turns: rings those who watch a turn when something happened in it, and keeps what is new at hand.
+
+A watcher has a place in the turn's log and takes what lies behind it: from the hub where that is at hand, else from the
+log. It has no queue of its own, so that a slow one costs nothing but its own time.
+"""
+
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from workbench.domain.turns.model import TurnEvent
+
+AT_HAND = 256
+"""How many of a turn's latest events are kept at hand."""
+
+
+class Watcher:
+    """One who watches a turn."""
+
+    __slots__ = ("position", "ring", "turn_pk")
+
+    def __init__(self, turn_pk: UUID, position: int, ring: Callable[[], None]) -> None:
+        """Watch from behind a place; `ring` is called when there may be more."""
+        self.turn_pk = turn_pk
+        self.position = position
+        self.ring = ring
+
+
+class _Tail:
+    def __init__(self) -> None:
+        self.watchers: set[Watcher] = set()
+        self.latest: list[TurnEvent] = []
+
+
+class TurnHub:
+    """All watchers of this process."""
+
+    def __init__(self) -> None:
+        self._tails: dict[UUID, _Tail] = {}
+
+    @property
+    def watcher_count(self) -> int:
+        """How many watchers there are."""
+        return sum(len(tail.watchers) for tail in self._tails.values())
+
+    def join(self, watcher: Watcher) -> None:
+        """Ring the watcher from here on."""
+        self._tails.setdefault(watcher.turn_pk, _Tail()).watchers.add(watcher)
+
+    def part(self, watcher: Watcher) -> None:
+        """Forget the watcher, and with the last one what was kept for them."""
+        tail = self._tails.get(watcher.turn_pk)
+        if tail is None:
+            return
+        tail.watchers.discard(watcher)
+        if not tail.watchers:
+            del self._tails[watcher.turn_pk]
+
+    def announce(self, turn_pk: UUID, events: Sequence[TurnEvent]) -> None:
+        """Take what this process just committed."""
+        tail = self._tails.get(turn_pk)
+        if tail is None:
+            return
+        if tail.latest and events[0].seq != tail.latest[-1].seq + 1:
+            # Another process has added to it in between.
+            tail.latest = []
+        tail.latest = [*tail.latest, *events][-AT_HAND:]
+        _ring(tail)
+
+    def notice(self, turn_pk: UUID | None) -> None:
+        """Hear that a turn, or any, may have gone on elsewhere."""
+        tails = self._tails.values() if turn_pk is None else filter(None, [self._tails.get(turn_pk)])
+        for tail in list(tails):
+            tail.latest = []
+            _ring(tail)
+
+    def at_hand(self, watcher: Watcher) -> Sequence[TurnEvent] | None:
+        """What comes right behind the watcher's place; None where only the log can tell."""
+        tail = self._tails.get(watcher.turn_pk)
+        if tail is None or not tail.latest or not tail.latest[0].seq <= watcher.position + 1 <= tail.latest[-1].seq:
+            return None
+        return tail.latest[watcher.position + 1 - tail.latest[0].seq :]
+
+
+def _ring(tail: _Tail) -> None:
+    for watcher in list(tail.watchers):
+        watcher.ring()

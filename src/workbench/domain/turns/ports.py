@@ -1,0 +1,120 @@
+"""What turns need to have stored."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal, Protocol
+from uuid import UUID
+
+import msgspec
+
+from workbench.domain.assistants.ports import AssistantTx
+from workbench.domain.jobs.ports import Jobs
+from workbench.domain.messages.ports import Messages
+from workbench.domain.turns.model import Turn, TurnEvent
+
+Slot = Literal["input", "output"]
+Parts = list[dict[str, Any]]
+
+
+class TurnQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which turns of a conversation: newest first, behind the one that was opened at `before`."""
+
+    only_active: bool = False
+    assistant_id: UUID | None = None
+    before: UUID | None = None
+    limit: int = 50
+
+
+class DueTurn(msgspec.Struct, frozen=True, kw_only=True):
+    """A turn that somebody has to look after."""
+
+    workspace_id: str
+    conversation_id: UUID
+    turn_id: str
+
+
+class Turns(Protocol):
+    """The turns of one workspace."""
+
+    async def find(self, conversation_id: UUID, turn_id: str) -> Turn | None:
+        """A turn by the id that its client chose."""
+        ...
+
+    async def active(self, conversation_id: UUID, assistant_id: UUID | None = None) -> Sequence[Turn]:
+        """The turns that are not over, of one assistant or of all."""
+        ...
+
+    async def page(self, conversation_id: UUID, query: TurnQuery) -> Sequence[Turn]:
+        """The turns that are asked for."""
+        ...
+
+    async def slot(self, conversation_id: UUID, turn_id: str, slot: Slot) -> UUID | None:
+        """The message that has a slot of a turn, published or not; None while nobody has it."""
+        ...
+
+    async def events(self, pk: UUID, after: int, limit: int) -> Sequence[TurnEvent]:
+        """What happened behind a place, in order, without endings that were replaced."""
+        ...
+
+    async def parts_of(self, message_ids: Sequence[UUID]) -> dict[UUID, Parts]:
+        """The parts of those messages that have any."""
+        ...
+
+    def add(self, turn: Turn) -> None:
+        """Open a turn; stale where its id is taken, or its assistant has another one under way."""
+        ...
+
+    def reserve(self, conversation_id: UUID, turn_id: str, slot: Slot, message_id: UUID) -> None:
+        """Give a slot to a message; stale where it is taken."""
+        ...
+
+    def change(self, turn: Turn) -> None:
+        """Store the turn as changed; stale where another change was stored since this block read it."""
+        ...
+
+    def log(self, turn: Turn, events: Sequence[TurnEvent]) -> None:
+        """Append to what happened, and let watchers know at the commit."""
+        ...
+
+    def supersede_ending(self, turn: Turn) -> None:
+        """Have replays leave out how it ended, since it goes on."""
+        ...
+
+    def attach_parts(self, message_id: UUID, parts: Parts, at: datetime) -> None:
+        """Give parts to a message of this block."""
+        ...
+
+    def rewrite(self, message_id: UUID, content: str, metadata: dict[str, Any], parts: Parts, at: datetime) -> None:
+        """Replace what a published message says; stale where it is gone."""
+        ...
+
+    def mark_producer(self, assistant_service_id: str) -> None:
+        """Note that a service makes turns itself."""
+        ...
+
+    async def makes_turns(self, assistant_id: UUID) -> bool:
+        """Whether an assistant's service has made a turn itself before."""
+        ...
+
+
+class TurnTx(AssistantTx, Protocol):
+    """The slice of a transaction that turns may touch."""
+
+    @property
+    def turns(self) -> Turns: ...
+    @property
+    def messages(self) -> Messages: ...
+    @property
+    def jobs(self) -> Jobs: ...
+
+
+class TurnWatch(Protocol):
+    """The turns of all workspaces that somebody has to look after."""
+
+    async def due(self, now: datetime, limit: int) -> Sequence[DueTurn]:
+        """Turns whose producer may be gone, whose time is up, or whose end was asked for, the oldest first."""
+        ...
+
+    async def forget_events(self, before: datetime, limit: int) -> int:
+        """Remove up to `limit` events of turns that ended before that time; says how many."""
+        ...
