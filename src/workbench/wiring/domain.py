@@ -6,6 +6,8 @@ from workbench.domain.archive.copying import CopyService
 from workbench.domain.archive.duplicating import DuplicateService
 from workbench.domain.archive.exporting import ExportService
 from workbench.domain.archive.importing import ImportService
+from workbench.domain.archive.making import ArchiveMaker
+from workbench.domain.archive.operating import OperatorExportService
 from workbench.domain.archive.storing import ArchivedFiles
 from workbench.domain.assistant_services.infos import ServiceInfoService
 from workbench.domain.assistant_services.service import RegistrationPolicy, RegistrationService
@@ -61,7 +63,9 @@ class Domain(Provider):
     founding = provide(FoundingService)
     duplicates = provide(DuplicateService)
     copies = provide(CopyService)
+    archive_maker = provide(ArchiveMaker)
     exports = provide(ExportService)
+    operator_exports = provide(OperatorExportService)
     imports = provide(ImportService)
     archived_files = provide(ArchivedFiles)
     files = provide(FileService)

@@ -2,7 +2,8 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import IO, Any
 from uuid import UUID
@@ -11,9 +12,11 @@ import msgspec
 from sqlalchemy import BindParameter, Connection, Select, and_, bindparam, or_, select
 
 from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.registrations import IS_ONLINE
 from workbench.adapters.sql.repository import Query, Repository, here
 from workbench.adapters.sql.schema import Id
 from workbench.adapters.sql.tables import (
+    assistant_services,
     assistants,
     contents,
     conversations,
@@ -28,6 +31,8 @@ from workbench.domain.archive.model import ExportScope, PackedFile, Seated
 from workbench.domain.archive.ports import Exports, Snapshot, Snapshots
 
 ROWS = 500
+IDS = 500
+"""Conversations or assistants named in one statement."""
 PIECE_BYTES = 256 << 10
 
 _IDS: BindParameter[Any] = bindparam("conversation_ids", expanding=True)
@@ -42,6 +47,31 @@ _VISIBLE = (
     .join(participants, _USERS_SEAT)
     .where(here(conversations), conversations.c.id.in_(_IDS), or_(participants.c.active_participant.is_(True), _OWNS))
     .order_by(conversations.c.id)
+)
+_EXISTING = (
+    select(conversations.c.id).where(here(conversations), conversations.c.id.in_(_IDS)).order_by(conversations.c.id)
+)
+_PAGE = select(conversations.c.id).where(here(conversations)).order_by(conversations.c.id).limit(bindparam("limit"))
+_PAGES = {False: _PAGE, True: _PAGE.where(conversations.c.id > bindparam("after", type_=Id))}
+_WITH_ASSISTANT = (
+    select(participants.c.conversation_id)
+    .where(
+        here(participants),
+        participants.c.assistant_id == bindparam("assistant_id", type_=Id),
+        participants.c.active_participant.is_(True),
+    )
+    .order_by(participants.c.conversation_id)
+)
+_ONLINE = (
+    select(assistants.c.id, assistants.c.assistant_service_id)
+    .join(assistant_services, assistant_services.c.assistant_service_id == assistants.c.assistant_service_id)
+    .where(
+        here(assistants),
+        here(assistant_services),
+        assistants.c.id.in_(bindparam("assistant_ids", expanding=True)),
+        IS_ONLINE,
+    )
+    .order_by(assistants.c.id)
 )
 _its_seat = participants.alias("its_seat")
 _ADMINISTERED = (
@@ -272,17 +302,43 @@ class SqlExports(Repository, Exports):
         found = await self._rows(_ADMINISTERED, {"user_id": user_id, "assistant_id": assistant_id})
         return [UUID(str(row[0])) for row in found]
 
+    async def existing(self, conversation_ids: Sequence[UUID]) -> Sequence[UUID]:
+        """By the primary keys."""
+        found = await self._rows(_EXISTING, {"conversation_ids": list(conversation_ids)})
+        return [UUID(str(row[0])) for row in found]
+
+    async def with_assistant(self, assistant_id: UUID) -> Sequence[UUID]:
+        """By the index on participants."""
+        found = await self._rows(_WITH_ASSISTANT, {"assistant_id": assistant_id})
+        return [UUID(str(row[0])) for row in found]
+
+    async def page(self, after: UUID | None, limit: int) -> Sequence[UUID]:
+        """Along the index on workspace and id."""
+        place = {"limit": limit} | ({"after": after} if after else {})
+        return [UUID(str(row[0])) for row in await self._rows(_PAGES[after is not None], place)]
+
     async def seated(self, conversation_ids: Sequence[UUID]) -> Sequence[Seated]:
         """By the primary key."""
         return await self._all(_SEATED, {"conversation_ids": list(conversation_ids)}) if conversation_ids else []
+
+    async def online(self, assistant_ids: Sequence[UUID]) -> Mapping[UUID, str]:
+        """By the primary keys."""
+        place = {"assistant_ids": list(assistant_ids), "now": self._context.clock.now()}
+        return {UUID(str(row[0])): str(row[1]) for row in await self._rows(_ONLINE, place)}
 
 
 class SpooledSnapshot(Snapshot):
     """A snapshot in two temporary files."""
 
-    def __init__(self, records: IO[bytes], files: IO[bytes]) -> None:
+    def __init__(self, records: IO[bytes], files: IO[bytes], counts: Mapping[str, int]) -> None:
         self._records = records
         self._files = files
+        self._counts = counts
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Counted while they were written; what there is none of is zero."""
+        return self._counts
 
     async def records(self) -> AsyncIterator[bytes]:
         """Piece by piece."""
@@ -307,17 +363,16 @@ class SqlSnapshots(Snapshots):
     async def take(self, workspace_id: str, scope: ExportScope) -> AsyncGenerator[Snapshot]:
         """Write everything to temporary files within one reading transaction, which then ends."""
         with tempfile.TemporaryFile() as records, tempfile.TemporaryFile() as packed:
-            place = {
-                "ws": workspace_id,
-                "conversation_ids": list(scope.conversation_ids),
-                "assistant_ids": list(scope.assistant_ids),
-            }
+            counts = Counter[str]()
 
             def work(connection: Connection) -> None:
                 for kind in KINDS:
-                    for row in _streamed(connection, kind.statement, place):
+                    for row in _streamed(connection, kind.statement, workspace_id, scope):
                         records.write(msgspec.json.encode({"type": kind.name, "data": kind.shape(row)}) + b"\n")
-                for conversation_id, storage_filename, storage_key in _streamed(connection, _PACKED, place):
+                        counts[kind.name] += 1
+                for conversation_id, storage_filename, storage_key in _streamed(
+                    connection, _PACKED, workspace_id, scope
+                ):
                     found = PackedFile(
                         conversation_id=UUID(str(conversation_id)),
                         storage_filename=storage_filename,
@@ -326,10 +381,19 @@ class SqlSnapshots(Snapshots):
                     packed.write(msgspec.json.encode(found) + b"\n")
 
             await self._database.read_at_once(work)
-            yield SpooledSnapshot(records, packed)
+            yield SpooledSnapshot(records, packed, counts)
 
 
-def _streamed(connection: Connection, statement: Select[Any], place: dict[str, Any]) -> Any:
-    names = set(statement.compile().params)
-    parameters = {name: value for name, value in place.items() if name in names}
-    return connection.execute(statement.execution_options(yield_per=ROWS), parameters)
+def _streamed(
+    connection: Connection, statement: Select[Any], workspace_id: str, scope: ExportScope
+) -> Iterator[Sequence[Any]]:
+    """Rows of one moment, asked for some ids at a time: a statement bears only so many.
+
+    The ids are in their order, and rows are ordered by them first, so that the whole is in order, too.
+    """
+    of_assistants = "assistant_ids" in statement.compile().params
+    ids = sorted(scope.assistant_ids if of_assistants else scope.conversation_ids)
+    name = "assistant_ids" if of_assistants else "conversation_ids"
+    streaming = statement.execution_options(yield_per=ROWS)
+    for start in range(0, len(ids), IDS):
+        yield from connection.execute(streaming, {"ws": workspace_id, name: ids[start : start + IDS]})

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,30 @@ import msgspec
 from workbench.domain.conversations.model import DEFAULT_TITLE, Conversation, Title
 
 ORIGINAL = "_original_conversation_id"
+
+Watch = Callable[[str, int, int | None], object]
+"""Is told how far something is: its stage, how much of that is done, and of how much, where that is known."""
+
+
+def unwatched(stage: str, done: int, total: int | None) -> None:
+    """Tell nobody."""
+
+
+class ArchiveLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How large an archive may be: bytes as it came and unpacked, entries, and how many times larger it may become."""
+
+    packed_bytes: int = 1 << 30
+    unpacked_bytes: int = 4 << 30
+    entries: int = 20_000
+    ratio: int = 200
+
+    def unpacked_by_ratio(self, packed: int) -> int:
+        """How many bytes an archive of so many may unpack to."""
+        return max(FREE_BYTES, packed * self.ratio)
+
+
+FREE_BYTES = 1 << 20
+"""So much may be unpacked whatever the ratio: little text of one kind packs very well."""
 
 
 class CopyRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +71,16 @@ class ExportScope(msgspec.Struct, frozen=True, kw_only=True):
 
     conversation_ids: tuple[UUID, ...]
     assistant_ids: tuple[UUID, ...]
+
+
+class ExportCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """What an archive holds; of files each version counts, of bytes those of the archive itself."""
+
+    conversations: int
+    assistants: int
+    messages: int
+    files: int
+    bytes: int
 
 
 class PackedFile(msgspec.Struct, frozen=True, kw_only=True):

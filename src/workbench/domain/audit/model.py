@@ -23,7 +23,12 @@ Act = Literal[
     "retention.set",
     "retention.run",
     "user.erased",
+    "archive.exported",
+    "archive.imported",
 ]
+
+LISTED_IDS = 500
+"""So many ids of what an act was done on may stand in its entry."""
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):

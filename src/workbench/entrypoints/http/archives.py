@@ -13,8 +13,9 @@ from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
-from workbench.domain.archive.exporting import Export, ExportService
+from workbench.domain.archive.exporting import ExportService
 from workbench.domain.archive.importing import ImportService
+from workbench.domain.archive.making import Export
 from workbench.domain.archive.model import ImportResult
 from workbench.domain.identity.model import Principal
 from workbench.entrypoints.http.downloads import disposition
