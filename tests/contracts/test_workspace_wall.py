@@ -272,7 +272,6 @@ READS: dict[str, tuple[Read, object]] = {
     "exports.administered_with": (lambda tx, w: tx.exports.administered_with("cay", w.assistant.id), []),
     "exports.existing": (lambda tx, w: tx.exports.existing([w.conversation.id]), []),
     "exports.with_assistant": (lambda tx, w: tx.exports.with_assistant(w.assistant.id), []),
-    "exports.page": (lambda tx, w: tx.exports.page(None, 10), []),
     "exports.seated": (lambda tx, w: tx.exports.seated([w.conversation.id]), []),
     "exports.online": (lambda tx, w: tx.exports.online([w.assistant.id]), {}),
     "shares.find": (lambda tx, w: tx.shares.find(w.share.id), None),
@@ -354,6 +353,7 @@ WITHOUT_AN_ID = {
     *("registrations.add", "assistants.add", "conversations.add", "participants.add", "deliveries.set_aside"),
     *("events.head", "events.floor", "events.of_workspace", "conversations.change"),
     *("contents.add", "contents.behind", "shares.add", "imports.open_workspace"),
+    *("imports.file_bytes", "exports.page"),
 }
 
 

@@ -1,7 +1,6 @@
 """Making an archive: the records of one moment, the bytes of their files, and what assistants keep for themselves."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -14,11 +13,12 @@ from workbench.domain.archive.model import (
     Seated,
     assistant_data_path,
     conversation_data_path,
+    listed,
 )
 from workbench.domain.archive.ports import ExportTx, Package, Packer, Snapshot, Snapshots
 from workbench.domain.assistant_services.model import AssistantAddress
 from workbench.domain.assistant_services.ports import AssistantClient
-from workbench.domain.audit.model import LISTED_IDS, Actor, NewAuditEntry
+from workbench.domain.audit.model import Actor, NewAuditEntry
 from workbench.domain.contents.ports import ContentStore
 from workbench.domain.errors import UpstreamError
 from workbench.domain.transactions import Transactions
@@ -178,17 +178,8 @@ def in_steps(ids: Sequence[UUID]) -> list[Sequence[UUID]]:
 
 
 def _entry(workspace_id: str, plan: Plan, counts: ExportCounts, by: Actor) -> NewAuditEntry:
-    """What is written down: one entry, with the ids of as many conversations as one request may name."""
-    ids = [str(each) for each in plan.scope.conversation_ids]
-    which: dict[str, Any] = {"conversation_ids": ids[:LISTED_IDS]}
-    if len(ids) > LISTED_IDS:
-        which = {"first_conversation_id": ids[0], "last_conversation_id": ids[-1]}
-    return NewAuditEntry(
-        actor=by,
-        act="archive.exported",
-        subject=plan.subject or workspace_id,
-        detail={**msgspec.structs.asdict(counts), **which},
-    )
+    detail = {**msgspec.structs.asdict(counts), **listed(plan.scope.conversation_ids)}
+    return NewAuditEntry(actor=by, act="archive.exported", subject=plan.subject or workspace_id, detail=detail)
 
 
 async def _piece(data: bytes) -> AsyncIterator[bytes]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,8 @@ import msgspec
 
 from workbench.domain.conversations.model import DEFAULT_TITLE, Conversation, Title
 
+LISTED_IDS = 500
+"""So many ids of conversations stand in an entry of the audit record."""
 ORIGINAL = "_original_conversation_id"
 
 Watch = Callable[[str, int, int | None], object]
@@ -66,6 +68,31 @@ class ImportResult(msgspec.Struct, frozen=True, kw_only=True):
     assistant_ids: list[UUID]
 
 
+class ImportCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """What came in, or would; of files each version counts."""
+
+    conversations: int
+    messages: int
+    files: int
+    file_bytes: int
+    new_assistants: int
+    assistants_used_again: int
+
+
+class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of an import; one that was only rehearsed made nothing, and has no ids."""
+
+    dry_run: bool
+    conversation_ids: list[UUID]
+    assistant_ids: list[UUID]
+    counts: ImportCounts
+
+    @property
+    def result(self) -> ImportResult:
+        """What the importer is told."""
+        return ImportResult(conversation_ids=self.conversation_ids, assistant_ids=self.assistant_ids)
+
+
 class ExportScope(msgspec.Struct, frozen=True, kw_only=True):
     """What goes into an archive: whole conversations, and the records of assistants."""
 
@@ -104,6 +131,14 @@ class Seated(msgspec.Struct, frozen=True, kw_only=True):
 
 
 RECORDS = "workbench.jsonl"
+
+
+def listed(conversation_ids: Sequence[UUID]) -> dict[str, Any]:
+    """Conversations in an entry of the audit record: all of them, or of very many the first and the last."""
+    ids = [str(each) for each in conversation_ids]
+    if len(ids) > LISTED_IDS:
+        return {"first_conversation_id": ids[0], "last_conversation_id": ids[-1]}
+    return {"conversation_ids": ids}
 
 
 def content_path(conversation_id: UUID, storage_filename: str) -> str:

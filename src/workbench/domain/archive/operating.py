@@ -1,19 +1,23 @@
-"""Exporting by an operator, who has no seat anywhere and takes along whatever a workspace has."""
+"""Archives of operators, who have no seat anywhere: they export whatever a workspace has, and import for others."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, Sequence
 from uuid import UUID
 
 import msgspec
 
 from workbench.domain.archive.checking import RecordLimits
 from workbench.domain.archive.gauging import Gauge
+from workbench.domain.archive.importing import ImportService
 from workbench.domain.archive.making import STEP, ArchiveMaker, Export, in_steps, plan_of
-from workbench.domain.archive.model import ArchiveLimits, Watch, archive_name, unwatched
-from workbench.domain.archive.ports import ExportTx
+from workbench.domain.archive.model import ArchiveLimits, ImportReport, Watch, archive_name, unwatched
+from workbench.domain.archive.ports import ExportTx, ImportTx
+from workbench.domain.archive.rehearsing import RehearsalService
 from workbench.domain.audit.model import Actor
 from workbench.domain.clock import Clock
-from workbench.domain.errors import NotFoundError, TooLargeError
+from workbench.domain.errors import InvalidError, NotFoundError, TooLargeError
+from workbench.domain.identity.model import Principal
 from workbench.domain.transactions import Transactions
+from workbench.domain.users.model import SERVICE_USER_ID
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +74,41 @@ class OperatorExportService:
         gauge = Gauge(watch, self._limits)
         made = await self._maker.make(workspace_id, plan, archive_name(self._clock.now(), name), by, gauge)
         return OperatorExport(export=made, next_after=next_after)
+
+
+class OperatorImportService:
+    """Takes archives in for users."""
+
+    def __init__(
+        self, transactions: Transactions[ImportTx], imports: ImportService, rehearsals: RehearsalService
+    ) -> None:
+        self._transactions = transactions
+        self._imports = imports
+        self._rehearsals = rehearsals
+
+    async def owner(self, workspace_id: str, user_id: str, name: str | None = None) -> Principal:
+        """Find who is to own what comes in; somebody who never signed in is made known with it, by the name given.
+
+        Raises NotFoundError for somebody unknown without a name, InvalidError for the service itself.
+        """
+        if user_id == SERVICE_USER_ID:
+            raise InvalidError("the service's own user cannot own conversations", field="owner")
+        async with self._transactions.read(workspace_id) as tx:
+            known = await tx.users.find(user_id)
+        if known is None and name is None:
+            raise NotFoundError(f"there is no user {user_id} in this workspace; with a name they are made known")
+        # Whoever is known keeps the name that they have.
+        return Principal(workspace_id=workspace_id, role="user", id=user_id, name="" if known else name or "")
+
+    async def run(
+        self, owner: Principal, chunks: AsyncIterable[bytes], by: Actor, watch: Watch = unwatched
+    ) -> ImportReport:
+        """Import, all of it or nothing. Raises what an import raises."""
+        return await self._imports.run(owner, chunks, by, watch)
+
+    async def rehearse(self, owner: Principal, chunks: AsyncIterable[bytes], watch: Watch = unwatched) -> ImportReport:
+        """Check everything, and change nothing. Raises what an import raises before it calls a service."""
+        return await self._rehearsals.rehearse(owner, chunks, watch)
 
 
 async def _existing(tx: ExportTx, wanted: Sequence[UUID]) -> list[UUID]:

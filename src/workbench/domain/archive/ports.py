@@ -154,6 +154,10 @@ class Imports(Protocol):
         """The titles of the owner's conversations that begin like this one, whatever their case."""
         ...
 
+    async def file_bytes(self) -> int:
+        """How many bytes of files there are in the workspace."""
+        ...
+
     def open_workspace(self) -> None:
         """See to it that the workspace is known, as it is once anything has happened in it."""
         ...

@@ -27,9 +27,6 @@ Act = Literal[
     "archive.imported",
 ]
 
-LISTED_IDS = 500
-"""So many ids of what an act was done on may stand in its entry."""
-
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
     """Who does something: a caller by their id, an operator by their login."""

@@ -70,7 +70,7 @@ class ArchiveController(Controller):
     )
     async def take_in(self, request: Request[Principal, Any, Any], imports: FromDishka[ImportService]) -> ImportResult:
         """Import an archive, all of it or nothing: under new ids, owned by the caller, with the assistants it needs."""
-        return await imports.run(request.user, one_file(request, "from_export"))
+        return (await imports.run(request.user, one_file(request, "from_export"))).result
 
     @get(
         "/assistants/{assistant_id:str}/export",
