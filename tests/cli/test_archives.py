@@ -437,6 +437,8 @@ async def test_an_import_that_is_told_to_stop_leaves_nothing(
     joins = len(recorder.received(Kind.PUT_CONVERSATION))
     await recorder.wait_for(lambda it: len(it.received(Kind.PUT_CONVERSATION)) > joins, 20)
     assert (await rows(service))["conversations"] == before["conversations"] + 1
+    meanwhile = await told(service, "export", "-o", str(folder / "b.zip"), "--all")
+    assert meanwhile["counts"]["conversations"] == before["conversations"]
     importing.send_signal(sign)
     assert await asyncio.wait_for(importing.wait(), 20) == code
     assert await rows(service) == before

@@ -46,15 +46,15 @@ class Exports(Protocol):
         ...
 
     async def existing(self, conversation_ids: Sequence[UUID]) -> Sequence[UUID]:
-        """Those of the conversations that there are, in order of id."""
+        """Those of the conversations that there are, in order of id; none of an import that is under way."""
         ...
 
     async def with_assistant(self, assistant_id: UUID) -> Sequence[UUID]:
-        """All conversations in which the assistant is active, in order of id."""
+        """All conversations in which the assistant is active, in order of id; none of an import that is under way."""
         ...
 
     async def page(self, after: UUID | None, limit: int) -> Sequence[UUID]:
-        """The next conversations in order of id."""
+        """The next conversations in order of id; none of an import that is under way."""
         ...
 
     async def seated(self, conversation_ids: Sequence[UUID]) -> Sequence[Seated]:

@@ -25,6 +25,7 @@ Act = Literal[
     "user.erased",
     "archive.exported",
     "archive.imported",
+    "data.moved_in",
 ]
 
 

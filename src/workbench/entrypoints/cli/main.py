@@ -55,6 +55,9 @@ VERBS = {
     "export": "workbench.entrypoints.cli.archives",
     "import": "workbench.entrypoints.cli.archives",
     "audit": "workbench.entrypoints.cli.audit",
+    "backup": "workbench.entrypoints.cli.backups",
+    "restore": "workbench.entrypoints.cli.backups",
+    "migrate-from": "workbench.entrypoints.cli.migrate_from",
     "openapi": "workbench.entrypoints.cli.openapi",
 }
 
@@ -80,8 +83,9 @@ class Verbs(click.RichGroup):
         """Import the verb."""
         if cmd_name not in VERBS:
             return super().get_command(ctx, cmd_name)
+        name = cmd_name.replace("-", "_")
         # `import` is a word of the language, and so no name of a function.
-        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        name = f"{name}_" if keyword.iskeyword(name) else name
         command: click.Command = getattr(import_module(VERBS[cmd_name]), name)
         return command
 
