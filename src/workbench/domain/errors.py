@@ -7,6 +7,7 @@ WorkbenchError
 ├── ConflictError          the state does not allow it now
 │   └── StaleError         what was read changed before the commit; read again and repeat
 ├── InvalidError           the request cannot mean anything
+│   └── UnprocessableError  it can be read, but not carried out
 ├── TooLargeError          over a limit, which the detail names
 ├── ExhaustedError         a rate, quota or budget is used up
 ├── UpstreamError          an assistant service failed us
@@ -76,6 +77,12 @@ class InvalidError(WorkbenchError):
     """The request is not valid"""
 
     code = "invalid"
+
+
+class UnprocessableError(InvalidError):
+    """The request cannot be carried out as it stands"""
+
+    code = "unprocessable"
 
 
 class TooLargeError(WorkbenchError):

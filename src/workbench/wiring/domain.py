@@ -46,6 +46,12 @@ from workbench.domain.rates.model import Rate
 from workbench.domain.shares.service import SharePolicy, ShareService
 from workbench.domain.sizes import SizeLimits
 from workbench.domain.speech.service import SpeechService
+from workbench.domain.turns.controlling import ControlService
+from workbench.domain.turns.hub import TurnHub
+from workbench.domain.turns.opening import OpeningService
+from workbench.domain.turns.producing import ProducingService
+from workbench.domain.turns.reading import ReadingService
+from workbench.domain.turns.reaping import ReapingService
 from workbench.domain.users.service import UserService
 from workbench.wiring.settings import Settings
 
@@ -95,6 +101,12 @@ class Domain(Provider):
     content_erasure = provide(ContentErasure)
     erasure = provide(ErasureService)
     stats = provide(StatsService)
+    turn_hub = provide(TurnHub)
+    opening = provide(OpeningService)
+    producing = provide(ProducingService)
+    control = provide(ControlService)
+    reading = provide(ReadingService)
+    reaping = provide(ReapingService)
 
 
 class Policies(Provider):

@@ -20,6 +20,7 @@ from workbench.adapters.sql.leases import SqlLeases
 from workbench.adapters.sql.retention import SqlAgedMessages
 from workbench.adapters.sql.snapshots import SqlSnapshots
 from workbench.adapters.sql.transactions import GroupCommit, SqlTransactions
+from workbench.adapters.sql.turns import SqlTurnWatch
 from workbench.adapters.sql.wakeups import SqlWakeups
 from workbench.domain.archive.ports import CopyTx, ExportTx, ImportTx, Snapshots
 from workbench.domain.assistant_services.ports import RegistrationTx
@@ -46,6 +47,7 @@ from workbench.domain.messages.ports import MessageTx
 from workbench.domain.participants.ports import ParticipantTx
 from workbench.domain.shares.ports import ShareTx
 from workbench.domain.transactions import Transactions
+from workbench.domain.turns.ports import TurnTx, TurnWatch
 from workbench.domain.users.ports import UserTx
 from workbench.wiring.announcements import Announcements
 from workbench.wiring.readiness import Readiness
@@ -212,6 +214,16 @@ class Sql(Provider):
     def audit_tx(self, sql: SqlTransactions) -> Transactions[AuditTx]:
         """See the record of administrative acts."""
         return sql
+
+    @provide
+    def turn_tx(self, sql: SqlTransactions) -> Transactions[TurnTx]:
+        """See what turns need."""
+        return sql
+
+    @provide
+    def turn_watch(self, database: Database) -> TurnWatch:
+        """Find turns that nobody looks after."""
+        return SqlTurnWatch(database)
 
     @provide
     def retention_tx(self, sql: SqlTransactions) -> Transactions[RetentionTx]:

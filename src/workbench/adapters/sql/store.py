@@ -22,7 +22,7 @@ _ADD_MESSAGES = Prepared(insert(messages), *messages.columns.keys())
 _ADD_EVENTS = Prepared(insert(events), *events.columns.keys())
 _ADD_TURN_EVENTS = Prepared(insert(turn_events), *turn_events.columns.keys())
 _TELL_OF_TURNS = text(
-    f"SELECT pg_notify('{TURN_CHANNEL}', concat_ws(' ', pk, {WAKEUP_SENDER}))"
+    f"SELECT pg_notify('{TURN_CHANNEL}', concat_ws(' ', pk, {WAKEUP_SENDER}))"  # noqa: S608 - constants of ours
     " FROM unnest(CAST(:pks AS text[])) AS told(pk)"
 )
 

@@ -235,6 +235,10 @@ class SqlTransactions:
         return Block(SqlTransaction(Context(self._database, self._clock, workspace_id)), self._group)
 
 
+def _tell_nobody(_turn_pk: UUID, _events: Sequence[TurnEvent]) -> None:
+    """Where nobody watches turns."""
+
+
 class GroupCommit:
     """One writer; whatever has gathered while it was busy goes into its next commit.
 
@@ -244,7 +248,7 @@ class GroupCommit:
     def __init__(self, database: Database, announce: Announce, announce_turn: AnnounceTurn | None = None) -> None:
         self._database = database
         self._announce = announce
-        self._announce_turn = announce_turn or (lambda _pk, _events: None)
+        self._announce_turn = announce_turn or _tell_nobody
         self._waiting: list[tuple[Writes, asyncio.Future[None]]] = []
         self._running: asyncio.Task[None] | None = None
         self.commits = 0

@@ -49,6 +49,7 @@ turns = Table(
     Column("epoch", Integer, nullable=False),
     Column("producer_id", String(255)),
     Column("lease_expires_at", Moment),
+    Column("lease_seconds", Integer, nullable=False),
     Column("last_seq", BigInteger, nullable=False),
     Column("last_batch", BigInteger, nullable=False),
     Column("log_floor", BigInteger, nullable=False),

@@ -7,15 +7,16 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, and_, bindparam, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy import and_, bindparam, delete, exists, or_, select, tuple_, update
 
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Json, Moment
 from workbench.adapters.sql.tables import assistant_services, assistants, messages
 from workbench.adapters.sql.turn_tables import message_parts, turn_events, turn_slots, turns
+from workbench.domain.parts.model import Parts, Slot
 from workbench.domain.turns.model import TERMINAL_TYPES, Turn, TurnEvent
-from workbench.domain.turns.ports import DueTurn, Parts, Slot, TurnQuery, Turns, TurnWatch
+from workbench.domain.turns.ports import DueTurn, TurnQuery, Turns, TurnWatch
 
 _FIELDS = [name for name in Turn.__struct_fields__ if name != "read_at"]
 _KEPT = frozenset({"pk", "conversation_id", "turn_id", "created_at", "input_hash", "initiator_role", "initiator_id"})
@@ -103,7 +104,7 @@ def _page(*, only_active: bool, of_assistant: bool, before: bool) -> Query[Turn]
         cursor = turns.alias("cursor")
         place = (
             select(cursor.c.created_at, cursor.c.pk)
-            .where(here(cursor), cursor.c.pk == bindparam("before", type_=Id))
+            .where(cursor.c.conversation_id == turns.c.conversation_id, cursor.c.turn_id == bindparam("before"))
             .scalar_subquery()
         )
         conditions.append(tuple_(turns.c.created_at, turns.c.pk) < place)

@@ -4,6 +4,7 @@ A watcher has a place in the turn's log and takes what lies behind it: from the 
 log. It has no queue of its own, so that a slow one costs nothing but its own time.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
@@ -36,11 +37,20 @@ class TurnHub:
 
     def __init__(self) -> None:
         self._tails: dict[UUID, _Tail] = {}
+        self._empty = asyncio.Event()
+        self.is_draining = False
 
     @property
     def watcher_count(self) -> int:
         """How many watchers there are."""
         return sum(len(tail.watchers) for tail in self._tails.values())
+
+    async def drain(self) -> None:
+        """Let all watchers go, and return when they have."""
+        self.is_draining = True
+        self.notice(None)
+        if self._tails:
+            await self._empty.wait()
 
     def join(self, watcher: Watcher) -> None:
         """Ring the watcher from here on."""
@@ -54,6 +64,8 @@ class TurnHub:
         tail.watchers.discard(watcher)
         if not tail.watchers:
             del self._tails[watcher.turn_pk]
+        if self.is_draining and not self._tails:
+            self._empty.set()
 
     def announce(self, turn_pk: UUID, events: Sequence[TurnEvent]) -> None:
         """Take what this process just committed."""

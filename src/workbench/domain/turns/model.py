@@ -88,6 +88,7 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int = 0
     producer_id: str | None = None
     lease_expires_at: datetime | None = None
+    lease_seconds: int = 0
     last_seq: int = 0
     last_batch: int = 0
     log_floor: int = 0
@@ -154,13 +155,15 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
             epoch=self.epoch + 1,
             producer_id=producer_id,
             lease_expires_at=now + ttl,
+            lease_seconds=int(ttl.total_seconds()),
             last_batch=0,
             started_at=self.started_at or now,
         )
 
-    def renewed(self, ttl: timedelta, now: datetime) -> "Turn":
-        """Prolong the lease."""
-        return msgspec.structs.replace(self, lease_expires_at=now + ttl)
+    def renewed(self, now: datetime, ttl: timedelta | None = None) -> "Turn":
+        """Prolong the lease, by as much as it was given for, or from now on by another time."""
+        seconds = self.lease_seconds if ttl is None else int(ttl.total_seconds())
+        return msgspec.structs.replace(self, lease_expires_at=now + timedelta(seconds=seconds), lease_seconds=seconds)
 
     def cancelled_by(self, who: str, now: datetime) -> "Turn":
         """Ask for its end; a turn that nobody has begun is over at once by the caller's hand (2)."""

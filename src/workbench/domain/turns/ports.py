@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
@@ -10,18 +10,16 @@ import msgspec
 from workbench.domain.assistants.ports import AssistantTx
 from workbench.domain.jobs.ports import Jobs
 from workbench.domain.messages.ports import Messages
+from workbench.domain.parts.model import Parts, Slot
 from workbench.domain.turns.model import Turn, TurnEvent
-
-Slot = Literal["input", "output"]
-Parts = list[dict[str, Any]]
 
 
 class TurnQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which turns of a conversation: newest first, behind the one that was opened at `before`."""
+    """Which turns of a conversation: newest first, and those that were opened before the turn `before`."""
 
     only_active: bool = False
     assistant_id: UUID | None = None
-    before: UUID | None = None
+    before: str | None = None
     limit: int = 50
 
 

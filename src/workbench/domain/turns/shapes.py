@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from workbench.domain.messages.model import MAX_FILENAMES, Message
+from workbench.domain.parts.model import Parts, Warned
 from workbench.domain.turns.model import (
     FinishReason,
     Outcome,
@@ -16,18 +17,10 @@ from workbench.domain.turns.model import (
     UsageState,
 )
 
-Parts = list[dict[str, Any]]
 ProducerId = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Seconds = Annotated[int, msgspec.Meta(ge=10, le=600)]
 DEFAULT_LEASE_SECONDS = 60
 MAX_BATCH_EVENTS = 256
-
-
-class Warned(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that was taken otherwise than it was sent, and where."""
-
-    code: str
-    path: str = ""
 
 
 class TurnInput(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,7 +185,7 @@ class OpenedTurn(msgspec.Struct, frozen=True, kw_only=True):
     """A turn that is open, or was already."""
 
     turn: TurnView
-    input_message: TurnMessage
+    input_message: TurnMessage | None
     output_message: TurnMessage
     lease: LeaseGrant | None
     warnings: list[Warned]

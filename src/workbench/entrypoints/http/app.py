@@ -19,6 +19,7 @@ from workbench.domain.errors import NotFoundError
 from workbench.domain.events.hub import EventHub
 from workbench.domain.identity.service import Authenticator
 from workbench.domain.speech.service import SpeechService
+from workbench.domain.turns.hub import TurnHub
 from workbench.entrypoints.http.archives import ArchiveController
 from workbench.entrypoints.http.assistant_services import RegistrationController, ServiceInfoController
 from workbench.entrypoints.http.assistants import AssistantController
@@ -38,12 +39,14 @@ from workbench.entrypoints.http.retention import RetentionController
 from workbench.entrypoints.http.shares import ShareController
 from workbench.entrypoints.http.speech import SpeechController
 from workbench.entrypoints.http.streams import Heartbeats
+from workbench.entrypoints.http.turns import ActiveTurnController, TurnController
 from workbench.entrypoints.http.users import UserController
 from workbench.entrypoints.workers.delivery import DeliveryWorker
 from workbench.entrypoints.workers.jobs import JobWorker
 from workbench.entrypoints.workers.presence import OnlineCheck, PresenceWorker
 from workbench.entrypoints.workers.pruning import PruningWorker
-from workbench.entrypoints.workers.supervisor import OtherDuties, Supervisor
+from workbench.entrypoints.workers.reaping import ReapingWorker
+from workbench.entrypoints.workers.supervisor import Hubs, OtherDuties, Supervisor
 from workbench.wiring import migrations
 from workbench.wiring.container import make_container
 from workbench.wiring.measures import Measures
@@ -64,6 +67,8 @@ CONTROLLERS = [
     ShareController,
     ArchiveController,
     EventController,
+    TurnController,
+    ActiveTurnController,
     SpeechController,
 ]
 
@@ -98,12 +103,16 @@ class Http(Provider):
     jobs = provide(JobWorker)
     pruning = provide(PruningWorker)
     presence = provide(PresenceWorker)
+    reaping = provide(ReapingWorker)
+    hubs = provide(Hubs)
     supervisor = provide(Supervisor)
 
     @provide
-    def others(self, pruning: PruningWorker, presence: PresenceWorker, measures: Measures) -> OtherDuties:
+    def others(
+        self, pruning: PruningWorker, presence: PresenceWorker, reaping: ReapingWorker, measures: Measures
+    ) -> OtherDuties:
         """List what else goes on."""
-        return OtherDuties((pruning, presence, measures))
+        return OtherDuties((pruning, presence, reaping, measures))
 
     @provide
     def beats(self, settings: Settings) -> Heartbeats:
@@ -138,7 +147,7 @@ def _lifespan(container: AsyncContainer, settings: Settings, drain: Drain) -> An
         await container.get(SpeechService)
         await container.get(ContentStore)
         supervisor = await container.get(Supervisor)
-        drain.attach(await container.get(EventHub))
+        drain.attach(await container.get(EventHub), await container.get(TurnHub))
         try:
             async with supervisor.running():
                 yield

@@ -3,6 +3,7 @@
 import asyncio
 
 from workbench.domain.events.hub import EventHub
+from workbench.domain.turns.hub import TurnHub
 
 
 class Drain:
@@ -10,11 +11,13 @@ class Drain:
 
     def __init__(self) -> None:
         self._hub: EventHub | None = None
+        self._turn_hub: TurnHub | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def attach(self, hub: EventHub) -> None:
-        """Take charge of the hub, in the event loop that serves it."""
+    def attach(self, hub: EventHub, turn_hub: TurnHub) -> None:
+        """Take charge of the hubs, in the event loop that serves them."""
         self._hub = hub
+        self._turn_hub = turn_hub
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -25,12 +28,13 @@ class Drain:
     @property
     def stream_count(self) -> int:
         """How many streams are open."""
-        return 0 if self._hub is None else self._hub.reader_count
+        readers = 0 if self._hub is None else self._hub.reader_count
+        return readers + (0 if self._turn_hub is None else self._turn_hub.watcher_count)
 
     async def begin(self) -> None:
         """Take no new streams and end those there are; return when all have said goodbye."""
-        if self._hub is not None:
-            await self._hub.drain()
+        if self._hub is not None and self._turn_hub is not None:
+            await asyncio.gather(self._hub.drain(), self._turn_hub.drain())
 
     def begin_from_thread(self) -> None:
         """Begin from another thread than the one that serves, and wait for the end."""

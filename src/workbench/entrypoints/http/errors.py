@@ -20,6 +20,7 @@ from workbench.domain.errors import (
     TooLargeError,
     UnauthenticatedError,
     UnavailableError,
+    UnprocessableError,
     UpstreamError,
     WorkbenchError,
 )
@@ -29,6 +30,7 @@ STATUS: dict[type[WorkbenchError], int] = {
     ForbiddenError: HTTPStatus.FORBIDDEN,
     NotFoundError: HTTPStatus.NOT_FOUND,
     ConflictError: HTTPStatus.CONFLICT,
+    UnprocessableError: HTTPStatus.UNPROCESSABLE_ENTITY,
     InvalidError: HTTPStatus.BAD_REQUEST,
     TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     ExhaustedError: HTTPStatus.TOO_MANY_REQUESTS,

@@ -8,6 +8,7 @@ from typing import NewType, Protocol
 import structlog
 
 from workbench.domain.events.hub import EventHub
+from workbench.domain.turns.hub import TurnHub
 from workbench.entrypoints.workers.delivery import DeliveryWorker
 from workbench.entrypoints.workers.jobs import JobWorker
 from workbench.wiring.announcements import Announcements
@@ -30,6 +31,14 @@ OtherDuties = NewType("OtherDuties", tuple[Duty, ...])
 """What hears of no events."""
 
 
+class Hubs:
+    """Where readers of this process wait for what is new."""
+
+    def __init__(self, events: EventHub, turns: TurnHub) -> None:
+        self.events = events
+        self.turns = turns
+
+
 class Supervisor:
     """Runs each duty for ever, and again where it fails."""
 
@@ -37,14 +46,14 @@ class Supervisor:
         self,
         announcements: Announcements,
         wakeups: Wakeups,
-        hub: EventHub,
+        hubs: Hubs,
         delivery: DeliveryWorker,
         jobs: JobWorker,
         others: OtherDuties,
     ) -> None:
         self._announcements = announcements
         self._wakeups = wakeups
-        self._hub = hub
+        self._hubs = hubs
         self._delivery = delivery
         self._jobs = jobs
         self._others = others
@@ -52,10 +61,12 @@ class Supervisor:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Run everything while the block lasts."""
-        self._announcements.listen(self._hub.announce)
+        self._announcements.listen(self._hubs.events.announce)
         self._announcements.listen(self._delivery.announce)
         self._announcements.listen(self._jobs.announce)
-        self._wakeups.listen(self._hub.notice)
+        self._announcements.listen_to_turns(self._hubs.turns.announce)
+        self._wakeups.listen(self._hubs.events.notice)
+        self._wakeups.listen_to_turns(self._hubs.turns.notice)
         self._wakeups.listen(self._delivery.notice)
         duties = [duty.run for duty in (self._wakeups, self._delivery, self._jobs, *self._others)]
         tasks = [asyncio.create_task(self._keep_up(duty)) for duty in duties]

@@ -1,0 +1,47 @@
+"""Who may do what with a turn."""
+
+from uuid import UUID
+
+from workbench.domain.errors import ForbiddenError, NotFoundError
+from workbench.domain.identity.model import Principal
+from workbench.domain.participants.model import Seat
+from workbench.domain.turns.model import Turn
+from workbench.domain.turns.ports import TurnTx
+
+
+async def read_turn(tx: TurnTx, principal: Principal, conversation_id: UUID, turn_id: str) -> tuple[Turn, Seat]:
+    """A turn of a conversation that the caller takes part in. Raises NotFoundError."""
+    seat = await tx.participants.seat(conversation_id, principal)
+    seat.require_read()
+    return await require_turn(tx, conversation_id, turn_id), seat
+
+
+async def require_turn(tx: TurnTx, conversation_id: UUID, turn_id: str) -> Turn:
+    """A turn. Raises NotFoundError."""
+    turn = await tx.turns.find(conversation_id, turn_id)
+    if turn is None:
+        raise NotFoundError("There is no such turn", code="turn_not_found")
+    return turn
+
+
+async def produced_turn(tx: TurnTx, principal: Principal, conversation_id: UUID, turn_id: str) -> Turn:
+    """A turn that the caller makes: the turn's assistant, or its service.
+
+    Raises NotFoundError where the caller may not know of it, ForbiddenError where they may, but it is not theirs.
+    """
+    if principal.role == "service":
+        turn = await require_turn(tx, conversation_id, turn_id)
+        if turn.assistant_service_id != principal.id:
+            raise NotFoundError("There is no such turn", code="turn_not_found")
+        return turn
+    turn, _ = await read_turn(tx, principal, conversation_id, turn_id)
+    if (principal.role, principal.id) != ("assistant", str(turn.assistant_id)):
+        raise ForbiddenError("Only the turn's assistant makes its answer", code="not_producer")
+    return turn
+
+
+def require_in_charge(turn: Turn, seat: Seat, principal: Principal) -> None:
+    """Let those pass who may stop a turn: who asked, and who owns the conversation. Raises ForbiddenError."""
+    asked = (turn.initiator_role, turn.initiator_id) == (principal.role, principal.id)
+    if not (asked or seat.owns):
+        raise ForbiddenError("Only who opened the turn, and the conversation's owner, may do this", code="not_yours")

@@ -1,0 +1,74 @@
+"""Stopping a turn, and running one again whose producer was lost."""
+
+from uuid import UUID
+
+from workbench.domain.clock import Clock
+from workbench.domain.identity.model import Principal
+from workbench.domain.parts.closing import Marker, closed
+from workbench.domain.transactions import Transactions, retrying
+from workbench.domain.turns.access import read_turn, require_in_charge
+from workbench.domain.turns.model import logged
+from workbench.domain.turns.ports import TurnTx
+from workbench.domain.turns.refusals import turn_active, turn_settled
+from workbench.domain.turns.settling import Close, folded, settle
+from workbench.domain.turns.shapes import Cancelled, CancelRequest, TurnView
+
+
+class ControlService:
+    """Acts about turns that are under way, or were."""
+
+    def __init__(self, transactions: Transactions[TurnTx], clock: Clock) -> None:
+        self._transactions = transactions
+        self._clock = clock
+
+    async def cancel(
+        self, principal: Principal, conversation_id: UUID, turn_id: str, wanted: CancelRequest
+    ) -> Cancelled:
+        """Ask the producer to end a turn; where nobody has begun it, it is over at once.
+
+        Raises NotFoundError, ForbiddenError.
+        """
+        return await retrying(lambda: self._cancel(principal, conversation_id, turn_id, wanted))
+
+    async def _cancel(
+        self, principal: Principal, conversation_id: UUID, turn_id: str, wanted: CancelRequest
+    ) -> Cancelled:
+        now = self._clock.now()
+        async with self._transactions.write(principal.workspace_id) as tx:
+            turn, seat = await read_turn(tx, principal, conversation_id, turn_id)
+            require_in_charge(turn, seat, principal)
+            if not turn.is_active:
+                return Cancelled(cancelled=False, turn=TurnView.of(turn))
+            asked = turn.cancelled_by(principal.id, now)
+            if turn.cancel_requested_at is None:
+                told = {"by": principal.id, "reason": wanted.reason}
+                asked, events = logged(asked, [("turn.cancel_requested", told)], now)
+                tx.turns.log(asked, events)
+            if asked.epoch == 0:
+                parts = closed((await folded(tx, asked)).snapshot(), Marker(code="cancelled"))
+                asked, _ = await settle(tx, asked, Close(outcome="aborted", parts=parts), now)
+            else:
+                tx.turns.change(asked)
+        return Cancelled(cancelled=True, turn=TurnView.of(asked))
+
+    async def retry(self, principal: Principal, conversation_id: UUID, turn_id: str) -> TurnView:
+        """Open a turn once more whose producer was lost, under the same id.
+
+        Raises NotFoundError, ForbiddenError, ConflictError (turn_settled, turn_active).
+        """
+        return await retrying(lambda: self._retry(principal, conversation_id, turn_id))
+
+    async def _retry(self, principal: Principal, conversation_id: UUID, turn_id: str) -> TurnView:
+        now = self._clock.now()
+        async with self._transactions.write(principal.workspace_id) as tx:
+            turn, seat = await read_turn(tx, principal, conversation_id, turn_id)
+            require_in_charge(turn, seat, principal)
+            for active in await tx.turns.active(conversation_id, turn.assistant_id):
+                raise turn_active(active)
+            if not turn.can_be_retried:
+                raise turn_settled(turn)
+            tx.turns.supersede_ending(turn)
+            reopened, events = logged(turn.reopened(now), [("turn.reset", {"reason": "retry"})], now)
+            tx.turns.change(reopened)
+            tx.turns.log(reopened, events)
+        return TurnView.of(reopened)

@@ -1,0 +1,285 @@
+"""Opening a turn: question, place of the answer and turn come to be in one commit, or none of them does."""
+
+import hashlib
+import re
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from workbench.domain.clock import Clock
+from workbench.domain.errors import ForbiddenError
+from workbench.domain.identity.model import Principal
+from workbench.domain.ids import new_id
+from workbench.domain.messages.events import message_created
+from workbench.domain.messages.model import Message, Sender, StoredMessage
+from workbench.domain.participants.model import Seat
+from workbench.domain.parts.building import BuiltInput, build_input
+from workbench.domain.parts.flattening import flattened, parts_of
+from workbench.domain.parts.model import Part, Warned
+from workbench.domain.sizes import SizeLimits
+from workbench.domain.transactions import Transactions, retrying
+from workbench.domain.turns.model import DEADLINE, ProducerKind, Turn, logged
+from workbench.domain.turns.ports import TurnTx
+from workbench.domain.turns.refusals import turn_active, turn_id_reused, turn_id_taken, unprocessable
+from workbench.domain.turns.settling import opened_event
+from workbench.domain.turns.shapes import LeaseGrant, NewTurn, OpenedTurn, TurnInput, TurnMessage, TurnView
+
+MAX_TURN_ID = 128
+SHELL: list[Part] = [{"type": "text", "text": ""}]
+"""What an answer is before there is any."""
+
+_TURN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~@-]*")
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """The message that a turn answers."""
+
+    message: Message
+    parts: list[Part]
+    is_new: bool
+    warnings: list[Warned] = []
+
+
+class OpeningService:
+    """Opens turns."""
+
+    def __init__(self, transactions: Transactions[TurnTx], clock: Clock, limits: SizeLimits) -> None:
+        self._transactions = transactions
+        self._clock = clock
+        self._limits = limits
+
+    async def open(self, principal: Principal, conversation_id: UUID, new: NewTurn) -> OpenedTurn:
+        """Open a turn, or answer with what the same request opened before.
+
+        Raises NotFoundError, ForbiddenError (observers), UnprocessableError, TooLargeError, ConflictError (turn_active,
+        turn_id_reused).
+        """
+        require_turn_id(new.turn_id)
+        self._limits.check_json("metadata", new.input.metadata)
+        built = None if new.input.message_id else build(new.input)
+        return await retrying(lambda: self._open(principal, conversation_id, new, built))
+
+    async def _open(
+        self, principal: Principal, conversation_id: UUID, new: NewTurn, built: BuiltInput | None
+    ) -> OpenedTurn:
+        now, digest = self._clock.now(), input_hash(new)
+        async with self._transactions.write(principal.workspace_id) as tx:
+            seat = await tx.participants.seat(conversation_id, principal)
+            _require_write(seat)
+            if principal.role == "assistant" and principal.id != str(new.assistant_id):
+                raise ForbiddenError("An assistant opens turns of its own", code="not_producer")
+            known = await tx.turns.find(conversation_id, new.turn_id)
+            if known is not None:
+                return await self._replay(tx, principal, known, digest, built)
+            for active in await tx.turns.active(conversation_id, new.assistant_id):
+                raise turn_active(active)
+            service_id = await _service_of(tx, conversation_id, new.assistant_id)
+            question = await self._question(tx, principal, conversation_id, new, built, now)
+            output_id, is_published = await self._place_of_answer(tx, conversation_id, new)
+            kind = await _kind_of(tx, new)
+            turn = Turn(
+                pk=new_id(),
+                conversation_id=conversation_id,
+                turn_id=new.turn_id,
+                assistant_id=new.assistant_id,
+                initiator_role=question.message.sender.participant_role,
+                initiator_id=question.message.sender.participant_id,
+                user_id=_payer(question.message.sender),
+                assistant_service_id=service_id,
+                parent_turn_id=new.parent_turn_id,
+                producer_kind=kind,
+                input_message_id=question.message.id,
+                output_message_id=output_id,
+                input_hash=digest,
+                options=msgspec.to_builtins(new.options),
+                deadline_at=now + DEADLINE,
+                created_at=now,
+                is_published=is_published,
+            )
+            happened = [opened_event(turn, question.warnings)]
+            if new.producer is not None:
+                turn = turn.claimed(new.producer.producer_id, timedelta(seconds=new.producer.lease_s), now)
+                happened.append(("turn.started", {"producer_kind": kind}))
+                tx.turns.mark_producer(service_id)
+            turn, events = logged(turn, happened, now)
+            tx.turns.add(turn)
+            tx.turns.log(turn, events)
+        return _opened(turn, question, SHELL, question.warnings, replayed=False)
+
+    async def _replay(
+        self, tx: TurnTx, principal: Principal, turn: Turn, digest: str, built: BuiltInput | None
+    ) -> OpenedTurn:
+        same = turn.input_hash == digest and (
+            principal.role == "assistant" or (turn.initiator_role, turn.initiator_id) == (principal.role, principal.id)
+        )
+        if not same:
+            raise turn_id_reused(turn)
+        found = None if turn.input_message_id is None else await tx.messages.find(turn.input_message_id)
+        ids = [turn.output_message_id] if found is None else [turn.output_message_id, found.message.id]
+        parts = await tx.turns.parts_of(ids)
+        question = None
+        if found is not None:
+            own = parts.get(found.message.id) or parts_of(found.message.content)
+            question = Question(message=found.message, parts=own, is_new=False)
+        warnings = built.warnings if built else []
+        return _opened(turn, question, parts.get(turn.output_message_id, SHELL), warnings, replayed=True)
+
+    async def _question(
+        self,
+        tx: TurnTx,
+        principal: Principal,
+        conversation_id: UUID,
+        new: NewTurn,
+        built: BuiltInput | None,
+        now: datetime,
+    ) -> Question:
+        """The message that is answered: one that is there, or a new one, which is set down."""
+        if built is None:
+            return await _referenced(tx, conversation_id, new)
+        taken = await tx.turns.slot(conversation_id, new.turn_id, "input")
+        warnings = built.warnings
+        if taken is not None:
+            return await _adopted(tx, principal, taken, warnings)
+        message = Message(
+            id=new_id(),
+            sender=Sender(participant_role=principal.role, participant_id=principal.id),
+            message_type="chat",
+            timestamp=now,
+            content_type="text/plain",
+            content=built.content,
+            filenames=new.input.filenames,
+            metadata={**new.input.metadata, "turn": _told(new.turn_id, "input")},
+            has_debug_data=False,
+        )
+        self._limits.check_content(message.content)
+        tx.turns.reserve(conversation_id, new.turn_id, "input", message.id)
+        tx.messages.add(StoredMessage(conversation_id=conversation_id, message=message, debug_data={}))
+        tx.turns.attach_parts(message.id, built.parts, now)
+        tx.events.record(message_created(conversation_id, message))
+        return Question(message=message, parts=built.parts, is_new=True, warnings=warnings)
+
+    async def _place_of_answer(self, tx: TurnTx, conversation_id: UUID, new: NewTurn) -> tuple[UUID, bool]:
+        """The id of the answer, and whether it is published: where somebody was quicker, it is theirs."""
+        taken = await tx.turns.slot(conversation_id, new.turn_id, "output")
+        if taken is None:
+            message_id = new_id()
+            tx.turns.reserve(conversation_id, new.turn_id, "output", message_id)
+            return message_id, False
+        found = await tx.messages.find(taken)
+        answering = Sender(participant_role="assistant", participant_id=str(new.assistant_id))
+        if found is None or found.message.sender != answering:
+            raise turn_id_taken()
+        return taken, True
+
+
+def require_turn_id(turn_id: str) -> None:
+    """Raises UnprocessableError for what cannot be a turn's id."""
+    if len(turn_id) > MAX_TURN_ID or not _TURN_ID.fullmatch(turn_id):
+        raise unprocessable(
+            "invalid_turn_id",
+            "A turn's id has 1 to 128 of A-Z a-z 0-9 . _ : ~ @ - and begins with one of the first",
+            "turn_id",
+        )
+
+
+def input_hash(new: NewTurn) -> str:
+    """What makes two requests the same: whom they ask, what, and after which turn; the order of keys does not matter."""
+    asked = {
+        "assistant_id": str(new.assistant_id),
+        "input": msgspec.to_builtins(new.input),
+        "parent_turn_id": new.parent_turn_id,
+    }
+    return hashlib.sha256(msgspec.json.encode(asked, order="sorted")).hexdigest()
+
+
+def build(given: TurnInput) -> BuiltInput:
+    """Make the parts of a question. Raises UnprocessableError, TooLargeError."""
+    if (given.content is None) == (given.parts is None):
+        raise unprocessable("one_input", "Exactly one of content, parts and message_id is needed", "input")
+    return build_input(given.content, given.parts, images=given.images, mentioned_documents=given.mentioned_documents)
+
+
+async def _referenced(tx: TurnTx, conversation_id: UUID, new: NewTurn) -> Question:
+    """A message that is there already. Raises UnprocessableError where it is not one of this conversation."""
+    given = new.input
+    if given.content is not None or given.parts is not None:
+        raise unprocessable("one_input", "Exactly one of content, parts and message_id is needed", "input")
+    found = None if given.message_id is None else await tx.messages.find(given.message_id)
+    if found is None or found.conversation_id != conversation_id:
+        raise unprocessable("message_mismatch", "There is no such message in this conversation", "input.message_id")
+    parts = await tx.turns.parts_of([found.message.id])
+    return Question(
+        message=found.message,
+        parts=parts.get(found.message.id) or parts_of(found.message.content),
+        is_new=False,
+    )
+
+
+async def _adopted(tx: TurnTx, principal: Principal, taken: UUID, warnings: list[Warned]) -> Question:
+    """A message that an older client posted under the same id; its text stays. Raises UnprocessableError."""
+    found = await tx.messages.find(taken)
+    asking = Sender(participant_role=principal.role, participant_id=principal.id)
+    if found is None or found.message.sender != asking:
+        raise turn_id_taken()
+    parts = await tx.turns.parts_of([taken])
+    return Question(
+        message=found.message,
+        parts=parts.get(taken) or parts_of(found.message.content),
+        is_new=False,
+        warnings=[*warnings, Warned(code="input_adopted", path="input")],
+    )
+
+
+async def _service_of(tx: TurnTx, conversation_id: UUID, assistant_id: UUID) -> str:
+    """The service of an assistant that takes part. Raises UnprocessableError where it does not."""
+    for assistant in await tx.assistants.active_in(conversation_id):
+        if assistant.id == assistant_id:
+            return assistant.assistant_service_id
+    raise unprocessable(
+        "assistant_not_in_conversation", "The assistant does not take part in this conversation", "assistant_id"
+    )
+
+
+async def _kind_of(tx: TurnTx, new: NewTurn) -> ProducerKind:
+    """A service that has never made a turn may only know how to post messages."""
+    if new.producer is not None or await tx.turns.makes_turns(new.assistant_id):
+        return "external"
+    return "legacy_external"
+
+
+def _require_write(seat: Seat) -> None:
+    seat.require_read()
+    if not seat.may_write:
+        raise ForbiddenError("Observers open no turns", code="read_only")
+
+
+def _payer(sender: Sender) -> str | None:
+    return sender.participant_id if sender.participant_role == "user" else None
+
+
+def _told(turn_id: str, slot: str) -> dict[str, Any]:
+    return {"turn_id": turn_id, "slot": slot, "status": "opened", "finish_reason": None}
+
+
+def _opened(
+    turn: Turn, question: Question | None, answer: list[Part], warnings: list[Warned], *, replayed: bool
+) -> OpenedTurn:
+    lease = turn.lease
+    return OpenedTurn(
+        turn=TurnView.of(turn),
+        input_message=None
+        if question is None
+        else TurnMessage(
+            id=question.message.id, content=question.message.content, parts=question.parts, message=question.message
+        ),
+        output_message=TurnMessage(
+            id=turn.output_message_id, content=flattened(answer) if answer != SHELL else "", parts=answer
+        ),
+        lease=None
+        if lease is None
+        else LeaseGrant(epoch=lease.epoch, lease_expires_at=lease.expires_at, next_batch=turn.last_batch + 1, parts=[]),
+        warnings=warnings,
+        replayed=replayed,
+    )

@@ -1,0 +1,186 @@
+"""Making a turn's answer: taking the turn, adding to it, and ending it."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from workbench.domain.clock import Clock
+from workbench.domain.identity.model import Principal
+from workbench.domain.parts.checking import kept_parts
+from workbench.domain.parts.closing import Marker, closed
+from workbench.domain.parts.events import ProducerEvent, producer_events
+from workbench.domain.parts.model import Parts, Warned
+from workbench.domain.transactions import Transactions, retrying
+from workbench.domain.turns.access import produced_turn
+from workbench.domain.turns.model import Turn, logged
+from workbench.domain.turns.ports import TurnTx
+from workbench.domain.turns.refusals import batch_gap, lease_held, stale_epoch, turn_over
+from workbench.domain.turns.settling import Close, ContentOutcome, folded, put_content, settle
+from workbench.domain.turns.shapes import (
+    Batch,
+    BatchTaken,
+    Ending,
+    FinalizeReport,
+    LeaseGrant,
+    LeaseRequest,
+    Settled,
+    TurnView,
+)
+
+
+class ProducingService:
+    """Acts of those who make answers."""
+
+    def __init__(self, transactions: Transactions[TurnTx], clock: Clock) -> None:
+        self._transactions = transactions
+        self._clock = clock
+
+    async def lease(
+        self, principal: Principal, conversation_id: UUID, turn_id: str, wanted: LeaseRequest
+    ) -> LeaseGrant:
+        """Take a turn, or prolong it for the one that has it.
+
+        A turn that is taken from one who was lost begins anew, unless the caller goes on with what is there. Raises
+        NotFoundError, ForbiddenError, ConflictError (lease_held, turn_terminal).
+        """
+        return await retrying(lambda: self._lease(principal, conversation_id, turn_id, wanted))
+
+    async def _lease(
+        self, principal: Principal, conversation_id: UUID, turn_id: str, wanted: LeaseRequest
+    ) -> LeaseGrant:
+        now, ttl = self._clock.now(), timedelta(seconds=wanted.ttl_s)
+        async with self._transactions.write(principal.workspace_id) as tx:
+            turn = await produced_turn(tx, principal, conversation_id, turn_id)
+            if not turn.is_active:
+                raise turn_over(turn)
+            parts: Parts = []
+            if turn.is_held(now) and turn.producer_id == wanted.producer_id:
+                turn = turn.renewed(now, ttl)
+            else:
+                if turn.is_held(now):
+                    raise lease_held(turn)
+                turn, parts = await self._claim(tx, turn, wanted, ttl, now)
+            tx.turns.change(turn)
+        return LeaseGrant(epoch=turn.epoch, lease_expires_at=now + ttl, next_batch=turn.last_batch + 1, parts=parts)
+
+    async def _claim(
+        self, tx: TurnTx, turn: Turn, wanted: LeaseRequest, ttl: timedelta, now: datetime
+    ) -> tuple[Turn, Parts]:
+        began = turn.last_seq > 1
+        goes_on = began and wanted.mode == "continue"
+        parts = (await folded(tx, turn)).snapshot() if goes_on else []
+        claimed = msgspec.structs.replace(turn.claimed(wanted.producer_id, ttl, now), producer_kind="external")
+        happened = [("turn.started", {"producer_kind": "external"})]
+        if began and not goes_on:
+            happened.insert(0, ("turn.reset", {"reason": "producer_lost"}))
+        claimed, events = logged(claimed, happened, now)
+        tx.turns.log(claimed, events)
+        if turn.assistant_service_id is not None:
+            tx.turns.mark_producer(turn.assistant_service_id)
+        return claimed, parts
+
+    async def add(self, principal: Principal, conversation_id: UUID, turn_id: str, batch: Batch) -> BatchTaken:
+        """Add what was made since the last batch; the same batch again is taken once.
+
+        Raises NotFoundError, ForbiddenError, ConflictError (stale_epoch, batch_gap, turn_terminal), UnprocessableError.
+        """
+        happened = producer_events(batch.events)
+        return await retrying(lambda: self._add(principal, conversation_id, turn_id, batch, happened))
+
+    async def _add(
+        self,
+        principal: Principal,
+        conversation_id: UUID,
+        turn_id: str,
+        batch: Batch,
+        happened: Sequence[ProducerEvent],
+    ) -> BatchTaken:
+        now = self._clock.now()
+        async with self._transactions.write(principal.workspace_id) as tx:
+            turn = await produced_turn(tx, principal, conversation_id, turn_id)
+            if batch.epoch != turn.epoch:
+                raise stale_epoch(turn)
+            if not turn.is_active:
+                raise turn_over(turn)
+            if batch.batch <= turn.last_batch:
+                return _taken(turn, 0, duplicate=True)
+            if batch.batch != turn.last_batch + 1:
+                raise batch_gap(turn)
+            renewed = turn.renewed(now)
+            told = [(event.type, event.payload) for event in happened]
+            changed, events = logged(msgspec.structs.replace(renewed, last_batch=batch.batch), told, now)
+            tx.turns.change(changed)
+            if events:
+                tx.turns.log(changed, events)
+        return _taken(changed, len(events), duplicate=False)
+
+    async def finalize(self, principal: Principal, conversation_id: UUID, turn_id: str, ending: Ending) -> Settled:
+        """End a turn. The same again is safe: the content is what came last, and what was used is settled once.
+
+        Raises NotFoundError, ForbiddenError, ConflictError (stale_epoch).
+        """
+        return await retrying(lambda: self._finalize(principal, conversation_id, turn_id, ending))
+
+    async def _finalize(self, principal: Principal, conversation_id: UUID, turn_id: str, ending: Ending) -> Settled:
+        now = self._clock.now()
+        async with self._transactions.write(principal.workspace_id) as tx:
+            turn = await produced_turn(tx, principal, conversation_id, turn_id)
+            if ending.epoch != turn.epoch:
+                raise stale_epoch(turn)
+            close, warnings = await _close(tx, turn, ending)
+            first = turn.is_active
+            if first or turn.can_be_healed:
+                turn, content = await settle(tx, turn, close, now)
+            else:
+                turn, content = await _amend(tx, turn, ending, close, now)
+            report = FinalizeReport(content=content, usage="none", first=first, warnings=warnings)
+        return Settled(turn=TurnView.of(turn, close.parts), report=report)
+
+
+async def _close(tx: TurnTx, turn: Turn, ending: Ending) -> tuple[Close, list[Warned]]:
+    """What the turn ends with: the parts that are given, or else what was streamed."""
+    given, warnings = (
+        kept_parts(ending.parts) if ending.parts is not None else ((await folded(tx, turn)).snapshot(), [])
+    )
+    close = Close(
+        outcome=ending.outcome,
+        reason=ending.finish_reason,
+        error=ending.error,
+        parts=closed(given, _marker(ending)),
+        content_type=ending.content_type,
+        revision=ending.revision,
+        metadata=ending.metadata,
+        debug_data=ending.debug_data,
+    )
+    return close, warnings
+
+
+def _marker(ending: Ending) -> Marker | None:
+    if ending.outcome == "completed":
+        return None
+    if ending.outcome == "aborted":
+        return Marker(code="cancelled")
+    return Marker(code="error", error_code=ending.error.code if ending.error else None)
+
+
+async def _amend(tx: TurnTx, turn: Turn, ending: Ending, close: Close, now: datetime) -> tuple[Turn, ContentOutcome]:
+    """Put later content in the place of what is there, unless it is older than that (T4)."""
+    if ending.revision is not None and ending.revision <= turn.revision:
+        return turn, "kept"
+    content = await put_content(tx, turn, close, now)
+    changed = msgspec.structs.replace(turn, revision=ending.revision or turn.revision)
+    tx.turns.change(changed)
+    return changed, content
+
+
+def _taken(turn: Turn, accepted: int, *, duplicate: bool) -> BatchTaken:
+    return BatchTaken(
+        accepted=accepted,
+        duplicate=duplicate,
+        last_seq=turn.last_seq,
+        next_batch=turn.last_batch + 1,
+        cancel_requested=turn.cancel_requested_at is not None,
+        lease_expires_at=turn.lease_expires_at,
+    )

@@ -1,0 +1,167 @@
+"""Reading turns: as they stand, and as they go on."""
+
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+import msgspec
+
+from workbench.domain.clock import Clock
+from workbench.domain.errors import ConflictError, UnavailableError
+from workbench.domain.identity.model import Principal
+from workbench.domain.parts.model import Parts
+from workbench.domain.transactions import Transactions
+from workbench.domain.turns.access import read_turn
+from workbench.domain.turns.hub import TurnHub, Watcher
+from workbench.domain.turns.model import TERMINAL, TERMINAL_TYPES, Turn, TurnEvent
+from workbench.domain.turns.ports import TurnQuery, TurnTx
+from workbench.domain.turns.settling import folded
+from workbench.domain.turns.shapes import TurnList, TurnView
+
+REPLAY_PAGE = 200
+"""More events than that are told as one snapshot to who has none yet."""
+
+
+class Watch(msgspec.Struct, frozen=True, kw_only=True):
+    """A view of a turn that goes on: what is told first, and where what follows is to be had.
+
+    `first` has the place of its last event as its `seq`. Nothing follows where the turn is over and all is told.
+    """
+
+    turn: Turn
+    watcher: Watcher
+    first: list[TurnEvent]
+
+
+class ReadingService:
+    """Looks at turns."""
+
+    def __init__(self, transactions: Transactions[TurnTx], clock: Clock, hub: TurnHub) -> None:
+        self._transactions = transactions
+        self._clock = clock
+        self._hub = hub
+
+    async def get(self, principal: Principal, conversation_id: UUID, turn_id: str) -> TurnView:
+        """A turn with the parts that it has by now. Raises NotFoundError."""
+        async with self._transactions.read(principal.workspace_id) as tx:
+            turn, _ = await read_turn(tx, principal, conversation_id, turn_id)
+            return TurnView.of(turn, await parts_now(tx, turn))
+
+    async def all(self, principal: Principal, conversation_id: UUID, query: TurnQuery) -> TurnList:
+        """The turns of a conversation, newest first, without their parts. Raises NotFoundError."""
+        async with self._transactions.read(principal.workspace_id) as tx:
+            seat = await tx.participants.seat(conversation_id, principal)
+            seat.require_read()
+            found = await tx.turns.page(conversation_id, query)
+        return TurnList(turns=[TurnView.of(turn) for turn in found])
+
+    async def active(self, principal: Principal, conversation_id: UUID, assistant_id: UUID | None) -> str | None:
+        """The id of the turn under way; None where there is none.
+
+        Raises NotFoundError, ConflictError where there are several and no assistant is named.
+        """
+        async with self._transactions.read(principal.workspace_id) as tx:
+            seat = await tx.participants.seat(conversation_id, principal)
+            seat.require_read()
+            found = await tx.turns.active(conversation_id, assistant_id)
+        if len(found) > 1:
+            raise ConflictError(
+                "Several turns are under way; name an assistant", code="ambiguous", field="assistant_id"
+            )
+        return found[0].turn_id if found else None
+
+    async def watch(
+        self,
+        principal: Principal,
+        conversation_id: UUID,
+        turn_id: str,
+        after: int | None,
+        ring: Callable[[], None],
+        *,
+        is_given: bool,
+    ) -> Watch | None:
+        """Watch from behind a place; None where there is nothing left to tell. Give the watch back with `close`.
+
+        Who has no place, or one that is not of this turn's log, begins with a snapshot. Raises NotFoundError.
+        """
+        if self._hub.is_draining:
+            raise UnavailableError("the server is restarting; connect again", code="draining")
+        async with self._transactions.read(principal.workspace_id) as tx:
+            turn, _ = await read_turn(tx, principal, conversation_id, turn_id)
+        if is_given and not turn.is_active and after == turn.last_seq:
+            return None
+        watcher = Watcher(turn.pk, after or 0, ring)
+        # From here on what comes rings; what came before this is read.
+        self._hub.join(watcher)
+        try:
+            async with self._transactions.read(principal.workspace_id) as tx:
+                turn, _ = await read_turn(tx, principal, conversation_id, turn_id)
+                is_known = after is not None and turn.log_floor <= after <= turn.last_seq
+                if is_given and is_known:
+                    return Watch(turn=turn, watcher=watcher, first=[])
+                if not is_given and turn.log_floor == 0 and turn.last_seq <= REPLAY_PAGE:
+                    return Watch(turn=turn, watcher=watcher, first=[])
+                first = await self._whole(tx, turn)
+                watcher.position = turn.last_seq if turn.is_active or first[1:] else first[0].seq
+                return Watch(turn=turn, watcher=watcher, first=first)
+        except BaseException:
+            self._hub.part(watcher)
+            raise
+
+    async def _whole(self, tx: TurnTx, turn: Turn) -> list[TurnEvent]:
+        """Everything up to now as one snapshot, and the end once more where there was one."""
+        parts = await parts_now(tx, turn)
+        told = [("turn.snapshot", {"parts": parts, "status": turn.status, "up_to_seq": turn.last_seq, **_ids(turn)})]
+        if not turn.is_active:
+            error = msgspec.to_builtins(turn.error)
+            ending = {"finish_reason": turn.finish_reason, "parts": parts, "usage": None, "error": error}
+            told.append((TERMINAL[turn.status], ending))
+        now = self._clock.now()
+        common = {"turn_id": turn.turn_id, "seq": turn.last_seq, "epoch": turn.epoch, "at": now}
+        return [
+            TurnEvent(
+                seq=turn.last_seq,
+                epoch=turn.epoch,
+                type=kind,
+                at=now,
+                data=msgspec.json.encode({**common, **payload}).decode(),
+            )
+            for kind, payload in told
+        ]
+
+    async def more(self, principal: Principal, watcher: Watcher) -> Sequence[TurnEvent]:
+        """What happened behind the watcher's place, which moves on; empty where nothing has."""
+        events = self._hub.at_hand(watcher)
+        if events is None:
+            async with self._transactions.read(principal.workspace_id) as tx:
+                events = await tx.turns.events(watcher.turn_pk, watcher.position, REPLAY_PAGE)
+        if events:
+            watcher.position = events[-1].seq
+        return events
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether all watchers are to go, to come back elsewhere."""
+        return self._hub.is_draining
+
+    def close(self, watcher: Watcher) -> None:
+        """Give a watch back."""
+        self._hub.part(watcher)
+
+
+async def parts_now(tx: TurnTx, turn: Turn) -> Parts:
+    """The parts of the answer as far as there are any."""
+    if turn.is_published and not turn.is_active:
+        return (await tx.turns.parts_of([turn.output_message_id])).get(turn.output_message_id, [])
+    return (await folded(tx, turn)).snapshot()
+
+
+def is_ending(event: TurnEvent) -> bool:
+    """Whether nothing comes behind it."""
+    return event.type in TERMINAL_TYPES
+
+
+def _ids(turn: Turn) -> dict[str, str | None]:
+    return {
+        "input_message_id": str(turn.input_message_id) if turn.input_message_id else None,
+        "output_message_id": str(turn.output_message_id),
+    }

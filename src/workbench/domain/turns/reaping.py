@@ -1,0 +1,48 @@
+"""Ending turns whose producer is gone, whose time is up, or whose end was asked for in vain."""
+
+from collections.abc import Sequence
+
+from workbench.domain.clock import Clock
+from workbench.domain.parts.closing import Marker, closed
+from workbench.domain.transactions import Transactions, retrying
+from workbench.domain.turns.model import TurnError
+from workbench.domain.turns.ports import DueTurn, TurnTx, TurnWatch
+from workbench.domain.turns.settling import Close, folded, settle
+
+PAGE = 100
+LOST: dict[str, TurnError] = {
+    "producer_lost": TurnError(code="producer_lost", message="The assistant was lost while answering.", retryable=True),
+    "deadline": TurnError(code="deadline", message="The assistant took too long to answer."),
+}
+
+
+class ReapingService:
+    """Looks after turns that nobody else does; any process may, at any time, and as many as like."""
+
+    def __init__(self, transactions: Transactions[TurnTx], watch: TurnWatch, clock: Clock) -> None:
+        self._transactions = transactions
+        self._watch = watch
+        self._clock = clock
+
+    async def round(self) -> int:
+        """End all that are due; says how many."""
+        due = await self._watch.due(self._clock.now(), PAGE)
+        return await self._end_all(due)
+
+    async def _end_all(self, due: Sequence[DueTurn]) -> int:
+        return sum([await retrying(lambda turn=turn: self._end(turn)) for turn in due])
+
+    async def _end(self, due: DueTurn) -> bool:
+        """End one, if it is still to be ended: what another process did meanwhile is seen or makes this one stale."""
+        now = self._clock.now()
+        async with self._transactions.write(due.workspace_id) as tx:
+            turn = await tx.turns.find(due.conversation_id, due.turn_id)
+            ending = None if turn is None else turn.overdue(now)
+            if turn is None or ending is None:
+                return False
+            outcome, reason = ending
+            marker = Marker(code="cancelled" if outcome == "aborted" else "interrupted", error_code=reason)
+            parts = closed((await folded(tx, turn)).snapshot(), marker)
+            close = Close(outcome=outcome, reason=reason, error=LOST.get(reason), parts=parts)
+            await settle(tx, turn, close, now)
+        return True

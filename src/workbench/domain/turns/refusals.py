@@ -1,0 +1,61 @@
+"""What is said when something about a turn cannot be, each in one place."""
+
+from workbench.domain.errors import ConflictError, UnprocessableError
+from workbench.domain.turns.model import Turn
+
+
+def turn_active(turn: Turn) -> ConflictError:
+    """Its assistant has another one under way."""
+    extra = {
+        "active_turn_id": turn.turn_id,
+        "active_status": turn.status,
+        "cancel_requested": turn.cancel_requested_at is not None,
+        "retry_after_ms": turn.retry_after_ms,
+    }
+    return ConflictError("The assistant has another turn under way", code="turn_active", extra=extra)
+
+
+def turn_id_reused(turn: Turn) -> ConflictError:
+    """The id is that of another turn."""
+    extra = {"turn": {"turn_id": turn.turn_id, "status": turn.status}}
+    return ConflictError("This id is that of a turn with another input", code="turn_id_reused", extra=extra)
+
+
+def turn_id_taken() -> ConflictError:
+    """The id is that of somebody else's message."""
+    return ConflictError("This id belongs to somebody else's message", code="turn_id_reused", field="turn_id")
+
+
+def turn_over(turn: Turn) -> ConflictError:
+    """The turn has ended."""
+    return ConflictError(f"The turn is {turn.status}", code="turn_terminal", extra={"status": turn.status})
+
+
+def stale_epoch(turn: Turn) -> ConflictError:
+    """Somebody else makes the turn meanwhile."""
+    return ConflictError("The turn has another producer by now", code="stale_epoch", extra={"epoch": turn.epoch})
+
+
+def lease_held(turn: Turn) -> ConflictError:
+    """Somebody else makes the turn, and is heard of."""
+    until = turn.lease_expires_at.isoformat() if turn.lease_expires_at else None
+    return ConflictError("The turn has a producer", code="lease_held", extra={"lease_expires_at": until})
+
+
+def batch_gap(turn: Turn) -> ConflictError:
+    """A batch is missing before this one."""
+    return ConflictError("A batch is missing", code="batch_gap", extra={"expected_batch": turn.last_batch + 1})
+
+
+def unprocessable(code: str, detail: str, field: str | None = None) -> UnprocessableError:
+    """What was sent makes no sense."""
+    return UnprocessableError(detail, code=code, field=field)
+
+
+def turn_settled(turn: Turn) -> ConflictError:
+    """The turn ended in a way that is not run again; a new one may follow on it."""
+    return ConflictError(
+        "This turn is not run again; open another with parent_turn_id",
+        code="turn_settled",
+        extra={"status": turn.status},
+    )

@@ -1,0 +1,119 @@
+"""Ending a turn, in one commit: the answer gets its place, its usage is settled, and its watchers hear of the end.
+
+So whoever hears of an end finds everything stored.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from workbench.domain.messages.events import message_created
+from workbench.domain.messages.model import Message, Sender, StoredMessage
+from workbench.domain.parts.flattening import filenames_of, flattened
+from workbench.domain.parts.folding import Folding
+from workbench.domain.parts.model import Part
+from workbench.domain.turns.model import TERMINAL, FinishReason, Outcome, Turn, TurnError, logged
+from workbench.domain.turns.ports import TurnTx
+
+PAGE = 500
+
+ContentOutcome = Literal["written", "amended", "kept", "message_missing"]
+
+
+class Close(msgspec.Struct, frozen=True, kw_only=True):
+    """How a turn ends, and with what."""
+
+    outcome: Outcome
+    reason: FinishReason | None = None
+    error: TurnError | None = None
+    parts: list[Part]
+    content_type: str = "text/plain"
+    revision: int | None = None
+    metadata: dict[str, Any] = {}
+    debug_data: dict[str, Any] = {}
+    usage: dict[str, Any] | None = None
+    """A summary for watchers, without cost."""
+
+
+async def folded(tx: TurnTx, turn: Turn) -> Folding:
+    """Fold everything that happened in a turn."""
+    folding, after = Folding(), 0
+    while True:
+        page = await tx.turns.events(turn.pk, after, PAGE)
+        for event in page:
+            folding.take(event.type, msgspec.json.decode(event.data))
+        if len(page) < PAGE:
+            return folding
+        after = page[-1].seq
+
+
+async def settle(tx: TurnTx, turn: Turn, close: Close, now: datetime) -> tuple[Turn, ContentOutcome]:
+    """Set down that a turn ends, or that its producer, coming back late, says how it really ended."""
+    if not turn.is_active:
+        tx.turns.supersede_ending(turn)
+    ended = turn.ended(close.outcome, close.reason, now, close.error)
+    if close.revision is not None:
+        ended = msgspec.structs.replace(ended, revision=close.revision)
+    content = await put_content(tx, ended, close, now)
+    ended = msgspec.structs.replace(ended, is_published=True)
+    ended, events = logged(ended, [_ending(ended, close)], now)
+    tx.turns.change(ended)
+    tx.turns.log(ended, events)
+    return ended, content
+
+
+async def put_content(tx: TurnTx, turn: Turn, close: Close, now: datetime) -> ContentOutcome:
+    """Publish the answer, or put it in the place of what was published."""
+    told = {
+        "turn_id": turn.turn_id,
+        "slot": "output",
+        "status": turn.status,
+        "finish_reason": turn.finish_reason,
+    }
+    metadata, content = {**close.metadata, "turn": told}, flattened(close.parts)
+    if turn.is_published:
+        published = await tx.messages.find(turn.output_message_id)
+        if published is None:
+            return "message_missing"
+        kept = {**published.message.metadata, **metadata}
+        tx.turns.rewrite(turn.output_message_id, content, kept, close.parts, now)
+        return "amended"
+    message = Message(
+        id=turn.output_message_id,
+        sender=Sender(participant_role="assistant", participant_id=str(turn.assistant_id)),
+        message_type="chat",
+        timestamp=now,
+        content_type=close.content_type,
+        content=content,
+        filenames=filenames_of(close.parts),
+        metadata=metadata,
+        has_debug_data=bool(close.debug_data),
+    )
+    tx.messages.add(StoredMessage(conversation_id=turn.conversation_id, message=message, debug_data=close.debug_data))
+    tx.turns.attach_parts(message.id, close.parts, now)
+    tx.events.record(message_created(turn.conversation_id, message))
+    return "written"
+
+
+def _ending(turn: Turn, close: Close) -> tuple[str, dict[str, Any]]:
+    payload = {
+        "finish_reason": turn.finish_reason,
+        "parts": close.parts,
+        "usage": close.usage,
+        "error": msgspec.to_builtins(turn.error),
+    }
+    return TERMINAL[turn.status], payload
+
+
+def opened_event(turn: Turn, warnings: Sequence[Any]) -> tuple[str, dict[str, Any]]:
+    """The first thing that happens: both messages have their ids."""
+    return "turn.opened", {
+        "conversation_id": str(turn.conversation_id),
+        "assistant_id": str(turn.assistant_id),
+        "input_message_id": str(turn.input_message_id) if turn.input_message_id else None,
+        "output_message_id": str(turn.output_message_id),
+        "status": "opened",
+        "warnings": msgspec.to_builtins(list(warnings)),
+    }

@@ -1,0 +1,213 @@
+"""/conversations/{id}/turns"""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from dishka.integrations.litestar import FromDishka
+from litestar import Controller, Request, Response, get, post, put
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
+
+from workbench.domain.identity.model import Principal
+from workbench.domain.turns.controlling import ControlService
+from workbench.domain.turns.opening import OpeningService
+from workbench.domain.turns.ports import TurnQuery
+from workbench.domain.turns.producing import ProducingService
+from workbench.domain.turns.reading import ReadingService
+from workbench.domain.turns.shapes import (
+    Batch,
+    BatchTaken,
+    Cancelled,
+    CancelRequest,
+    Ending,
+    LeaseGrant,
+    LeaseRequest,
+    NewTurn,
+    Settled,
+    TurnList,
+    TurnView,
+)
+from workbench.entrypoints.http.guards import actors_only
+from workbench.entrypoints.http.streams import Heartbeats, StreamResponse, position_of
+from workbench.entrypoints.http.turn_streams import TurnStream
+
+EVENT_STREAM = "text/event-stream"
+ONE = "/{turn_id:str}"
+
+After = Annotated[str | None, QueryParameter(description="Begin behind this event.")]
+LastEventId = Annotated[
+    str | None, HeaderParameter(name="Last-Event-ID", description="The same, as browsers send it; it wins.")
+]
+
+
+class TurnController(Controller):
+    """Turns: answers that are streamed while they are made, and stored once."""
+
+    path = "/conversations/{conversation_id:str}/turns"
+    tags = ("turns",)
+
+    @post(operation_id="open_turn", guards=[actors_only], status_code=201, summary="Open a turn")
+    async def open(
+        self,
+        request: Request[Principal, Any, Any],
+        conversation_id: FromPath[UUID],
+        data: JSONBody[NewTurn],
+        opening: FromDishka[OpeningService],
+        reading: FromDishka[ReadingService],
+        beats: FromDishka[Heartbeats],
+    ) -> Response[Any]:
+        """Ask an assistant: store the question, and open the place of the answer. The same request again is safe.
+
+        With `Accept: text/event-stream` the answer is streamed at once.
+        """
+        opened = await opening.open(request.user, conversation_id, data)
+        if EVENT_STREAM in request.headers.get("accept", ""):
+            return await _stream(request.user, conversation_id, data.turn_id, None, reading, beats)
+        return Response(opened, status_code=200 if opened.replayed else 201)
+
+    @get(operation_id="list_turns", guards=[actors_only], summary="List turns")
+    async def all(
+        self,
+        request: Request[Principal, Any, Any],
+        conversation_id: FromPath[UUID],
+        reading: FromDishka[ReadingService],
+        status: Annotated[
+            Literal["active", "all"], QueryParameter(description="Only those under way, or all.")
+        ] = "all",
+        assistant_id: Annotated[UUID | None, QueryParameter(description="Those of one assistant.")] = None,
+        limit: Annotated[int, QueryParameter(ge=1, le=200, description="How many at most.")] = 50,
+        before: Annotated[str | None, QueryParameter(description="Those opened before the turn of this id.")] = None,
+    ) -> TurnList:
+        """List a conversation's turns, newest first."""
+        query = TurnQuery(only_active=status == "active", assistant_id=assistant_id, before=before, limit=limit)
+        return await reading.all(request.user, conversation_id, query)
+
+    @get(ONE, operation_id="get_turn", guards=[actors_only], summary="Get a turn")
+    async def one(
+        self,
+        request: Request[Principal, Any, Any],
+        conversation_id: FromPath[UUID],
+        turn_id: FromPath[str],
+        reading: FromDishka[ReadingService],
+    ) -> TurnView:
+        """Get a turn with its parts as far as there are any."""
+        return await reading.get(request.user, conversation_id, turn_id)
+
+    @get(
+        f"{ONE}/stream",
+        operation_id="stream_turn",
+        guards=[actors_only],
+        media_type=EVENT_STREAM,
+        summary="Stream a turn",
+    )
+    async def stream(
+        self,
+        request: Request[Principal, Any, Any],
+        conversation_id: FromPath[UUID],
+        turn_id: FromPath[str],
+        reading: FromDishka[ReadingService],
+        beats: FromDishka[Heartbeats],
+        after: After = None,
+        last_event_id: LastEventId = None,
+    ) -> Response[Any]:
+        """Stream what happens in a turn until its end, from behind any place; 204 where nothing is left."""
+        return await _stream(request.user, conversation_id, turn_id, last_event_id or after, reading, beats)
+
+    @post(f"{ONE}/cancel", operation_id="cancel_turn", guards=[actors_only], status_code=202, summary="Cancel a turn")
+    async def cancel(
+        self,
+        request: Request[Principal, Any, Any],
+        conversation_id: FromPath[UUID],
+        turn_id: FromPath[str],
+        data: JSONBody[CancelRequest],
+        control: FromDishka[ControlService],
+    ) -> Response[Cancelled]:
+        """Ask for the end of a turn; 200 where it is over already."""
+        cancelled = await control.cancel(request.user, conversation_id, turn_id, data)
+        return Response(cancelled, status_code=202 if cancelled.cancelled else 200)
+
+    @post(f"{ONE}/retry", operation_id="retry_turn", guards=[actors_only], status_code=202, summary="Retry a turn")
+    async def retry(
+        self,
+        request: Request[Principal, Any, Any],
+        conversation_id: FromPath[UUID],
+        turn_id: FromPath[str],
+        control: FromDishka[ControlService],
+    ) -> TurnView:
+        """Open a turn once more whose producer was lost."""
+        return await control.retry(request.user, conversation_id, turn_id)
+
+    @put(f"{ONE}/lease", operation_id="lease_turn", summary="Take a turn, or keep it")
+    async def lease(
+        self,
+        request: Request[Principal, Any, Any],
+        conversation_id: FromPath[UUID],
+        turn_id: FromPath[str],
+        data: JSONBody[LeaseRequest],
+        producing: FromDishka[ProducingService],
+    ) -> LeaseGrant:
+        """Take a turn to make its answer, or prolong that. For the turn's assistant and its service."""
+        return await producing.lease(request.user, conversation_id, turn_id, data)
+
+    @post(f"{ONE}/events", operation_id="add_turn_events", status_code=200, summary="Add to an answer")
+    async def add(
+        self,
+        request: Request[Principal, Any, Any],
+        conversation_id: FromPath[UUID],
+        turn_id: FromPath[str],
+        data: JSONBody[Batch],
+        producing: FromDishka[ProducingService],
+    ) -> BatchTaken:
+        """Add what was made since the last batch. The answer says whether somebody asked for the end."""
+        return await producing.add(request.user, conversation_id, turn_id, data)
+
+    @post(f"{ONE}/finalize", operation_id="finalize_turn", status_code=200, summary="End an answer")
+    async def finalize(
+        self,
+        request: Request[Principal, Any, Any],
+        conversation_id: FromPath[UUID],
+        turn_id: FromPath[str],
+        data: JSONBody[Ending],
+        producing: FromDishka[ProducingService],
+    ) -> Settled:
+        """End a turn: its answer is published, and what it used is settled. The same again is safe."""
+        return await producing.finalize(request.user, conversation_id, turn_id, data)
+
+
+class ActiveTurnController(Controller):
+    """The turn under way."""
+
+    path = "/conversations/{conversation_id:str}/active-turn"
+    tags = ("turns",)
+    guards = (actors_only,)
+
+    @get("/stream", operation_id="stream_active_turn", media_type=EVENT_STREAM, summary="Stream the turn under way")
+    async def stream(
+        self,
+        request: Request[Principal, Any, Any],
+        conversation_id: FromPath[UUID],
+        reading: FromDishka[ReadingService],
+        beats: FromDishka[Heartbeats],
+        assistant_id: Annotated[UUID | None, QueryParameter(description="Whose, where there are several.")] = None,
+    ) -> Response[Any]:
+        """Stream the turn under way; 204 where there is none."""
+        turn_id = await reading.active(request.user, conversation_id, assistant_id)
+        if turn_id is None:
+            return Response(None, status_code=204)
+        return await _stream(request.user, conversation_id, turn_id, None, reading, beats)
+
+
+async def _stream(
+    principal: Principal,
+    conversation_id: UUID,
+    turn_id: str,
+    last_event_id: str | None,
+    reading: ReadingService,
+    beats: Heartbeats,
+) -> Response[Any]:
+    is_given, after = position_of(last_event_id)
+    stream = TurnStream(reading, principal, beats)
+    watch = await reading.watch(principal, conversation_id, turn_id, after, stream.ring, is_given=is_given)
+    if watch is None:
+        return Response(None, status_code=204)
+    stream.watch = watch
+    return StreamResponse(stream)

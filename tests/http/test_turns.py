@@ -1,0 +1,348 @@
+"""Turns over HTTP: opened, made by an assistant's service, watched, ended. Numbers are those of the specification."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import update
+from tests.support.assistants import RecordingAssistantService
+from tests.support.databases import open_store
+from tests.support.service import Service
+
+from workbench.adapters.clock import SystemClock
+from workbench.adapters.sql.turn_tables import turns
+from workbench.adapters.sql.turns import SqlTurnWatch
+from workbench.domain.turns.reaping import ReapingService
+
+MARKER = [{"type": "status", "text": "(no text response)"}]
+
+
+class Scene:
+    """Ann and an assistant in a conversation; the assistant's service makes turns."""
+
+    def __init__(self, service: Service, recorder: RecordingAssistantService, assistant: str, path: str) -> None:
+        self.service = service
+        self.recorder = recorder
+        self.assistant = assistant
+        self.path = path
+        self.ann = service.user("ann")
+        self.robot = service.assistant(assistant, recorder.service_id)
+
+    async def open(self, turn_id: str = "t1", status: int = 201, **fields: Any) -> Any:
+        body = {"turn_id": turn_id, "assistant_id": self.assistant, "input": {"content": "hello"}, **fields}
+        answer = await self.ann.post(f"{self.path}/turns", json=body)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    async def lease(self, turn_id: str = "t1", producer: str = "p", status: int = 200, **fields: Any) -> Any:
+        answer = await self.robot.put(f"{self.path}/turns/{turn_id}/lease", json={"producer_id": producer, **fields})
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    async def add(self, batch: int, *events: Any, turn_id: str = "t1", epoch: int = 1, status: int = 200) -> Any:
+        body = {"epoch": epoch, "batch": batch, "events": list(events)}
+        answer = await self.robot.post(f"{self.path}/turns/{turn_id}/events", json=body)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    async def finalize(self, turn_id: str = "t1", status: int = 200, **fields: Any) -> Any:
+        body = {"epoch": 1, "outcome": "completed", **fields}
+        answer = await self.robot.post(f"{self.path}/turns/{turn_id}/finalize", json=body)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    async def turn(self, turn_id: str = "t1") -> Any:
+        return (await self.ann.get(f"{self.path}/turns/{turn_id}")).json()
+
+    async def messages(self, **query: Any) -> list[Any]:
+        return (await self.ann.get(f"{self.path}/messages", params=query)).json()["messages"]
+
+    @asynccontextmanager
+    async def stream(self, turn_id: str = "t1", **headers: str) -> AsyncGenerator["Frames"]:
+        url = f"{self.path}/turns/{turn_id}/stream"
+        async with self.ann.stream("GET", url, headers=headers) as response:
+            yield Frames(response)
+
+
+class Frames:
+    """The frames of a stream."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+        self._lines = response.aiter_lines()
+
+    async def next(self) -> dict[str, Any] | None:
+        """The next event, with its payload; None at the end."""
+        fields: dict[str, str] = {}
+        async for line in self._lines:
+            if line == "" and "data" in fields:
+                return {**json.loads(fields["data"]), "event": fields["event"], "place": int(fields["id"])}
+            if line and not line.startswith(":"):
+                name, _, value = line.partition(": ")
+                fields[name] = value
+        return None
+
+    async def rest(self) -> list[dict[str, Any]]:
+        """Everything up to the end."""
+        found: list[dict[str, Any]] = []
+        while (frame := await self.next()) is not None:
+            found.append(frame)
+        return found
+
+
+def said(delta: str, block: str = "t") -> dict[str, Any]:
+    return {"type": "text.delta", "id": block, "delta": delta}
+
+
+@pytest.fixture
+async def scene(service: Service) -> AsyncGenerator[Scene]:
+    async with RecordingAssistantService() as recorder:
+        assert (await recorder.announce(service.url)).status_code == 200
+        ann = service.user("ann")
+        new = {"assistant_service_id": recorder.service_id, "name": "Robot"}
+        assistant = (await ann.post("/assistants", json=new)).json()["id"]
+        conversation = (await ann.post("/conversations", json={})).json()["id"]
+        path = f"/conversations/{conversation}"
+        await ann.put(f"{path}/participants/{assistant}", json={})
+        yield Scene(service, recorder, assistant, path)
+
+
+LONG_AGO = datetime(2020, 1, 1, 0, 0, 0, 1, tzinfo=UTC)
+
+
+async def reap(scene: Scene, *columns: str) -> int:
+    """Have these times of all turns be long ago, and look after turns as a process does; says how many it ended."""
+    async with open_store(scene.service.database_url, SystemClock()) as store:
+        if columns:
+            aged = update(turns).values(dict.fromkeys(columns, LONG_AGO))
+            await store.database.transact(lambda connection: connection.execute(aged))
+        return await ReapingService(store.transactions, SqlTurnWatch(store.database), SystemClock()).round()
+
+
+async def test_a_turn_is_opened_made_watched_and_ended(scene: Scene) -> None:
+    opened = await scene.open()
+    assert opened["turn"]["status"] == "opened"
+    assert opened["output_message"]["parts"] == [{"type": "text", "text": ""}]  # S1
+    assert opened["input_message"]["id"] != opened["output_message"]["id"]  # S4
+    async with scene.stream() as frames:
+        first = await frames.next()
+        assert first is not None
+        assert (first["place"], first["event"]) == (1, "turn.opened")
+        # X1: both ids come before any output.
+        assert first["input_message_id"] == opened["input_message"]["id"]
+        assert first["output_message_id"] == opened["output_message"]["id"]
+        granted = await scene.lease()
+        assert (granted["epoch"], granted["next_batch"]) == (1, 1)
+        await scene.add(1, said("Two "), said("files"))
+        await scene.add(2, said("."))
+        settled = await scene.finalize()
+        rest = await frames.rest()
+    assert [frame["event"] for frame in rest] == [
+        *("turn.started", "text.delta", "text.delta", "text.delta", "turn.finalized")
+    ]
+    assert [frame["place"] for frame in rest] == [2, 3, 4, 5, 6]
+    assert rest[-1]["parts"] == [{"type": "text", "text": "Two files."}]
+    assert settled["report"] == {"content": "written", "usage": "none", "first": True, "warnings": []}
+    chats = [message for message in await scene.messages() if message["message_type"] == "chat"]
+    assert [message["content"] for message in chats] == ["hello", "Two files."]
+    assert [message["id"] for message in chats] == [opened["input_message"]["id"], opened["output_message"]["id"]]
+    told = chats[1]["metadata"]["turn"]
+    assert told == {"turn_id": "t1", "slot": "output", "status": "finalized", "finish_reason": "stop"}
+    assert chats[1]["sender"] == {"participant_role": "assistant", "participant_id": scene.assistant}
+
+
+async def test_an_answer_that_is_not_ended_is_in_no_list_and_comes_to_older_clients_once(scene: Scene) -> None:
+    opened = await scene.open()  # W8
+    output = opened["output_message"]["id"]
+    await scene.lease()
+    await scene.add(1, said("half"))
+    assert output not in [message["id"] for message in await scene.messages()]
+    assert (await scene.ann.get(f"{scene.path}/messages/{output}")).status_code == 404
+    posted = (await scene.ann.post(f"{scene.path}/messages", json={"content": "meanwhile"})).json()["id"]
+    await scene.finalize()
+    behind = await scene.messages(after=posted)
+    assert [message["id"] for message in behind] == [output]
+    created = [
+        event["data"]["message"]["id"]
+        for event in scene.recorder.events(scene.assistant)
+        if event["event"] == "message.created" and event["data"]["message"]["id"] == output
+    ]
+    assert len(created) <= 1
+
+
+async def test_the_same_turn_again_makes_nothing_new(scene: Scene) -> None:
+    opened = await scene.open()
+    again = await scene.open(status=200)  # S2, S5
+    assert again["replayed"]
+    assert again["output_message"]["id"] == opened["output_message"]["id"]
+    assert again["input_message"]["id"] == opened["input_message"]["id"]
+    other = await scene.open(status=409, input={"content": "something else"})  # S7
+    assert other["code"] == "turn_id_reused"
+    chats = [message for message in await scene.messages() if message["message_type"] == "chat"]
+    assert [message["content"] for message in chats] == ["hello"]
+
+
+async def test_ids_and_inputs_that_cannot_be_are_refused_and_nothing_is_written(scene: Scene) -> None:
+    for turn_id in ("", "a" * 129, "a b", "-a", "ü"):  # S3, S10
+        assert (await scene.open(turn_id, status=422))["code"] == "invalid_turn_id"
+    for given in ({}, {"content": "a", "parts": []}, {"content": "a", "message_id": str(UUID(int=1))}):
+        await scene.open(status=422, input=given)
+    assert (await scene.open(status=422, input={"message_id": str(UUID(int=1))}))["code"] == "message_mismatch"
+    stranger = str(UUID(int=2))
+    assert (await scene.open(status=422, assistant_id=stranger))["code"] == "assistant_not_in_conversation"
+    assert (await scene.ann.get(f"{scene.path}/turns")).json() == {"turns": []}
+    assert [message for message in await scene.messages() if message["message_type"] == "chat"] == []
+
+
+async def test_one_turn_at_a_time_for_an_assistant(scene: Scene) -> None:
+    await scene.open("t1")  # X8
+    refused = await scene.open("t2", status=409)
+    assert (refused["code"], refused["active_turn_id"]) == ("turn_active", "t1")
+    await scene.lease("t1")
+    await scene.finalize("t1")
+    await scene.open("t2")
+
+
+async def test_many_at_once_make_one_turn(scene: Scene) -> None:
+    answers = await asyncio.gather(
+        *(
+            scene.ann.post(f"{scene.path}/turns", json=body)
+            for body in [{"turn_id": "same", "assistant_id": scene.assistant, "input": {"content": "hello"}}] * 15
+        )
+    )  # W4
+    assert sorted(answer.status_code for answer in answers) == [200] * 14 + [201]
+    assert len({answer.json()["output_message"]["id"] for answer in answers}) == 1
+    await scene.lease("same")
+    await scene.finalize("same")
+    answers = await asyncio.gather(
+        *(
+            scene.ann.post(
+                f"{scene.path}/turns",
+                json={"turn_id": f"d{number}", "assistant_id": scene.assistant, "input": {"content": "hello"}},
+            )
+            for number in range(25)
+        )
+    )
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 24
+    chats = [message for message in await scene.messages() if message["message_type"] == "chat"]
+    assert len(chats) == 3
+
+
+async def test_batches_are_taken_once_in_their_order(scene: Scene) -> None:
+    await scene.open()  # W14
+    await scene.lease()
+    await scene.add(1, said("a"))
+    assert (await scene.add(1, said("a")))["duplicate"]
+    gap = await scene.add(3, said("c"), status=409)
+    assert (gap["code"], gap["expected_batch"]) == ("batch_gap", 2)
+    taken = await asyncio.gather(*(scene.add(2, said("b")) for _ in range(10)))
+    assert sorted(each["duplicate"] for each in taken) == [False] + [True] * 9
+    assert (await scene.add(3, said("c"), epoch=2, status=409))["code"] == "stale_epoch"
+    await scene.add(3, {"type": "turn.finalized"}, status=422)
+    await scene.add(3, {"type": "song"}, status=422)
+    await scene.add(3, said("c"))
+    settled = await scene.finalize()
+    assert settled["turn"]["parts"] == [{"type": "text", "text": "abc"}]
+    assert (await scene.add(4, said("d"), status=409))["code"] == "turn_terminal"
+
+
+async def test_ending_twice_keeps_the_later_text(scene: Scene) -> None:
+    await scene.open()  # S13
+    await scene.lease()
+    await scene.finalize(parts=[{"type": "text", "text": "one"}])
+    second = await scene.finalize(parts=[{"type": "text", "text": "two"}])
+    assert second["report"]["content"] == "amended"
+    assert not second["report"]["first"]
+    chats = [message["content"] for message in await scene.messages() if message["message_type"] == "chat"]
+    assert chats == ["hello", "two"]
+    await scene.finalize(parts=[{"type": "text", "text": "five"}], revision=5)
+    older = await scene.finalize(parts=[{"type": "text", "text": "four"}], revision=4)
+    assert older["report"]["content"] == "kept"
+    assert (await scene.turn())["parts"] == [{"type": "text", "text": "five"}]
+
+
+async def test_an_end_without_anything_is_marked(scene: Scene) -> None:
+    await scene.open()  # S12, T8
+    await scene.lease()
+    settled = await scene.finalize()
+    assert settled["turn"]["parts"] == MARKER
+    assert (await scene.messages())[-1]["content"] == "(no text response)"
+
+
+async def test_a_stream_resumes_at_any_place(scene: Scene) -> None:
+    await scene.open()  # W5
+    await scene.lease()
+    for batch in range(1, 6):
+        await scene.add(batch, said(str(batch)))
+    await scene.finalize()
+    async with scene.stream() as frames:
+        whole = await frames.rest()
+    assert [frame["place"] for frame in whole] == list(range(1, len(whole) + 1))
+    for place in range(1, len(whole)):
+        async with scene.stream(**{"Last-Event-ID": str(place)}) as frames:
+            assert await frames.rest() == whole[place:]
+    over = await scene.ann.get(f"{scene.path}/turns/t1/stream", headers={"Last-Event-ID": str(len(whole))})
+    assert over.status_code == 204
+    async with scene.stream(**{"Last-Event-ID": "999"}) as frames:
+        snapshot, ending = await frames.rest()
+    assert (snapshot["event"], ending["event"]) == ("turn.snapshot", "turn.finalized")
+    assert snapshot["parts"] == ending["parts"] == [{"type": "text", "text": "12345"}]
+
+
+async def test_the_turn_under_way_is_found(scene: Scene) -> None:
+    url = f"{scene.path}/active-turn/stream"
+    assert (await scene.ann.get(url)).status_code == 204
+    await scene.open()
+    await scene.lease()
+    async with scene.ann.stream("GET", url) as response:
+        frames = Frames(response)
+        assert (await frames.next() or {})["event"] == "turn.opened"
+        await scene.finalize()
+        assert (await frames.rest())[-1]["event"] == "turn.finalized"
+
+
+async def test_a_cancelled_turn_tells_its_producer_and_ends_with_what_there_is(scene: Scene) -> None:
+    await scene.open()
+    await scene.lease()
+    await scene.add(1, said("half"))
+    cancelled = await scene.ann.post(f"{scene.path}/turns/t1/cancel", json={"reason": "enough"})
+    assert (cancelled.status_code, cancelled.json()["cancelled"]) == (202, True)
+    busy = await scene.open("t2", status=409)
+    assert (busy["cancel_requested"], busy["retry_after_ms"]) == (True, 200)
+    assert (await scene.add(2, said(" more")))["cancel_requested"]  # W15
+    settled = await scene.finalize(outcome="aborted")
+    assert settled["turn"]["status"] == "aborted"
+    assert settled["turn"]["parts"][0] == {"type": "text", "text": "half more"}
+    assert settled["turn"]["parts"][1]["code"] == "cancelled"
+    over = await scene.ann.post(f"{scene.path}/turns/t1/cancel", json={})
+    assert (over.status_code, over.json()["cancelled"]) == (200, False)
+    await scene.open("t2")
+    unclaimed = await scene.ann.post(f"{scene.path}/turns/t2/cancel", json={})
+    assert unclaimed.json()["turn"]["status"] == "aborted"
+    unknown = await scene.ann.post(f"{scene.path}/turns/nothing/cancel", json={})
+    assert unknown.status_code == 404
+
+
+async def test_a_producer_that_is_lost_ends_the_turn_and_may_come_back(scene: Scene) -> None:
+    await scene.open()  # W1, W6
+    await scene.lease()
+    await scene.add(1, said("half"))
+    assert await reap(scene, "lease_expires_at") == 1
+    assert await reap(scene) == 0
+    turn = await scene.turn()
+    assert (turn["status"], turn["finish_reason"]) == ("failed", "producer_lost")
+    assert turn["error"]["code"] == "producer_lost"
+    assert turn["parts"][0] == {"type": "text", "text": "half"}
+    assert turn["parts"][-1]["code"] == "interrupted"
+    healed = await scene.finalize(parts=[{"type": "text", "text": "whole"}])
+    assert (healed["turn"]["status"], healed["report"]["content"]) == ("finalized", "amended")
+    chats = [message["content"] for message in await scene.messages() if message["message_type"] == "chat"]
+    assert chats == ["hello", "whole"]
+    async with scene.stream() as frames:
+        assert [frame["event"] for frame in await frames.rest()].count("turn.failed") == 0
