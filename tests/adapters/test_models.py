@@ -1,4 +1,9 @@
-"""Titles from every provider's interface, by its real library over HTTP."""
+"""Titles from every provider's interface, by its real library over HTTP.
+
+The libraries take seconds to load, so each test loads them: not every process of the suite runs one.
+"""
+
+# ruff: noqa: PLC0415 - see above
 
 from collections.abc import AsyncGenerator
 
@@ -6,20 +11,14 @@ import pytest
 from tests.support.behaviours import status
 from tests.support.openai_server import ModelServer, model_server
 
-from workbench.adapters.models.anthropic import open_anthropic
 from workbench.adapters.models.choice import AzureChoice, ModelChoice
-from workbench.adapters.models.google import open_google
-from workbench.adapters.models.openai import open_azure, open_openai
-from workbench.adapters.models.titles import ModelTitleWriter
 from workbench.domain.errors import UnavailableError
 from workbench.domain.titles.model import Line, Untitled
 from workbench.wiring.model_settings import Titles
-from workbench.wiring.models import open_title_writer
 
 LINES = (Line(role="assistant", content="Welcome"), Line(role="user", content=""), Line(role="user", content="Trains?"))
 UNTITLED = Untitled(current_title="Old Title", lines=LINES)
 SECRET = "sk-very-secret"
-OPENERS = {"openai": open_openai, "anthropic": open_anthropic, "google": open_google}
 MODELS = {"openai": "gpt-4o-mini", "anthropic": "claude-haiku-4-5", "google": "gemini-2.5-flash"}
 
 
@@ -36,8 +35,10 @@ def titles(provider: str, server: ModelServer) -> Titles:
     )
 
 
-@pytest.mark.parametrize("provider", OPENERS)
+@pytest.mark.parametrize("provider", MODELS)
 async def test_each_provider_is_asked_in_its_own_way(server: ModelServer, provider: str) -> None:
+    from workbench.wiring.models import open_title_writer
+
     async with open_title_writer(titles(provider, server)) as writer:
         assert await writer.write(UNTITLED) == "A Title"
     (request,) = server.requests
@@ -46,8 +47,10 @@ async def test_each_provider_is_asked_in_its_own_way(server: ModelServer, provid
     assert SECRET in " ".join(request.headers.values())
 
 
-@pytest.mark.parametrize("provider", OPENERS)
+@pytest.mark.parametrize("provider", MODELS)
 async def test_each_providers_failures_are_told_alike_and_not_repeated(server: ModelServer, provider: str) -> None:
+    from workbench.wiring.models import open_title_writer
+
     server.answer(then=status(503, f"no, {SECRET}"))
     async with open_title_writer(titles(provider, server)) as writer:
         with pytest.raises(UnavailableError) as failure:
@@ -57,6 +60,10 @@ async def test_each_providers_failures_are_told_alike_and_not_repeated(server: M
 
 
 async def test_azure_is_asked_for_the_deployment_with_a_key_or_an_identity(server: ModelServer) -> None:
+    from workbench.adapters.models.openai import open_azure
+    from workbench.adapters.models.titles import ModelTitleWriter
+    from workbench.wiring.models import open_title_writer
+
     async def token() -> str:
         return "identity-token"
 
@@ -77,6 +84,9 @@ async def test_azure_is_asked_for_the_deployment_with_a_key_or_an_identity(serve
 
 
 async def test_a_model_without_json_answers_is_asked_for_a_call(server: ModelServer) -> None:
+    from workbench.adapters.models.anthropic import open_anthropic
+    from workbench.adapters.models.titles import ModelTitleWriter
+
     choice = ModelChoice(model="claude-3-haiku-20240307", base_url=server.url)
     server.answer(then=status(400))
     async with open_anthropic(choice) as model:

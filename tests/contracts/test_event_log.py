@@ -172,17 +172,19 @@ async def test_pruning_forgets_in_steps_from_the_oldest_on_and_remembers_how_far
             return await tx.events.floor(), left, await feed_of(store, "bea")
 
     assert await state() == (0, [1, 2, 3, 4, 5, 6], [(conversation, "participant.updated")])
-    assert await keeping.prune(before, 1) == 2  # one of each workspace
+    assert await keeping.prune("default", before, 1) == 1
     assert await state() == (1, [2, 3, 4, 5, 6], [(conversation, "participant.updated")])
-    assert await keeping.prune(before, 2) == 2
+    assert await keeping.prune("default", before, 2) == 2
     assert await state() == (3, [4, 5, 6], [])
-    assert await keeping.prune(before, 100) == 2
-    assert await keeping.prune(before, 100) == 0
+    assert await keeping.prune("default", before, 100) == 2
+    assert await keeping.prune("default", before, 100) == 0
+    assert await keeping.prune("elsewhere", before, 100) == 1  # a log of its own, which nobody touched
+    assert await keeping.prune("nowhere", before, 100) == 0
     assert await state() == (5, [6], [])
     await record(store, conversation, "message.created")
     assert (store.announced[-1].feed_position, store.announced[-1].position) == (7, 7)
     clock.move(days=3)
-    assert await keeping.prune(clock.now(), 100) == 3
+    assert await keeping.prune("default", clock.now(), 100) == 2
     async with store.transactions.read("default") as tx:
         assert (await tx.events.floor(), await tx.events.head()) == (7, 7)
         assert await tx.events.conversation_head(conversation) == 7

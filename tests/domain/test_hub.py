@@ -491,7 +491,7 @@ async def test_what_is_pruned_during_a_replay_is_a_gap(house: House, kind: str) 
         if not seen:
             house.store.clock.move(days=8)  # type: ignore[attr-defined]
             keeping = SqlEventKeeping(house.store.database)
-            assert await keeping.prune(house.store.clock.now(), REPLAY_PAGE + 5) == REPLAY_PAGE + 5
+            assert await keeping.prune("default", house.store.clock.now(), REPLAY_PAGE + 5) == REPLAY_PAGE + 5
         seen += [item] if isinstance(item, Gap) else item
     rest = await house.log(conversation)
     assert seen[REPLAY_PAGE] == Gap(after=REPLAY_PAGE, first_available=REPLAY_PAGE + 6)

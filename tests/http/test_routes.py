@@ -104,6 +104,8 @@ TABLE = [
     row("GET", "/conversations", "401 200 200 200 200 200 401 200 200 401"),
     row("GET", "/conversations/{conversation}", "401 200 200 404 404 404 401 200 404 401"),
     row("PATCH", "/conversations/{conversation}", "401 200 404 404 404 404 401 200 404 401", {}),
+    row("GET", "/conversations/{conversation}/retention", "401 200 404 404 404 404 401 401 401 401"),
+    row("PUT", "/conversations/{conversation}/retention", "401 200 404 404 404 404 401 401 401 401", {}),
     row("GET", "/conversations/{conversation}/participants", "401 200 200 404 404 404 401 200 404 401"),
     row("GET", "/conversations/{conversation}/participants/ann", "401 200 200 404 404 404 401 200 404 401"),
     row("PUT", "/conversations/{conversation}/participants/me", "401 200 200 404 404 404 401 200 404 401", {}),

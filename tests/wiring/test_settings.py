@@ -214,6 +214,8 @@ def test_a_symmetric_algorithm_needs_a_secret() -> None:
         ({"limits": {"body_bytes": 2048}}, "LIMITS__MESSAGE_BYTES"),
         ({"service": {"anonymous_paths": ["docs"]}}, "SERVICE__ANONYMOUS_PATHS"),
         ({"events": {"retention_days": 0}}, "EVENTS__RETENTION_DAYS"),
+        ({"retention": {"messages_days": 0.5}}, "RETENTION__MESSAGES_DAYS"),
+        ({"retention": {"files_days": 0}}, "RETENTION__FILES_DAYS"),
     ],
 )
 def test_values_that_contradict_each_other_are_refused(values: dict[str, object], setting: str) -> None:

@@ -5,12 +5,14 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select
 from tests.contracts.test_transactions import message, new_conversation, post
 from tests.support.clocks import SettableClock
 from tests.support.databases import Store, open_store
+from tests.support.lifecycle import pruning_worker
 from tests.support.service import open_stream, running_service
 
 from workbench.adapters.sql.events import SqlEventKeeping
@@ -18,9 +20,9 @@ from workbench.adapters.sql.leases import SqlLeases
 from workbench.adapters.sql.tables import events
 from workbench.domain.events.ports import EventKeeping
 from workbench.domain.jobs.ports import Leases
-from workbench.entrypoints.workers.pruning import LEASE, STEP, PruningWorker, Retention
-
-WEEK = Retention(days=7)
+from workbench.domain.lifecycle.expiry import EVENT_STEP as STEP
+from workbench.domain.lifecycle.model import Expired
+from workbench.entrypoints.workers.pruning import LEASE
 
 
 class Counting(EventKeeping):
@@ -33,7 +35,7 @@ class Counting(EventKeeping):
         self.may_go_on = asyncio.Event()
         self.may_go_on.set()
 
-    async def prune(self, before: datetime, limit: int) -> int:
+    async def prune(self, workspace_id: str, before: datetime, limit: int) -> int:
         self.calls.append((before, limit))
         self.inside.set()
         await self.may_go_on.wait()
@@ -41,6 +43,9 @@ class Counting(EventKeeping):
         if step is None:
             raise OSError("disk on fire")
         return step
+
+    async def prune_conversation(self, workspace_id: str, conversation_id: UUID, before: datetime, limit: int) -> int:
+        raise AssertionError("no conversation has terms of its own")
 
 
 class Watched(Leases):
@@ -75,36 +80,42 @@ async def count(store: Store) -> int:
 
 async def test_it_goes_on_in_small_steps_until_nothing_is_too_old(store: Store) -> None:
     keeping = Counting(STEP, STEP, 3)
-    worker = PruningWorker(keeping, SqlLeases(store.database), store.clock, WEEK)
-    assert await worker.prune() == 2 * STEP + 3
+    await new_conversation(store)
+    report = await pruning_worker(store, SqlLeases(store.database), keeping).round()
+    assert report.workspaces["default"].events == 2 * STEP + 3
     assert keeping.calls == [(store.clock.now() - timedelta(days=7), STEP)] * 4
 
 
 async def test_it_forgets_what_is_older_than_the_retention_and_nothing_else(store: Store) -> None:
     clock = store.clock
     assert isinstance(clock, SettableClock)
-    worker = PruningWorker(SqlEventKeeping(store.database), SqlLeases(store.database), clock, WEEK)
+    worker = pruning_worker(store, SqlLeases(store.database))
+
+    async def pruned() -> int:
+        return (await worker.round()).workspaces.get("default", Expired()).events
+
     conversation = await new_conversation(store)
     clock.move(days=4)
     for number in range(3):
         await post(store, conversation, message(store, str(number)))
-    assert (await worker.prune(), await count(store)) == (0, 4)
+    assert (await pruned(), await count(store)) == (0, 4)
     clock.move(days=3)
-    assert (await worker.prune(), await count(store)) == (0, 4)  # to the microsecond as old as allowed
+    assert (await pruned(), await count(store)) == (0, 4)  # to the microsecond as old as allowed
     clock.move(seconds=1)
-    assert (await worker.prune(), await count(store)) == (1, 3)
+    assert (await pruned(), await count(store)) == (1, 3)
     clock.move(days=30)
-    assert (await worker.prune(), await count(store)) == (3, 0)
+    assert (await pruned(), await count(store)) == (3, 0)
     async with store.transactions.read("default") as tx:
         assert (await tx.events.floor(), await tx.events.head()) == (4, 4)
 
 
 async def test_only_the_holder_of_the_lease_prunes(store: Store) -> None:
+    await new_conversation(store)
     leases = Watched(SqlLeases(store.database))
     await leases.acquire([LEASE], "another replica", 30)
     leases.asked.clear()
     keeping = Counting(1)
-    running = asyncio.create_task(PruningWorker(keeping, leases, store.clock, WEEK).run())
+    running = asyncio.create_task(pruning_worker(store, leases, keeping).run())
     await asyncio.wait_for(leases.asked.wait(), 5)
     await asyncio.sleep(0)
     await ended(running)
@@ -112,12 +123,13 @@ async def test_only_the_holder_of_the_lease_prunes(store: Store) -> None:
 
 
 async def test_of_two_replicas_one_prunes_at_a_time(store: Store) -> None:
+    await new_conversation(store)
     slow, late = Counting(1), Counting(1)
     slow.may_go_on.clear()
     leases = Watched(SqlLeases(store.database))
-    first = asyncio.create_task(PruningWorker(slow, SqlLeases(store.database), store.clock, WEEK).run())
+    first = asyncio.create_task(pruning_worker(store, SqlLeases(store.database), slow).run())
     await asyncio.wait_for(slow.inside.wait(), 5)
-    second = asyncio.create_task(PruningWorker(late, leases, store.clock, WEEK).run())
+    second = asyncio.create_task(pruning_worker(store, leases, late).run())
     await asyncio.wait_for(leases.asked.wait(), 5)
     assert late.calls == []
     slow.may_go_on.set()
@@ -127,17 +139,19 @@ async def test_of_two_replicas_one_prunes_at_a_time(store: Store) -> None:
 
 @pytest.mark.parametrize("steps", [(2, 1), (2, None)], ids=["done", "failed"])
 async def test_the_lease_is_given_back_after_each_round(store: Store, steps: tuple[int | None, ...]) -> None:
+    await new_conversation(store)
     leases = Watched(SqlLeases(store.database))
-    running = asyncio.create_task(PruningWorker(Counting(*steps), leases, store.clock, WEEK).run())
+    running = asyncio.create_task(pruning_worker(store, leases, Counting(*steps)).run())
     await asyncio.wait_for(leases.given_back.wait(), 5)
     assert await leases.acquire([LEASE], "another replica", 30) == {LEASE}
     await ended(running)
 
 
 async def test_the_lease_is_given_back_when_the_process_ends_in_the_middle(store: Store) -> None:
+    await new_conversation(store)
     leases, keeping = SqlLeases(store.database), Counting(1)
     keeping.may_go_on.clear()
-    running = asyncio.create_task(PruningWorker(keeping, leases, store.clock, WEEK).run())
+    running = asyncio.create_task(pruning_worker(store, leases, keeping).run())
     await asyncio.wait_for(keeping.inside.wait(), 5)
     await ended(running)
     assert await leases.acquire([LEASE], "another replica", 30) == {LEASE}
@@ -164,9 +178,9 @@ async def test_a_step_that_was_overtaken_does_not_make_what_is_gone_look_kept(st
     for number in range(5):
         await post(store, conversation, message(store, str(number)))
     database, before = Overtaken(store), store.clock.now() + timedelta(days=1)
-    late = asyncio.create_task(SqlEventKeeping(database).prune(before, 2))  # type: ignore[arg-type]
+    late = asyncio.create_task(SqlEventKeeping(database).prune("default", before, 2))  # type: ignore[arg-type]
     await asyncio.wait_for(database.inside.wait(), 5)
-    assert await SqlEventKeeping(store.database).prune(before, 4) == 4
+    assert await SqlEventKeeping(store.database).prune("default", before, 4) == 4
     database.may_go_on.set()
     assert await late == 0
     async with store.transactions.read("default") as tx:

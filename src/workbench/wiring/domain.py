@@ -17,6 +17,7 @@ from workbench.domain.assistants.presence import PresenceService
 from workbench.domain.assistants.removal import RemovalService
 from workbench.domain.assistants.seating import SeatingService
 from workbench.domain.assistants.service import AssistantPolicy, AssistantService
+from workbench.domain.audit.service import AuditService
 from workbench.domain.contents.service import DisposalService, SweepService
 from workbench.domain.contents.verification import VerificationService
 from workbench.domain.conversations.service import ConversationService
@@ -29,6 +30,13 @@ from workbench.domain.files.service import FileService
 from workbench.domain.files.uploading import UploadService
 from workbench.domain.identity.service import Authenticator
 from workbench.domain.jobs.model import RetryPolicy
+from workbench.domain.lifecycle.content import ContentErasure
+from workbench.domain.lifecycle.erasure import ErasureService
+from workbench.domain.lifecycle.expiry import ExpiryService
+from workbench.domain.lifecycle.leaving import Leaving
+from workbench.domain.lifecycle.model import RetentionPolicy, Terms
+from workbench.domain.lifecycle.retention import RetentionService
+from workbench.domain.lifecycle.stats import StatsService
 from workbench.domain.messages.service import MessageService
 from workbench.domain.participants.service import ParticipantService
 from workbench.domain.rates.model import Rate
@@ -73,6 +81,13 @@ class Domain(Provider):
     seating = provide(SeatingService)
     delivery = provide(DeliveryService)
     speech = provide(SpeechService)
+    audit = provide(AuditService)
+    retention = provide(RetentionService)
+    expiry = provide(ExpiryService)
+    leaving = provide(Leaving)
+    content_erasure = provide(ContentErasure)
+    erasure = provide(ErasureService)
+    stats = provide(StatsService)
 
 
 class Policies(Provider):
@@ -137,4 +152,16 @@ class Policies(Provider):
             max_retry_seconds=settings.delivery.max_retry_seconds,
             give_up_after_hours=settings.delivery.give_up_after_hours,
             timeout_seconds=settings.delivery.timeout_seconds,
+        )
+
+    @provide
+    def retention_policy(self, settings: Settings) -> RetentionPolicy:
+        """How long things are kept where nobody says otherwise."""
+        kept = settings.retention
+        return RetentionPolicy(
+            defaults=Terms(
+                messages_days=kept.messages_days, files_days=kept.files_days, events_days=settings.events.retention_days
+            ),
+            audit_days=kept.audit_days,
+            least_days=settings.delivery.give_up_after_hours / 24,
         )

@@ -16,6 +16,7 @@ from workbench.adapters.keys.cached import CachedKeys
 from workbench.adapters.keys.cipher import KeyCipher
 from workbench.adapters.keys.file import load_or_make
 from workbench.adapters.keys.local import LocalModeKeys
+from workbench.adapters.keys.pseudonyms import KeyedPseudonyms
 from workbench.adapters.keys.registered import RegisteredKeys
 from workbench.adapters.metrics.prometheus import PrometheusMeter
 from workbench.adapters.rates.local import LocalRateLimiter
@@ -26,6 +27,7 @@ from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.clock import Clock
 from workbench.domain.delivery.ports import DeliveryMeter
 from workbench.domain.identity.ports import ApiKeyStore, AssistantDirectory
+from workbench.domain.lifecycle.ports import Pseudonyms
 from workbench.domain.rates.ports import RateLimiter
 from workbench.domain.speech.ports import SpeechTokens
 from workbench.wiring.measures import Measures
@@ -35,6 +37,7 @@ AssistantHttp = NewType("AssistantHttp", httpx.AsyncClient)
 """The client that calls only where the policy of addresses allows."""
 
 SERVICE_KEYS_FILE = "service-keys.key"
+PSEUDONYMS_FILE = "pseudonyms.key"
 
 
 def keys_in(vault: ApiKeyStore, stored: ApiKeyStore, directory: AssistantDirectory) -> ApiKeyStore:
@@ -95,6 +98,12 @@ class Outbound(Provider):
     def cipher(self, settings: Settings) -> KeyCipher:
         """Keep services' keys encrypted under the data folder's own key."""
         return KeyCipher(load_or_make(settings.make_data_root() / "keys" / SERVICE_KEYS_FILE, KeyCipher.new_key))
+
+    @provide
+    def pseudonyms(self, settings: Settings) -> Pseudonyms:
+        """Name people who are erased by a hash under the data folder's own key."""
+        path = settings.make_data_root() / "keys" / PSEUDONYMS_FILE
+        return KeyedPseudonyms(load_or_make(path, KeyedPseudonyms.new_key))
 
     @provide
     async def keys(

@@ -352,6 +352,23 @@ class Events(Group):
     )
 
 
+class Retention(Group):
+    """For how long things are kept where a workspace or a conversation has no rule of its own. Unset: for ever.
+
+    Events have their own setting, `WORKBENCH__EVENTS__RETENTION_DAYS`.
+    """
+
+    messages_days: float | None = Field(
+        default=None, gt=0, le=36_500, description="Days for which messages are kept, with their debug data."
+    )
+    files_days: float | None = Field(
+        default=None, gt=0, le=36_500, description="Days for which versions of files are kept."
+    )
+    audit_days: float | None = Field(
+        default=None, gt=0, le=36_500, description="Days for which the record of administrative acts is kept."
+    )
+
+
 class Delivery(Group):
     """How events are brought to assistant services."""
 

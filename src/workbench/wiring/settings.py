@@ -28,6 +28,7 @@ from workbench.wiring.setting_groups import (
     Issuer,
     Limits,
     Logging,
+    Retention,
     Service,
     Storage,
 )
@@ -67,6 +68,7 @@ class Settings(BaseModel):
     logging: Logging = Logging()
     auth: Auth = Auth()
     events: Events = Events()
+    retention: Retention = Retention()
     delivery: Delivery = Delivery()
     limits: Limits = Limits()
     titles: Titles = Titles()
@@ -95,6 +97,17 @@ class Settings(BaseModel):
             raise MisfitError(
                 "WORKBENCH__DELIVERY__GIVE_UP_AFTER_HOURS",
                 f"is longer than events are kept: WORKBENCH__EVENTS__RETENTION_DAYS is {self.events.retention_days:g}",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _messages_outlive_delivery(self) -> "Settings":
+        days = self.retention.messages_days
+        if days is not None and self.delivery.give_up_after_hours > days * 24:
+            raise MisfitError(
+                "WORKBENCH__RETENTION__MESSAGES_DAYS",
+                "is shorter than delivery may take: "
+                f"WORKBENCH__DELIVERY__GIVE_UP_AFTER_HOURS is {self.delivery.give_up_after_hours:g}",
             )
         return self
 

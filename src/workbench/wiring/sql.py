@@ -12,15 +12,19 @@ from workbench.adapters.sql.assistants import SqlDirectory, SqlPresenceWatch
 from workbench.adapters.sql.contents import SqlContentLedger
 from workbench.adapters.sql.database import Database, open_database
 from workbench.adapters.sql.deliveries import SqlDeliveryQueue
+from workbench.adapters.sql.erasures import SqlUnfinishedErasures
 from workbench.adapters.sql.events import SqlEventKeeping
 from workbench.adapters.sql.exports import SqlSnapshots
+from workbench.adapters.sql.figures import SqlFigures
 from workbench.adapters.sql.jobs import SqlJobQueue
 from workbench.adapters.sql.leases import SqlLeases
+from workbench.adapters.sql.retention import SqlAgedMessages
 from workbench.adapters.sql.transactions import GroupCommit, SqlTransactions
 from workbench.adapters.sql.wakeups import SqlWakeups
 from workbench.domain.archive.ports import CopyTx, ExportTx, ImportTx, Snapshots
 from workbench.domain.assistant_services.ports import RegistrationTx
 from workbench.domain.assistants.ports import AssistantTx, PresenceWatch
+from workbench.domain.audit.ports import AuditTx
 from workbench.domain.clock import Clock
 from workbench.domain.contents.ports import ContentLedger, ContentStore, ContentTx
 from workbench.domain.conversations.ports import ConversationTx
@@ -30,6 +34,14 @@ from workbench.domain.events.ports import EventKeeping, EventTx
 from workbench.domain.files.ports import FileTx
 from workbench.domain.identity.ports import AssistantDirectory
 from workbench.domain.jobs.ports import JobQueue, Leases
+from workbench.domain.lifecycle.ports import (
+    AgedMessages,
+    ErasureTx,
+    ExpiryTx,
+    Figures,
+    RetentionTx,
+    UnfinishedErasures,
+)
 from workbench.domain.messages.ports import MessageTx
 from workbench.domain.participants.ports import ParticipantTx
 from workbench.domain.shares.ports import ShareTx
@@ -195,3 +207,38 @@ class Sql(Provider):
     def delivery_tx(self, sql: SqlTransactions) -> Transactions[DeliveryTx]:
         """See what delivery needs."""
         return sql
+
+    @provide
+    def audit_tx(self, sql: SqlTransactions) -> Transactions[AuditTx]:
+        """See the record of administrative acts."""
+        return sql
+
+    @provide
+    def retention_tx(self, sql: SqlTransactions) -> Transactions[RetentionTx]:
+        """See rules of retention."""
+        return sql
+
+    @provide
+    def expiry_tx(self, sql: SqlTransactions) -> Transactions[ExpiryTx]:
+        """See what age makes due."""
+        return sql
+
+    @provide
+    def erasure_tx(self, sql: SqlTransactions) -> Transactions[ErasureTx]:
+        """See everything that may name a person."""
+        return sql
+
+    @provide
+    def aged(self, database: Database) -> AgedMessages:
+        """Remove what is too old."""
+        return SqlAgedMessages(database)
+
+    @provide
+    def unfinished(self, database: Database) -> UnfinishedErasures:
+        """Find erasures that nobody goes on with."""
+        return SqlUnfinishedErasures(database)
+
+    @provide
+    def figures(self, database: Database) -> Figures:
+        """Count everything."""
+        return SqlFigures(database)

@@ -7,10 +7,11 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select, update
 
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
+from workbench.adapters.sql.schema import Id
 from workbench.adapters.sql.tables import conversations, events, farewells, participants, workspaces
 from workbench.adapters.sql.writes import RecordedEvent
 from workbench.domain.events.model import FEED_TYPES, Event, NewEvent
@@ -70,9 +71,10 @@ _OF_USER = Query(
         ),
     ).order_by(events.c.feed_position),
 )
-_KEPT = select(workspaces.c.workspace_id, workspaces.c.event_floor).where(
-    workspaces.c.event_head > workspaces.c.event_floor
+_FLOOR_OF_USER = select(func.max(conversations.c.event_floor)).where(
+    here(conversations), conversations.c.id.in_(_CONVERSATIONS_OF)
 )
+_KEPT = select(workspaces.c.event_floor).where(here(workspaces), workspaces.c.event_head > workspaces.c.event_floor)
 _OLDEST = (
     select(events.c.feed_position, events.c.timestamp)
     .where(here(events), events.c.feed_position > bindparam("after"))
@@ -88,6 +90,27 @@ _RAISE_FLOOR = (
     update(workspaces)
     .where(here(workspaces), workspaces.c.event_floor < bindparam("upto"))
     .values(event_floor=bindparam("upto"))
+)
+_OF_THIS_CONVERSATION = and_(here(events), events.c.conversation_id == bindparam("conversation_id", type_=Id))
+_OLDEST_THERE = (
+    select(events.c.position, events.c.feed_position, events.c.timestamp)
+    .where(_OF_THIS_CONVERSATION)
+    .order_by(events.c.position)
+    .limit(bindparam("limit"))
+    .subquery()
+)
+_EXPIRED_THERE = select(func.max(_OLDEST_THERE.c.position), func.max(_OLDEST_THERE.c.feed_position)).where(
+    _OLDEST_THERE.c.timestamp < bindparam("before")
+)
+_DELETE_THERE = delete(events).where(_OF_THIS_CONVERSATION, events.c.position <= bindparam("upto"))
+_RAISE_FLOOR_THERE = (
+    update(conversations)
+    .where(
+        here(conversations),
+        conversations.c.id == bindparam("conversation_id", type_=Id),
+        conversations.c.event_floor < bindparam("upto_feed"),
+    )
+    .values(event_floor=bindparam("upto_feed"))
 )
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
@@ -121,6 +144,11 @@ class SqlEventLog(Repository, EventLog):
         """The highest pruned feed position."""
         return await self._scalar(_FLOOR, {}) or 0
 
+    async def floor_of_user(self, user_id: str) -> int:
+        """The workspace's, or that of a conversation of theirs that keeps events shorter."""
+        own = await self._scalar(_FLOOR_OF_USER, {"user_id": user_id}) or 0
+        return max(own, await self.floor())
+
     async def conversation_head(self, conversation_id: UUID) -> int:
         """The conversation's newest position."""
         return await self._scalar(_CONVERSATION_HEAD, {"conversation_id": conversation_id}) or 0
@@ -144,20 +172,36 @@ class SqlEventKeeping(EventKeeping):
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def prune(self, before: datetime, limit: int) -> int:
-        """Forget the oldest events of each workspace, in the order of the log, and remember how far that went."""
-        pruned = 0
-        for workspace_id, floor in await self._database.rows(_KEPT):
-            place = {"ws": workspace_id, "after": floor, "before": before, "limit": limit}
-            newest = (await self._database.rows(_EXPIRED, place))[0][0]
-            if newest is not None:
-                place["upto"] = newest
-                pruned += await self._database.transact(lambda connection, place=place: _prune(connection, place))
-        return pruned
+    async def prune(self, workspace_id: str, before: datetime, limit: int) -> int:
+        """Forget the oldest events in the order of the log, and remember how far that went."""
+        kept = await self._database.rows(_KEPT, {"ws": workspace_id})
+        if not kept:
+            return 0
+        place = {"ws": workspace_id, "after": kept[0][0], "before": before, "limit": limit}
+        newest = (await self._database.rows(_EXPIRED, place))[0][0]
+        if newest is None:
+            return 0
+        place["upto"] = newest
+        return await self._database.transact(lambda connection: _prune(connection, place))
+
+    async def prune_conversation(self, workspace_id: str, conversation_id: UUID, before: datetime, limit: int) -> int:
+        """The same along the conversation's own positions."""
+        place = {"ws": workspace_id, "conversation_id": conversation_id, "before": before, "limit": limit}
+        newest, newest_in_feed = (await self._database.rows(_EXPIRED_THERE, place))[0]
+        if newest is None:
+            return 0
+        place |= {"upto": newest, "upto_feed": newest_in_feed}
+        return await self._database.transact(lambda connection: _prune_conversation(connection, place))
 
 
 def _prune(connection: Connection, place: dict[str, Any]) -> int:
     gone = connection.execute(_DELETE_EVENTS, place).rowcount
     connection.execute(_DELETE_FAREWELLS, place)
     connection.execute(_RAISE_FLOOR, place)
+    return gone
+
+
+def _prune_conversation(connection: Connection, place: dict[str, Any]) -> int:
+    gone = connection.execute(_DELETE_THERE, place).rowcount
+    connection.execute(_RAISE_FLOOR_THERE, place)
     return gone

@@ -13,7 +13,7 @@ from workbench.adapters.sql.tables import conversations, message_debug, messages
 from workbench.domain.messages.model import Message, MessageQuery, MessageType, StoredMessage
 from workbench.domain.messages.ports import Messages
 
-_FIELDS = (
+MESSAGE_FIELDS = (
     "id",
     "sender_role",
     "sender_id",
@@ -27,7 +27,8 @@ _FIELDS = (
 )
 
 
-def _message(row: Sequence[Any]) -> dict[str, Any]:
+def message_of(row: Sequence[Any]) -> dict[str, Any]:
+    """Make the dict of a message from a row that begins with MESSAGE_FIELDS."""
     return {
         "id": row[0],
         "sender": {"participant_role": row[1], "participant_id": row[2]},
@@ -42,12 +43,12 @@ def _message(row: Sequence[Any]) -> dict[str, Any]:
 
 
 def _stored(row: Sequence[Any]) -> dict[str, Any]:
-    return {"message": _message(row), "conversation_id": row[-2], "debug_data": row[-1] or {}}
+    return {"message": message_of(row), "conversation_id": row[-2], "debug_data": row[-1] or {}}
 
 
 _ONE = Query(
     StoredMessage,
-    select(*columns_of(messages, *_FIELDS), messages.c.conversation_id, message_debug.c.debug_data)
+    select(*columns_of(messages, *MESSAGE_FIELDS), messages.c.conversation_id, message_debug.c.debug_data)
     .outerjoin(
         message_debug,
         and_(message_debug.c.workspace_id == messages.c.workspace_id, message_debug.c.message_id == messages.c.id),
@@ -74,12 +75,12 @@ def _page(filters: frozenset[str], *, oldest_first: bool) -> Query[Message]:
     }
     sequence = messages.c.sequence
     statement: Select[Any] = (
-        select(*columns_of(messages, *_FIELDS))
+        select(*columns_of(messages, *MESSAGE_FIELDS))
         .where(_IN_CONVERSATION, *(conditions[name] for name in sorted(filters)))
         .order_by(sequence.asc() if oldest_first else sequence.desc())
         .limit(bindparam("limit"))
     )
-    return Query(Message, statement, _message)
+    return Query(Message, statement, message_of)
 
 
 @lru_cache(2)
@@ -103,7 +104,7 @@ def _latest(*, one_type: bool) -> Query[StoredMessage]:
         .scalar_subquery()
     )
     statement = (
-        select(*columns_of(messages, *_FIELDS), messages.c.conversation_id)
+        select(*columns_of(messages, *MESSAGE_FIELDS), messages.c.conversation_id)
         .select_from(conversations)
         .join(messages, and_(messages.c.conversation_id == conversations.c.id, messages.c.sequence == newest))
         .where(here(messages), conversations.c.id.in_(bindparam("conversation_ids", expanding=True)))

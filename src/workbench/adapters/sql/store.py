@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -16,7 +17,6 @@ from workbench.adapters.sql.writes import Change, Row, Writes
 from workbench.domain.errors import StaleError
 from workbench.domain.events.model import Event
 
-_TABLE_ORDER = {table: place for place, table in enumerate(metadata.sorted_tables)}
 _ADD_MESSAGES = Prepared(insert(messages), *messages.columns.keys())
 _ADD_EVENTS = Prepared(insert(events), *events.columns.keys())
 
@@ -49,7 +49,14 @@ def _by_table(items: list[tuple[Table, Row]]) -> list[tuple[Table, list[Row]]]:
     rows: defaultdict[Table, list[Row]] = defaultdict(list)
     for table, row in items:
         rows[table].append(row)
-    return sorted(rows.items(), key=lambda item: _TABLE_ORDER[item[0]])
+    order = _table_order()
+    return sorted(rows.items(), key=lambda item: order[item[0]])
+
+
+@cache
+def _table_order() -> dict[Table, int]:
+    """Where each table stands among all; known only when the modules of all have been imported."""
+    return {table: place for place, table in enumerate(metadata.sorted_tables)}
 
 
 def _upsert(table: Table, names: tuple[str, ...], dialect: str) -> Any:

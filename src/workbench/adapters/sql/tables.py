@@ -110,8 +110,12 @@ conversations = Table(
     Column("created_datetime", Moment, nullable=False),
     Column("version", Integer, nullable=False, server_default="0"),
     Column("event_head", BigInteger, nullable=False, server_default="0"),
+    # The highest position in the workspace's log at which an event of this conversation went before those of others.
+    Column("event_floor", BigInteger, nullable=False, server_default="0"),
     Column("message_head", BigInteger, nullable=False, server_default="0"),
     Column("file_bytes", BigInteger, nullable=False, server_default="0"),
+    # For duties that go over a workspace's conversations.
+    Index("ix_conversations_workspace_id", "workspace_id", "id"),
     sqlite_with_rowid=False,
 )
 
@@ -218,6 +222,7 @@ file_versions = Table(
     PrimaryKeyConstraint("file_id", "version"),
     ForeignKeyConstraint(["workspace_id", "content_hash"], ["contents.workspace_id", "contents.hash"]),
     Index("ix_file_versions_workspace_id_content_hash", "workspace_id", "content_hash"),
+    Index("ix_file_versions_workspace_id_created_datetime", "workspace_id", "created_datetime"),
     sqlite_with_rowid=False,
 )
 

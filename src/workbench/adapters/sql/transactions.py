@@ -9,13 +9,16 @@ import structlog
 
 from workbench.adapters.sql.append import append, only_appends
 from workbench.adapters.sql.assistants import SqlAssistants, SqlRecipients
+from workbench.adapters.sql.audit import SqlAuditLog
 from workbench.adapters.sql.contents import SqlContents
 from workbench.adapters.sql.conversations import SqlConversations
 from workbench.adapters.sql.copies import SqlCopies
 from workbench.adapters.sql.database import Database, lost_to_another, violates_integrity
 from workbench.adapters.sql.deliveries import SqlDeliveries
+from workbench.adapters.sql.erasures import SqlErasures, SqlEstate
 from workbench.adapters.sql.events import SqlEventLog
 from workbench.adapters.sql.exports import SqlExports
+from workbench.adapters.sql.file_versions import SqlFileVersions
 from workbench.adapters.sql.files import SqlFiles
 from workbench.adapters.sql.imports import SqlImports
 from workbench.adapters.sql.jobs import SqlJobs
@@ -23,8 +26,10 @@ from workbench.adapters.sql.messages import SqlMessages
 from workbench.adapters.sql.participants import SqlParticipants
 from workbench.adapters.sql.registrations import SqlRegistrations
 from workbench.adapters.sql.repository import Context, Repository
+from workbench.adapters.sql.retention import SqlRetentionRules
 from workbench.adapters.sql.shares import SqlShares
 from workbench.adapters.sql.store import store
+from workbench.adapters.sql.traced import SqlTraces
 from workbench.adapters.sql.users import SqlUsers
 from workbench.adapters.sql.writes import Writes
 from workbench.domain.clock import Clock
@@ -151,6 +156,36 @@ class SqlTransaction:
     def deliveries(self) -> SqlDeliveries:
         """Who is told of what."""
         return self._the(SqlDeliveries)
+
+    @property
+    def audit(self) -> SqlAuditLog:
+        """Administrative acts."""
+        return self._the(SqlAuditLog)
+
+    @property
+    def retention(self) -> SqlRetentionRules:
+        """How long things are kept."""
+        return self._the(SqlRetentionRules)
+
+    @property
+    def file_versions(self) -> SqlFileVersions:
+        """Single versions of files."""
+        return self._the(SqlFileVersions)
+
+    @property
+    def erasures(self) -> SqlErasures:
+        """People who are being forgotten."""
+        return self._the(SqlErasures)
+
+    @property
+    def estate(self) -> SqlEstate:
+        """What a person has."""
+        return self._the(SqlEstate)
+
+    @property
+    def traces(self) -> SqlTraces:
+        """Where a person is named."""
+        return self._the(SqlTraces)
 
 
 class Block:

@@ -14,6 +14,7 @@ from workbench.domain.assistant_services.model import (
     Sign,
 )
 from workbench.domain.assistant_services.shapes import Config, ServiceInfo, State, StateDescription
+from workbench.domain.audit.ports import AuditLog
 from workbench.domain.users.ports import UserTx
 
 
@@ -70,6 +71,8 @@ class RegistrationTx(UserTx, Protocol):
 
     @property
     def registrations(self) -> Registrations: ...
+    @property
+    def audit(self) -> AuditLog: ...
 
 
 class AssistantClient(Protocol):

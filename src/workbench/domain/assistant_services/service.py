@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 
@@ -15,6 +16,7 @@ from workbench.domain.assistant_services.model import (
     masked,
 )
 from workbench.domain.assistant_services.ports import RegistrationTx
+from workbench.domain.audit.model import Act, Actor, NewAuditEntry
 from workbench.domain.clock import Clock
 from workbench.domain.errors import ConflictError, NotFoundError, StaleError, WorkbenchError
 from workbench.domain.identity.model import Principal, ServiceKeys
@@ -64,6 +66,7 @@ class RegistrationService:
         except WorkbenchError:
             async with self._transactions.write(principal.workspace_id) as tx:
                 tx.registrations.remove(made.assistant_service_id)
+                tx.audit.record(_act(principal, "registration.removed", made.assistant_service_id))
             raise
         return msgspec.structs.replace(made, api_key=keys.current)
 
@@ -80,6 +83,7 @@ class RegistrationService:
                     made, api_key_name=made.assistant_service_id, api_key_expiration_datetime=expires
                 )
             tx.registrations.add(made)
+            tx.audit.record(_act(principal, "registration.created", made.assistant_service_id))
         return made
 
     async def all(self, principal: Principal, wanted: RegistrationFilter) -> list[Registration]:
@@ -103,6 +107,7 @@ class RegistrationService:
             found = self._own(principal, await tx.registrations.find(assistant_service_id))
             if values:
                 tx.registrations.change(assistant_service_id, values)
+                tx.audit.record(_act(principal, "registration.changed", assistant_service_id, fields=sorted(values)))
         return msgspec.structs.replace(found, **values)
 
     async def reset_key(self, principal: Principal, assistant_service_id: str, reset: KeyReset) -> Registration:
@@ -119,6 +124,7 @@ class RegistrationService:
         await self._keys.put(assistant_service_id, keys)
         async with self._transactions.write(principal.workspace_id) as tx:
             tx.registrations.key_replaced(assistant_service_id, expires)
+            tx.audit.record(_act(principal, "key.reset", assistant_service_id, overlap_seconds=overlap))
         return msgspec.structs.replace(
             found, api_key=key, api_key_last_used_datetime=None, api_key_expiration_datetime=expires
         )
@@ -138,6 +144,10 @@ def _for(principal: Principal, wanted: RegistrationFilter) -> RegistrationFilter
         return wanted
     created_by = tuple(principal.id if user_id == "me" else user_id for user_id in wanted.created_by)
     return msgspec.structs.replace(wanted, created_by=created_by)
+
+
+def _act(principal: Principal, act: Act, assistant_service_id: str, **detail: Any) -> NewAuditEntry:
+    return NewAuditEntry(actor=Actor.of(principal), act=act, subject=assistant_service_id, detail=detail)
 
 
 def _new_key() -> str:

@@ -10,6 +10,7 @@ from workbench.domain.assistant_services.model import CircuitState
 from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.assistants.ports import AssistantTx
 from workbench.domain.assistants.service import owned
+from workbench.domain.audit.model import Act, Actor, NewAuditEntry
 from workbench.domain.clock import Clock
 from workbench.domain.delivery.model import DeadLetter, DeliveryState, DeliveryStatus
 from workbench.domain.delivery.ports import LetterFilter
@@ -124,18 +125,18 @@ class OversightService:
     async def replay_own(self, principal: Principal, assistant_id: UUID, letter_id: UUID) -> None:
         """Bring one of them now. Raises NotFoundError, UpstreamError where it still cannot be brought."""
         await self._require_own(principal, assistant_id, letter_id)
-        await self.replay(principal.workspace_id, letter_id)
+        await self.replay(principal.workspace_id, letter_id, Actor.of(principal))
 
     async def replay_all_own(self, principal: Principal, assistant_id: UUID) -> Replay:
         """Bring all of them now, oldest first, up to the first that fails. Raises NotFoundError."""
         async with self._transactions.read(principal.workspace_id) as tx:
             await owned(tx, principal, assistant_id)
-        return await self.replay_all(principal.workspace_id, assistant_id)
+        return await self.replay_all(principal.workspace_id, assistant_id, Actor.of(principal))
 
     async def drop_own(self, principal: Principal, assistant_id: UUID, letter_id: UUID) -> None:
         """Forget one of them. Raises NotFoundError."""
         await self._require_own(principal, assistant_id, letter_id)
-        await self.drop(principal.workspace_id, letter_id)
+        await self.drop(principal.workspace_id, letter_id, Actor.of(principal))
 
     async def statuses(self, workspace_id: str, assistant_id: UUID | None) -> list[ConversationDelivery]:
         """How far the workspace's assistants are, or one is; those furthest behind first, at most a page of them."""
@@ -148,7 +149,7 @@ class OversightService:
         async with self._transactions.read(workspace_id) as tx:
             return await tx.deliveries.letters(LetterFilter(assistant_id=assistant_id))
 
-    async def replay(self, workspace_id: str, letter_id: UUID) -> None:
+    async def replay(self, workspace_id: str, letter_id: UUID, actor: Actor) -> None:
         """Bring a dead letter now, and forget it. Raises NotFoundError, UpstreamError."""
         async with self._transactions.read(workspace_id) as tx:
             letter = await tx.deliveries.letter(letter_id)
@@ -158,14 +159,14 @@ class OversightService:
         if recipient is None:
             raise UpstreamError("the assistant's service has no known address")
         await self._client.post_event(recipient.address, letter.conversation_id, letter.envelope.encode())
-        await self.drop(workspace_id, letter_id)
+        await self._forget(workspace_id, letter_id, actor, "dead_letter.replayed")
 
-    async def replay_all(self, workspace_id: str, assistant_id: UUID | None) -> Replay:
+    async def replay_all(self, workspace_id: str, assistant_id: UUID | None, actor: Actor) -> Replay:
         """Bring all dead letters, oldest first, up to the first that fails."""
         replayed = 0
         for letter in reversed(await self.dead_letters(workspace_id, assistant_id)):
             try:
-                await self.replay(workspace_id, letter.id)
+                await self.replay(workspace_id, letter.id, actor)
             except NotFoundError:
                 continue  # somebody else was faster
             except UpstreamError as error:
@@ -173,12 +174,18 @@ class OversightService:
             replayed += 1
         return Replay(replayed=replayed, error=None)
 
-    async def drop(self, workspace_id: str, letter_id: UUID) -> None:
+    async def drop(self, workspace_id: str, letter_id: UUID, actor: Actor) -> None:
         """Forget a dead letter. Raises NotFoundError."""
+        await self._forget(workspace_id, letter_id, actor, "dead_letter.dropped")
+
+    async def _forget(self, workspace_id: str, letter_id: UUID, actor: Actor, act: Act) -> None:
         async with self._transactions.write(workspace_id) as tx:
-            if await tx.deliveries.letter(letter_id) is None:
+            letter = await tx.deliveries.letter(letter_id)
+            if letter is None:
                 raise NotFoundError
             tx.deliveries.drop(letter_id)
+            detail = {"assistant_id": str(letter.assistant_id), "event_type": letter.event_type}
+            tx.audit.record(NewAuditEntry(actor=actor, act=act, subject=str(letter_id), detail=detail))
 
     async def _require_own(self, principal: Principal, assistant_id: UUID, letter_id: UUID) -> None:
         async with self._transactions.read(principal.workspace_id) as tx:

@@ -8,6 +8,7 @@ import msgspec
 
 from workbench.domain.assistant_services.ports import Registrations
 from workbench.domain.assistants.model import Assistant, StoredAssistant
+from workbench.domain.audit.ports import AuditLog
 from workbench.domain.conversations.ports import Conversations
 from workbench.domain.delivery.ports import Deliveries, Recipients
 from workbench.domain.events.ports import EventLog
@@ -74,6 +75,8 @@ class AssistantTx(UserTx, Protocol):
     def assistants(self) -> Assistants: ...
     @property
     def registrations(self) -> Registrations: ...
+    @property
+    def audit(self) -> AuditLog: ...
     @property
     def conversations(self) -> Conversations: ...
     @property

@@ -10,6 +10,7 @@ from workbench.domain.assistant_services.model import Heartbeat, Registration, S
 from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.assistant_services.service import RegistrationPolicy
 from workbench.domain.assistants.ports import AssistantTx, GoneService, PresenceWatch
+from workbench.domain.audit.model import Actor, NewAuditEntry
 from workbench.domain.clock import Clock
 from workbench.domain.errors import ForbiddenError, InvalidError, NotFoundError, StaleError
 from workbench.domain.identity.model import Principal
@@ -69,6 +70,9 @@ class PresenceService:
             if known is None:
                 known = Registration.self_made(assistant_service_id, heartbeat, now)
                 tx.registrations.add(known)
+                tx.audit.record(
+                    NewAuditEntry(actor=Actor.of(principal), act="registration.created", subject=assistant_service_id)
+                )
             tx.registrations.heard(sign)
             if sign.expires > now and not await tx.registrations.told_online(assistant_service_id):
                 await _tell(tx, assistant_service_id, online=True)

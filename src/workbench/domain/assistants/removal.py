@@ -10,6 +10,7 @@ import msgspec
 from workbench.domain.assistant_services.model import AssistantAddress, ServiceAddress
 from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.assistants.ports import AssistantTx
+from workbench.domain.audit.model import Actor, NewAuditEntry
 from workbench.domain.clock import Clock
 from workbench.domain.errors import NotFoundError, UpstreamError
 from workbench.domain.identity.model import Principal
@@ -59,10 +60,16 @@ class RemovalService:
             service = await _reachable(tx, stored.assistant.assistant_service_id)
         return Farewell(service=service, assistant_ids=[assistant_id], seats=seats)
 
-    async def delete_registration(self, principal: Principal, assistant_service_id: str) -> None:
-        """Delete a registration of the caller's own, with all its assistants. Raises NotFoundError."""
+    async def delete_registration(
+        self, principal: Principal, assistant_service_id: str, actor: Actor | None = None
+    ) -> None:
+        """Delete a registration of the caller's own, with all its assistants; `actor` is who has it done for them.
+
+        Raises NotFoundError.
+        """
         keys = await self._keys.find(assistant_service_id)
-        farewell = await retrying(lambda: self._delete_registration(principal, assistant_service_id))
+        who = actor or Actor.of(principal)
+        farewell = await retrying(lambda: self._delete_registration(principal, assistant_service_id, who))
         if farewell.service is not None and keys is not None:
             key = keys.for_calls(self._clock.now(), current_was_seen=farewell.service.knows_its_key)
             farewell = msgspec.structs.replace(
@@ -71,7 +78,7 @@ class RemovalService:
         await self._say(farewell)
         await self._keys.remove(assistant_service_id)
 
-    async def _delete_registration(self, principal: Principal, assistant_service_id: str) -> Farewell:
+    async def _delete_registration(self, principal: Principal, assistant_service_id: str, actor: Actor) -> Farewell:
         async with self._transactions.write(principal.workspace_id) as tx:
             registration = await tx.registrations.find(assistant_service_id)
             if registration is None or registration.created_by_user_id != principal.id:
@@ -80,6 +87,10 @@ class RemovalService:
             service = await _reachable(tx, assistant_service_id)
             seats = await _unseat(tx, assistant_ids, self._clock.now())
             tx.registrations.remove(assistant_service_id)
+            detail = {"assistants": len(assistant_ids)}
+            tx.audit.record(
+                NewAuditEntry(actor=actor, act="registration.removed", subject=assistant_service_id, detail=detail)
+            )
         return Farewell(service=service, assistant_ids=assistant_ids, seats=seats)
 
     async def _say(self, farewell: Farewell) -> None:

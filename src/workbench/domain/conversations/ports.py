@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from workbench.domain.audit.ports import AuditLog
 from workbench.domain.conversations.model import Conversation
 from workbench.domain.identity.model import Principal
 from workbench.domain.jobs.ports import Jobs
@@ -67,3 +68,5 @@ class ConversationTx(ParticipantTx, Protocol):
     def messages(self) -> Messages: ...
     @property
     def jobs(self) -> Jobs: ...
+    @property
+    def audit(self) -> AuditLog: ...

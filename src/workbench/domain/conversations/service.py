@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from workbench.domain.audit.model import Actor, NewAuditEntry
 from workbench.domain.clock import Clock
 from workbench.domain.contents.model import sweep
 from workbench.domain.conversations.events import conversation_created, conversation_deleted, conversation_updated
@@ -130,6 +131,9 @@ class ConversationService:
             tx.events.record(conversation_deleted(details))
             tx.conversations.remove(conversation_id)
             tx.jobs.enqueue(sweep(self._clock.now()))
+            tx.audit.record(
+                NewAuditEntry(actor=Actor.of(principal), act="conversation.deleted", subject=str(conversation_id))
+            )
 
 
 async def _made_it(tx: ConversationTx, principal: Principal, conversation_id: UUID) -> bool:

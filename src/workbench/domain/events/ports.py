@@ -28,6 +28,10 @@ class EventLog(EventRecorder, Protocol):
         """The highest feed position that is no longer kept; 0 while all are."""
         ...
 
+    async def floor_of_user(self, user_id: str) -> int:
+        """The highest feed position at which something that the user might see is no longer kept."""
+        ...
+
     async def conversation_head(self, conversation_id: UUID) -> int:
         """The position of the conversation's newest event; 0 before the first, or without such a conversation."""
         ...
@@ -69,6 +73,10 @@ class EventTx(Protocol):
 class EventKeeping(Protocol):
     """The upkeep of all logs, across workspaces."""
 
-    async def prune(self, before: datetime, limit: int) -> int:
-        """Forget up to `limit` of the oldest events from before that time; says how many."""
+    async def prune(self, workspace_id: str, before: datetime, limit: int) -> int:
+        """Forget up to `limit` of the workspace's oldest events from before that time; says how many."""
+        ...
+
+    async def prune_conversation(self, workspace_id: str, conversation_id: UUID, before: datetime, limit: int) -> int:
+        """The same for one conversation, whose events are kept shorter than the workspace's."""
         ...

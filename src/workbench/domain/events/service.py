@@ -117,7 +117,9 @@ class EventService:
         async with self._transactions.read(reader.principal.workspace_id) as tx:
             if isinstance(reader, FeedReader):
                 page = await tx.events.of_user(reader.principal.id, after, REPLAY_PAGE)
-                return Look(page=page, first=await tx.events.floor() + 1, head=await tx.events.head())
+                return Look(
+                    page=page, first=await tx.events.floor_of_user(reader.principal.id) + 1, head=await tx.events.head()
+                )
             conversation_id = reader.conversation_id
             page = await tx.events.of_conversation(conversation_id, after, REPLAY_PAGE)
             oldest = await tx.events.of_conversation(conversation_id, 0, 1)

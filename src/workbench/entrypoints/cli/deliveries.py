@@ -16,6 +16,7 @@ from rich.table import Table
 from workbench.domain.assistants.oversight import ConversationDelivery, OversightService
 from workbench.domain.delivery.model import DeadLetter
 from workbench.domain.identity.model import DEFAULT_WORKSPACE
+from workbench.entrypoints.cli.running import operator
 from workbench.entrypoints.cli.transcript import printable
 from workbench.wiring.container import make_container
 from workbench.wiring.settings import load_settings
@@ -65,10 +66,10 @@ def replay(letters: tuple[UUID, ...], everything: bool, workspace: str, assistan
 
     async def act(oversight: OversightService) -> tuple[int, str | None]:
         if everything:
-            outcome = await oversight.replay_all(workspace, assistant)
+            outcome = await oversight.replay_all(workspace, assistant, operator())
             return outcome.replayed, outcome.error
         for letter in letters:
-            await oversight.replay(workspace, letter)
+            await oversight.replay(workspace, letter, operator())
         return len(letters), None
 
     replayed, error = _run(act)
@@ -96,7 +97,7 @@ def drop(
     async def act(oversight: OversightService) -> int:
         found = [letter.id for letter in await oversight.dead_letters(workspace, assistant)] if everything else letters
         for letter in () if dry_run else found:
-            await oversight.drop(workspace, letter)
+            await oversight.drop(workspace, letter, operator())
         return len(found)
 
     count = _run(act)

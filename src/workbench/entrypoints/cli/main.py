@@ -48,6 +48,10 @@ VERBS = {
     "doctor": "workbench.entrypoints.cli.doctor",
     "deliveries": "workbench.entrypoints.cli.deliveries",
     "storage": "workbench.entrypoints.cli.storage",
+    "stats": "workbench.entrypoints.cli.stats",
+    "retention": "workbench.entrypoints.cli.retention",
+    "users": "workbench.entrypoints.cli.users",
+    "audit": "workbench.entrypoints.cli.audit",
     "openapi": "workbench.entrypoints.cli.openapi",
 }
 

@@ -31,6 +31,7 @@ from workbench.entrypoints.http.messages import MessageController
 from workbench.entrypoints.http.metrics import REQUESTS, metrics
 from workbench.entrypoints.http.participants import ParticipantController
 from workbench.entrypoints.http.requests import WorkbenchRequest
+from workbench.entrypoints.http.retention import RetentionController
 from workbench.entrypoints.http.shares import ShareController
 from workbench.entrypoints.http.speech import SpeechController
 from workbench.entrypoints.http.streams import Heartbeats
@@ -38,7 +39,7 @@ from workbench.entrypoints.http.users import UserController
 from workbench.entrypoints.workers.delivery import DeliveryWorker
 from workbench.entrypoints.workers.jobs import JobWorker
 from workbench.entrypoints.workers.presence import OnlineCheck, PresenceWorker
-from workbench.entrypoints.workers.pruning import PruningWorker, Retention
+from workbench.entrypoints.workers.pruning import PruningWorker
 from workbench.entrypoints.workers.supervisor import OtherDuties, Supervisor
 from workbench.wiring import migrations
 from workbench.wiring.container import make_container
@@ -53,6 +54,7 @@ CONTROLLERS = [
     AssistantController,
     DeliveryController,
     ConversationController,
+    RetentionController,
     ParticipantController,
     MessageController,
     FileController,
@@ -92,11 +94,6 @@ class Http(Provider):
     def online_check(self, settings: Settings) -> OnlineCheck:
         """Say how often to look."""
         return OnlineCheck(seconds=settings.service.assistant_service_online_check_interval_seconds)
-
-    @provide
-    def retention(self, settings: Settings) -> Retention:
-        """Say how long events are kept."""
-        return Retention(days=settings.events.retention_days)
 
 
 @get("/openapi.json", include_in_schema=False)

@@ -1,0 +1,194 @@
+"""What erasure does to each table. Every table is in one of the two lists; a test says so where one is missing.
+
+A new table that may name a person is one entry in TRACES.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from workbench.adapters.sql.erasures import FORGET_DEBUG, HAS_NO_DEBUG
+from workbench.adapters.sql.events import ascii_json
+from workbench.adapters.sql.lifecycle_tables import audit
+from workbench.adapters.sql.repository import Repository
+from workbench.adapters.sql.tables import (
+    assistant_services,
+    assistants,
+    conversations,
+    dead_letters,
+    deliveries,
+    events,
+    farewells,
+    file_versions,
+    jobs,
+    message_debug,
+    messages,
+    participants,
+    redemptions,
+    shares,
+    users,
+)
+from workbench.adapters.sql.traces import BATCH, Row, Trace, spellings
+from workbench.domain.lifecycle.person import ERASED_NAME, NOTICE, Erased
+from workbench.domain.lifecycle.ports import Mended, Traces
+from workbench.domain.lifecycle.redaction import redacted
+
+
+def _json(text: str, person: Erased) -> str:
+    return msgspec.json.encode(redacted(msgspec.json.decode(text), person)).decode()
+
+
+def _ascii(text: str, person: Erased) -> str:
+    return ascii_json(redacted(msgspec.json.decode(text), person))
+
+
+def _gone(_row: Row, _person: Erased) -> None:
+    return None
+
+
+def _metadata(row: Row, person: Erased) -> Row:
+    return {"metadata": _json(row["metadata"], person)}
+
+
+def _user(_row: Row, person: Erased) -> Row | None:
+    if person.policy == "remove":
+        return None
+    return {"id": person.tombstone_id, "name": ERASED_NAME, "image": None, "name_is_chosen": True}
+
+
+def _service(_row: Row, person: Erased) -> Row:
+    """What was neither deleted nor handed over came while the erasure was under way."""
+    return {"created_by_user_id": person.tombstone_id, "created_by_user_name": ERASED_NAME}
+
+
+def _owned(row: Row, person: Erased) -> Row:
+    owner = person.tombstone_id if row["owner_id"] == person.user_id else row["owner_id"]
+    return {"owner_id": owner, **_metadata(row, person)}
+
+
+def _seat(row: Row, person: Erased) -> Row | None:
+    """Their seats went before; one that is there was taken while the erasure was under way."""
+    return None if (row["role"], row["id"]) == ("user", person.user_id) else _metadata(row, person)
+
+
+def _message(row: Row, person: Erased) -> Row | None:
+    if (row["sender_role"], row["sender_id"]) != ("user", person.user_id):
+        return {"has_debug_data": False, **_metadata(row, person)}
+    if person.policy == "remove":
+        return None
+    mended = {"sender_id": person.tombstone_id, "has_debug_data": False, **_metadata(row, person)}
+    if person.policy == "keep":
+        return mended
+    return {**mended, "content": NOTICE, "content_type": "text/plain", "filenames": [], "metadata": "{}"}
+
+
+def _no_debug_of(row: Row) -> Sequence[tuple[Any, Row]]:
+    return [(FORGET_DEBUG, {"of_id": row["id"]})]
+
+
+def _flag_off(row: Row) -> Sequence[tuple[Any, Row]]:
+    return [(HAS_NO_DEBUG, {"of_id": row["message_id"]})]
+
+
+def _version(row: Row, person: Erased) -> Row:
+    if row["participant_id"] != person.user_id:
+        return _metadata(row, person)
+    metadata = _json(row["metadata"], person) if person.policy == "keep" else "{}"
+    return {"participant_id": person.tombstone_id, "metadata": metadata}
+
+
+def _share(row: Row, person: Erased) -> Row | None:
+    """An invitation of theirs lets nobody in any more."""
+    return None if row["owner_id"] == person.user_id else _metadata(row, person)
+
+
+def _event(row: Row, person: Erased) -> Row:
+    return {"data": _ascii(row["data"], person)}
+
+
+def _delivery(_row: Row, _person: Erased) -> Row:
+    return {"last_error": None}
+
+
+def _letter(row: Row, person: Erased) -> Row:
+    """The reason may repeat what was refused, in whatever form."""
+    return {"envelope": _ascii(row["envelope"], person), "reason": "erased, for it may have named a person"}
+
+
+def _act(row: Row, person: Erased) -> Row:
+    """Acts stay, under the hash: who knows the id can still find them."""
+    hashed = msgspec.structs.replace(person, tombstone_id=person.subject)
+    ids = {name: person.subject for name in ("actor_id", "subject") if row[name] == person.user_id}
+    return {**ids, "detail": _json(row["detail"], hashed)}
+
+
+# In this order. People come last: until then it can be seen that there is somebody to be erased.
+TRACES = (
+    Trace(table=messages, mend=_message, ids=("sender_id",), documents=("metadata",),
+          companions=("id", "sender_role"), beside=_no_debug_of),
+    Trace(table=message_debug, mend=_gone, documents=("debug_data",), beside=_flag_off),
+    Trace(table=file_versions, mend=_version, ids=("participant_id",), documents=("metadata",)),
+    Trace(table=participants, mend=_seat, ids=("id",), documents=("metadata",)),
+    Trace(table=conversations, mend=_owned, ids=("owner_id",), documents=("metadata",)),
+    Trace(table=redemptions, mend=_gone, ids=("redeemed_by_user_id",)),
+    Trace(table=shares, mend=_share, ids=("owner_id",), documents=("metadata",)),
+    Trace(table=assistants, mend=_owned, ids=("owner_id",), documents=("metadata",)),
+    Trace(table=assistant_services, mend=_service, ids=("created_by_user_id",)),
+    Trace(table=dead_letters, mend=_letter, documents=("envelope",), remarks=("reason",)),
+    Trace(table=deliveries, mend=_delivery, remarks=("last_error",)),
+    Trace(table=jobs, mend=_gone, ids=("key",), documents=("payload",), remarks=("last_error",)),
+    Trace(table=events, mend=_event, documents=("data",)),
+    Trace(table=farewells, mend=_gone, ids=("user_id",)),
+    Trace(table=audit, mend=_act, ids=("actor_id", "subject"), documents=("detail",)),
+    Trace(table=users, mend=_user, ids=("id",)),
+)  # fmt: skip
+UNTOUCHED = {
+    "workspaces": "counts only",
+    "leases": "names of duties only",
+    "files": "names; a file goes with its last version",
+    "contents": "bytes under their hash; they go when no version refers to them",
+    "workspace_retention": "numbers only",
+    "conversation_retention": "numbers only",
+    "erasures": "names the person only until the erasure has ended",
+}
+_BY_NAME = {trace.name: trace for trace in TRACES}
+
+
+class SqlTraces(Repository, Traces):
+    """The tables of one workspace."""
+
+    def tables(self) -> Sequence[str]:
+        """By name."""
+        return list(_BY_NAME)
+
+    async def mend(self, table: str, person: Erased, place: Any) -> Mended:
+        """Walk over a window, and mend what is found there, but no more than a batch of it."""
+        trace = _BY_NAME[table]
+        bounds = dict(zip((f"after_{name}" for name in trace.keys), place or (), strict=False))
+        end = await self._rows(trace.window_end(begun=bool(place)), bounds)
+        bounds |= dict(zip((f"upto_{name}" for name in trace.keys), end[0], strict=True)) if end else {}
+        statement = trace.found(begun=bool(place), ends=bool(end))
+        found = await self._rows(statement, {**bounds, **spellings(person)})
+        rows = [dict(zip(trace.columns, values, strict=True)) for values in found]
+        removed = sum(self._mend(trace, row, person) for row in rows)
+        last = found[-1][: len(trace.keys)] if len(found) == BATCH else end[0] if end else None
+        return Mended(place=_place(last), changed=len(rows) - removed, removed=removed)
+
+    def _mend(self, trace: Trace, row: Row, person: Erased) -> bool:
+        """Set down what becomes of a row; says whether it goes."""
+        changes = trace.mend(row, person)
+        statement, values = trace.removal(row) if changes is None else trace.change(row, changes)
+        self._writes.change(statement, values, must_hit=True)
+        for beside, place in trace.beside(row):
+            self._writes.change(beside, place)
+        return changes is None
+
+    async def count(self, table: str, person: Erased) -> int:
+        """All of the table is read."""
+        return int(await self._scalar(_BY_NAME[table].counted(), spellings(person)) or 0)
+
+
+def _place(key: Sequence[Any] | None) -> list[str | int] | None:
+    """Write a key so that JSON can hold it."""
+    return None if key is None else [each if isinstance(each, int) else str(each) for each in key]

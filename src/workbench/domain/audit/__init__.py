@@ -1,0 +1,1 @@
+"""The record of administrative acts: who did what, and when."""

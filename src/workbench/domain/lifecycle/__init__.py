@@ -1,0 +1,1 @@
+"""How long things are kept, how a person is erased, and how much there is of everything."""

@@ -1,0 +1,79 @@
+"""What commands that work on the database share: who gives them, the container, and how progress is shown."""
+
+import asyncio
+import contextlib
+import getpass
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from typing import TypeVar
+
+import rich_click as click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from workbench.domain.audit.model import Actor
+from workbench.wiring.container import make_container
+from workbench.wiring.settings import load_settings
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+LINE_EVERY = 100
+"""Without a terminal, a line is printed for so many steps."""
+
+
+def operator() -> Actor:
+    """Whoever gives the command, by their login on this machine."""
+    try:
+        login = getpass.getuser()
+    except (KeyError, OSError):
+        login = f"uid {os.getuid()}"
+    return Actor(kind="operator", id=login)
+
+
+def run(service: type[S], act: Callable[[S], Awaitable[T]]) -> T:
+    """Open the container that the settings describe, and act with one of its services."""
+
+    async def whole() -> T:
+        async with opened(service) as it:
+            return await act(it)
+
+    return asyncio.run(whole())
+
+
+@contextlib.asynccontextmanager
+async def opened(service: type[S]) -> AsyncGenerator[S]:
+    """Open the container for the length of the block."""
+    container = make_container(load_settings())
+    try:
+        yield await container.get(service)
+    finally:
+        await container.close()
+
+
+@contextlib.contextmanager
+def progress(title: str, *, silent: bool) -> Generator[Callable[[str], None]]:
+    """Show how far something is: a moving bar on a terminal, now and then a plain line elsewhere, on standard error.
+
+    The block gets a function to be called at each step with words on how far it is.
+    """
+    console = Console(stderr=True)
+    if silent or not console.is_terminal:
+        yield _lines(title, silent=silent)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[words]}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as shown:
+        task = shown.add_task(title, total=None, words="")
+        yield lambda words: shown.update(task, words=words)
+
+
+def _lines(title: str, *, silent: bool) -> Callable[[str], None]:
+    steps = 0
+
+    def step(words: str) -> None:
+        nonlocal steps
+        if not silent and steps % LINE_EVERY == 0:
+            click.echo(f"{title}: {words}", err=True)
+        steps += 1
+
+    return step
