@@ -19,7 +19,8 @@ async def is_quiet(server: ServerProcess, seconds: int, seed: int) -> bool:
         options = ("--seed", str(seed), "--max-time", str(max(1, seconds // len(CALLERS))))
         quiet = True
         for caller in CALLERS:
-            print(f"\nAs {caller}. To repeat: make fuzz FUZZ_SEED={seed} FUZZ_SECONDS={seconds}\n", flush=True)
+            sys.stdout.write(f"\nAs {caller}. To repeat: make fuzz FUZZ_SEED={seed} FUZZ_SECONDS={seconds}\n\n")
+            sys.stdout.flush()
             quiet &= await asyncio.to_thread(fuzz, world, caller, f"{server.url}/openapi.json", *options)
         world.close()
     return quiet

@@ -111,9 +111,7 @@ def _asking_as(world: World, caller: str) -> Generator[None]:
         world.prepare(case, caller)
 
     @schemathesis.hook
-    def after_call(
-        context: schemathesis.HookContext, case: schemathesis.Case, response: schemathesis.Response
-    ) -> None:
+    def after_call(context: schemathesis.HookContext, case: schemathesis.Case, response: schemathesis.Response) -> None:
         world.heed(case, response)
 
     try:

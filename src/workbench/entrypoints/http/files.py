@@ -153,7 +153,7 @@ class FileController(Controller):
 
 def _filename(request: Request[Any, Any, Any]) -> str:
     """The name as it was sent: the framework's own reading would add a slash and fold doubled ones."""
-    return str(request.scope["path"]).partition(MARK)[2].replace("\x00", "")
+    return str(request.scope["path"]).partition(MARK)[2]
 
 
 async def _answer(request: Request[Any, Any, Any], download: Download, files: FileService) -> Response[Any]:
