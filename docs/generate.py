@@ -23,6 +23,7 @@ from pydantic import BaseModel
 from workbench.domain.events.model import ASSISTANT_TYPES, FEED_TYPES
 from workbench.entrypoints.cli.main import EXIT_CODES, EXIT_SETTINGS, main
 from workbench.entrypoints.http.app import create_app
+from workbench.entrypoints.http.document import TAILS
 from workbench.entrypoints.http.errors import STATUS
 from workbench.wiring import setting_groups
 from workbench.wiring.setting_names import DELIMITER, PREFIX, SettingEntry
@@ -202,7 +203,8 @@ def routes_of(app: Litestar) -> dict[str, str]:
                 names = [getattr(guard, "__name__", "") for guard in handler[0].resolve_guards()]
                 callers = [GUARDS[name] for name in names if name in GUARDS]
                 found[f"{method} {_bare(route.path)}"] = callers[-1] if callers else ""
-    return found
+    tails = {f"{each.method.upper()} {_bare(each.path)}": each.tail for each in TAILS}
+    return found | {route + tail: found[route] for route, tail in tails.items()}
 
 
 def _bare(path: str) -> str:

@@ -16,9 +16,9 @@ async def is_quiet(server: ServerProcess, seconds: int, seed: int) -> bool:
     """Ask as each caller for its share of the time; whether nothing was found."""
     async with RecordingAssistantService() as assistants:
         world = World(server.url, await server.token("ann"), assistants)
-        options = ("--seed", str(seed), "--max-time", str(max(1, seconds // len(CALLERS))))
         quiet = True
-        for caller in CALLERS:
+        for caller, share in CALLERS.items():
+            options = ("--seed", str(seed), "--max-time", str(max(1, round(seconds * share))))
             sys.stdout.write(f"\nAs {caller}. To repeat: make fuzz FUZZ_SEED={seed} FUZZ_SECONDS={seconds}\n\n")
             sys.stdout.flush()
             quiet &= await asyncio.to_thread(fuzz, world, caller, f"{server.url}/openapi.json", *options)

@@ -125,10 +125,21 @@ class RegistrationController(Controller):
         assistant_service_id: FromPath[str],
         registrations: FromDishka[RegistrationService],
         overlap_seconds: Annotated[
-            float | None, QueryParameter(ge=0, le=30 * 86_400, description="How long the old key stays valid; 0: not.")
+            float | None,
+            QueryParameter(
+                ge=0,
+                le=30 * 86_400,
+                description="Seconds for which the old key stays valid; 0: not.",
+                schema_extra={"minimum": 0},  # the framework leaves out a bound of zero
+            ),
         ] = None,
         expires_in_seconds: Annotated[
-            float | None, QueryParameter(gt=0, description="When the new key ends; by default never.")
+            float | None,
+            QueryParameter(
+                gt=0,
+                description="Seconds after which the new key ends; by default never.",
+                schema_extra={"exclusiveMinimum": 0},
+            ),
         ] = None,
     ) -> Registration:
         """Make a new key (the path ends in `/api-key`); the answer holds it, and it is not shown again.

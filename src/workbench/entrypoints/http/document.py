@@ -19,6 +19,7 @@ from litestar.openapi.spec import Components, License, OpenAPI, SecurityScheme
 from workbench.domain.errors import (
     BadAnswerError,
     ConflictError,
+    ExhaustedError,
     NotFoundError,
     TooLargeError,
     UnauthenticatedError,
@@ -26,7 +27,7 @@ from workbench.domain.errors import (
     UpstreamError,
     WorkbenchError,
 )
-from workbench.entrypoints.http.errors import STATUS, ErrorBody, FaultList, summary_of
+from workbench.entrypoints.http.errors import STATUS, AssistantFailure, ErrorBody, FaultList, summary_of
 
 Json = dict[str, Any]
 
@@ -35,6 +36,15 @@ OK = str(int(HTTPStatus.OK))
 UNPROCESSABLE = str(int(HTTPStatus.UNPROCESSABLE_ENTITY))
 UPSTREAM = str(int(STATUS[UpstreamError]))
 READING = ("get", "head")
+BYTES = {"*/*", "application/zip"}
+BUSY = (str(int(STATUS[ExhaustedError])), str(int(STATUS[UnavailableError])))
+RETRY_AFTER: Json = {
+    "Retry-After": {
+        "description": "Seconds after which it is worth trying again.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
 REFERENCE = "#/components/schemas/{name}"
 
 MISFIT = "The request does not fit the route; each fault with its place"
@@ -62,6 +72,8 @@ class Tail(msgspec.Struct, frozen=True, kw_only=True):
     """The name of what it answers, where that is not what the route without the tail answers."""
     without: tuple[str, ...] = ()
     """The parameters and statuses of the route without the tail that it has not."""
+    is_alone: bool = False
+    """Whether there is no route without the tail."""
 
 
 TAILS = (
@@ -81,6 +93,14 @@ TAILS = (
         answer="FileVersions",
         without=("link", "206", "304", "409", "416"),
     ),
+    Tail(
+        method="post",
+        path="/assistant-service-registrations/{assistant_service_id}",
+        tail="/api-key",
+        operation_id="reset_assistant_service_api_key",
+        summary="Reset an assistant service's key",
+        is_alone=True,
+    ),
 )
 
 
@@ -97,7 +117,7 @@ class Document(OpenAPI):
     def to_schema(self) -> Json:
         """Write it."""
         document = super().to_schema()
-        _, components = msgspec.json.schema_components([ErrorBody, FaultList], ref_template=REFERENCE)
+        _, components = msgspec.json.schema_components([ErrorBody, FaultList, AssistantFailure], ref_template=REFERENCE)
         document["components"]["schemas"] |= components
         for path, method, operation in _operations(document["paths"]):
             if path in self.anonymous_paths:
@@ -108,6 +128,7 @@ class Document(OpenAPI):
         return document
 
 
+@dataclass
 class DocumentConfig(OpenAPIConfig):
     """The framework's settings for a document, of which ours is made."""
 
@@ -122,7 +143,7 @@ class DocumentConfig(OpenAPIConfig):
 
 def document_config(anonymous_paths: Iterable[str]) -> OpenAPIConfig:
     """Say how an application is described that answers at `anonymous_paths` without credentials."""
-    config = DocumentConfig(
+    return DocumentConfig(
         title="Workbench",
         version=version("workbench"),
         description="People and AI assistants working together in conversations.",
@@ -132,9 +153,8 @@ def document_config(anonymous_paths: Iterable[str]) -> OpenAPIConfig:
         components=Components(security_schemes={**SCHEMES}),
         security=SECURITY,
         use_handler_docstrings=True,
+        anonymous_paths=frozenset(anonymous_paths),
     )
-    config.anonymous_paths = frozenset(anonymous_paths)
-    return config
 
 
 def _operations(paths: Json) -> Iterator[tuple[str, str, Json]]:
@@ -162,8 +182,18 @@ def _responses(path: str, method: str, operation: Json) -> Json:
     for kind in _shared(path, method, operation):
         found.setdefault(str(int(STATUS[kind])), _failure(summary_of(kind)))
     if UPSTREAM in found:
-        found |= {"4XX": _failure(PASSED_ON), "5XX": _failure(PASSED_ON)}
+        found |= {"4XX": _failure(PASSED_ON, AssistantFailure), "5XX": _failure(PASSED_ON, AssistantFailure)}
+    for status, answer in found.items():
+        _correct_answer(status, answer)
     return found
+
+
+def _correct_answer(status: str, answer: Json) -> None:
+    """Let bytes be of any form, which the framework takes for text; and say when it is worth coming back."""
+    for kind in BYTES & answer.get("content", {}).keys():
+        answer["content"][kind]["schema"] = {}
+    if status in BUSY:
+        answer["headers"] = RETRY_AFTER
 
 
 def _shared(path: str, method: str, operation: Json) -> Iterator[type[WorkbenchError]]:
@@ -196,7 +226,7 @@ def _answer(description: str, name: str) -> Json:
 
 def _add_tails(paths: Json) -> None:
     for each in TAILS:
-        whole: Json = paths[each.path][each.method]
+        whole: Json = paths[each.path].pop(each.method) if each.is_alone else paths[each.path][each.method]
         parameters = [parameter for parameter in whole["parameters"] if parameter["name"] not in each.without]
         responses = {status: answer for status, answer in whole["responses"].items() if status not in each.without}
         if each.answer:
@@ -205,5 +235,3 @@ def _add_tails(paths: Json) -> None:
         paths[each.path + each.tail] = {
             each.method: {**whole, **named, "parameters": parameters, "responses": responses}
         }
-    key = paths["/assistant-service-registrations/{assistant_service_id}"].pop("post")
-    paths["/assistant-service-registrations/{assistant_service_id}/api-key"] = {"post": key}

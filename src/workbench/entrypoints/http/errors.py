@@ -3,7 +3,7 @@
 import math
 import re
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import msgspec
 import structlog
@@ -49,6 +49,13 @@ class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
     code: str | msgspec.UnsetType = msgspec.UNSET
     field: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class AssistantFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """What an assistant service answered instead of doing as asked, in its own words."""
+
+    detail: str
+    code: Literal["assistant_failed"]
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
