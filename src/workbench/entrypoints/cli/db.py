@@ -1,19 +1,23 @@
-"""`workbench db`: the database's schema."""
+"""`workbench db`: the database's schema, and a copy of it elsewhere."""
 
 # rich-click names click's generic ParamType without its arguments.
 # pyright: reportUnknownMemberType=false
 
+import asyncio
 import json
 
 import rich_click as click
 
+from workbench.entrypoints.cli.moved import tell
+from workbench.entrypoints.cli.running import progress
 from workbench.wiring import migrations
+from workbench.wiring.moving import copy_database, prepare_copy
 from workbench.wiring.settings import load_settings
 
 
 @click.group()
 def db() -> None:
-    """Look after the database's schema."""
+    """Look after the database."""
 
 
 @db.command()
@@ -57,3 +61,21 @@ def current(as_json: bool) -> None:
     at, newest = migrations.current(load_settings()), migrations.head()
     shown = json.dumps({"current": at, "head": newest}) if as_json else f"{at or 'none'} (newest: {newest or 'none'})"
     click.echo(shown)
+
+
+@db.command()
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def copy(source: str, target: str, as_json: bool) -> None:
+    """Copy everything in the database at the URL FROM into an empty one at TO, SQLite or PostgreSQL, and compare.
+
+    Stop the service first. A copy that was ended in the middle goes on where it stopped when the same command is
+    given again. The bytes of files are not in the database: they stay where they are, or are copied by other means.
+    Exit code 1 where something did not arrive.
+    """
+    begin, end = load_settings(db={"url": source}), load_settings(db={"url": target})
+    prepare_copy(begin, end)
+    with progress("copying", silent=as_json) as show:
+        report = asyncio.run(copy_database(begin, end, show))
+    tell(report, as_json=as_json)

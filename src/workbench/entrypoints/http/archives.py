@@ -14,8 +14,9 @@ from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
-from workbench.domain.archive.exporting import Export, ExportService
+from workbench.domain.archive.exporting import ExportService
 from workbench.domain.archive.importing import ImportService
+from workbench.domain.archive.making import Export
 from workbench.domain.archive.model import ImportResult
 from workbench.domain.errors import InvalidError, UpstreamError
 from workbench.domain.identity.model import Principal
@@ -75,7 +76,7 @@ class ArchiveController(Controller):
     )
     async def take_in(self, request: Request[Principal, Any, Any], imports: FromDishka[ImportService]) -> ImportResult:
         """Import an archive, all of it or nothing: under new ids, owned by the caller, with the assistants it needs."""
-        return await imports.run(request.user, one_file(request, "from_export"))
+        return (await imports.run(request.user, one_file(request, "from_export"))).result
 
     @get(
         "/assistants/{assistant_id:str}/export",

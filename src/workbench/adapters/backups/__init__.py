@@ -1,0 +1,1 @@
+"""Backups of an installation that keeps everything in one folder."""

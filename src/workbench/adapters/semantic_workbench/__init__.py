@@ -1,0 +1,1 @@
+"""Reading what a Semantic Workbench service has stored, to move it here."""

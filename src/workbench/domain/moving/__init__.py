@@ -1,0 +1,1 @@
+"""Moving everything from one place to another."""
