@@ -112,5 +112,7 @@ def _event(value: Any, path: str) -> ProducerEvent:
 def _whole_part(value: dict[str, Any], path: str) -> dict[str, Any]:
     part = require_part(value, path, "output")
     if part["type"] in _STREAMED:
-        raise UnprocessableError("this part is streamed in events of its own", code="unknown_part", field=f"{path}.type")
+        raise UnprocessableError(
+            "this part is streamed in events of its own", code="unknown_part", field=f"{path}.type"
+        )
     return part
