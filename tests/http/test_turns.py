@@ -346,3 +346,105 @@ async def test_a_producer_that_is_lost_ends_the_turn_and_may_come_back(scene: Sc
     assert chats == ["hello", "whole"]
     async with scene.stream() as frames:
         assert [frame["event"] for frame in await frames.rest()].count("turn.failed") == 0
+
+
+async def say(scene: Scene, who: Any, content: str, **fields: Any) -> Any:
+    answer = await who.post(f"{scene.path}/messages", json={"content": content, **fields})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def chats(scene: Scene) -> list[str]:
+    return [message["content"] for message in await scene.messages() if message["message_type"] == "chat"]
+
+
+async def test_an_answer_posted_once_more_in_the_plain_way_is_the_one_that_is_there(scene: Scene) -> None:
+    opened = await scene.open()  # X3
+    await scene.lease()
+    early = await say(scene, scene.robot, "not yet", turn_id="t1")
+    assert (early["id"], early["content"]) == (opened["output_message"]["id"], "")
+    await scene.finalize(parts=[{"type": "text", "text": "the answer"}])
+    late = await say(scene, scene.robot, "late", turn_id="t1")
+    assert (late["id"], late["content"]) == (opened["output_message"]["id"], "the answer")
+    in_metadata = await say(scene, scene.robot, "late", metadata={"turn_id": "t1"})
+    assert in_metadata["id"] == late["id"]
+    claimed = await say(scene, scene.ann, "I am the robot", turn_id="t1")
+    assert claimed["id"] == opened["input_message"]["id"]  # L2: her own slot is the question's
+    assert await chats(scene) == ["hello", "the answer"]
+
+
+async def test_messages_posted_before_the_turn_is_opened_become_its_own(scene: Scene) -> None:
+    asked = await say(scene, scene.ann, "asked before", turn_id="t1")  # X4
+    answered = await say(scene, scene.robot, "answered before", turn_id="t1")
+    opened = await scene.open()
+    assert opened["input_message"]["id"] == asked["id"]
+    assert opened["input_message"]["content"] == "asked before"
+    assert {"code": "input_adopted", "path": "input"} in opened["warnings"]
+    assert opened["output_message"]["id"] == answered["id"]
+    await scene.lease()
+    await scene.finalize(parts=[{"type": "text", "text": "made"}])
+    assert await chats(scene) == ["asked before", "made"]
+
+
+async def test_messages_without_a_turn_and_notices_are_like_any_other(scene: Scene) -> None:
+    await scene.open()  # X5, W9
+    await scene.lease()
+    first = await say(scene, scene.ann, "plain")
+    assert first["id"] != (await say(scene, scene.ann, "plain"))["id"]
+    notices = [await say(scene, scene.robot, "working", turn_id="t1", message_type="notice") for _ in range(3)]
+    assert len({notice["id"] for notice in notices}) == 3
+    odd = [await say(scene, scene.ann, "odd id", turn_id="not valid!") for _ in range(2)]
+    assert odd[0]["id"] != odd[1]["id"]
+
+
+async def test_an_assistant_that_knows_no_turns_answers_by_its_next_message(scene: Scene) -> None:
+    opened = await scene.open()  # W16
+    async with scene.stream() as frames:
+        await frames.next()
+        notice = await say(scene, scene.robot, "one moment", message_type="notice")
+        assert notice["id"] != opened["output_message"]["id"]
+        answered = await say(scene, scene.robot, "the answer")
+        ending = (await frames.rest())[-1]
+    assert answered["id"] == opened["output_message"]["id"]
+    assert (ending["event"], ending["finish_reason"]) == ("turn.finalized", "legacy")
+    assert await chats(scene) == ["hello", "the answer"]
+    after = await say(scene, scene.robot, "and another thing")
+    assert after["id"] != answered["id"]
+
+
+async def test_two_people_with_one_turn_id_lose_no_text(scene: Scene) -> None:
+    conversation = scene.path.rpartition("/")[2]  # W18
+    await scene.service.seat_user(conversation, "ben")
+    ben = scene.service.user("ben")
+    await scene.open()
+    body = {"turn_id": "t1", "assistant_id": scene.assistant, "input": {"content": "hello"}}
+    refused = await ben.post(f"{scene.path}/turns", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (409, "turn_id_reused")
+    await say(scene, ben, "from Ben", turn_id="t1")
+    assert await chats(scene) == ["hello", "from Ben"]
+    await say(scene, ben, "Ben first", turn_id="t9")
+    refused = await scene.ann.post(f"{scene.path}/turns", json={**body, "turn_id": "t9", "input": {"content": "Ann"}})
+    assert refused.status_code == 409
+
+
+async def test_only_whose_turn_it_is_may_act_on_it(scene: Scene) -> None:
+    conversation = scene.path.rpartition("/")[2]
+    for user, permission in (("ben", "read_write"), ("eve", "read")):
+        await scene.service.seat_user(conversation, user, permission)
+    ben, eve, stranger = (scene.service.user(name) for name in ("ben", "eve", "zoe"))
+    await scene.open()
+    one = f"{scene.path}/turns/t1"
+    assert (await eve.get(one)).status_code == 200
+    assert (await stranger.get(one)).status_code == 404
+    assert (await stranger.get(f"{one}/stream")).status_code == 404
+    body = {"turn_id": "t2", "assistant_id": scene.assistant, "input": {"content": "hello"}}
+    assert (await eve.post(f"{scene.path}/turns", json=body)).status_code == 403
+    assert (await stranger.post(f"{scene.path}/turns", json=body)).status_code == 404
+    assert (await ben.post(f"{one}/cancel", json={})).status_code == 403
+    assert (await ben.put(f"{one}/lease", json={"producer_id": "p"})).status_code == 403
+    assert (await ben.post(f"{one}/finalize", json={"epoch": 0, "outcome": "completed"})).status_code == 403
+    own = scene.service.assistant_service(scene.recorder.service_id)
+    assert (await own.put(f"{one}/lease", json={"producer_id": "p"})).status_code == 200
+    other = scene.service.assistant_service("other.workbench.example")
+    assert (await other.put(f"{one}/lease", json={"producer_id": "p"})).status_code in {401, 404}
+    assert (await scene.ann.post(f"{one}/cancel", json={})).status_code == 202

@@ -49,6 +49,7 @@ from workbench.domain.speech.service import SpeechService
 from workbench.domain.turns.controlling import ControlService
 from workbench.domain.turns.hub import TurnHub
 from workbench.domain.turns.opening import OpeningService
+from workbench.domain.turns.posting import PostingService
 from workbench.domain.turns.producing import ProducingService
 from workbench.domain.turns.reading import ReadingService
 from workbench.domain.turns.reaping import ReapingService
@@ -103,6 +104,7 @@ class Domain(Provider):
     stats = provide(StatsService)
     turn_hub = provide(TurnHub)
     opening = provide(OpeningService)
+    posting = provide(PostingService)
     producing = provide(ProducingService)
     control = provide(ControlService)
     reading = provide(ReadingService)

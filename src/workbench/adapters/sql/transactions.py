@@ -124,6 +124,11 @@ class SqlTransaction:
         return self._the(SqlTurns)
 
     @property
+    def turn_slots(self) -> SqlTurns:
+        """Which messages belong to turns."""
+        return self._the(SqlTurns)
+
+    @property
     def shares(self) -> SqlShares:
         """Invitations."""
         return self._the(SqlShares)

@@ -1,5 +1,6 @@
 """A message, and what a caller sends to make one."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 from uuid import UUID
@@ -9,6 +10,7 @@ import msgspec
 from workbench.domain.identity.model import Principal, Role
 from workbench.domain.jobs.model import NewJob
 from workbench.domain.participants.model import deep_merge
+from workbench.domain.parts.model import Slot
 from workbench.domain.sizes import SizeLimits
 
 MessageType = Literal["chat", "command", "command-response", "log", "note", "notice"]
@@ -19,6 +21,22 @@ DEFAULT_PAGE = 100
 MAX_FILENAMES = 1000
 TITLE_JOB = "title"
 """The kind of job that asks a model for a conversation's title."""
+
+
+SLOT_OF: dict[str, Slot] = {"user": "input", "assistant": "output"}
+SLOT_TYPES: dict[Slot, frozenset[str]] = {
+    "input": frozenset({"chat", "command"}),
+    "output": frozenset({"chat", "command-response"}),
+}
+"""The types that may take each slot of a turn: what an assistant notes on the way is no answer."""
+MAX_TURN_ID = 128
+
+_TURN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~@-]*")
+
+
+def is_turn_id(text: str) -> bool:
+    """Whether a client may give a turn this id."""
+    return len(text) <= MAX_TURN_ID and _TURN_ID.fullmatch(text) is not None
 
 
 class Sender(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +57,15 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     filenames: Annotated[list[str], msgspec.Meta(max_length=MAX_FILENAMES)] | None = None
     metadata: dict[str, Any] | None = None
     debug_data: dict[str, Any] | None = None
+    turn_id: str | None = None
+
+    def slot_for(self, principal: Principal) -> tuple[str, Slot] | None:
+        """The slot of a turn that it takes: that of who it is from, in the turn it names, if its type may (turns, 5)."""
+        slot = SLOT_OF.get(self.sender_for(principal).participant_role)
+        if slot is None or self.message_type not in SLOT_TYPES[slot]:
+            return None
+        named = (self.turn_id, (self.metadata or {}).get("turn_id"))
+        return next(((each, slot) for each in named if isinstance(each, str) and is_turn_id(each)), None)
 
     def require_within(self, limits: SizeLimits) -> None:
         """Raise TooLargeError naming the first limit that is passed."""

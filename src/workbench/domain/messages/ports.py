@@ -8,6 +8,7 @@ from workbench.domain.events.ports import EventRecorder
 from workbench.domain.jobs.ports import Jobs
 from workbench.domain.messages.model import Message, MessageQuery, MessageType, StoredMessage
 from workbench.domain.participants.ports import Participants
+from workbench.domain.parts.model import Slot
 
 
 class Messages(Protocol):
@@ -44,6 +45,18 @@ class UntitledConversations(Protocol):
         ...
 
 
+class TurnSlots(Protocol):
+    """Which messages are the question and the answer of a turn."""
+
+    async def slot(self, conversation_id: UUID, turn_id: str, slot: Slot) -> UUID | None:
+        """The message that has a slot of a turn, published or not; None while nobody has it."""
+        ...
+
+    def reserve(self, conversation_id: UUID, turn_id: str, slot: Slot, message_id: UUID) -> None:
+        """Give a slot to a message; stale where it is taken."""
+        ...
+
+
 class MessageTx(Protocol):
     """The slice of a transaction that messages may touch."""
 
@@ -51,6 +64,8 @@ class MessageTx(Protocol):
     def participants(self) -> Participants: ...
     @property
     def messages(self) -> Messages: ...
+    @property
+    def turn_slots(self) -> TurnSlots: ...
     @property
     def untitled(self) -> UntitledConversations: ...
     @property

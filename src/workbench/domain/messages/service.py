@@ -19,6 +19,7 @@ from workbench.domain.messages.model import (
 )
 from workbench.domain.messages.ports import MessageTx
 from workbench.domain.participants.model import Seat
+from workbench.domain.parts.model import Slot
 from workbench.domain.sizes import SizeLimits
 from workbench.domain.transactions import Transactions, retrying
 
@@ -49,6 +50,10 @@ class MessageService:
             wanted = self._message(principal, conversation_id, new)
             if new.id is not None and (stored := await tx.messages.find(new.id)):
                 return _same(stored, wanted)
+            if named := new.slot_for(principal):
+                taken = await _take_slot(tx, conversation_id, named, wanted.message)
+                if taken is not None:
+                    return taken
             if self._titling.is_on and wanted.message.is_users_chat:
                 await _ask_for_title(tx, wanted)
             tx.messages.add(wanted)
@@ -103,6 +108,19 @@ class MessageService:
                 raise NotFoundError
             tx.messages.remove(message_id)
             tx.events.record(message_deleted(conversation_id, stored.message))
+
+
+async def _take_slot(tx: MessageTx, conversation_id: UUID, named: tuple[str, Slot], message: Message) -> Message | None:
+    """Take the slot of a turn for a message, or give the message of the same sender that has it.
+
+    A slot of somebody else's stays theirs, and then this is a message like any other.
+    """
+    taken = await tx.turn_slots.slot(conversation_id, *named)
+    if taken is None:
+        tx.turn_slots.reserve(conversation_id, *named, message.id)
+        return None
+    stored = await tx.messages.find(taken)
+    return stored.message if stored is not None and stored.message.sender == message.sender else None
 
 
 async def _ask_for_title(tx: MessageTx, stored: StoredMessage) -> None:

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import msgspec
 
-from workbench.domain.errors import UnprocessableError, TooLargeError
+from workbench.domain.errors import TooLargeError, UnprocessableError
 from workbench.domain.parts.checking import cleaning_warnings, require_part
 from workbench.domain.parts.flattening import flattened
 from workbench.domain.parts.images import ImageFile, image_part, set_apart

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from workbench.domain.errors import UnprocessableError, TooLargeError
+from workbench.domain.errors import TooLargeError, UnprocessableError
 from workbench.domain.parts.model import FILE_PREFIX, MAX_IMAGE_BYTES, MAX_INLINE_IMAGE_BYTES, Part, Parts
 
 _ENDINGS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}

@@ -1,7 +1,6 @@
 """Opening a turn: question, place of the answer and turn come to be in one commit, or none of them does."""
 
 import hashlib
-import re
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,7 +12,7 @@ from workbench.domain.errors import ForbiddenError
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
 from workbench.domain.messages.events import message_created
-from workbench.domain.messages.model import Message, Sender, StoredMessage
+from workbench.domain.messages.model import Message, Sender, StoredMessage, is_turn_id
 from workbench.domain.participants.model import Seat
 from workbench.domain.parts.building import BuiltInput, build_input
 from workbench.domain.parts.flattening import flattened, parts_of
@@ -24,13 +23,10 @@ from workbench.domain.turns.model import DEADLINE, ProducerKind, Turn, logged
 from workbench.domain.turns.ports import TurnTx
 from workbench.domain.turns.refusals import turn_active, turn_id_reused, turn_id_taken, unprocessable
 from workbench.domain.turns.settling import opened_event
-from workbench.domain.turns.shapes import LeaseGrant, NewTurn, OpenedTurn, TurnInput, TurnMessage, TurnView
+from workbench.domain.turns.shapes import LeaseGrant, NewTurn, OpenedTurn, TurnInput, TurnMessage, TurnOptions, TurnView
 
-MAX_TURN_ID = 128
 SHELL: list[Part] = [{"type": "text", "text": ""}]
 """What an answer is before there is any."""
-
-_TURN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~@-]*")
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +89,7 @@ class OpeningService:
                 input_message_id=question.message.id,
                 output_message_id=output_id,
                 input_hash=digest,
-                options=msgspec.to_builtins(new.options),
+                options=msgspec.to_builtins(new.options or TurnOptions()),
                 deadline_at=now + DEADLINE,
                 created_at=now,
                 is_published=is_published,
@@ -176,7 +172,7 @@ class OpeningService:
 
 def require_turn_id(turn_id: str) -> None:
     """Raises UnprocessableError for what cannot be a turn's id."""
-    if len(turn_id) > MAX_TURN_ID or not _TURN_ID.fullmatch(turn_id):
+    if not is_turn_id(turn_id):
         raise unprocessable(
             "invalid_turn_id",
             "A turn's id has 1 to 128 of A-Z a-z 0-9 . _ : ~ @ - and begins with one of the first",

@@ -9,8 +9,8 @@ import msgspec
 
 from workbench.domain.assistants.ports import AssistantTx
 from workbench.domain.jobs.ports import Jobs
-from workbench.domain.messages.ports import Messages
-from workbench.domain.parts.model import Parts, Slot
+from workbench.domain.messages.ports import Messages, TurnSlots
+from workbench.domain.parts.model import Parts
 from workbench.domain.turns.model import Turn, TurnEvent
 
 
@@ -31,7 +31,7 @@ class DueTurn(msgspec.Struct, frozen=True, kw_only=True):
     turn_id: str
 
 
-class Turns(Protocol):
+class Turns(TurnSlots, Protocol):
     """The turns of one workspace."""
 
     async def find(self, conversation_id: UUID, turn_id: str) -> Turn | None:
@@ -46,10 +46,6 @@ class Turns(Protocol):
         """The turns that are asked for."""
         ...
 
-    async def slot(self, conversation_id: UUID, turn_id: str, slot: Slot) -> UUID | None:
-        """The message that has a slot of a turn, published or not; None while nobody has it."""
-        ...
-
     async def events(self, pk: UUID, after: int, limit: int) -> Sequence[TurnEvent]:
         """What happened behind a place, in order, without endings that were replaced."""
         ...
@@ -60,10 +56,6 @@ class Turns(Protocol):
 
     def add(self, turn: Turn) -> None:
         """Open a turn; stale where its id is taken, or its assistant has another one under way."""
-        ...
-
-    def reserve(self, conversation_id: UUID, turn_id: str, slot: Slot, message_id: UUID) -> None:
-        """Give a slot to a message; stale where it is taken."""
         ...
 
     def change(self, turn: Turn) -> None:

@@ -57,7 +57,7 @@ class NewTurn(msgspec.Struct, frozen=True, kw_only=True):
     turn_id: str
     assistant_id: UUID
     input: TurnInput
-    options: TurnOptions = TurnOptions()
+    options: TurnOptions | None = None
     parent_turn_id: str | None = None
     producer: NewProducer | None = None
 

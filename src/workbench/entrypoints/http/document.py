@@ -178,7 +178,7 @@ def _responses(path: str, method: str, operation: Json) -> Json:
     if _is_the_frameworks(found.get(BAD_REQUEST)):
         del found[BAD_REQUEST]
     if "requestBody" in operation or operation.get("parameters"):
-        found[UNPROCESSABLE] = _failure(MISFIT, FaultList)
+        found[UNPROCESSABLE] = _either(_failure(MISFIT, FaultList), found.get(UNPROCESSABLE))
     for kind in _shared(path, method, operation):
         found.setdefault(str(int(STATUS[kind])), _failure(summary_of(kind)))
     if UPSTREAM in found:
@@ -213,6 +213,14 @@ def _shared(path: str, method: str, operation: Json) -> Iterator[type[WorkbenchE
 def _is_the_frameworks(response: Json | None) -> bool:
     """Whether this is the framework's own word for what does not fit, which no caller of ours gets."""
     return response is not None and "$ref" not in response["content"]["application/json"]["schema"]
+
+
+def _either(misfit: Json, own: Json | None) -> Json:
+    """What does not fit, or what the route itself says of it."""
+    if own is not None:
+        schemas = [each["content"]["application/json"]["schema"] for each in (misfit, own)]
+        misfit["content"]["application/json"]["schema"] = {"anyOf": schemas}
+    return misfit
 
 
 def _failure(description: str, body: type = ErrorBody) -> Json:

@@ -19,6 +19,7 @@ from workbench.domain.messages.model import (
     NewMessage,
 )
 from workbench.domain.messages.service import MessageService
+from workbench.domain.turns.posting import PostingService
 from workbench.entrypoints.http.guards import actors_only, users_only
 from workbench.entrypoints.http.queries import one_of
 
@@ -76,7 +77,7 @@ class MessageController(Controller):
         request: Request[Principal, Any, Any],
         conversation_id: FromPath[UUID],
         data: JSONBody[NewMessage],
-        messages: FromDishka[MessageService],
+        messages: FromDishka[PostingService],
     ) -> Message:
         """Post a message. With an id of the caller's choice it can be repeated safely: the same is stored once."""
         return await messages.post(request.user, conversation_id, data)

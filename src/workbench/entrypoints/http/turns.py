@@ -5,8 +5,10 @@ from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
 from litestar import Controller, Request, Response, get, post, put
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
+from workbench.domain.errors import ConflictError, ForbiddenError, UnprocessableError
 from workbench.domain.identity.model import Principal
 from workbench.domain.turns.controlling import ControlService
 from workbench.domain.turns.opening import OpeningService
@@ -22,10 +24,12 @@ from workbench.domain.turns.shapes import (
     LeaseGrant,
     LeaseRequest,
     NewTurn,
+    OpenedTurn,
     Settled,
     TurnList,
     TurnView,
 )
+from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import actors_only
 from workbench.entrypoints.http.streams import Heartbeats, StreamResponse, position_of
 from workbench.entrypoints.http.turn_streams import TurnStream
@@ -39,13 +43,29 @@ LastEventId = Annotated[
 ]
 
 
+def _also(status: int, kind: Any, description: str) -> dict[int, ResponseSpec]:
+    """Describe an answer beside the usual one."""
+    return {status: ResponseSpec(kind, generate_examples=False, description=description)}
+
+
+OPENED_BEFORE = _also(200, OpenedTurn, "The turn was opened before; or, as `text/event-stream`, its stream.")
+NOTHING_LEFT = _also(204, None, "There is nothing left to tell.")
+OVER_ALREADY = _also(200, Cancelled, "The turn was over already.")
+
+
 class TurnController(Controller):
     """Turns: answers that are streamed while they are made, and stored once."""
 
     path = "/conversations/{conversation_id:str}/turns"
     tags = ("turns",)
 
-    @post(operation_id="open_turn", guards=[actors_only], status_code=201, summary="Open a turn")
+    @post(
+        operation_id="open_turn",
+        guards=[actors_only],
+        status_code=201,
+        responses=OPENED_BEFORE | failing(ForbiddenError, UnprocessableError),
+        summary="Open a turn",
+    )
     async def open(
         self,
         request: Request[Principal, Any, Any],
@@ -54,7 +74,7 @@ class TurnController(Controller):
         opening: FromDishka[OpeningService],
         reading: FromDishka[ReadingService],
         beats: FromDishka[Heartbeats],
-    ) -> Response[Any]:
+    ) -> Response[OpenedTurn]:
         """Ask an assistant: store the question, and open the place of the answer. The same request again is safe.
 
         With `Accept: text/event-stream` the answer is streamed at once.
@@ -97,6 +117,7 @@ class TurnController(Controller):
         operation_id="stream_turn",
         guards=[actors_only],
         media_type=EVENT_STREAM,
+        responses=NOTHING_LEFT,
         summary="Stream a turn",
     )
     async def stream(
@@ -112,7 +133,14 @@ class TurnController(Controller):
         """Stream what happens in a turn until its end, from behind any place; 204 where nothing is left."""
         return await _stream(request.user, conversation_id, turn_id, last_event_id or after, reading, beats)
 
-    @post(f"{ONE}/cancel", operation_id="cancel_turn", guards=[actors_only], status_code=202, summary="Cancel a turn")
+    @post(
+        f"{ONE}/cancel",
+        operation_id="cancel_turn",
+        guards=[actors_only],
+        status_code=202,
+        responses=OVER_ALREADY | failing(ForbiddenError),
+        summary="Cancel a turn",
+    )
     async def cancel(
         self,
         request: Request[Principal, Any, Any],
@@ -125,7 +153,14 @@ class TurnController(Controller):
         cancelled = await control.cancel(request.user, conversation_id, turn_id, data)
         return Response(cancelled, status_code=202 if cancelled.cancelled else 200)
 
-    @post(f"{ONE}/retry", operation_id="retry_turn", guards=[actors_only], status_code=202, summary="Retry a turn")
+    @post(
+        f"{ONE}/retry",
+        operation_id="retry_turn",
+        guards=[actors_only],
+        status_code=202,
+        responses=failing(ForbiddenError),
+        summary="Retry a turn",
+    )
     async def retry(
         self,
         request: Request[Principal, Any, Any],
@@ -136,7 +171,12 @@ class TurnController(Controller):
         """Open a turn once more whose producer was lost."""
         return await control.retry(request.user, conversation_id, turn_id)
 
-    @put(f"{ONE}/lease", operation_id="lease_turn", summary="Take a turn, or keep it")
+    @put(
+        f"{ONE}/lease",
+        operation_id="lease_turn",
+        responses=failing(ForbiddenError),
+        summary="Take a turn, or keep it",
+    )
     async def lease(
         self,
         request: Request[Principal, Any, Any],
@@ -148,7 +188,13 @@ class TurnController(Controller):
         """Take a turn to make its answer, or prolong that. For the turn's assistant and its service."""
         return await producing.lease(request.user, conversation_id, turn_id, data)
 
-    @post(f"{ONE}/events", operation_id="add_turn_events", status_code=200, summary="Add to an answer")
+    @post(
+        f"{ONE}/events",
+        operation_id="add_turn_events",
+        status_code=200,
+        responses=failing(ForbiddenError, UnprocessableError),
+        summary="Add to an answer",
+    )
     async def add(
         self,
         request: Request[Principal, Any, Any],
@@ -160,7 +206,13 @@ class TurnController(Controller):
         """Add what was made since the last batch. The answer says whether somebody asked for the end."""
         return await producing.add(request.user, conversation_id, turn_id, data)
 
-    @post(f"{ONE}/finalize", operation_id="finalize_turn", status_code=200, summary="End an answer")
+    @post(
+        f"{ONE}/finalize",
+        operation_id="finalize_turn",
+        status_code=200,
+        responses=failing(ForbiddenError),
+        summary="End an answer",
+    )
     async def finalize(
         self,
         request: Request[Principal, Any, Any],
@@ -180,7 +232,13 @@ class ActiveTurnController(Controller):
     tags = ("turns",)
     guards = (actors_only,)
 
-    @get("/stream", operation_id="stream_active_turn", media_type=EVENT_STREAM, summary="Stream the turn under way")
+    @get(
+        "/stream",
+        operation_id="stream_active_turn",
+        media_type=EVENT_STREAM,
+        responses=NOTHING_LEFT | failing(ConflictError),
+        summary="Stream the turn under way",
+    )
     async def stream(
         self,
         request: Request[Principal, Any, Any],
