@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from sqlalchemy import select
 from tests.contracts.test_transactions import message, new_conversation
-from tests.support import lifecycle_rows
+from tests.support import lifecycle_rows, turn_rows
 from tests.support.databases import Store
 
 from workbench.adapters.sql.jobs import SqlJobQueue
@@ -33,6 +33,7 @@ from workbench.domain.lifecycle.person import Erasure
 from workbench.domain.messages.model import Message, MessageQuery, StoredMessage
 from workbench.domain.participants.model import Participant
 from workbench.domain.shares.model import NewRedemption, ShareFilter, StoredShare
+from workbench.domain.turns.model import Turn
 from workbench.domain.users.model import StoredUser
 
 
@@ -54,6 +55,7 @@ class World(msgspec.Struct, kw_only=True):
     content: Content
     file: FileAtVersion
     erasure: Erasure
+    turn: Turn
 
 
 async def fill(store: Store, workspace: str) -> World:
@@ -80,6 +82,7 @@ async def fill(store: Store, workspace: str) -> World:
     person = Participant.of_user(conversation_id, str(assistant.id), "Robot", None, now)
     row = {field: getattr(person, field) for field in person.__struct_fields__}
     share, (content, file) = some_share(conversation_id, now), some_file(workspace, conversation_id, now)
+    turn = turn_rows.some_turn(conversation_id, assistant.id, now)
     async with store.transactions.write(workspace) as tx:
         add_share_and_file(tx, share, content, file)
         erasure = lifecycle_rows.add_lifecycle(tx, workspace, conversation_id, now)
@@ -91,6 +94,7 @@ async def fill(store: Store, workspace: str) -> World:
         tx.participants.add(Participant(**{**row, "role": "assistant"}))
         tx.messages.add(StoredMessage(conversation_id=conversation_id, message=said, debug_data={"a": 1}))
         tx.messages.add(StoredMessage(conversation_id=conversation_id, message=spare, debug_data={}))
+        turn_rows.add_turn(tx, turn, spare.id, now)
         tx.deliveries.begin(assistant.id, conversation_id, 0)
         tx.deliveries.connect(assistant.id, conversation_id)
         tx.deliveries.set_aside(letter)
@@ -115,6 +119,7 @@ async def fill(store: Store, workspace: str) -> World:
             content=content,
             file=file,
             erasure=erasure,
+            turn=turn,
         )
 
 
@@ -357,8 +362,8 @@ WITHOUT_AN_ID = {
 }
 
 
-READS |= lifecycle_rows.READS
-WRITES |= lifecycle_rows.WRITES
+READS |= lifecycle_rows.READS | turn_rows.READS
+WRITES |= lifecycle_rows.WRITES | turn_rows.WRITES
 WITHOUT_AN_ID |= lifecycle_rows.WITHOUT_AN_ID
 
 
@@ -366,7 +371,12 @@ def test_every_method_of_every_repository_is_in_the_tables() -> None:
     methods: set[str] = set()
     for name, part in inspect.getmembers(SqlTransaction, lambda member: isinstance(member, property)):
         kind = inspect.signature(cast("property", part).fget or print).return_annotation
-        shared = {"nameplates": "participants", "sight": "participants", "untitled": "conversations"}.get(name, name)
+        shared = {
+            "nameplates": "participants",
+            "sight": "participants",
+            "untitled": "conversations",
+            "turn_slots": "turns",
+        }.get(name, name)
         methods |= {f"{shared}.{method}" for method in vars(kind) if not method.startswith("_")}
     assert methods == {*READS, *WRITES, *WITHOUT_AN_ID}
 

@@ -43,6 +43,9 @@ SHARE = {"conversation_id": "{conversation}", "label": "", "conversation_permiss
 STATE = {"state_id": "notes", "event": "focus", "state": None}
 SERVICE = "/assistant-service-registrations/recorder.workbench.example"
 HEARTBEAT = {"name": "Recorder", "description": "", "url": "{url}", "online_expires_in_seconds": 60}
+TURNS = f"{CONVERSATION}/turns"
+TURN = f"{TURNS}/{{turn}}"
+QUESTION = {"turn_id": "{turn}", "assistant_id": "{assistant}", "input": {"content": "hello"}}
 FOLLOWING = {"assistant_service_id": "recorder.workbench.example", "name": "Robot"}
 
 # Told in order: each act stands on those before it.
@@ -110,6 +113,16 @@ STORY = [
     Act("ann", "PATCH", ROBOT, {"active_participant": True}, 200, ["participant.updated"]),
     Act("robot", "POST", MESSAGES, {"content": "beep"}, 200, ["message.created"]),
     Act("robot", "POST", f"{ASSISTANT}/states/events", STATE, 204, ["assistant.state.focus"]),
+    Act("ann", "POST", TURNS, QUESTION, 201, ["message.created"]),
+    Act("ann", "POST", TURNS, QUESTION, 200),
+    Act("ann", "POST", TURNS, {**QUESTION, "input": {"content": "other"}}, 409),
+    Act("robot", "PUT", f"{TURN}/lease", {"producer_id": "p"}, 200),
+    Act("robot", "POST", f"{TURN}/events", {"epoch": 1, "batch": 1, "events": []}, 200),
+    Act("ann", "POST", f"{TURN}/cancel", {}, 202),
+    Act("ann", "POST", f"{TURN}/finalize", {"epoch": 1, "outcome": "aborted"}, 403),
+    Act("robot", "POST", f"{TURN}/finalize", {"epoch": 1, "outcome": "aborted"}, 200, ["message.created"]),
+    Act("robot", "POST", f"{TURN}/finalize", {"epoch": 1, "outcome": "aborted"}, 200),
+    Act("ann", "POST", f"{TURN}/retry", None, 409),
     Act("ann", "PUT", f"{ASSISTANT}/conversations/{{conversation}}/states/notes", {"data": {}}, 200),
     Act("robot", "PATCH", CONVERSATION, {"metadata": {"a": 1}}, 200, ["conversation.updated"]),
     Act("robot", "PATCH", ME, {"status": "typing"}, 200, ["participant.updated"]),
@@ -152,6 +165,7 @@ async def test_each_act_tells_exactly_this(service: Service) -> None:
             "conversation": "",
             "assistant": "",
             "conversation-share": "",
+            "turn": "t1",
         }
         clients = {"ann": service.user("ann"), "bea": service.user("bea"), "service": service.assistant_service()}
         clients |= {"broken": clients["ann"], "dan": service.user("dan")}

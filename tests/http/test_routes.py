@@ -62,6 +62,12 @@ UPLOAD = {"files": ("kept.txt", b"kept")}
 SHARE = {"conversation_id": "{conversation}", "label": "", "conversation_permission": "read"}
 STATE_EVENT = {"state_id": "notes", "event": "updated", "state": None}
 
+TURNS = "/conversations/{conversation}/turns"
+TURN = {"turn_id": "t1", "assistant_id": "{assistant}", "input": {"content": "hello"}}
+BATCH = {"epoch": 1, "batch": 1, "events": []}
+ENDING = {"epoch": 1, "outcome": "completed"}
+ACTIVE_TURN = "/conversations/{conversation}/active-turn/stream"
+
 #   nobody owner observer stranger neighbour removed service assistant outsider thief
 TABLE = [
     row("GET", "/", "200 200 200 200 200 200 200 200 200 200"),
@@ -138,6 +144,16 @@ TABLE = [
     ),
     row("GET", "/conversations/{conversation}/events", "401 200 200 404 404 404 401 200 404 401"),
     row("GET", "/events", "401 200 200 200 200 200 401 401 401 401"),
+    row("POST", TURNS, "401 409 403 404 404 404 401 201 404 401", TURN),
+    row("GET", TURNS, "401 200 200 404 404 404 401 200 404 401"),
+    row("GET", f"{TURNS}/t1", "401 200 200 404 404 404 401 200 404 401"),
+    row("POST", f"{TURNS}/t1/retry", "401 409 403 404 404 404 401 409 404 401"),
+    row("PUT", f"{TURNS}/t1/lease", "401 403 403 404 404 404 200 200 404 401", {"producer_id": "p"}),
+    row("POST", f"{TURNS}/t1/events", "401 403 403 404 404 404 200 200 404 401", BATCH),
+    row("POST", f"{TURNS}/t1/cancel", "401 202 403 404 404 404 401 202 404 401", {}),
+    row("GET", ACTIVE_TURN, "401 200 200 404 404 404 401 200 404 401"),
+    row("POST", f"{TURNS}/t1/finalize", "401 403 403 404 404 404 200 200 404 401", ENDING),
+    row("GET", f"{TURNS}/t1/stream", "401 200 200 404 404 404 401 200 404 401"),
     # What takes something away comes last, the one who may do it at the end.
     row("DELETE", "/conversations/{conversation}/messages/{message}", "401 204 404 404 404 404 401 401 401 401"),
     row("DELETE", "/conversations/{conversation}", "401 204 403 404 404 404 401 204 404 401"),
@@ -158,7 +174,7 @@ class World:
         if row.body is UPLOAD:
             return (await self.clients[caller].request(row.method, url, files=UPLOAD)).status_code
         body = {
-            key: value.format(**names) if value in ("{fresh}", "{url}", "{conversation}") else value
+            key: value.format(**names) if value in ("{fresh}", "{url}", "{conversation}", "{assistant}") else value
             for key, value in (row.body or {}).items()
         }
         request = {"json": body} if row.body is not None else {}
@@ -270,6 +286,7 @@ def test_every_route_is_in_the_table(tmp_path: Path) -> None:
         for short, full in named.items():
             path = path.replace(short, full)
         path = path.replace("/assistants/{assistant}", "/assistants/{assistant_id:str}")
+        path = path.replace("/turns/t1", "/turns/{turn_id:str}")
         if "/participants/" in path:
             path = path.partition("/participants/")[0] + "/participants/{participant_id:str}"
         if path.startswith("/assistant-service-registrations/"):

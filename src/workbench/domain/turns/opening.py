@@ -55,6 +55,8 @@ class OpeningService:
         require_turn_id(new.turn_id)
         self._limits.check_json("metadata", new.input.metadata)
         built = None if new.input.message_id else build(new.input)
+        if built is not None:
+            self._limits.check_content(built.content)
         return await retrying(lambda: self._open(principal, conversation_id, new, built))
 
     async def _open(
@@ -68,12 +70,12 @@ class OpeningService:
                 raise ForbiddenError("An assistant opens turns of its own", code="not_producer")
             known = await tx.turns.find(conversation_id, new.turn_id)
             if known is not None:
-                return await self._replay(tx, principal, known, digest, built)
+                return await _replay(tx, principal, known, digest, built)
             for active in await tx.turns.active(conversation_id, new.assistant_id):
                 raise turn_active(active)
             service_id = await _service_of(tx, conversation_id, new.assistant_id)
-            question = await self._question(tx, principal, conversation_id, new, built, now)
-            output_id, is_published = await self._place_of_answer(tx, conversation_id, new)
+            question = await _question(tx, principal, conversation_id, new, built, now)
+            output_id, is_published = await _place_of_answer(tx, conversation_id, new)
             kind = await _kind_of(tx, new)
             turn = Turn(
                 pk=new_id(),
@@ -103,71 +105,6 @@ class OpeningService:
             tx.turns.add(turn)
             tx.turns.log(turn, events)
         return _opened(turn, question, SHELL, question.warnings, replayed=False)
-
-    async def _replay(
-        self, tx: TurnTx, principal: Principal, turn: Turn, digest: str, built: BuiltInput | None
-    ) -> OpenedTurn:
-        same = turn.input_hash == digest and (
-            principal.role == "assistant" or (turn.initiator_role, turn.initiator_id) == (principal.role, principal.id)
-        )
-        if not same:
-            raise turn_id_reused(turn)
-        found = None if turn.input_message_id is None else await tx.messages.find(turn.input_message_id)
-        ids = [turn.output_message_id] if found is None else [turn.output_message_id, found.message.id]
-        parts = await tx.turns.parts_of(ids)
-        question = None
-        if found is not None:
-            own = parts.get(found.message.id) or parts_of(found.message.content)
-            question = Question(message=found.message, parts=own, is_new=False)
-        warnings = built.warnings if built else []
-        return _opened(turn, question, parts.get(turn.output_message_id, SHELL), warnings, replayed=True)
-
-    async def _question(
-        self,
-        tx: TurnTx,
-        principal: Principal,
-        conversation_id: UUID,
-        new: NewTurn,
-        built: BuiltInput | None,
-        now: datetime,
-    ) -> Question:
-        """The message that is answered: one that is there, or a new one, which is set down."""
-        if built is None:
-            return await _referenced(tx, conversation_id, new)
-        taken = await tx.turns.slot(conversation_id, new.turn_id, "input")
-        warnings = built.warnings
-        if taken is not None:
-            return await _adopted(tx, principal, taken, warnings)
-        message = Message(
-            id=new_id(),
-            sender=Sender(participant_role=principal.role, participant_id=principal.id),
-            message_type="chat",
-            timestamp=now,
-            content_type="text/plain",
-            content=built.content,
-            filenames=new.input.filenames,
-            metadata={**new.input.metadata, "turn": _told(new.turn_id, "input")},
-            has_debug_data=False,
-        )
-        self._limits.check_content(message.content)
-        tx.turns.reserve(conversation_id, new.turn_id, "input", message.id)
-        tx.messages.add(StoredMessage(conversation_id=conversation_id, message=message, debug_data={}))
-        tx.turns.attach_parts(message.id, built.parts, now)
-        tx.events.record(message_created(conversation_id, message))
-        return Question(message=message, parts=built.parts, is_new=True, warnings=warnings)
-
-    async def _place_of_answer(self, tx: TurnTx, conversation_id: UUID, new: NewTurn) -> tuple[UUID, bool]:
-        """The id of the answer, and whether it is published: where somebody was quicker, it is theirs."""
-        taken = await tx.turns.slot(conversation_id, new.turn_id, "output")
-        if taken is None:
-            message_id = new_id()
-            tx.turns.reserve(conversation_id, new.turn_id, "output", message_id)
-            return message_id, False
-        found = await tx.messages.find(taken)
-        answering = Sender(participant_role="assistant", participant_id=str(new.assistant_id))
-        if found is None or found.message.sender != answering:
-            raise turn_id_taken()
-        return taken, True
 
 
 def require_turn_id(turn_id: str) -> None:
@@ -279,3 +216,67 @@ def _opened(
         warnings=warnings,
         replayed=replayed,
     )
+
+
+async def _replay(tx: TurnTx, principal: Principal, turn: Turn, digest: str, built: BuiltInput | None) -> OpenedTurn:
+    same = turn.input_hash == digest and (
+        principal.role == "assistant" or (turn.initiator_role, turn.initiator_id) == (principal.role, principal.id)
+    )
+    if not same:
+        raise turn_id_reused(turn)
+    found = None if turn.input_message_id is None else await tx.messages.find(turn.input_message_id)
+    ids = [turn.output_message_id] if found is None else [turn.output_message_id, found.message.id]
+    parts = await tx.turns.parts_of(ids)
+    question = None
+    if found is not None:
+        own = parts.get(found.message.id) or parts_of(found.message.content)
+        question = Question(message=found.message, parts=own, is_new=False)
+    warnings = built.warnings if built else []
+    return _opened(turn, question, parts.get(turn.output_message_id, SHELL), warnings, replayed=True)
+
+
+async def _question(
+    tx: TurnTx,
+    principal: Principal,
+    conversation_id: UUID,
+    new: NewTurn,
+    built: BuiltInput | None,
+    now: datetime,
+) -> Question:
+    """The message that is answered: one that is there, or a new one, which is set down."""
+    if built is None:
+        return await _referenced(tx, conversation_id, new)
+    taken = await tx.turns.slot(conversation_id, new.turn_id, "input")
+    warnings = built.warnings
+    if taken is not None:
+        return await _adopted(tx, principal, taken, warnings)
+    message = Message(
+        id=new_id(),
+        sender=Sender(participant_role=principal.role, participant_id=principal.id),
+        message_type="chat",
+        timestamp=now,
+        content_type="text/plain",
+        content=built.content,
+        filenames=new.input.filenames,
+        metadata={**new.input.metadata, "turn": _told(new.turn_id, "input")},
+        has_debug_data=False,
+    )
+    tx.turns.reserve(conversation_id, new.turn_id, "input", message.id)
+    tx.messages.add(StoredMessage(conversation_id=conversation_id, message=message, debug_data={}))
+    tx.turns.attach_parts(message.id, built.parts, now)
+    tx.events.record(message_created(conversation_id, message))
+    return Question(message=message, parts=built.parts, is_new=True, warnings=warnings)
+
+
+async def _place_of_answer(tx: TurnTx, conversation_id: UUID, new: NewTurn) -> tuple[UUID, bool]:
+    """The id of the answer, and whether it is published: where somebody was quicker, it is theirs."""
+    taken = await tx.turns.slot(conversation_id, new.turn_id, "output")
+    if taken is None:
+        message_id = new_id()
+        tx.turns.reserve(conversation_id, new.turn_id, "output", message_id)
+        return message_id, False
+    found = await tx.messages.find(taken)
+    answering = Sender(participant_role="assistant", participant_id=str(new.assistant_id))
+    if found is None or found.message.sender != answering:
+        raise turn_id_taken()
+    return taken, True

@@ -61,25 +61,9 @@ class ProducingService:
             else:
                 if turn.is_held(now):
                     raise lease_held(turn)
-                turn, parts = await self._claim(tx, turn, wanted, ttl, now)
+                turn, parts = await _claim(tx, turn, wanted, ttl, now)
             tx.turns.change(turn)
         return LeaseGrant(epoch=turn.epoch, lease_expires_at=now + ttl, next_batch=turn.last_batch + 1, parts=parts)
-
-    async def _claim(
-        self, tx: TurnTx, turn: Turn, wanted: LeaseRequest, ttl: timedelta, now: datetime
-    ) -> tuple[Turn, Parts]:
-        began = turn.last_seq > 1
-        goes_on = began and wanted.mode == "continue"
-        parts = (await folded(tx, turn)).snapshot() if goes_on else []
-        claimed = msgspec.structs.replace(turn.claimed(wanted.producer_id, ttl, now), producer_kind="external")
-        happened = [("turn.started", {"producer_kind": "external"})]
-        if began and not goes_on:
-            happened.insert(0, ("turn.reset", {"reason": "producer_lost"}))
-        claimed, events = logged(claimed, happened, now)
-        tx.turns.log(claimed, events)
-        if turn.assistant_service_id is not None:
-            tx.turns.mark_producer(turn.assistant_service_id)
-        return claimed, parts
 
     async def add(self, principal: Principal, conversation_id: UUID, turn_id: str, batch: Batch) -> BatchTaken:
         """Add what was made since the last batch; the same batch again is taken once.
@@ -184,3 +168,18 @@ def _taken(turn: Turn, accepted: int, *, duplicate: bool) -> BatchTaken:
         cancel_requested=turn.cancel_requested_at is not None,
         lease_expires_at=turn.lease_expires_at,
     )
+
+
+async def _claim(tx: TurnTx, turn: Turn, wanted: LeaseRequest, ttl: timedelta, now: datetime) -> tuple[Turn, Parts]:
+    began = turn.last_seq > 1
+    goes_on = began and wanted.mode == "continue"
+    parts = (await folded(tx, turn)).snapshot() if goes_on else []
+    claimed = msgspec.structs.replace(turn.claimed(wanted.producer_id, ttl, now), producer_kind="external")
+    happened = [("turn.started", {"producer_kind": "external"})]
+    if began and not goes_on:
+        happened.insert(0, ("turn.reset", {"reason": "producer_lost"}))
+    claimed, events = logged(claimed, happened, now)
+    tx.turns.log(claimed, events)
+    if turn.assistant_service_id is not None:
+        tx.turns.mark_producer(turn.assistant_service_id)
+    return claimed, parts

@@ -1,6 +1,7 @@
 """Reading turns: as they stand, and as they go on."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -100,33 +101,12 @@ class ReadingService:
                     return Watch(turn=turn, watcher=watcher, first=[])
                 if not is_given and turn.log_floor == 0 and turn.last_seq <= REPLAY_PAGE:
                     return Watch(turn=turn, watcher=watcher, first=[])
-                first = await self._whole(tx, turn)
+                first = await _whole(tx, turn, self._clock.now())
                 watcher.position = turn.last_seq if turn.is_active or first[1:] else first[0].seq
                 return Watch(turn=turn, watcher=watcher, first=first)
         except BaseException:
             self._hub.part(watcher)
             raise
-
-    async def _whole(self, tx: TurnTx, turn: Turn) -> list[TurnEvent]:
-        """Everything up to now as one snapshot, and the end once more where there was one."""
-        parts = await parts_now(tx, turn)
-        told = [("turn.snapshot", {"parts": parts, "status": turn.status, "up_to_seq": turn.last_seq, **_ids(turn)})]
-        if not turn.is_active:
-            error = msgspec.to_builtins(turn.error)
-            ending = {"finish_reason": turn.finish_reason, "parts": parts, "usage": None, "error": error}
-            told.append((TERMINAL[turn.status], ending))
-        now = self._clock.now()
-        common = {"turn_id": turn.turn_id, "seq": turn.last_seq, "epoch": turn.epoch, "at": now}
-        return [
-            TurnEvent(
-                seq=turn.last_seq,
-                epoch=turn.epoch,
-                type=kind,
-                at=now,
-                data=msgspec.json.encode({**common, **payload}).decode(),
-            )
-            for kind, payload in told
-        ]
 
     async def more(self, principal: Principal, watcher: Watcher) -> Sequence[TurnEvent]:
         """What happened behind the watcher's place, which moves on; empty where nothing has."""
@@ -165,3 +145,24 @@ def _ids(turn: Turn) -> dict[str, str | None]:
         "input_message_id": str(turn.input_message_id) if turn.input_message_id else None,
         "output_message_id": str(turn.output_message_id),
     }
+
+
+async def _whole(tx: TurnTx, turn: Turn, now: datetime) -> list[TurnEvent]:
+    """Everything up to now as one snapshot, and the end once more where there was one."""
+    parts = await parts_now(tx, turn)
+    told = [("turn.snapshot", {"parts": parts, "status": turn.status, "up_to_seq": turn.last_seq, **_ids(turn)})]
+    if not turn.is_active:
+        error = msgspec.to_builtins(turn.error)
+        ending = {"finish_reason": turn.finish_reason, "parts": parts, "usage": None, "error": error}
+        told.append((TERMINAL[turn.status], ending))
+    common = {"turn_id": turn.turn_id, "seq": turn.last_seq, "epoch": turn.epoch, "at": now}
+    return [
+        TurnEvent(
+            seq=turn.last_seq,
+            epoch=turn.epoch,
+            type=kind,
+            at=now,
+            data=msgspec.json.encode({**common, **payload}).decode(),
+        )
+        for kind, payload in told
+    ]
