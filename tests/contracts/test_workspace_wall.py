@@ -82,7 +82,6 @@ async def fill(store: Store, workspace: str) -> World:
     person = Participant.of_user(conversation_id, str(assistant.id), "Robot", None, now)
     row = {field: getattr(person, field) for field in person.__struct_fields__}
     share, (content, file) = some_share(conversation_id, now), some_file(workspace, conversation_id, now)
-    turn = turn_rows.some_turn(conversation_id, assistant.id, now)
     async with store.transactions.write(workspace) as tx:
         add_share_and_file(tx, share, content, file)
         erasure = lifecycle_rows.add_lifecycle(tx, workspace, conversation_id, now)
@@ -92,9 +91,9 @@ async def fill(store: Store, workspace: str) -> World:
         tx.registrations.heard(sign(service, now + timedelta(hours=1)))
         tx.assistants.add(StoredAssistant(assistant=assistant, owner_id="ann"))
         tx.participants.add(Participant(**{**row, "role": "assistant"}))
-        tx.messages.add(StoredMessage(conversation_id=conversation_id, message=said, debug_data={"a": 1}))
-        tx.messages.add(StoredMessage(conversation_id=conversation_id, message=spare, debug_data={}))
-        turn_rows.add_turn(tx, turn, spare.id, now)
+        for each, debug in ((said, {"a": 1}), (spare, {})):
+            tx.messages.add(StoredMessage(conversation_id=conversation_id, message=each, debug_data=debug))
+        turn = turn_rows.add_turn(tx, conversation_id, assistant.id, spare.id, now)
         tx.deliveries.begin(assistant.id, conversation_id, 0)
         tx.deliveries.connect(assistant.id, conversation_id)
         tx.deliveries.set_aside(letter)

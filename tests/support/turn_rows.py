@@ -35,12 +35,14 @@ def some_turn(conversation_id: UUID, assistant_id: UUID, now: datetime) -> Turn:
     return logged(turn, [("turn.finalized", {})], now)[0]
 
 
-def add_turn(tx: SqlTransaction, turn: Turn, message_id: UUID, now: datetime) -> None:
-    """Put it into the workspace, with the parts of a message of the same block."""
+def add_turn(tx: SqlTransaction, conversation_id: UUID, assistant_id: UUID, message_id: UUID, now: datetime) -> Turn:
+    """Put one into the workspace, with the parts of a message of the same block."""
+    turn = some_turn(conversation_id, assistant_id, now)
     tx.turns.add(turn)
     tx.turns.log(turn, [an_event(1, now)])
     tx.turns.reserve(turn.conversation_id, turn.turn_id, "output", turn.output_message_id)
     tx.turns.attach_parts(message_id, [{"type": "text", "text": "said"}], now)
+    return turn
 
 
 def an_event(seq: int, now: datetime) -> TurnEvent:

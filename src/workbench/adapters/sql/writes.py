@@ -50,15 +50,8 @@ class Writes:
         self.turn_events: list[tuple[UUID, Sequence[TurnEvent]]] = []
 
     def __bool__(self) -> bool:
-        return bool(
-            self.messages
-            or self.events
-            or self.inserts
-            or self.upserts
-            or self.changes
-            or self.removals
-            or self.turn_events
-        )
+        kinds = (self.inserts, self.upserts, self.changes, self.messages, self.attachments, self.events, self.removals)
+        return any(kinds) or bool(self.turn_events)
 
     def insert(self, table: Table, row: Row) -> None:
         """Add a row."""
