@@ -89,6 +89,10 @@ def test_titles_and_types_become_texts() -> None:
     ]
 
 
+def test_d8_mentions_are_cleaned() -> None:
+    assert mentioned({**MENTION, "title": "a\x00"})[0][0]["documents"] == [{**MENTION, "title": "a\ufffd"}]
+
+
 def test_a_connector_needs_its_type_and_is_named_by_its_title_if_by_nothing_else() -> None:
     connector = {"id": 1, "title": "Mail", "kind": "connector", "connector_type": "GMAIL"}
     named = {**connector, "account_name": "ann@example.org", "document_type": "X"}

@@ -167,6 +167,13 @@ def test_a_reset_forgets_all_and_a_snapshot_replaces_all() -> None:
     assert folded(text("a"), snapshot, tool("result", result=1)) == [card(result=1)]
 
 
+@pytest.mark.parametrize("args", [{}, {"p": 1}])
+def test_arguments_that_were_whole_before_a_snapshot_stay_so(args: dict[str, Any]) -> None:
+    found = folding(tool("args", toolName="ls", args=args))
+    snapshot: Happened = ("turn.snapshot", found.state())
+    assert folded(snapshot, tool("args.delta", delta="}")) == found.snapshot()
+
+
 def test_what_says_nothing_of_parts_is_left_out() -> None:
     assert folded(text("a"), ("turn.opened", {}), ("usage.call", {"model": "m"}), ("?", {}), text("b")) == [
         text_part("ab")
@@ -228,6 +235,12 @@ def test_t8_decoration_alone_is_empty_and_data_stay_in_front() -> None:
 def test_t8_meaningful_parts_stay_as_they_are() -> None:
     parts = [text_part(""), {"type": "status", "text": "s"}, card(result=1), text_part("a")]
     assert closed(parts) == parts
+
+
+def test_a_closed_answer_shares_nothing_with_the_open_one() -> None:
+    parts = [card(result=[1])]
+    closed(parts)[0]["result"].append(2)
+    assert parts == [card(result=[1])]
 
 
 def test_t8_an_early_end_is_marked_once_at_the_end() -> None:
