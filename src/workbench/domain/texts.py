@@ -30,6 +30,20 @@ def without_quoted_nul(quoted: bytes) -> bytes:
     return quoted
 
 
+def read_json(text: bytes) -> Any:
+    """Read a JSON text. Raises msgspec.DecodeError where it is none, is not UTF-8, or is nested deeper than MAX_DEPTH."""
+    try:
+        value = msgspec.json.decode(text)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(f"JSON must be UTF-8: {error}") from error
+    except RecursionError as error:
+        raise msgspec.DecodeError(_TOO_DEEP) from error
+    # Few texts have so many brackets at all.
+    if text.count(b"[") + text.count(b"{") > MAX_DEPTH and _is_too_deep(value):
+        raise msgspec.DecodeError(_TOO_DEEP)
+    return value
+
+
 def cleaned_text(text: str) -> str:
     """The text with U+FFFD for every NUL and lone surrogate: PostgreSQL keeps neither, UTF-8 has no surrogates (D8)."""
     return _UNSAFE.sub("\ufffd", text)
@@ -62,20 +76,6 @@ def _cleaned_number(value: float | None) -> float | None:
     if value is None or isinstance(value, bool):
         return value
     return int(value) if value.bit_length() <= MAX_INTEGER_BITS else None
-
-
-def read_json(text: bytes) -> Any:
-    """Read a JSON text. Raises msgspec.DecodeError where it is none, is not UTF-8, or is nested deeper than MAX_DEPTH."""
-    try:
-        value = msgspec.json.decode(text)
-    except UnicodeDecodeError as error:
-        raise msgspec.DecodeError(f"JSON must be UTF-8: {error}") from error
-    except RecursionError as error:
-        raise msgspec.DecodeError(_TOO_DEEP) from error
-    # Few texts have so many brackets at all.
-    if text.count(b"[") + text.count(b"{") > MAX_DEPTH and _is_too_deep(value):
-        raise msgspec.DecodeError(_TOO_DEEP)
-    return value
 
 
 def _is_too_deep(value: Any) -> bool:

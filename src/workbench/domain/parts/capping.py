@@ -106,8 +106,9 @@ def _level(sizes: list[int], excess: int) -> int:
 
 
 def _cut(text: str, limit: int) -> str:
-    """The longest beginning whose JSON has no more bytes than that."""
-    found = bisect.bisect_right(range(len(text) + 1), limit, key=lambda length: _size(text[:length]))
+    """The longest beginning whose JSON has no more bytes than that; no character has less than one."""
+    lengths = range(min(len(text), limit) + 1)
+    found = bisect.bisect_right(lengths, limit, key=lambda length: _size(text[:length]))
     return text[: max(0, found - 1)]
 
 

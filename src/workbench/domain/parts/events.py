@@ -19,11 +19,11 @@ class ProducerEvent(msgspec.Struct, frozen=True, kw_only=True):
     payload: dict[str, Any]
 
 
-class _Block(msgspec.Struct, kw_only=True):
+class _Block(msgspec.Struct):
     id: Id
 
 
-class _Delta(msgspec.Struct, kw_only=True):
+class _Delta(msgspec.Struct):
     id: Id
     delta: str
 
@@ -57,11 +57,11 @@ class _ToolError(_OfTool, rename="camel", kw_only=True):
     message: str
 
 
-class _WholePart(msgspec.Struct, kw_only=True):
+class _WholePart(msgspec.Struct):
     part: dict[str, Any]
 
 
-class _UsageCall(msgspec.Struct, kw_only=True):
+class _UsageCall(msgspec.Struct):
     """Accounting knows what it must hold."""
 
 

@@ -173,8 +173,9 @@ class Folding:
         if opened is None:
             return
         self._block = _Block(opened["kind"], opened["id"], opened["at"])
-        if opened["place"] is not None:
-            self._block.resume(self._parts[opened["place"]])
+        place: int | None = opened["place"]
+        if place is not None:
+            self._block.resume(self._parts[place])
 
     def _restore(self, parts: Parts) -> None:
         self._parts, self._block = parts, None

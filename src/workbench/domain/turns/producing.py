@@ -8,6 +8,7 @@ import msgspec
 
 from workbench.domain.clock import Clock
 from workbench.domain.identity.model import Principal
+from workbench.domain.parts.capping import capped
 from workbench.domain.parts.checking import kept_parts
 from workbench.domain.parts.closing import Marker, closed
 from workbench.domain.parts.events import ProducerEvent, producer_events
@@ -125,20 +126,21 @@ class ProducingService:
 
 async def _close(tx: TurnTx, turn: Turn, ending: Ending) -> tuple[Close, list[Warned]]:
     """What the turn ends with: the parts that are given, or else what was streamed."""
-    given, warnings = (
-        kept_parts(ending.parts) if ending.parts is not None else ((await folded(tx, turn)).snapshot(), [])
-    )
+    given, warnings = (await folded(tx, turn)).snapshot(), list[Warned]()
+    if ending.parts is not None:
+        given, warnings = kept_parts(ending.parts)
+    parts, cut = capped(closed(given, _marker(ending)))
     close = Close(
         outcome=ending.outcome,
         reason=ending.finish_reason,
         error=ending.error,
-        parts=closed(given, _marker(ending)),
+        parts=parts,
         content_type=ending.content_type,
         revision=ending.revision,
         metadata=ending.metadata,
         debug_data=ending.debug_data,
     )
-    return close, warnings
+    return close, [*warnings, *cut]
 
 
 def _marker(ending: Ending) -> Marker | None:
