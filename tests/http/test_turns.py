@@ -1,6 +1,7 @@
 """Turns over HTTP: opened, made by an assistant's service, watched, ended. Numbers are those of the specification."""
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -448,3 +449,27 @@ async def test_only_whose_turn_it_is_may_act_on_it(scene: Scene) -> None:
     other = scene.service.assistant_service("other.workbench.example")
     assert (await other.put(f"{one}/lease", json={"producer_id": "p"})).status_code in {401, 404}
     assert (await scene.ann.post(f"{one}/cancel", json={})).status_code == 202
+
+
+def picture(size: int) -> dict[str, str]:
+    content = b"\x89PNG\r\n\x1a\n" + b"\0" * size
+    return {"media_type": "image/png", "data": base64.b64encode(content).decode()}
+
+
+async def test_a_large_image_becomes_a_file_and_a_small_one_stands_in_the_question(scene: Scene) -> None:
+    asked = {"content": "What is this?", "images": [picture(100), picture(100_000)]}
+    opened = await scene.open(input=asked)
+    text, small, large = opened["input_message"]["parts"]
+    assert text == {"type": "text", "text": "What is this?"}
+    assert small["image"].startswith("data:image/png;base64,")
+    assert large["image"].startswith("workbench-file:")
+    name = large["image"].removeprefix("workbench-file:")
+    assert opened["input_message"]["message"]["filenames"] == [name]
+    stored = await scene.ann.get(f"{scene.path}/files/{name}")
+    assert (stored.status_code, len(stored.content)) == (200, 100_008)
+    await scene.open(status=200, input=asked)
+    versions = (await scene.ann.get(f"{scene.path}/files/{name}/versions")).json()["versions"]
+    assert len(versions) == 1
+    refused = await scene.open("t2", status=409, input={"content": "And this?", "images": [picture(200_000)]})
+    assert refused["code"] == "turn_active"
+    assert len((await scene.ann.get(f"{scene.path}/files")).json()["files"]) == 1

@@ -9,17 +9,19 @@ import msgspec
 
 from workbench.domain.clock import Clock
 from workbench.domain.errors import ForbiddenError
+from workbench.domain.files.uploading import UploadService
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
 from workbench.domain.messages.events import message_created
 from workbench.domain.messages.model import Message, Sender, StoredMessage, is_turn_id
 from workbench.domain.participants.model import Seat
 from workbench.domain.parts.building import BuiltInput, build_input
-from workbench.domain.parts.flattening import flattened, parts_of
+from workbench.domain.parts.flattening import filenames_of, flattened, parts_of
 from workbench.domain.parts.model import Part, Warned
 from workbench.domain.sizes import SizeLimits
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.turns.model import DEADLINE, ProducerKind, Turn, logged
+from workbench.domain.turns.pictures import Pictures
 from workbench.domain.turns.ports import TurnTx
 from workbench.domain.turns.refusals import turn_active, turn_id_reused, turn_id_taken, unprocessable
 from workbench.domain.turns.settling import opened_event
@@ -41,8 +43,11 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 class OpeningService:
     """Opens turns."""
 
-    def __init__(self, transactions: Transactions[TurnTx], clock: Clock, limits: SizeLimits) -> None:
+    def __init__(
+        self, transactions: Transactions[TurnTx], uploads: UploadService, clock: Clock, limits: SizeLimits
+    ) -> None:
         self._transactions = transactions
+        self._uploads = uploads
         self._clock = clock
         self._limits = limits
 
@@ -57,7 +62,20 @@ class OpeningService:
         built = None if new.input.message_id else build(new.input)
         if built is not None:
             self._limits.check_content(built.content)
+            await self._store_images(principal, conversation_id, new, built)
         return await retrying(lambda: self._open(principal, conversation_id, new, built))
+
+    async def _store_images(self, principal: Principal, conversation_id: UUID, new: NewTurn, built: BuiltInput) -> None:
+        """Store large images as files, unless the turn is there already, or would be refused."""
+        if not built.files:
+            return
+        async with self._transactions.read(principal.workspace_id) as tx:
+            seat = await tx.participants.seat(conversation_id, principal)
+            _require_write(seat)
+            is_there = await tx.turns.find(conversation_id, new.turn_id) is not None
+            is_busy = bool(await tx.turns.active(conversation_id, new.assistant_id))
+        if not (is_there or is_busy):
+            await self._uploads.upload(principal, conversation_id, Pictures(built.files))
 
     async def _open(
         self, principal: Principal, conversation_id: UUID, new: NewTurn, built: BuiltInput | None
@@ -257,7 +275,7 @@ async def _question(
         timestamp=now,
         content_type="text/plain",
         content=built.content,
-        filenames=new.input.filenames,
+        filenames=list(dict.fromkeys([*new.input.filenames, *filenames_of(built.parts)])),
         metadata={**new.input.metadata, "turn": _told(new.turn_id, "input")},
         has_debug_data=False,
     )
