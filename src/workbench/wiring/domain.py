@@ -43,6 +43,8 @@ from workbench.domain.rates.model import Rate
 from workbench.domain.shares.service import SharePolicy, ShareService
 from workbench.domain.sizes import SizeLimits
 from workbench.domain.speech.service import SpeechService
+from workbench.domain.usage.bookkeeping import Bookkeeping
+from workbench.domain.usage.service import UsageService
 from workbench.domain.users.service import UserService
 from workbench.wiring.settings import Settings
 
@@ -82,6 +84,8 @@ class Domain(Provider):
     delivery = provide(DeliveryService)
     speech = provide(SpeechService)
     audit = provide(AuditService)
+    usage = provide(UsageService)
+    bookkeeping = provide(Bookkeeping)
     retention = provide(RetentionService)
     expiry = provide(ExpiryService)
     leaving = provide(Leaving)

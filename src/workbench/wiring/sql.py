@@ -46,6 +46,7 @@ from workbench.domain.messages.ports import MessageTx
 from workbench.domain.participants.ports import ParticipantTx
 from workbench.domain.shares.ports import ShareTx
 from workbench.domain.transactions import Transactions
+from workbench.domain.usage.ports import UsageReadTx
 from workbench.domain.users.ports import UserTx
 from workbench.wiring.announcements import Announcements
 from workbench.wiring.readiness import Readiness
@@ -211,6 +212,11 @@ class Sql(Provider):
     @provide
     def audit_tx(self, sql: SqlTransactions) -> Transactions[AuditTx]:
         """See the record of administrative acts."""
+        return sql
+
+    @provide
+    def usage_tx(self, sql: SqlTransactions) -> Transactions[UsageReadTx]:
+        """See what usage needs."""
         return sql
 
     @provide

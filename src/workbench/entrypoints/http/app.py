@@ -38,6 +38,7 @@ from workbench.entrypoints.http.retention import RetentionController
 from workbench.entrypoints.http.shares import ShareController
 from workbench.entrypoints.http.speech import SpeechController
 from workbench.entrypoints.http.streams import Heartbeats
+from workbench.entrypoints.http.usage import UsageController
 from workbench.entrypoints.http.users import UserController
 from workbench.entrypoints.workers.delivery import DeliveryWorker
 from workbench.entrypoints.workers.jobs import JobWorker
@@ -65,6 +66,7 @@ CONTROLLERS = [
     ArchiveController,
     EventController,
     SpeechController,
+    UsageController,
 ]
 
 
