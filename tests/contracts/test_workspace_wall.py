@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from sqlalchemy import select
 from tests.contracts.test_transactions import message, new_conversation
-from tests.support import lifecycle_rows
+from tests.support import lifecycle_rows, usage_rows
 from tests.support.databases import Store
 
 from workbench.adapters.sql.jobs import SqlJobQueue
@@ -33,6 +33,7 @@ from workbench.domain.lifecycle.person import Erasure
 from workbench.domain.messages.model import Message, MessageQuery, StoredMessage
 from workbench.domain.participants.model import Participant
 from workbench.domain.shares.model import NewRedemption, ShareFilter, StoredShare
+from workbench.domain.usage.model import UsageRow
 from workbench.domain.users.model import StoredUser
 
 
@@ -54,6 +55,7 @@ class World(msgspec.Struct, kw_only=True):
     content: Content
     file: FileAtVersion
     erasure: Erasure
+    usage: UsageRow
 
 
 async def fill(store: Store, workspace: str) -> World:
@@ -82,6 +84,7 @@ async def fill(store: Store, workspace: str) -> World:
     share, (content, file) = some_share(conversation_id, now), some_file(workspace, conversation_id, now)
     async with store.transactions.write(workspace) as tx:
         add_share_and_file(tx, share, content, file)
+        usage = usage_rows.add_usage(tx, workspace, conversation_id, said.id, now)
         erasure = lifecycle_rows.add_lifecycle(tx, workspace, conversation_id, now)
         for user_id in ("ann", "bea"):
             tx.users.put(StoredUser(id=user_id, name=user_id, image=None, service_user=False, created_datetime=now))
@@ -115,6 +118,7 @@ async def fill(store: Store, workspace: str) -> World:
             content=content,
             file=file,
             erasure=erasure,
+            usage=usage,
         )
 
 
@@ -353,9 +357,9 @@ WITHOUT_AN_ID = {
 }
 
 
-READS |= lifecycle_rows.READS
-WRITES |= lifecycle_rows.WRITES
-WITHOUT_AN_ID |= lifecycle_rows.WITHOUT_AN_ID
+READS |= lifecycle_rows.READS | usage_rows.READS
+WRITES |= lifecycle_rows.WRITES | usage_rows.WRITES
+WITHOUT_AN_ID |= lifecycle_rows.WITHOUT_AN_ID | usage_rows.WITHOUT_AN_ID
 
 
 def test_every_method_of_every_repository_is_in_the_tables() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from workbench.adapters import prices
 from workbench.domain.usage.model import MAX_TOKENS
 from workbench.domain.usage.prices import Price, PricedModel
 
@@ -74,7 +75,7 @@ class PriceFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 def packaged_prices() -> list[PricedModel]:
     """The prices that come with the service."""
-    return _models((resources.files(__package__) / PACKAGED).read_bytes())
+    return _models((resources.files(prices) / PACKAGED).read_bytes())
 
 
 def read_prices(path: Path) -> list[PricedModel]:

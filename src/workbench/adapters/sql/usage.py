@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from workbench.adapters.sql.repository import Context, Query, Repository, columns_of, here
+from workbench.adapters.sql.repository import WORKSPACE, Context, Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Moment
 from workbench.adapters.sql.tables import messages
 from workbench.adapters.sql.usage_tables import token_usage, token_usage_models, turn_model_calls
@@ -54,7 +54,8 @@ _UPGRADED = tuple(
 
 def _insertion(table: Table, *names: str) -> Any:
     values: dict[str, Any] = {name: bindparam(f"new_{name}", type_=table.c[name].type) for name in names}
-    return {"workspace_id": bindparam("ws"), **values}
+    values["workspace_id"] = WORKSPACE
+    return values
 
 
 _HAS_A_BILL = select(

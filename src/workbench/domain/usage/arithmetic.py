@@ -59,7 +59,7 @@ def entered(call: ReportedCall, turn_pk: UUID | None, epoch: int, prices: PriceT
     """Make the line of the ledger, with what the price table knows of the model and asks for it on that day."""
     known = prices.find(call.model)
     cost, source = _cost(call, known, now)
-    names = {name: getattr(call, name) or getattr(known, name, None) for name in _NAMES}
+    names: dict[str, Any] = {name: getattr(call, name) or getattr(known, name, None) for name in _NAMES}
     cap = call.max_output_tokens if call.max_output_tokens is not None else known and known.max_output_tokens
     return ModelCall(
         turn_pk=turn_pk,
@@ -119,7 +119,9 @@ def shares(calls: Iterable[ModelCall]) -> list[ModelShare]:
 
 
 def _share(model: str, calls: Sequence[ModelCall]) -> ModelShare:
-    names = {name: next((getattr(call, name) for call in calls if getattr(call, name)), None) for name in _NAMES}
+    names: dict[str, Any] = {
+        name: next((getattr(call, name) for call in calls if getattr(call, name)), None) for name in _NAMES
+    }
     return ModelShare(
         model=model,
         **names,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 from uuid import UUID
 
 import msgspec
@@ -17,7 +17,7 @@ MAX_KEYS = 3
 MAX_GROUPS = 5000
 
 GroupKey = Literal["user", "conversation", "workspace", "assistant", "service", "model", "day", "usage_type"]
-GROUP_KEYS: dict[str, GroupKey] = {key: key for key in get_args(GroupKey)}
+Keys = Annotated[list[GroupKey], msgspec.Meta(min_length=1, max_length=MAX_KEYS)]
 
 
 class UsageFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,13 +63,14 @@ def day_of(text: str | None, field: str) -> date | None:
         raise InvalidError(f"{field} must be a day, such as 2026-01-31", field=field) from None
 
 
-def group_keys(words: Sequence[str]) -> tuple[GroupKey, ...]:
+def group_keys(words: Sequence[str]) -> list[GroupKey]:
     """Read what to sum up by; commas may stand between words. Raises InvalidError."""
     wanted = list(dict.fromkeys(part.strip() for word in words for part in word.split(",")))
-    known = tuple(GROUP_KEYS[word] for word in wanted if word in GROUP_KEYS)
-    if len(known) != len(wanted) or not 1 <= len(known) <= MAX_KEYS:
-        raise InvalidError(f"group_by takes 1 to {MAX_KEYS} of {', '.join(GROUP_KEYS)}", field="group_by")
-    return known
+    try:
+        return msgspec.convert(wanted, Keys)
+    except msgspec.ValidationError:
+        known = ", ".join(get_args(GroupKey))
+        raise InvalidError(f"group_by takes 1 to {MAX_KEYS} of {known}", field="group_by") from None
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """Archives: conversations and assistants, to be taken elsewhere."""
 
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
@@ -28,6 +29,7 @@ ARCHIVE: dict[int, ResponseSpec] = {
 }
 
 
+@dataclass
 class ImportOperation(Operation):
     """The import, whose body no parameter describes since it is read as it arrives."""
 

@@ -1,5 +1,6 @@
 """/conversations/{id}/files"""
 
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
@@ -24,6 +25,7 @@ from workbench.entrypoints.http.uploads import MultipartUpload
 MARK = "/files/"
 
 
+@dataclass
 class UploadOperation(Operation):
     """The upload, whose body no parameter describes since it is read as it arrives."""
 

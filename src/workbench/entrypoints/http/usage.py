@@ -1,17 +1,18 @@
 """/usage and /conversations/{id}/usage"""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
 from litestar import Controller, Request, Response, get
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, Operation, Schema
 from litestar.openapi.spec.enums import OpenAPIType
-from litestar.params import Dependency, FromPath, QueryParameter
+from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
 from workbench.domain.identity.model import Principal
@@ -64,6 +65,7 @@ Model = Annotated[
 UsageType = Annotated[str | None, QueryParameter(description="Such as `chat`.", max_length=MAX_NAME_LENGTH)]
 
 
+@dataclass
 class TableOperation(Operation):
     """An answer that is JSON or, where the caller accepts it rather, CSV."""
 
@@ -98,7 +100,7 @@ def wanted_usage(
     )
 
 
-Wanted = Annotated[UsageFilter, Dependency()]
+Wanted = NamedDependency[UsageFilter]
 FILTERS = {"wanted": Provide(wanted_usage, sync_to_thread=False)}
 
 
@@ -183,7 +185,7 @@ class UsageController(Controller):
 
 def _table(header: Sequence[str], pages: AsyncIterator[Sequence[Sequence[Any]]], name: str) -> Stream:
     headers = {"content-disposition": disposition(name)}
-    return Stream(csv_lines(header, pages), headers=headers, media_type=f"{CSV}; charset=utf-8")
+    return Stream(csv_lines(header, pages), headers=headers, media_type=CSV)
 
 
 async def _row_lines(pages: AsyncIterator[Sequence[UsageRow]]) -> AsyncIterator[Sequence[Sequence[Any]]]:
