@@ -89,10 +89,14 @@ async def test_u1_all_calls_are_summed_those_of_the_block_included(store: Store)
 async def test_u1_a_call_that_comes_between_reading_and_storing_makes_the_block_stale(store: Store) -> None:
     turn, now = new_id(), store.clock.now()
     await record(store, model_call(turn, now))
-    with pytest.raises(StaleError):
+
+    async def interrupted() -> None:
         async with store.transactions.write("default") as tx:
             await settle(tx, bill(turn), now)
             await record(store, model_call(turn, now, call_id="c2"))
+
+    with pytest.raises(StaleError):
+        await interrupted()
     assert await rows(store) == []
     assert cast("UsageRow", (await settled(store, bill(turn))).row).call_count == 2
 
@@ -191,11 +195,15 @@ async def test_t5_a_call_after_the_bill_is_late_but_not_after_a_provisional_one(
 
 async def test_a_block_that_fails_leaves_neither_calls_nor_bill(store: Store) -> None:
     turn, now = new_id(), store.clock.now()
-    with pytest.raises(ZeroDivisionError):
+
+    async def failing() -> None:
         async with store.transactions.write("default") as tx:
             tx.usage.record_calls([model_call(turn, now)])
             await settle(tx, bill(turn), now)
             _ = 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        await failing()
     assert await ledger(store, turn) == []
     assert await rows(store) == []
 

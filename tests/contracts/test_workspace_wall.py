@@ -84,8 +84,10 @@ async def fill(store: Store, workspace: str) -> World:
     share, (content, file) = some_share(conversation_id, now), some_file(workspace, conversation_id, now)
     async with store.transactions.write(workspace) as tx:
         add_share_and_file(tx, share, content, file)
-        usage = usage_rows.add_usage(tx, workspace, conversation_id, said.id, now)
-        erasure = lifecycle_rows.add_lifecycle(tx, workspace, conversation_id, now)
+        erasure, usage = (
+            lifecycle_rows.add_lifecycle(tx, workspace, conversation_id, now),
+            usage_rows.add_usage(tx, workspace, conversation_id, said.id, now),
+        )
         for user_id in ("ann", "bea"):
             tx.users.put(StoredUser(id=user_id, name=user_id, image=None, service_user=False, created_datetime=now))
         tx.registrations.add(service)

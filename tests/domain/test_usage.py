@@ -1,6 +1,7 @@
 """Accounting without a store: tokens, exact cost, names of models, what was cut, and nested work (section 7)."""
 
 import asyncio
+import contextlib
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -255,7 +256,7 @@ async def test_u9_nested_work_is_gathered_apart_and_the_outer_goes_on_afterwards
     assert not note_call(reported(call_id="before"))
     with accumulating() as outer:
         note_call(reported(call_id="turn"))
-        with pytest.raises(ZeroDivisionError), accumulating() as inner:
+        with contextlib.suppress(ZeroDivisionError), accumulating() as inner:
             note_call(reported(call_id="title"))
             _ = 1 / 0
         assert note_call(reported(call_id="turn again"))

@@ -75,8 +75,14 @@ async def test_r12_the_owner_and_admins_see_what_a_conversation_took(service: Se
     path = f"/conversations/{conversation}/usage"
     answer = (await ann.get(path)).json()
     assert answer["total"] == {
-        **{"prompt_tokens": 30, "completion_tokens": 15, "total_tokens": 45, "cached_tokens": 12},
-        **{"cost_micros": 21, "cost_complete": True, "turns": 2, "calls": 3},
+        "prompt_tokens": 30,
+        "completion_tokens": 15,
+        "total_tokens": 45,
+        "cached_tokens": 12,
+        "cost_micros": 21,
+        "cost_complete": True,
+        "turns": 2,
+        "calls": 3,
     }
     assert [(model["model"], model["calls"], model["cost_micros"]) for model in answer["models"]] == [
         ("m", 2, 14),

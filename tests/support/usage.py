@@ -15,10 +15,22 @@ def model_call(turn_pk: UUID | None, now: datetime, **fields: Any) -> ModelCall:
     """A call of 10 and 5 tokens for 7 micro-USD, but for what is given."""
     call = {
         **dict.fromkeys(("model_ref", "model_id", "display_name", "provider", "latency_ms")),
-        **{"turn_pk": turn_pk, "call_id": "c1", "epoch": 1, "model": "m", "call_kind": "chat"},
-        **{"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "cached_tokens": 4},
-        **{"cache_write_tokens": 0, "reasoning_tokens": 1, "cost_micros": 7, "cost_source": "provider"},
-        **{"finish_reason": "stop", "created_datetime": now, **fields},
+        "turn_pk": turn_pk,
+        "call_id": "c1",
+        "epoch": 1,
+        "model": "m",
+        "call_kind": "chat",
+        "prompt_tokens": 10,
+        "completion_tokens": 5,
+        "total_tokens": 15,
+        "cached_tokens": 4,
+        "cache_write_tokens": 0,
+        "reasoning_tokens": 1,
+        "cost_micros": 7,
+        "cost_source": "provider",
+        "finish_reason": "stop",
+        "created_datetime": now,
+        **fields,
     }
     return ModelCall(**call)
 

@@ -145,11 +145,14 @@ _OF_SHARES: dict[str, ColumnElement[Any]] = {
     **{name: _whole(func.sum(token_usage_models.c[name])) for name in (*_SUMS, "cost_micros", "calls")},
     "cost_complete": func.sum(when((token_usage_models.c.cost_complete, 0), else_=1)) == 0,
 }
+# Not a join: SQLite would begin with all models of the workspace, since they are in the order of the groups.
+_IN_CONVERSATION = select(token_usage.c.id).where(
+    here(token_usage), token_usage.c.conversation_id == bindparam("conversation_id", type_=Id)
+)
 MODELS_OF = Query(
     ModelShare,
     select(*(_OF_SHARES[name].label(name) for name in ModelShare.__struct_fields__))
-    .join_from(token_usage, token_usage_models, _WITH_MODELS)
-    .where(here(token_usage), token_usage.c.conversation_id == bindparam("conversation_id", type_=Id))
+    .where(here(token_usage_models), token_usage_models.c.usage_id.in_(_IN_CONVERSATION))
     .group_by(token_usage_models.c.model)
     .order_by(token_usage_models.c.model),
 )
