@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from workbench.adapters.archives.unpacking import ArchiveLimits, UnpackedZip, open_zip
+from workbench.adapters.archives.unpacking import UnpackedZip, open_zip
+from workbench.domain.archive.model import ArchiveLimits
 from workbench.domain.errors import InvalidError, TooLargeError
 
 Fill = Callable[[zipfile.ZipFile], object]

@@ -276,7 +276,10 @@ READS: dict[str, tuple[Read, object]] = {
     "imports.titles_like": (lambda tx, w: tx.imports.titles_like("cay", ""), []),
     "exports.visible": (lambda tx, w: tx.exports.visible("cay", [w.conversation.id]), []),
     "exports.administered_with": (lambda tx, w: tx.exports.administered_with("cay", w.assistant.id), []),
+    "exports.existing": (lambda tx, w: tx.exports.existing([w.conversation.id]), []),
+    "exports.with_assistant": (lambda tx, w: tx.exports.with_assistant(w.assistant.id), []),
     "exports.seated": (lambda tx, w: tx.exports.seated([w.conversation.id]), []),
+    "exports.online": (lambda tx, w: tx.exports.online([w.assistant.id]), {}),
     "shares.find": (lambda tx, w: tx.shares.find(w.share.id), None),
     "shares.owned_by": (lambda tx, w: tx.shares.owned_by("cay", ShareFilter()), []),
     "shares.title_and_owner_of": (lambda tx, w: tx.shares.title_and_owner_of(w.conversation.id), NotFoundError),
@@ -356,6 +359,7 @@ WITHOUT_AN_ID = {
     *("registrations.add", "assistants.add", "conversations.add", "participants.add", "deliveries.set_aside"),
     *("events.head", "events.floor", "events.of_workspace", "conversations.change"),
     *("contents.add", "contents.behind", "shares.add", "imports.open_workspace"),
+    *("imports.file_bytes", "exports.page"),
 }
 
 

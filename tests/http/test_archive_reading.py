@@ -8,8 +8,9 @@ from tests.http.test_exports import eventful, opened, recorder
 from tests.support.assistants import RecordingAssistantService
 from tests.support.service import Service
 
-from workbench.adapters.archives.unpacking import ArchiveLimits, open_zip
+from workbench.adapters.archives.unpacking import open_zip
 from workbench.domain.archive.checking import RecordCheck, RecordLimits, checked
+from workbench.domain.archive.model import ArchiveLimits
 from workbench.domain.sizes import SizeLimits
 
 __all__ = ("recorder",)

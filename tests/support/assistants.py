@@ -185,6 +185,7 @@ class RecordingAssistantService:
         return [
             request.json
             for request in self.received(Kind.EVENT)
+            if request.json is not None  # cut off in the middle, when its sender was killed
             if assistant_id is None or str(assistant_id) == request.assistant_id
             if conversation_id is None or str(conversation_id) == request.conversation_id
             if not accepted or (request.status or 500) < 300

@@ -6,6 +6,9 @@ from workbench.domain.archive.copying import CopyService
 from workbench.domain.archive.duplicating import DuplicateService
 from workbench.domain.archive.exporting import ExportService
 from workbench.domain.archive.importing import ImportService
+from workbench.domain.archive.making import ArchiveMaker
+from workbench.domain.archive.operating import OperatorExportService, OperatorImportService
+from workbench.domain.archive.rehearsing import RehearsalService
 from workbench.domain.archive.storing import ArchivedFiles
 from workbench.domain.assistant_services.infos import ServiceInfoService
 from workbench.domain.assistant_services.service import RegistrationPolicy, RegistrationService
@@ -63,8 +66,12 @@ class Domain(Provider):
     founding = provide(FoundingService)
     duplicates = provide(DuplicateService)
     copies = provide(CopyService)
+    archive_maker = provide(ArchiveMaker)
     exports = provide(ExportService)
+    operator_exports = provide(OperatorExportService)
     imports = provide(ImportService)
+    rehearsals = provide(RehearsalService)
+    operator_imports = provide(OperatorImportService)
     archived_files = provide(ArchivedFiles)
     files = provide(FileService)
     uploads = provide(UploadService)

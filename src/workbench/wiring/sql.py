@@ -14,11 +14,11 @@ from workbench.adapters.sql.database import Database, open_database
 from workbench.adapters.sql.deliveries import SqlDeliveryQueue
 from workbench.adapters.sql.erasures import SqlUnfinishedErasures
 from workbench.adapters.sql.events import SqlEventKeeping
-from workbench.adapters.sql.exports import SqlSnapshots
 from workbench.adapters.sql.figures import SqlFigures
 from workbench.adapters.sql.jobs import SqlJobQueue
 from workbench.adapters.sql.leases import SqlLeases
 from workbench.adapters.sql.retention import SqlAgedMessages
+from workbench.adapters.sql.snapshots import SqlSnapshots
 from workbench.adapters.sql.transactions import GroupCommit, SqlTransactions
 from workbench.adapters.sql.wakeups import SqlWakeups
 from workbench.domain.archive.ports import CopyTx, ExportTx, ImportTx, Snapshots

@@ -2,10 +2,10 @@
 
 from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 
-from workbench.adapters.archives.unpacking import ArchiveLimits
 from workbench.adapters.archives.unzips import ZipUnpacker
 from workbench.adapters.archives.zips import ZipPacker
 from workbench.adapters.storage.objects import local_store, remote_store
+from workbench.domain.archive.model import ArchiveLimits
 from workbench.domain.archive.ports import Packer, Unpacker
 from workbench.domain.contents.ports import ContentStore
 from workbench.wiring.setting_names import SettingsError
@@ -18,14 +18,13 @@ class Storage(Provider):
     scope = Scope.APP
 
     packer = provide(ZipPacker, provides=Packer)
+    unpacker = provide(ZipUnpacker, provides=Unpacker)
 
     @provide
-    def unpacker(self, settings: Settings) -> Unpacker:
-        """Take in archives of no more than settings allow."""
+    def archive_limits(self, settings: Settings) -> ArchiveLimits:
+        """Take archives in of no more than settings allow."""
         limits = settings.limits
-        return ZipUnpacker(
-            ArchiveLimits(packed_bytes=limits.archive_bytes, unpacked_bytes=limits.archive_unpacked_bytes)
-        )
+        return ArchiveLimits(packed_bytes=limits.archive_bytes, unpacked_bytes=limits.archive_unpacked_bytes)
 
     @provide
     def store(self, settings: Settings) -> ContentStore:

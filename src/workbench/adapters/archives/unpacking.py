@@ -7,27 +7,15 @@ import zlib
 from collections.abc import AsyncIterator, Collection
 from typing import IO
 
-import msgspec
-
+from workbench.domain.archive.model import ArchiveLimits
 from workbench.domain.errors import InvalidError, TooLargeError, WorkbenchError
 
 READ_BYTES = 256 << 10
 MAX_NAME_BYTES = 1024
 DIRECTORY_BYTES_PER_ENTRY = 256
 """Twice what an entry of an archive of ours takes in the directory at its end, which is held in memory."""
-FREE_BYTES = 1 << 20
-"""So much may be unpacked whatever the ratio: little text of one kind packs very well."""
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
 _PATCHED = 0x20
-
-
-class ArchiveLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """How large an archive may be: bytes as it came and unpacked, entries, and how many times larger it may become."""
-
-    packed_bytes: int = 1 << 30
-    unpacked_bytes: int = 4 << 30
-    entries: int = 20_000
-    ratio: int = 200
 
 
 class UnpackedZip:
@@ -77,7 +65,7 @@ class _Left:
     def __init__(self, packed: int, limits: ArchiveLimits) -> None:
         self._taken = 0
         self._unpacked_bytes = limits.unpacked_bytes
-        self._by_ratio = max(FREE_BYTES, packed * limits.ratio)
+        self._by_ratio = limits.unpacked_by_ratio(packed)
         self._ratio = limits.ratio
 
     def take(self, size: int) -> None:

@@ -5,7 +5,8 @@ import tempfile
 from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import asynccontextmanager
 
-from workbench.adapters.archives.unpacking import ArchiveLimits, open_zip, over
+from workbench.adapters.archives.unpacking import open_zip, over
+from workbench.domain.archive.model import ArchiveLimits
 from workbench.domain.archive.ports import OpenedArchive, Unpacker
 
 

@@ -1,34 +1,23 @@
-"""What goes into archives, from SQL: whose it is, and the records of one moment."""
+"""What may go into archives, from SQL: for a user what they see, for an operator what there is."""
 
-import asyncio
-import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import IO, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
-import msgspec
-from sqlalchemy import BindParameter, Connection, Select, and_, bindparam, or_, select
+from sqlalchemy import BindParameter, and_, bindparam, or_, select
 
-from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.registrations import IS_ONLINE
 from workbench.adapters.sql.repository import Query, Repository, here
-from workbench.adapters.sql.schema import Id
+from workbench.adapters.sql.schema import Id, Moment
 from workbench.adapters.sql.tables import (
+    assistant_services,
     assistants,
-    contents,
     conversations,
-    file_versions,
-    files,
-    message_debug,
-    messages,
     participants,
-    users,
 )
-from workbench.domain.archive.model import ExportScope, PackedFile, Seated
-from workbench.domain.archive.ports import Exports, Snapshot, Snapshots
-
-ROWS = 500
-PIECE_BYTES = 256 << 10
+from workbench.domain.archive.model import Seated
+from workbench.domain.archive.ports import Exports
+from workbench.domain.archive.storing import LONGEST
 
 _IDS: BindParameter[Any] = bindparam("conversation_ids", expanding=True)
 _USERS_SEAT = and_(
@@ -42,6 +31,41 @@ _VISIBLE = (
     .join(participants, _USERS_SEAT)
     .where(here(conversations), conversations.c.id.in_(_IDS), or_(participants.c.active_participant.is_(True), _OWNS))
     .order_by(conversations.c.id)
+)
+# An import that is under way has told nobody yet of its conversations, which are not whole. Others without an event were
+# moved in from elsewhere.
+_SHOWN = and_(
+    here(conversations),
+    or_(
+        conversations.c.event_head > 0,
+        conversations.c.imported_from_conversation_id.is_(None),
+        conversations.c.created_datetime <= bindparam("imports_since", type_=Moment),
+    ),
+)
+_EXISTING = select(conversations.c.id).where(_SHOWN, conversations.c.id.in_(_IDS)).order_by(conversations.c.id)
+_PAGE = select(conversations.c.id).where(_SHOWN).order_by(conversations.c.id).limit(bindparam("limit"))
+_PAGES = {False: _PAGE, True: _PAGE.where(conversations.c.id > bindparam("after", type_=Id))}
+_WITH_ASSISTANT = (
+    select(conversations.c.id)
+    .join(participants, participants.c.conversation_id == conversations.c.id)
+    .where(
+        _SHOWN,
+        here(participants),
+        participants.c.assistant_id == bindparam("assistant_id", type_=Id),
+        participants.c.active_participant.is_(True),
+    )
+    .order_by(conversations.c.id)
+)
+_ONLINE = (
+    select(assistants.c.id, assistants.c.assistant_service_id)
+    .join(assistant_services, assistant_services.c.assistant_service_id == assistants.c.assistant_service_id)
+    .where(
+        here(assistants),
+        here(assistant_services),
+        assistants.c.id.in_(bindparam("assistant_ids", expanding=True)),
+        IS_ONLINE,
+    )
+    .order_by(assistants.c.id)
 )
 _its_seat = participants.alias("its_seat")
 _ADMINISTERED = (
@@ -76,186 +100,6 @@ _SEATED = Query(
     .order_by(participants.c.assistant_id, participants.c.conversation_id),
 )
 
-_IN_SCOPE = messages.c.conversation_id.in_(_IDS)
-
-
-class _Kind(msgspec.Struct, frozen=True):
-    """A type of record: its statement, and how its rows are written."""
-
-    name: str
-    statement: Select[Any]
-    shape: Callable[[Sequence[Any]], dict[str, Any]]
-
-
-def _named(*names: str) -> Callable[[Sequence[Any]], dict[str, Any]]:
-    return lambda row: dict(zip(names, row, strict=True))
-
-
-_SEAT_COLUMNS = (
-    *("conversation_id", "id", "name", "image", "joined_datetime", "status", "status_updated_timestamp"),
-    *("active_participant", "metadata"),
-)
-
-
-def _seats(role: str, *more: Any) -> Select[Any]:
-    return (
-        select(*(participants.c[name] for name in _SEAT_COLUMNS), *more)
-        .where(here(participants), participants.c.conversation_id.in_(_IDS), participants.c.role == role)
-        .order_by(participants.c.conversation_id, participants.c.joined_datetime, participants.c.id)
-    )
-
-
-def _users_seat(row: Sequence[Any]) -> dict[str, Any]:
-    conversation_id, user_id, name, image, joined, status, updated, active, metadata, permission, service_user = row
-    return {
-        "conversation_id": conversation_id,
-        "user_id": user_id,
-        "name": name,
-        "image": image,
-        "service_user": bool(service_user),
-        "joined_datetime": joined,
-        "status": status,
-        "status_updated_datetime": updated,
-        "active_participant": bool(active),
-        "meta_data": metadata,
-        "conversation_permission": permission,
-    }
-
-
-def _assistants_seat(row: Sequence[Any]) -> dict[str, Any]:
-    conversation_id, assistant_id, name, image, joined, status, updated, active, metadata = row
-    return {
-        "conversation_id": conversation_id,
-        "assistant_id": assistant_id,
-        "name": name,
-        "image": image,
-        "joined_datetime": joined,
-        "status": status,
-        "status_updated_datetime": updated,
-        "active_participant": bool(active),
-        "meta_data": metadata,
-    }
-
-
-def _assistant(row: Sequence[Any]) -> dict[str, Any]:
-    names = ("assistant_id", "owner_id", "assistant_service_id", "template_id", "created_datetime", "name", "image")
-    return {**dict(zip(names, row, strict=False)), "meta_data": row[-1], "imported_from_assistant_id": None}
-
-
-# In the order in which an import must see them: what is pointed at before what points.
-KINDS = (
-    _Kind(
-        "Assistant",
-        select(
-            *(
-                assistants.c[name]
-                for name in (
-                    *("id", "owner_id", "assistant_service_id", "template_id", "created_datetime", "name", "image"),
-                    "metadata",
-                )
-            )
-        )
-        .where(here(assistants), assistants.c.id.in_(bindparam("assistant_ids", expanding=True)))
-        .order_by(assistants.c.id),
-        _assistant,
-    ),
-    _Kind(
-        "Conversation",
-        select(
-            conversations.c.id,
-            conversations.c.created_datetime,
-            conversations.c.owner_id,
-            conversations.c.title,
-            conversations.c.metadata,
-            conversations.c.imported_from_conversation_id,
-        )
-        .where(here(conversations), conversations.c.id.in_(_IDS))
-        .order_by(conversations.c.id),
-        _named(
-            *("conversation_id", "created_datetime", "owner_id", "title", "meta_data", "imported_from_conversation_id")
-        ),
-    ),
-    _Kind(
-        "ConversationMessage",
-        select(
-            messages.c.sequence,
-            messages.c.id,
-            messages.c.conversation_id,
-            messages.c.timestamp,
-            messages.c.sender_id,
-            messages.c.sender_role,
-            messages.c.message_type,
-            messages.c.content,
-            messages.c.content_type,
-            messages.c.metadata,
-            messages.c.filenames,
-        )
-        .where(here(messages), _IN_SCOPE)
-        .order_by(messages.c.conversation_id, messages.c.sequence),
-        _named(
-            *("sequence", "message_id", "conversation_id", "created_datetime", "sender_participant_id"),
-            *("sender_participant_role", "message_type", "content", "content_type", "meta_data", "filenames"),
-        ),
-    ),
-    _Kind(
-        "ConversationMessageDebug",
-        select(message_debug.c.message_id, message_debug.c.debug_data)
-        .join(
-            messages,
-            and_(messages.c.workspace_id == message_debug.c.workspace_id, messages.c.id == message_debug.c.message_id),
-        )
-        .where(here(messages), _IN_SCOPE)
-        .order_by(messages.c.conversation_id, messages.c.sequence),
-        _named("message_id", "data"),
-    ),
-    _Kind(
-        "UserParticipant",
-        _seats("user", participants.c.conversation_permission, users.c.service_user).outerjoin(
-            users, and_(users.c.workspace_id == participants.c.workspace_id, users.c.id == participants.c.id)
-        ),
-        _users_seat,
-    ),
-    _Kind("AssistantParticipant", _seats("assistant"), _assistants_seat),
-    _Kind(
-        "File",
-        select(files.c.id, files.c.conversation_id, files.c.filename, files.c.current_version, files.c.created_datetime)
-        .where(here(files), files.c.conversation_id.in_(_IDS))
-        .order_by(files.c.conversation_id, files.c.created_datetime, files.c.id),
-        _named("file_id", "conversation_id", "filename", "current_version", "created_datetime"),
-    ),
-    _Kind(
-        "FileVersion",
-        select(
-            file_versions.c.file_id,
-            file_versions.c.version,
-            file_versions.c.participant_id,
-            file_versions.c.participant_role,
-            file_versions.c.created_datetime,
-            file_versions.c.metadata,
-            file_versions.c.content_type,
-            file_versions.c.file_size,
-            file_versions.c.storage_filename,
-        )
-        .join(files, files.c.id == file_versions.c.file_id)
-        .where(here(files), files.c.conversation_id.in_(_IDS))
-        .order_by(files.c.conversation_id, files.c.created_datetime, files.c.id, file_versions.c.version),
-        _named(
-            *("file_id", "version", "participant_id", "participant_role", "created_datetime", "meta_data"),
-            *("content_type", "file_size", "storage_filename"),
-        ),
-    ),
-)
-_PACKED = (
-    select(files.c.conversation_id, file_versions.c.storage_filename, contents.c.storage_key)
-    .join(file_versions, file_versions.c.file_id == files.c.id)
-    .join(
-        contents,
-        and_(contents.c.workspace_id == file_versions.c.workspace_id, contents.c.hash == file_versions.c.content_hash),
-    )
-    .where(here(files), files.c.conversation_id.in_(_IDS))
-    .order_by(files.c.conversation_id, file_versions.c.file_id, file_versions.c.version)
-)
-
 
 class SqlExports(Repository, Exports):
     """What of one workspace goes along."""
@@ -272,64 +116,29 @@ class SqlExports(Repository, Exports):
         found = await self._rows(_ADMINISTERED, {"user_id": user_id, "assistant_id": assistant_id})
         return [UUID(str(row[0])) for row in found]
 
+    async def existing(self, conversation_ids: Sequence[UUID]) -> Sequence[UUID]:
+        """By the primary keys."""
+        found = await self._rows(_EXISTING, {"conversation_ids": list(conversation_ids), **self._moment()})
+        return [UUID(str(row[0])) for row in found]
+
+    async def with_assistant(self, assistant_id: UUID) -> Sequence[UUID]:
+        """By the index on participants."""
+        found = await self._rows(_WITH_ASSISTANT, {"assistant_id": assistant_id, **self._moment()})
+        return [UUID(str(row[0])) for row in found]
+
+    async def page(self, after: UUID | None, limit: int) -> Sequence[UUID]:
+        """Along the index on workspace and id."""
+        place = {"limit": limit, **self._moment()} | ({"after": after} if after else {})
+        return [UUID(str(row[0])) for row in await self._rows(_PAGES[after is not None], place)]
+
     async def seated(self, conversation_ids: Sequence[UUID]) -> Sequence[Seated]:
         """By the primary key."""
         return await self._all(_SEATED, {"conversation_ids": list(conversation_ids)}) if conversation_ids else []
 
+    def _moment(self) -> dict[str, Any]:
+        return {"imports_since": self._context.clock.now() - LONGEST}
 
-class SpooledSnapshot(Snapshot):
-    """A snapshot in two temporary files."""
-
-    def __init__(self, records: IO[bytes], files: IO[bytes]) -> None:
-        self._records = records
-        self._files = files
-
-    async def records(self) -> AsyncIterator[bytes]:
-        """Piece by piece."""
-        self._records.seek(0)
-        while piece := await asyncio.to_thread(self._records.read, PIECE_BYTES):
-            yield piece
-
-    async def files(self) -> AsyncIterator[PackedFile]:
-        """Line by line."""
-        self._files.seek(0)
-        for line in self._files:
-            yield msgspec.json.decode(line, type=PackedFile)
-
-
-class SqlSnapshots(Snapshots):
-    """Takes snapshots of a database."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    @asynccontextmanager
-    async def take(self, workspace_id: str, scope: ExportScope) -> AsyncGenerator[Snapshot]:
-        """Write everything to temporary files within one reading transaction, which then ends."""
-        with tempfile.TemporaryFile() as records, tempfile.TemporaryFile() as packed:
-            place = {
-                "ws": workspace_id,
-                "conversation_ids": list(scope.conversation_ids),
-                "assistant_ids": list(scope.assistant_ids),
-            }
-
-            def work(connection: Connection) -> None:
-                for kind in KINDS:
-                    for row in _streamed(connection, kind.statement, place):
-                        records.write(msgspec.json.encode({"type": kind.name, "data": kind.shape(row)}) + b"\n")
-                for conversation_id, storage_filename, storage_key in _streamed(connection, _PACKED, place):
-                    found = PackedFile(
-                        conversation_id=UUID(str(conversation_id)),
-                        storage_filename=storage_filename,
-                        storage_key=storage_key,
-                    )
-                    packed.write(msgspec.json.encode(found) + b"\n")
-
-            await self._database.read_at_once(work)
-            yield SpooledSnapshot(records, packed)
-
-
-def _streamed(connection: Connection, statement: Select[Any], place: dict[str, Any]) -> Any:
-    names = set(statement.compile().params)
-    parameters = {name: value for name, value in place.items() if name in names}
-    return connection.execute(statement.execution_options(yield_per=ROWS), parameters)
+    async def online(self, assistant_ids: Sequence[UUID]) -> Mapping[UUID, str]:
+        """By the primary keys."""
+        place = {"assistant_ids": list(assistant_ids), "now": self._context.clock.now()}
+        return {UUID(str(row[0])): str(row[1]) for row in await self._rows(_ONLINE, place)}

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,33 @@ import msgspec
 
 from workbench.domain.conversations.model import DEFAULT_TITLE, Conversation, Title
 
+LISTED_IDS = 500
+"""So many ids of conversations stand in an entry of the audit record."""
 ORIGINAL = "_original_conversation_id"
+
+Watch = Callable[[str, int, int | None], object]
+"""Is told how far something is: its stage, how much of that is done, and of how much, where that is known."""
+
+
+def unwatched(stage: str, done: int, total: int | None) -> None:
+    """Tell nobody."""
+
+
+class ArchiveLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How large an archive may be: bytes as it came and unpacked, entries, and how many times larger it may become."""
+
+    packed_bytes: int = 1 << 30
+    unpacked_bytes: int = 4 << 30
+    entries: int = 20_000
+    ratio: int = 200
+
+    def unpacked_by_ratio(self, packed: int) -> int:
+        """How many bytes an archive of so many may unpack to."""
+        return max(FREE_BYTES, packed * self.ratio)
+
+
+FREE_BYTES = 1 << 20
+"""So much may be unpacked whatever the ratio: little text of one kind packs very well."""
 
 
 class CopyRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,11 +68,46 @@ class ImportResult(msgspec.Struct, frozen=True, kw_only=True):
     assistant_ids: list[UUID]
 
 
+class ImportCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """What came in, or would; of files each version counts."""
+
+    conversations: int
+    messages: int
+    files: int
+    file_bytes: int
+    new_assistants: int
+    assistants_used_again: int
+
+
+class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of an import; one that was only rehearsed made nothing, and has no ids."""
+
+    dry_run: bool
+    conversation_ids: list[UUID]
+    assistant_ids: list[UUID]
+    counts: ImportCounts
+
+    @property
+    def result(self) -> ImportResult:
+        """What the importer is told."""
+        return ImportResult(conversation_ids=self.conversation_ids, assistant_ids=self.assistant_ids)
+
+
 class ExportScope(msgspec.Struct, frozen=True, kw_only=True):
     """What goes into an archive: whole conversations, and the records of assistants."""
 
     conversation_ids: tuple[UUID, ...]
     assistant_ids: tuple[UUID, ...]
+
+
+class ExportCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """What an archive holds; of files each version counts, of bytes those of the archive itself."""
+
+    conversations: int
+    assistants: int
+    messages: int
+    files: int
+    bytes: int
 
 
 class PackedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +131,14 @@ class Seated(msgspec.Struct, frozen=True, kw_only=True):
 
 
 RECORDS = "workbench.jsonl"
+
+
+def listed(conversation_ids: Sequence[UUID]) -> dict[str, Any]:
+    """Conversations in an entry of the audit record: all of them, or of very many the first and the last."""
+    ids = [str(each) for each in conversation_ids]
+    if len(ids) > LISTED_IDS:
+        return {"first_conversation_id": ids[0], "last_conversation_id": ids[-1]}
+    return {"conversation_ids": ids}
 
 
 def content_path(conversation_id: UUID, storage_filename: str) -> str:

@@ -1,6 +1,6 @@
 """What copies need to have stored."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 from uuid import UUID
@@ -35,7 +35,7 @@ class CopyTx(AssistantTx, Protocol):
 
 
 class Exports(Protocol):
-    """What of one workspace a user may take along."""
+    """What of one workspace may be taken along, by users and by operators."""
 
     async def visible(self, user_id: str, conversation_ids: Sequence[UUID]) -> Sequence[UUID]:
         """Those of the conversations that the user sees."""
@@ -45,8 +45,24 @@ class Exports(Protocol):
         """The conversations in which the assistant is active, and which the user administers."""
         ...
 
+    async def existing(self, conversation_ids: Sequence[UUID]) -> Sequence[UUID]:
+        """Those of the conversations that there are, in order of id; none of an import that is under way."""
+        ...
+
+    async def with_assistant(self, assistant_id: UUID) -> Sequence[UUID]:
+        """All conversations in which the assistant is active, in order of id; none of an import that is under way."""
+        ...
+
+    async def page(self, after: UUID | None, limit: int) -> Sequence[UUID]:
+        """The next conversations in order of id; none of an import that is under way."""
+        ...
+
     async def seated(self, conversation_ids: Sequence[UUID]) -> Sequence[Seated]:
         """The assistants that are active in the conversations."""
+        ...
+
+    async def online(self, assistant_ids: Sequence[UUID]) -> Mapping[UUID, str]:
+        """Those of the assistants whose services are there, each with the id of its service."""
         ...
 
 
@@ -59,6 +75,11 @@ class ExportTx(AssistantTx, Protocol):
 
 class Snapshot(Protocol):
     """The records of an archive as they were at one moment."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many records there are of each type."""
+        ...
 
     def records(self) -> AsyncIterator[bytes]:
         """The lines of the archive's records, in pieces."""
@@ -131,6 +152,10 @@ class Imports(Protocol):
 
     async def titles_like(self, owner_id: str, title: str) -> Sequence[str]:
         """The titles of the owner's conversations that begin like this one, whatever their case."""
+        ...
+
+    async def file_bytes(self) -> int:
+        """How many bytes of files there are in the workspace."""
         ...
 
     def open_workspace(self) -> None:

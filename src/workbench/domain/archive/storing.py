@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from workbench.domain.archive.model import content_path
+from workbench.domain.archive.model import ImportCounts, Watch, content_path
 from workbench.domain.archive.ports import ImportTx, OpenedArchive
 from workbench.domain.archive.records import (
     ArchiveRecord,
@@ -25,7 +25,7 @@ from workbench.domain.clock import Clock
 from workbench.domain.contents.model import Content, sweep
 from workbench.domain.contents.ports import ContentStore
 from workbench.domain.conversations.model import Conversation
-from workbench.domain.files.model import FileLimits, StoredFile, StoredVersion
+from workbench.domain.files.model import FileLimits, RoomUsed, StoredFile, StoredVersion
 from workbench.domain.identity.model import Role
 from workbench.domain.jobs.model import Job, NewJob
 from workbench.domain.participants.model import Participant
@@ -46,6 +46,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     files: list[FileRecord] = []
     versions: dict[UUID, list[VersionRecord]] = {}
     debugged: set[UUID] = set()
+    messages: int = 0
 
     def take(self, record: ArchiveRecord) -> None:
         """Keep what is to be kept."""
@@ -65,7 +66,7 @@ class Manifest(msgspec.Struct, kw_only=True):
             case VersionRecord():
                 self.versions.setdefault(record.file_id, []).append(record)
             case _:
-                pass  # messages are read once more, when they are stored
+                self.messages += 1  # messages are read once more, when they are stored
 
 
 class Import(msgspec.Struct, kw_only=True):
@@ -94,6 +95,17 @@ class Import(msgspec.Struct, kw_only=True):
             except ValueError:
                 return participant_id
         return participant_id
+
+    def counts(self, manifest: Manifest, file_bytes: int) -> ImportCounts:
+        """What is in the archive, and becomes of it."""
+        return ImportCounts(
+            conversations=len(self.conversations),
+            messages=manifest.messages,
+            files=sum(map(len, manifest.versions.values())),
+            file_bytes=file_bytes,
+            new_assistants=len(self.new_assistants),
+            assistants_used_again=len(self.assistants) - len(self.new_assistants),
+        )
 
     def active_assistants(self) -> list[Participant]:
         """The seats of assistants that take part."""
@@ -133,9 +145,12 @@ class ArchivedFiles:
         self._clock = clock
         self._limits = limits
 
-    async def store(self, workspace_id: str, archive: OpenedArchive, manifest: Manifest, begun: Import) -> None:
-        """Store the files one by one, bytes first. Raises TooLargeError."""
-        for file in manifest.files:
+    async def store(
+        self, workspace_id: str, archive: OpenedArchive, manifest: Manifest, begun: Import, watch: Watch
+    ) -> int:
+        """Store the files one by one, bytes first; says how many bytes. Raises TooLargeError."""
+        stored_bytes = 0
+        for done, file in enumerate(manifest.files, 1):
             contents: dict[int, Content] = {}
             try:
                 for version in manifest.versions[file.file_id]:
@@ -151,6 +166,27 @@ class ArchivedFiles:
                 lambda file=file, contents=contents: self._commit(workspace_id, manifest, begun, file, contents)
             )
             await self._store.remove([one.storage_key for one in contents.values() if one.storage_key not in needed])
+            stored_bytes += sum(content.size for content in contents.values())
+            watch("files", done, len(manifest.files))
+        return stored_bytes
+
+    async def rehearse(self, archive: OpenedArchive, manifest: Manifest, workspace_bytes: int, watch: Watch) -> int:
+        """Read the files as `store` does, and store nothing; says how many bytes. Raises TooLargeError."""
+        in_conversation: dict[UUID, int] = {}
+        read_bytes = 0
+        for done, file in enumerate(manifest.files, 1):
+            total = 0
+            for version in manifest.versions[file.file_id]:
+                path = content_path(file.conversation_id, version.storage_filename)
+                async for chunk in self._limited(file.filename, archive.read(path)):
+                    total += len(chunk)
+            before = in_conversation.get(file.conversation_id, 0)
+            used = RoomUsed(conversation_bytes=before, workspace_bytes=workspace_bytes + read_bytes)
+            self._limits.check_room(used, total)
+            in_conversation[file.conversation_id] = before + total
+            read_bytes += total
+            watch("files", done, len(manifest.files))
+        return read_bytes
 
     async def _limited(self, filename: str, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         size = 0

@@ -23,6 +23,8 @@ Act = Literal[
     "retention.set",
     "retention.run",
     "user.erased",
+    "archive.exported",
+    "archive.imported",
     "data.moved_in",
 ]
 

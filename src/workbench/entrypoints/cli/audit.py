@@ -1,11 +1,11 @@
-"""`workbench audit`: who did what to registrations, keys, conversations, dead letters, people and rules."""
+"""`workbench audit`: who did what to registrations, keys, conversations, archives, dead letters, people and rules."""
 
 # rich-click names click's generic ParamType without its arguments.
 # pyright: reportUnknownMemberType=false
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import get_args
+from typing import cast, get_args
 
 import msgspec
 import rich_click as click
@@ -19,6 +19,8 @@ from workbench.domain.identity.model import DEFAULT_WORKSPACE
 from workbench.domain.paging import MAX_PAGE
 from workbench.entrypoints.cli.running import run
 from workbench.entrypoints.cli.transcript import printable
+
+SHOWN_IDS = 3
 
 
 @click.group()
@@ -51,8 +53,17 @@ def _table(entries: Sequence[AuditEntry]) -> Table:
     for column in ("when", "who", "act", "on what", "detail"):
         table.add_column(column, overflow="fold")
     for entry in entries:
-        detail = ", ".join(f"{name} {value}" for name, value in entry.detail.items())
+        detail = ", ".join(f"{name} {_short(value)}" for name, value in entry.detail.items())
         when = entry.at.isoformat(" ", "seconds")
         row = (when, f"{entry.actor_kind} {entry.actor_id}", entry.act, entry.subject, detail)
         table.add_row(*map(printable, row))
     return table
+
+
+def _short(value: object) -> object:
+    """A value as a table bears it; JSON has all of it."""
+    if not isinstance(value, list):
+        return value
+    items = cast("list[object]", value)
+    shown = " ".join(map(str, items[:SHOWN_IDS]))
+    return f"{shown} and {len(items) - SHOWN_IDS} more" if len(items) > SHOWN_IDS else shown

@@ -3,6 +3,7 @@
 # rich-click names click's generic ParamType without its arguments.
 # pyright: reportUnknownMemberType=false
 
+import keyword
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
@@ -51,6 +52,8 @@ VERBS = {
     "stats": "workbench.entrypoints.cli.stats",
     "retention": "workbench.entrypoints.cli.retention",
     "users": "workbench.entrypoints.cli.users",
+    "export": "workbench.entrypoints.cli.archives",
+    "import": "workbench.entrypoints.cli.archives",
     "audit": "workbench.entrypoints.cli.audit",
     "backup": "workbench.entrypoints.cli.backups",
     "restore": "workbench.entrypoints.cli.backups",
@@ -80,7 +83,10 @@ class Verbs(click.RichGroup):
         """Import the verb."""
         if cmd_name not in VERBS:
             return super().get_command(ctx, cmd_name)
-        command: click.Command = getattr(import_module(VERBS[cmd_name]), cmd_name.replace("-", "_"))
+        name = cmd_name.replace("-", "_")
+        # `import` is a word of the language, and so no name of a function.
+        name = f"{name}_" if keyword.iskeyword(name) else name
+        command: click.Command = getattr(import_module(VERBS[cmd_name]), name)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import getpass
 import os
+import signal
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import TypeVar
 
 import rich_click as click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from workbench.domain.audit.model import Actor
 from workbench.wiring.container import make_container
@@ -18,6 +20,7 @@ from workbench.wiring.settings import load_settings
 S = TypeVar("S")
 T = TypeVar("T")
 
+EXIT_STOPPED = 128 + signal.SIGTERM
 LINE_EVERY = 100
 """Without a terminal, a line is printed for so many steps."""
 
@@ -32,13 +35,27 @@ def operator() -> Actor:
 
 
 def run(service: type[S], act: Callable[[S], Awaitable[T]]) -> T:
-    """Open the container that the settings describe, and act with one of its services."""
+    """Open the container that the settings describe, and act with one of its services.
+
+    Told to stop, the act is cancelled, so that it can take away what it has half done.
+    """
 
     async def whole() -> T:
+        _cancel_when_told_to_stop()
         async with opened(service) as it:
             return await act(it)
 
-    return asyncio.run(whole())
+    try:
+        return asyncio.run(whole())
+    except asyncio.CancelledError:
+        raise SystemExit(EXIT_STOPPED) from None
+
+
+def _cancel_when_told_to_stop() -> None:
+    task = asyncio.current_task()
+    # Signals reach the main thread only; elsewhere whoever runs the thread looks after them.
+    if task is not None and threading.current_thread() is threading.main_thread():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 @contextlib.asynccontextmanager
@@ -65,6 +82,17 @@ def progress(title: str, *, silent: bool) -> Generator[Callable[[str], None]]:
     with Progress(*columns, console=console, transient=True) as shown:
         task = shown.add_task(title, total=None, words="")
         yield lambda words: shown.update(task, words=words)
+
+
+@contextlib.contextmanager
+def bar(*, silent: bool) -> Generator[Callable[[str, int, int | None], object]]:
+    """Show on a terminal, on standard error, how far each stage is; nothing elsewhere."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    disabled = silent or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=disabled) as shown:
+        task = shown.add_task("beginning", total=None)
+        yield lambda stage, done, total: shown.update(task, description=stage, completed=done, total=total)
 
 
 def _lines(title: str, *, silent: bool) -> Callable[[str], None]:

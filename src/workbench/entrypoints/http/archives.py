@@ -14,18 +14,22 @@ from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
-from workbench.domain.archive.exporting import Export, ExportService
+from workbench.domain.archive.exporting import ExportService
 from workbench.domain.archive.importing import ImportService
+from workbench.domain.archive.making import Export
 from workbench.domain.archive.model import ImportResult
+from workbench.domain.errors import InvalidError, UpstreamError
 from workbench.domain.identity.model import Principal
 from workbench.entrypoints.http.downloads import disposition
+from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import users_only
 from workbench.entrypoints.http.uploads import one_file
 
 MAX_IDS = 500
 ZIP = "application/zip"
 ARCHIVE: dict[int, ResponseSpec] = {
-    HTTPStatus.OK: ResponseSpec(bytes, generate_examples=False, media_type=ZIP, description="The archive.")
+    HTTPStatus.OK: ResponseSpec(bytes, generate_examples=False, media_type=ZIP, description="The archive."),
+    **failing(UpstreamError),
 }
 
 
@@ -63,6 +67,7 @@ class ArchiveController(Controller):
     @post(
         "/conversations/import",
         operation_id="import_conversations",
+        responses=failing(InvalidError, UpstreamError),
         operation_class=ImportOperation,
         status_code=200,
         summary="Import an archive",
@@ -71,7 +76,7 @@ class ArchiveController(Controller):
     )
     async def take_in(self, request: Request[Principal, Any, Any], imports: FromDishka[ImportService]) -> ImportResult:
         """Import an archive, all of it or nothing: under new ids, owned by the caller, with the assistants it needs."""
-        return await imports.run(request.user, one_file(request, "from_export"))
+        return (await imports.run(request.user, one_file(request, "from_export"))).result
 
     @get(
         "/assistants/{assistant_id:str}/export",
