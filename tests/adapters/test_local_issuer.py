@@ -59,6 +59,13 @@ async def test_a_signed_token_lets_its_user_in(tmp_path: Path, clock: SettableCl
     )
 
 
+async def test_a_token_can_make_its_user_an_admin(tmp_path: Path, clock: SettableClock) -> None:
+    local = LocalIssuer(tmp_path, clock)
+    verifier = JoseTokenVerifier([local.issuer()], clock)
+    assert (await verifier.verify(local.sign("ann", "Ann", "team", 60, admin=True))).is_admin
+    assert not (await verifier.verify(local.sign("ann", "Ann", "team", 60))).is_admin
+
+
 def test_a_token_says_what_others_need_to_verify_it(tmp_path: Path, clock: SettableClock) -> None:
     local = LocalIssuer(tmp_path, clock)
     (header, claims), (_, others) = (parts(local.sign("ann", "Ann", "team", 60)) for _ in range(2))

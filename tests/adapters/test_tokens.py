@@ -102,6 +102,30 @@ async def refusal(verifier: TokenVerifier, token: str) -> str:
     return caught.value.detail
 
 
+@pytest.mark.parametrize(
+    ("role", "roles", "expected"),
+    [
+        ("Usage.Admin", ["reader", "Usage.Admin"], True),
+        ("Usage.Admin", ["reader"], False),
+        ("Usage.Admin", None, False),
+        ("Usage.Admin", "Usage.Admin", False),
+        ("Usage.Admin", {"Usage.Admin": True}, False),
+        ("Usage.Admin", [["Usage.Admin"], 1, None], False),
+        (None, ["Usage.Admin", None, ""], False),
+    ],
+)
+async def test_an_admin_is_who_has_the_role_that_the_issuer_says(
+    verifying: Verifying, clock: SettableClock, role: str | None, roles: Any, expected: bool
+) -> None:
+    principal = await verifying(admin_role=role).verify(signed(claims_of(clock, roles=roles)))
+    assert principal.is_admin == expected
+
+
+def test_an_empty_admin_role_is_refused() -> None:
+    with pytest.raises(ValueError, match="admin role"):
+        Issuer(name="entra", keys=FixedKeys(RSA), admin_role="")
+
+
 async def test_a_good_token_says_who_its_bearer_is(verifying: Verifying, clock: SettableClock) -> None:
     assert await verifying().verify(signed(claims_of(clock))) == Principal(
         workspace_id="default", role="user", id=f"{TENANT}.{PERSON}", name="Ann"

@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import httpx
 from sqlalchemy import Text, cast, func, select
@@ -9,8 +10,10 @@ from tests.support.assistants import Kind, RecordingAssistantService
 from tests.support.behaviours import status
 from tests.support.databases import Store, open_store
 from tests.support.service import Service
+from tests.support.usage import bill, model_call, settled
 
 from workbench.adapters.sql.schema import metadata
+from workbench.domain.ids import new_id
 
 ANN = "tenant-1.ann-ä7f3e"
 ANN_NAME = "Ann Lindqvist"
@@ -67,6 +70,16 @@ class Life:
         registration = {"assistant_service_id": "annas.example", "name": "hers", "description": ""}
         (await self.ann.post("/assistant-service-registrations", json=registration)).raise_for_status()
         (await self.ann.put(f"/conversations/{self.led}/retention", json={"files_days": 90})).raise_for_status()
+        await self._use_models()
+
+    async def _use_models(self) -> None:
+        """Ann pays for a turn, and for another nobody can be named but her as the conversation's owner."""
+        payers = ((ANN, {}), (None, {"conversation_owner": ANN}))
+        async with open_store(self.service.database_url) as store:
+            for user_id, metadata in payers:
+                turn = new_id()
+                what = bill(turn, user_id=user_id, conversation_id=UUID(self.led), metadata=metadata)
+                await settled(store, what, model_call(turn, store.clock.now()))
 
     async def _found(self) -> None:
         new = {"assistant_service_id": self.recorder.service_id, "name": "Recorder", "description": ""}

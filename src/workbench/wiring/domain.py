@@ -53,6 +53,8 @@ from workbench.domain.turns.posting import PostingService
 from workbench.domain.turns.producing import ProducingService
 from workbench.domain.turns.reading import ReadingService
 from workbench.domain.turns.reaping import ReapingService
+from workbench.domain.usage.bookkeeping import Bookkeeping
+from workbench.domain.usage.service import UsageService
 from workbench.domain.users.service import UserService
 from workbench.wiring.settings import Settings
 
@@ -96,6 +98,8 @@ class Domain(Provider):
     delivery = provide(DeliveryService)
     speech = provide(SpeechService)
     audit = provide(AuditService)
+    usage = provide(UsageService)
+    bookkeeping = provide(Bookkeeping)
     retention = provide(RetentionService)
     expiry = provide(ExpiryService)
     leaving = provide(Leaving)

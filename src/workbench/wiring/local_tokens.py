@@ -7,7 +7,9 @@ from workbench.wiring.setting_names import SettingsError
 from workbench.wiring.settings import Settings
 
 
-def sign_local_token(settings: Settings, *, user_id: str, name: str, workspace: str, ttl_seconds: float) -> str:
+def sign_local_token(
+    settings: Settings, *, user_id: str, name: str, workspace: str, ttl_seconds: float, admin: bool = False
+) -> str:
     """Sign a user token with the key pair in the data folder, which is made at first use.
 
     Raises SettingsError and InvalidError where the service would not accept the token, UnavailableError where
@@ -19,7 +21,7 @@ def sign_local_token(settings: Settings, *, user_id: str, name: str, workspace: 
         raise InvalidError(
             "A workspace's name has up to 63 of a-z, 0-9 and -, and does not begin with -", field="workspace"
         )
-    return _issuer(settings).sign(user_id, name, workspace, ttl_seconds)
+    return _issuer(settings).sign(user_id, name, workspace, ttl_seconds, admin=admin)
 
 
 def require_local_key(settings: Settings) -> None:

@@ -19,6 +19,7 @@ from workbench.adapters.keys.local import LocalModeKeys
 from workbench.adapters.keys.pseudonyms import KeyedPseudonyms
 from workbench.adapters.keys.registered import RegisteredKeys
 from workbench.adapters.metrics.prometheus import PrometheusMeter
+from workbench.adapters.prices.files import packaged_prices, read_prices
 from workbench.adapters.rates.local import LocalRateLimiter
 from workbench.adapters.speech.absent import NoSpeechTokens
 from workbench.adapters.sql.database import Database
@@ -30,6 +31,8 @@ from workbench.domain.identity.ports import ApiKeyStore, AssistantDirectory
 from workbench.domain.lifecycle.ports import Pseudonyms
 from workbench.domain.rates.ports import RateLimiter
 from workbench.domain.speech.ports import SpeechTokens
+from workbench.domain.usage.ports import UsageMeter
+from workbench.domain.usage.prices import PriceTable
 from workbench.wiring.measures import Measures
 from workbench.wiring.settings import Settings
 
@@ -51,7 +54,7 @@ class Outbound(Provider):
     scope = Scope.APP
 
     clock = provide(SystemClock, provides=Clock)
-    meter = provide(PrometheusMeter, provides=AnyOf[PrometheusMeter, DeliveryMeter])
+    meter = provide(PrometheusMeter, provides=AnyOf[PrometheusMeter, DeliveryMeter, UsageMeter])
     measures = provide(Measures)
     rates = provide(LocalRateLimiter, provides=RateLimiter)
 
@@ -60,6 +63,12 @@ class Outbound(Provider):
         """Share one pool of connections for calls to where settings say, such as issuers' keys."""
         async with make_http_client() as client:
             yield client
+
+    @provide
+    def prices(self, settings: Settings) -> PriceTable:
+        """Know what models cost; an operator's own prices win."""
+        own = settings.usage.prices_file
+        return PriceTable(packaged_prices(), read_prices(own) if own else ())
 
     @provide
     def addresses(self, settings: Settings) -> AddressPolicy:

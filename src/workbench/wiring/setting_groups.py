@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from workbench.adapters.prices.files import read_prices
 from workbench.wiring.setting_names import MisfitError
 from workbench.wiring.setting_values import (
     Group,
@@ -271,6 +272,14 @@ class Issuer(Group):
     user_prefix: str = Field(
         default="", max_length=50, description="Put before user ids, so that two issuers cannot name the same user."
     )
+    admin_role: str | None = Field(
+        default=None,
+        min_length=1,
+        description=(
+            "Value in the claim `roles` that makes a user an admin of their workspace, who sees what everybody used. "
+            "Unset: nobody is."
+        ),
+    )
 
     @model_validator(mode="after")
     def _has_one_key_source(self) -> "Issuer":
@@ -367,6 +376,24 @@ class Retention(Group):
     audit_days: float | None = Field(
         default=None, gt=0, le=36_500, description="Days for which the record of administrative acts is kept."
     )
+
+
+class Usage(Group):
+    """What models cost."""
+
+    prices_file: Path | None = Field(
+        default=None,
+        description="A TOML file with prices of your own, which win over those that come with the service.",
+        examples=["/etc/workbench/prices.toml"],
+    )
+
+    @field_validator("prices_file")
+    @classmethod
+    def _can_be_read(cls, path: Path | None) -> Path | None:
+        if path is None:
+            return None
+        read_prices(folder(path))
+        return folder(path)
 
 
 class Delivery(Group):

@@ -31,6 +31,7 @@ from workbench.wiring.setting_groups import (
     Retention,
     Service,
     Storage,
+    Usage,
 )
 from workbench.wiring.setting_names import (
     DELIMITER,
@@ -72,6 +73,7 @@ class Settings(BaseModel):
     delivery: Delivery = Delivery()
     limits: Limits = Limits()
     titles: Titles = Titles()
+    usage: Usage = Usage()
     azure_speech: AzureSpeech = AzureSpeech()
 
     @classmethod

@@ -48,6 +48,7 @@ from workbench.domain.participants.ports import ParticipantTx
 from workbench.domain.shares.ports import ShareTx
 from workbench.domain.transactions import Transactions
 from workbench.domain.turns.ports import TurnTx, TurnWatch
+from workbench.domain.usage.ports import UsageReadTx
 from workbench.domain.users.ports import UserTx
 from workbench.wiring.announcements import Announcements
 from workbench.wiring.readiness import Readiness
@@ -224,6 +225,11 @@ class Sql(Provider):
     def turn_watch(self, database: Database) -> TurnWatch:
         """Find turns that nobody looks after."""
         return SqlTurnWatch(database)
+
+    @provide
+    def usage_tx(self, sql: SqlTransactions) -> Transactions[UsageReadTx]:
+        """See what usage needs."""
+        return sql
 
     @provide
     def retention_tx(self, sql: SqlTransactions) -> Transactions[RetentionTx]:

@@ -40,6 +40,7 @@ def _issuer(settings: IssuerSettings, http: httpx.AsyncClient) -> Issuer:
         tenants=frozenset(settings.tenants),
         workspace_claim=settings.workspace_claim,
         user_prefix=settings.user_prefix,
+        admin_role=settings.admin_role,
     )
 
 

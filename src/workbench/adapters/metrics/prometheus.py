@@ -9,11 +9,12 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from workbench.domain.delivery.model import Backlog
 from workbench.domain.delivery.ports import DeliveryMeter, DeliveryOutcome
 from workbench.domain.events.model import Event
+from workbench.domain.usage.ports import UsageMeter
 
 MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
-class PrometheusMeter(DeliveryMeter):
+class PrometheusMeter(DeliveryMeter, UsageMeter):
     """The values of one application, in a registry of its own; requests are measured by the framework's plugin.
 
     Where several worker processes serve, each writes its values to files in the folder that the environment names,
@@ -24,6 +25,7 @@ class PrometheusMeter(DeliveryMeter):
         self._registry = CollectorRegistry()
         self._events = self._counter("workbench_events", "Events committed to the log by this process.", "type")
         self._attempts = self._counter("workbench_delivery_attempts", "Events brought to assistants.", "outcome")
+        self._refused = self._counter("workbench_usage_refused", "Bills that came when another one held.", "source")
         self._streams = self._gauge("workbench_streams", "Open event streams.", "livesum")
         self._lag_events = self._gauge("workbench_delivery_lag_events", "Events not brought to assistants yet.")
         self._lag_seconds = self._gauge("workbench_delivery_lag_seconds", "How long the oldest of them has waited.")
@@ -38,6 +40,10 @@ class PrometheusMeter(DeliveryMeter):
     def attempted(self, outcome: DeliveryOutcome) -> None:
         """Count a call that was to bring an event."""
         self._attempts.labels(outcome).inc()
+
+    def usage_refused(self, source: str) -> None:
+        """Count a bill that came when another one held."""
+        self._refused.labels(source).inc()
 
     def committed(self, events: Sequence[Event]) -> None:
         """Count events of a commit."""

@@ -30,6 +30,7 @@ from workbench.adapters.sql.tables import (
     users,
 )
 from workbench.adapters.sql.traces import BATCH, Row, Trace, spellings
+from workbench.adapters.sql.usage_tables import token_usage
 from workbench.domain.lifecycle.person import ERASED_NAME, NOTICE, Erased
 from workbench.domain.lifecycle.ports import Mended, Traces
 from workbench.domain.lifecycle.redaction import redacted
@@ -123,6 +124,12 @@ def _act(row: Row, person: Erased) -> Row:
     return {**ids, "detail": _json(row["detail"], hashed)}
 
 
+def _bill(row: Row, person: Erased) -> Row:
+    """What was used stays in every sum, under nobody's name."""
+    payer = person.tombstone_id if row["user_id"] == person.user_id else row["user_id"]
+    return {"user_id": payer, **_metadata(row, person)}
+
+
 # In this order. People come last: until then it can be seen that there is somebody to be erased.
 TRACES = (
     Trace(table=messages, mend=_message, ids=("sender_id",), documents=("metadata",),
@@ -140,6 +147,7 @@ TRACES = (
     Trace(table=jobs, mend=_gone, ids=("key",), documents=("payload",), remarks=("last_error",)),
     Trace(table=events, mend=_event, documents=("data",)),
     Trace(table=farewells, mend=_gone, ids=("user_id",)),
+    Trace(table=token_usage, mend=_bill, ids=("user_id",), documents=("metadata",)),
     Trace(table=audit, mend=_act, ids=("actor_id", "subject"), documents=("detail",)),
     Trace(table=users, mend=_user, ids=("id",)),
 )  # fmt: skip
@@ -148,6 +156,8 @@ UNTOUCHED = {
     "leases": "names of duties only",
     "files": "names; a file goes with its last version",
     "contents": "bytes under their hash; they go when no version refers to them",
+    "turn_model_calls": "models and numbers only",
+    "token_usage_models": "models and numbers only",
     "workspace_retention": "numbers only",
     "conversation_retention": "numbers only",
     "erasures": "names the person only until the erasure has ended",

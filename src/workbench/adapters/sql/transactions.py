@@ -32,6 +32,7 @@ from workbench.adapters.sql.shares import SqlShares
 from workbench.adapters.sql.store import store
 from workbench.adapters.sql.traced import SqlTraces
 from workbench.adapters.sql.turns import SqlTurns
+from workbench.adapters.sql.usage import SqlUsageLedger
 from workbench.adapters.sql.users import SqlUsers
 from workbench.adapters.sql.writes import Writes
 from workbench.domain.clock import Clock
@@ -172,6 +173,11 @@ class SqlTransaction:
     def deliveries(self) -> SqlDeliveries:
         """Who is told of what."""
         return self._the(SqlDeliveries)
+
+    @property
+    def usage(self) -> SqlUsageLedger:
+        """Model calls and bills."""
+        return self._the(SqlUsageLedger)
 
     @property
     def audit(self) -> SqlAuditLog:

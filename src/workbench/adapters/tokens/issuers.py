@@ -37,7 +37,8 @@ class Issuer:
     `issuer` is what the claim `iss` must be: None for anything, and `{tid}` in it stands for the token's
     own tenant, as Entra has it for applications of many tenants. `app_id` None lets tokens for any
     application pass. `tenants` are the values of `tid` that are let in; empty for all. `workspace_claim` names
-    the claim with the user's workspace. `user_prefix` keeps users of different issuers apart.
+    the claim with the user's workspace. `user_prefix` keeps users of different issuers apart. `admin_role` is what the
+    claim `roles` must hold to make its bearer an admin of their workspace; without it nobody is.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Issuer:
     tenants: frozenset[str] = field(default_factory=frozenset[str])
     workspace_claim: str | None = None
     user_prefix: str = ""
+    admin_role: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what would open a hole, with a ValueError: no algorithm, `none`, or two kinds of key at once."""
@@ -57,6 +59,8 @@ class Issuer:
             raise ValueError(f"issuer {self.name}: its algorithms must all be signatures, or all for a shared secret")
         if self.app_id == "":
             raise ValueError(f"issuer {self.name}: an empty app id would fit tokens that name no application")
+        if self.admin_role == "":
+            raise ValueError(f"issuer {self.name}: an empty admin role is no role")
 
     def issues(self, claims: Mapping[str, Any]) -> bool:
         """Whether a token with these claims, as yet unproven, says that it is from here."""
@@ -71,6 +75,11 @@ class Issuer:
         """Whether the token's tenant is one that is let in."""
         tenant = claims.get("tid")
         return not self.tenants or (isinstance(tenant, str) and tenant in self.tenants)
+
+    def makes_admin(self, claims: Mapping[str, Any]) -> bool:
+        """Whether the token says that its bearer is an admin."""
+        roles = claims.get("roles")
+        return self.admin_role is not None and isinstance(roles, list) and self.admin_role in roles
 
     def is_for_us(self, claims: Mapping[str, Any]) -> bool:
         """Whether the token was made for our application: an ID token says so in `aud`, access tokens elsewhere."""

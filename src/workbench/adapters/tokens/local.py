@@ -21,6 +21,7 @@ APP_ID = "workbench"
 # Made in a millisecond where RSA takes a good part of a second, and nobody else has to know it.
 ALGORITHM = "ES256"
 CURVE = "P-256"
+ADMIN_ROLE = "workbench-admin"
 KEY_FILE = "local-issuer.json"
 
 
@@ -35,7 +36,7 @@ class LocalIssuer:
         self._clock = clock or SystemClock()
         self._key = _pair(load_or_make(data_root / "keys" / KEY_FILE, _new_pair))
 
-    def sign(self, user_id: str, name: str, workspace: str, ttl_seconds: float) -> str:
+    def sign(self, user_id: str, name: str, workspace: str, ttl_seconds: float, *, admin: bool = False) -> str:
         """Sign a token for the user that is good for so many seconds. Raises InvalidError for an unusable id."""
         if not is_user_id(user_id):
             raise InvalidError("A user's id has 1 to 255 characters, all of them printable", field="user_id")
@@ -49,6 +50,7 @@ class LocalIssuer:
             "iat": int(now.timestamp()),
             "exp": int((now + timedelta(seconds=ttl_seconds)).timestamp()),
             "jti": secrets.token_hex(16),
+            **({"roles": [ADMIN_ROLE]} if admin else {}),
         }
         return jwt.encode({"alg": ALGORITHM, "kid": self._key.kid}, claims, self._key)
 
@@ -62,6 +64,7 @@ class LocalIssuer:
             algorithms=(ALGORITHM,),
             keys=FixedKeys(self._key),
             workspace_claim=workspace_claim,
+            admin_role=ADMIN_ROLE,
         )
 
 

@@ -127,6 +127,7 @@ def _principal(issuer: Issuer, claims: Claims) -> Principal:
         role="user",
         id=_user_id(issuer, claims),
         name=name.replace("\0", "")[:MAX_NAME_LENGTH] if isinstance(name, str) else "",
+        is_admin=issuer.makes_admin(claims),
     )
 
 

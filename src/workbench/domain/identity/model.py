@@ -18,7 +18,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
     `id` is the user id, the assistant's UUID as text, or the assistant service id, as `role` says.
     `service_id` is the service that an assistant or a service speaks through; users have none. `has_old_key` says
-    that it still shows the key from before a reset.
+    that it still shows the key from before a reset. `is_admin` lets a user see what everybody in the workspace used.
     """
 
     workspace_id: str
@@ -27,6 +27,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     service_id: str | None = None
     has_old_key: bool = False
+    is_admin: bool = False
 
     @property
     def is_user(self) -> bool:

@@ -37,6 +37,7 @@ from workbench.entrypoints.http.shares import ShareController
 from workbench.entrypoints.http.speech import SpeechController
 from workbench.entrypoints.http.streams import Heartbeats
 from workbench.entrypoints.http.turns import ActiveTurnController, TurnController
+from workbench.entrypoints.http.usage import UsageController
 from workbench.entrypoints.http.users import UserController
 from workbench.entrypoints.workers.delivery import DeliveryWorker
 from workbench.entrypoints.workers.jobs import JobWorker
@@ -67,6 +68,7 @@ CONTROLLERS = [
     TurnController,
     ActiveTurnController,
     SpeechController,
+    UsageController,
 ]
 
 
