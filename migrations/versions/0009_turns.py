@@ -11,6 +11,7 @@ branch_labels = None
 depends_on = None
 
 ACTIVE = sa.text("status IN ('opened', 'streaming')")
+UNBILLED = sa.text("usage_state = 'pending'")
 
 
 def upgrade() -> None:
@@ -76,6 +77,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_turns_conversation_id_created_at", "turns", ["conversation_id", "created_at"])
     op.create_index("ix_turns_deadline_at", "turns", ["deadline_at"], sqlite_where=ACTIVE, postgresql_where=ACTIVE)
+    op.create_index("ix_turns_unbilled", "turns", ["pk"], sqlite_where=UNBILLED, postgresql_where=UNBILLED)
     op.create_index(op.f("ix_turns_finished_at"), "turns", ["finished_at"])
     op.create_table(
         "turn_events",

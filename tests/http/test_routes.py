@@ -153,6 +153,7 @@ TABLE = [
     row("POST", f"{TURNS}/t1/retry", "401 409 403 404 404 404 401 409 404 401"),
     row("PUT", f"{TURNS}/t1/lease", "401 403 403 404 404 404 200 200 404 401", {"producer_id": "p"}),
     row("POST", f"{TURNS}/t1/events", "401 403 403 404 404 404 200 200 404 401", BATCH),
+    row("GET", f"{TURNS}/t1/usage", "401 200 200 404 404 404 401 200 404 401"),
     row("POST", f"{TURNS}/t1/cancel", "401 202 403 404 404 404 401 202 404 401", {}),
     row("GET", ACTIVE_TURN, "401 200 200 404 404 404 401 200 404 401"),
     row("POST", f"{TURNS}/t1/finalize", "401 403 403 404 404 404 200 200 404 401", ENDING),

@@ -473,3 +473,124 @@ async def test_a_large_image_becomes_a_file_and_a_small_one_stands_in_the_questi
     refused = await scene.open("t2", status=409, input={"content": "And this?", "images": [picture(200_000)]})
     assert refused["code"] == "turn_active"
     assert len((await scene.ann.get(f"{scene.path}/files")).json()["files"]) == 1
+
+
+CALL = {"call_id": "c1", "model": "m-large", "prompt_tokens": 100, "completion_tokens": 50, "cost_usd": "0.012345"}
+
+
+async def used(scene: Scene, turn_id: str = "t1") -> Any:
+    return (await scene.ann.get(f"{scene.path}/turns/{turn_id}/usage")).json()
+
+
+async def test_an_answer_with_tools_and_its_usage_are_stored_once_and_unchanged(scene: Scene) -> None:
+    await scene.open()  # S11, S13, S14
+    await scene.lease()
+    parts = [
+        {"type": "text", "text": "Two files."},
+        {
+            "type": "tool-call",
+            "toolCallId": "1",
+            "toolName": "list",
+            "args": {"path": "/"},
+            "argsText": '{\n  "path": "/"\n}',
+            "result": {"files": ["a", "b"]},
+            "langchainToolCallId": "lc-1",
+        },
+    ]
+    first = await scene.finalize(parts=parts, usage={"calls": [CALL]})
+    assert first["turn"]["parts"] == parts
+    assert first["report"]["usage"] == "inserted"
+    expected = {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150, "cost_micros": 12345}
+    assert expected.items() <= (await used(scene))["usage"].items()
+    later = {**CALL, "call_id": "c2", "cost_usd": "9"}
+    second = await scene.finalize(parts=[{"type": "text", "text": "other"}], usage={"calls": [later]})
+    assert (second["report"]["content"], second["report"]["usage"]) == ("amended", "kept_existing")
+    assert expected.items() <= (await used(scene))["usage"].items()
+    rows = (await scene.ann.get("/usage")).json()["rows"]
+    assert [(row["cost_micros"], row["usage_type"], row["user_id"]) for row in rows] == [(12345, "chat", "ann")]
+    assert rows[0]["message_id"] == first["turn"]["output_message_id"]
+    totals = (await scene.ann.get(f"{scene.path}/usage")).json()
+    assert totals["total"]["cost_micros"] == 12345
+
+
+async def test_calls_of_a_lost_producer_are_billed_for_the_time_being_and_settled_when_it_comes_back(
+    scene: Scene,
+) -> None:
+    await scene.open()  # W1, W6
+    await scene.lease()
+    await scene.add(1, said("half"), {"type": "usage.call", **CALL})
+    await reap(scene, "lease_expires_at")
+    provisional = await used(scene)
+    assert (provisional["usage_state"], provisional["usage"]["total_tokens"]) == ("provisional", 150)
+    more = {**CALL, "call_id": "c2", "completion_tokens": 7}
+    healed = await scene.finalize(parts=[{"type": "text", "text": "whole"}], usage={"calls": [CALL, more]})
+    assert healed["report"]["usage"] == "upgraded"
+    settled = await used(scene)
+    assert (settled["usage_state"], settled["usage"]["total_tokens"]) == ("recorded", 257)
+    stale = await scene.finalize(epoch=9, status=409)
+    assert stale["code"] == "stale_epoch"
+    assert await used(scene) == settled
+
+
+BREAKS = {
+    "sqlite": (
+        ["CREATE TRIGGER breaks BEFORE INSERT ON token_usage BEGIN SELECT * FROM nowhere; END"],
+        ["DROP TRIGGER breaks"],
+    ),
+    "postgresql": (
+        [
+            "CREATE FUNCTION fails() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'no'; END $$ LANGUAGE plpgsql",
+            "CREATE TRIGGER breaks BEFORE INSERT ON token_usage FOR EACH ROW EXECUTE FUNCTION fails()",
+        ],
+        ["DROP TRIGGER breaks ON token_usage"],
+    ),
+}
+"""How writing a bill is made to fail, and to work again."""
+
+
+async def run(scene: Scene, *statements: str) -> None:
+    async with open_store(scene.service.database_url, SystemClock()) as store:
+        for statement in statements:
+            await store.database.transact(lambda connection, statement=statement: connection.exec_driver_sql(statement))
+
+
+async def test_an_answer_is_kept_where_its_bill_cannot_be_written_yet(scene: Scene) -> None:
+    await scene.open()  # W7
+    await scene.lease()
+    breaks, mends = BREAKS["sqlite" if "sqlite" in scene.service.database_url else "postgresql"]
+    await run(scene, *breaks)
+    settled = await scene.finalize(parts=[{"type": "text", "text": "kept"}], usage={"calls": [CALL]})
+    assert (settled["report"]["content"], settled["report"]["usage"]) == ("written", "deferred")
+    await run(scene, *mends)
+    assert (await used(scene))["usage_state"] == "pending"
+    assert await chats(scene) == ["hello", "kept"]
+    await reap(scene)
+    assert (await used(scene))["usage"]["total_tokens"] == 150
+    assert (await used(scene))["usage_state"] == "recorded"
+
+
+async def test_the_cost_is_not_for_everybody(scene: Scene) -> None:
+    await scene.service.seat_user(scene.path.rpartition("/")[2], "ben")
+    await scene.open()  # R11
+    await scene.lease()
+    await scene.finalize(usage={"calls": [CALL]})
+    seen = (await scene.service.user("ben").get(f"{scene.path}/turns/t1/usage")).json()["usage"]
+    assert seen["total_tokens"] == 150
+    assert "cost_micros" not in seen
+    assert (await scene.robot.get(f"{scene.path}/turns/t1/usage")).json()["usage"]["cost_micros"] == 12345
+
+
+async def test_an_answer_that_was_cut_off_ends_for_its_length(scene: Scene) -> None:
+    await scene.open()  # U7, X10
+    await scene.lease()
+    settled = await scene.finalize(usage={"calls": [{**CALL, "finish_reason": "length"}]})
+    assert settled["turn"]["finish_reason"] == "length"
+
+
+async def test_usage_that_cannot_be_is_refused(scene: Scene) -> None:
+    await scene.open()  # U4
+    await scene.lease()
+    for wrong in ({"prompt_tokens": -1}, {"completion_tokens": 1.5}, {"cost_usd": "-1"}):
+        await scene.finalize(status=422, usage={"calls": [{**CALL, **wrong}]})
+        await scene.add(1, {"type": "usage.call", **CALL, **wrong}, status=422)
+    assert (await scene.turn())["status"] == "streaming"

@@ -21,6 +21,8 @@ from workbench.adapters.sql.schema import Id, Json, Moment, metadata, workspace_
 # SQLite takes a partial index for the same only where its condition is the same text.
 ACTIVE = text("status IN ('opened', 'streaming')")
 
+UNBILLED = text("usage_state = 'pending'")
+
 turns = Table(
     "turns",
     metadata,
@@ -72,6 +74,7 @@ turns = Table(
         postgresql_where=ACTIVE,
     ),
     Index("ix_turns_conversation_id_created_at", "conversation_id", "created_at"),
+    Index("ix_turns_unbilled", "pk", sqlite_where=UNBILLED, postgresql_where=UNBILLED),
     # The active ones of all workspaces, which are few.
     Index("ix_turns_deadline_at", "deadline_at", sqlite_where=ACTIVE, postgresql_where=ACTIVE),
     sqlite_with_rowid=False,

@@ -13,7 +13,7 @@ from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Json, Moment
 from workbench.adapters.sql.tables import assistant_services, assistants, messages
-from workbench.adapters.sql.turn_tables import message_parts, turn_events, turn_slots, turns
+from workbench.adapters.sql.turn_tables import UNBILLED, message_parts, turn_events, turn_slots, turns
 from workbench.domain.parts.model import Parts, Slot
 from workbench.domain.turns.model import TERMINAL_TYPES, Turn, TurnEvent
 from workbench.domain.turns.ports import DueTurn, TurnQuery, Turns, TurnWatch
@@ -216,6 +216,12 @@ class SqlTurnWatch(TurnWatch):
             .limit(limit)
         )
         rows = await self._database.rows(statement)
+        return msgspec.convert([dict(zip(fields, row, strict=True)) for row in rows], list[DueTurn])
+
+    async def unbilled(self, limit: int) -> Sequence[DueTurn]:
+        """By their own index."""
+        fields = DueTurn.__struct_fields__
+        rows = await self._database.rows(select(*columns_of(turns, *fields)).where(UNBILLED).limit(limit))
         return msgspec.convert([dict(zip(fields, row, strict=True)) for row in rows], list[DueTurn])
 
     async def forget_events(self, before: datetime, limit: int) -> int:

@@ -46,7 +46,8 @@ class ControlService:
                 tx.turns.log(asked, events)
             if asked.epoch == 0:
                 parts = closed((await folded(tx, asked)).snapshot(), Marker(code="cancelled"))
-                asked, _ = await settle(tx, asked, Close(outcome="aborted", parts=parts), now)
+                close = Close(outcome="aborted", parts=parts, source="recovery", provisional=True)
+                asked = (await settle(tx, asked, close, now)).turn
             else:
                 tx.turns.change(asked)
         return Cancelled(cancelled=True, turn=TurnView.of(asked))

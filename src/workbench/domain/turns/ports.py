@@ -12,6 +12,7 @@ from workbench.domain.jobs.ports import Jobs
 from workbench.domain.messages.ports import Messages, TurnSlots
 from workbench.domain.parts.model import Parts
 from workbench.domain.turns.model import Turn, TurnEvent
+from workbench.domain.usage.ports import UsageTx
 
 
 class TurnQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +88,7 @@ class Turns(TurnSlots, Protocol):
         ...
 
 
-class TurnTx(AssistantTx, Protocol):
+class TurnTx(AssistantTx, UsageTx, Protocol):
     """The slice of a transaction that turns may touch."""
 
     @property
@@ -103,6 +104,10 @@ class TurnWatch(Protocol):
 
     async def due(self, now: datetime, limit: int) -> Sequence[DueTurn]:
         """Turns whose producer may be gone, whose time is up, or whose end was asked for, the oldest first."""
+        ...
+
+    async def unbilled(self, limit: int) -> Sequence[DueTurn]:
+        """Turns that ended before what they took could be settled."""
         ...
 
     async def forget_events(self, before: datetime, limit: int) -> int:

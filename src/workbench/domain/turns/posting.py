@@ -53,7 +53,7 @@ class PostingService:
                 return await _answer(tx, turn)
             close = _close(new)
             if turn.is_active:
-                turn, _ = await settle(tx, turn, close, self._clock.now())
+                turn = (await settle(tx, turn, close, self._clock.now())).turn
             else:
                 await put_content(tx, turn, close, self._clock.now())
         async with self._transactions.read(principal.workspace_id) as tx:
@@ -109,6 +109,8 @@ def _close(new: NewMessage) -> Close:
     return Close(
         outcome="completed",
         reason="legacy",
+        source="legacy",
+        provisional=True,
         parts=parts_of(new.content),
         content_type=new.content_type,
         metadata=metadata,

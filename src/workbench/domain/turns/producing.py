@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from workbench.domain.clock import Clock
+from workbench.domain.errors import UnavailableError
 from workbench.domain.identity.model import Principal
 from workbench.domain.parts.capping import capped
 from workbench.domain.parts.checking import kept_parts
@@ -17,8 +18,8 @@ from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.turns.access import produced_turn
 from workbench.domain.turns.model import Turn, logged
 from workbench.domain.turns.ports import TurnTx
-from workbench.domain.turns.refusals import batch_gap, lease_held, stale_epoch, turn_over
-from workbench.domain.turns.settling import Close, ContentOutcome, folded, put_content, settle
+from workbench.domain.turns.refusals import batch_gap, lease_held, stale_epoch, turn_over, unprocessable
+from workbench.domain.turns.settling import Close, Ended, bill, folded, put_content, settle
 from workbench.domain.turns.shapes import (
     Batch,
     BatchTaken,
@@ -29,13 +30,16 @@ from workbench.domain.turns.shapes import (
     Settled,
     TurnView,
 )
+from workbench.domain.usage.bookkeeping import Bookkeeping
+from workbench.domain.usage.model import ReportedCall, UsageSummary
 
 
 class ProducingService:
     """Acts of those who make answers."""
 
-    def __init__(self, transactions: Transactions[TurnTx], clock: Clock) -> None:
+    def __init__(self, transactions: Transactions[TurnTx], books: Bookkeeping, clock: Clock) -> None:
         self._transactions = transactions
+        self._books = books
         self._clock = clock
 
     async def lease(
@@ -72,7 +76,8 @@ class ProducingService:
         Raises NotFoundError, ForbiddenError, ConflictError (stale_epoch, batch_gap, turn_terminal), UnprocessableError.
         """
         happened = producer_events(batch.events)
-        return await retrying(lambda: self._add(principal, conversation_id, turn_id, batch, happened))
+        calls = [_reported(event, place) for place, event in enumerate(happened) if event.type == "usage.call"]
+        return await retrying(lambda: self._add(principal, conversation_id, turn_id, batch, happened, calls))
 
     async def _add(
         self,
@@ -81,6 +86,7 @@ class ProducingService:
         turn_id: str,
         batch: Batch,
         happened: Sequence[ProducerEvent],
+        calls: Sequence[ReportedCall],
     ) -> BatchTaken:
         now = self._clock.now()
         async with self._transactions.write(principal.workspace_id) as tx:
@@ -95,6 +101,7 @@ class ProducingService:
                 raise batch_gap(turn)
             renewed = turn.renewed(now)
             told = [(event.type, event.payload) for event in happened]
+            tx.usage.record_calls(self._books.entered(calls, turn.pk, turn.epoch))
             changed, events = logged(msgspec.structs.replace(renewed, last_batch=batch.batch), told, now)
             tx.turns.change(changed)
             if events:
@@ -106,25 +113,70 @@ class ProducingService:
 
         Raises NotFoundError, ForbiddenError, ConflictError (stale_epoch).
         """
-        return await retrying(lambda: self._finalize(principal, conversation_id, turn_id, ending))
+        calls = ending.usage.all_calls if ending.usage is not None else ()
+        try:
+            settled = await retrying(lambda: self._finalize(principal, conversation_id, turn_id, ending, calls))
+        except UnavailableError:
+            # The answer is worth more than the bill, which whoever looks after turns will write from the ledger (T3).
+            settled = await retrying(
+                lambda: self._finalize(principal, conversation_id, turn_id, ending, calls, bill_now=False)
+            )
+        return settled
 
-    async def _finalize(self, principal: Principal, conversation_id: UUID, turn_id: str, ending: Ending) -> Settled:
+    async def _finalize(
+        self,
+        principal: Principal,
+        conversation_id: UUID,
+        turn_id: str,
+        ending: Ending,
+        calls: Sequence[ReportedCall],
+        *,
+        bill_now: bool = True,
+    ) -> Settled:
         now = self._clock.now()
         async with self._transactions.write(principal.workspace_id) as tx:
             turn = await produced_turn(tx, principal, conversation_id, turn_id)
-            if ending.epoch != turn.epoch:
-                raise stale_epoch(turn)
-            close, warnings = await _close(tx, turn, ending)
-            first = turn.is_active
-            if first or turn.can_be_healed:
-                turn, content = await settle(tx, turn, close, now)
-            else:
-                turn, content = await _amend(tx, turn, ending, close, now)
-            report = FinalizeReport(content=content, usage="none", first=first, warnings=warnings)
-        return Settled(turn=TurnView.of(turn, close.parts), report=report)
+            tx.usage.record_calls(self._books.entered(calls, turn.pk, ending.epoch))
+            is_stale = ending.epoch != turn.epoch
+            done = None if is_stale else await _end(tx, turn, ending, now, bill_now=bill_now)
+        if done is None:
+            # What it took is written down all the same: it was spent (T5).
+            raise stale_epoch(turn)
+        if done.ended.usage is not None:
+            self._books.tell(done.ended.usage)
+        return done.told()
 
 
-async def _close(tx: TurnTx, turn: Turn, ending: Ending) -> tuple[Close, list[Warned]]:
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of an ending."""
+
+    ended: Ended
+    parts: Parts
+    warnings: list[Warned]
+    first: bool
+
+    def told(self) -> Settled:
+        """What its producer is told."""
+        billed = self.ended.usage
+        usage = None if billed is None or billed.row is None else UsageSummary.of(billed.row, with_cost=True)
+        report = FinalizeReport(
+            content=self.ended.content,
+            usage="deferred" if billed is None else billed.outcome,
+            first=self.first,
+            warnings=self.warnings,
+        )
+        return Settled(turn=TurnView.of(self.ended.turn, self.parts, usage), report=report)
+
+
+async def _end(tx: TurnTx, turn: Turn, ending: Ending, now: datetime, *, bill_now: bool) -> Done:
+    """End a turn, or put later content in the place of what it ended with."""
+    close, warnings = await _close(tx, turn, ending, bill=bill_now)
+    is_open = turn.is_active or turn.can_be_healed
+    ended = await settle(tx, turn, close, now) if is_open else await _amend(tx, turn, close, now)
+    return Done(ended=ended, parts=close.parts, warnings=warnings, first=turn.is_active)
+
+
+async def _close(tx: TurnTx, turn: Turn, ending: Ending, *, bill: bool) -> tuple[Close, list[Warned]]:
     """What the turn ends with: the parts that are given, or else what was streamed."""
     given, warnings = (await folded(tx, turn)).snapshot(), list[Warned]()
     if ending.parts is not None:
@@ -139,8 +191,17 @@ async def _close(tx: TurnTx, turn: Turn, ending: Ending) -> tuple[Close, list[Wa
         revision=ending.revision,
         metadata=ending.metadata,
         debug_data=ending.debug_data,
+        bill=bill,
     )
     return close, [*warnings, *cut]
+
+
+def _reported(event: ProducerEvent, place: int) -> ReportedCall:
+    """Read a call of a model. Raises UnprocessableError, which names the event."""
+    try:
+        return msgspec.convert(event.payload, ReportedCall)
+    except msgspec.ValidationError as error:
+        raise unprocessable("invalid_event", str(error), f"events[{place}]") from None
 
 
 def _marker(ending: Ending) -> Marker | None:
@@ -151,14 +212,15 @@ def _marker(ending: Ending) -> Marker | None:
     return Marker(code="error", error_code=ending.error.code if ending.error else None)
 
 
-async def _amend(tx: TurnTx, turn: Turn, ending: Ending, close: Close, now: datetime) -> tuple[Turn, ContentOutcome]:
+async def _amend(tx: TurnTx, turn: Turn, close: Close, now: datetime) -> Ended:
     """Put later content in the place of what is there, unless it is older than that (T4)."""
-    if ending.revision is not None and ending.revision <= turn.revision:
-        return turn, "kept"
+    billed = await bill(tx, turn, close, now) if close.bill else None
+    if close.revision is not None and close.revision <= turn.revision:
+        return Ended(turn=turn, content="kept", usage=billed)
     content = await put_content(tx, turn, close, now)
-    changed = msgspec.structs.replace(turn, revision=ending.revision or turn.revision)
+    changed = msgspec.structs.replace(turn, revision=close.revision or turn.revision)
     tx.turns.change(changed)
-    return changed, content
+    return Ended(turn=changed, content=content, usage=billed)
 
 
 def _taken(turn: Turn, accepted: int, *, duplicate: bool) -> BatchTaken:

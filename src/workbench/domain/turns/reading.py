@@ -16,7 +16,8 @@ from workbench.domain.turns.hub import TurnHub, Watcher
 from workbench.domain.turns.model import TERMINAL, TERMINAL_TYPES, Turn, TurnEvent
 from workbench.domain.turns.ports import TurnQuery, TurnTx
 from workbench.domain.turns.settling import folded
-from workbench.domain.turns.shapes import TurnList, TurnView
+from workbench.domain.turns.shapes import TurnList, TurnUsage, TurnView
+from workbench.domain.usage.model import UsageSummary
 
 REPLAY_PAGE = 200
 """More events than that are told as one snapshot to who has none yet."""
@@ -45,7 +46,25 @@ class ReadingService:
         """A turn with the parts that it has by now. Raises NotFoundError."""
         async with self._transactions.read(principal.workspace_id) as tx:
             turn, _ = await read_turn(tx, principal, conversation_id, turn_id)
-            return TurnView.of(turn, await parts_now(tx, turn))
+            rows = await tx.usage.billed(turn.pk, None)
+            usage = UsageSummary.of(rows[0], with_cost=False) if rows else None
+            return TurnView.of(turn, await parts_now(tx, turn), usage)
+
+    async def usage(self, principal: Principal, conversation_id: UUID, turn_id: str) -> TurnUsage:
+        """What a turn took; the cost only for who asked, who owns the conversation, and who made it (R11).
+
+        Raises NotFoundError.
+        """
+        async with self._transactions.read(principal.workspace_id) as tx:
+            turn, seat = await read_turn(tx, principal, conversation_id, turn_id)
+            rows = await tx.usage.billed(turn.pk, None)
+        me = (principal.role, principal.id)
+        with_cost = seat.owns or me in {
+            (turn.initiator_role, turn.initiator_id),
+            ("assistant", str(turn.assistant_id)),
+        }
+        summary = UsageSummary.of(rows[0], with_cost=with_cost) if rows else None
+        return TurnUsage(turn_id=turn_id, usage_state=turn.usage_state, usage=summary)
 
     async def all(self, principal: Principal, conversation_id: UUID, query: TurnQuery) -> TurnList:
         """The turns of a conversation, newest first, without their parts. Raises NotFoundError."""

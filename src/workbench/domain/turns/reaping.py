@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from workbench.domain.clock import Clock
 from workbench.domain.parts.closing import Marker, closed
 from workbench.domain.transactions import Transactions, retrying
-from workbench.domain.turns.model import TurnError
+from workbench.domain.turns.model import TurnError, UsageState
 from workbench.domain.turns.ports import DueTurn, TurnTx, TurnWatch
-from workbench.domain.turns.settling import Close, folded, settle
+from workbench.domain.turns.settling import Close, bill, folded, settle
 
 PAGE = 100
 LOST: dict[str, TurnError] = {
@@ -26,11 +28,23 @@ class ReapingService:
 
     async def round(self) -> int:
         """End all that are due; says how many."""
-        due = await self._watch.due(self._clock.now(), PAGE)
-        return await self._end_all(due)
+        for turn in await self._watch.unbilled(PAGE):
+            await retrying(lambda turn=turn: self._bill(turn))
+        return await self._end_all(await self._watch.due(self._clock.now(), PAGE))
 
     async def _end_all(self, due: Sequence[DueTurn]) -> int:
         return sum([await retrying(lambda turn=turn: self._end(turn)) for turn in due])
+
+    async def _bill(self, unbilled: DueTurn) -> None:
+        """Settle what a turn took, from the ledger (T3)."""
+        now = self._clock.now()
+        async with self._transactions.write(unbilled.workspace_id) as tx:
+            turn = await tx.turns.find(unbilled.conversation_id, unbilled.turn_id)
+            if turn is None or turn.usage_state != "pending":
+                return
+            billed = await bill(tx, turn, Close(outcome="completed", parts=[]), now)
+            state: UsageState = "recorded" if billed.row is not None else "none"
+            tx.turns.change(msgspec.structs.replace(turn, usage_state=state))
 
     async def _end(self, due: DueTurn) -> bool:
         """End one, if it is still to be ended: what another process did meanwhile is seen or makes this one stale."""
@@ -43,6 +57,8 @@ class ReapingService:
             outcome, reason = ending
             marker = Marker(code="cancelled" if outcome == "aborted" else "interrupted", error_code=reason)
             parts = closed((await folded(tx, turn)).snapshot(), marker)
-            close = Close(outcome=outcome, reason=reason, error=LOST.get(reason), parts=parts)
+            close = Close(
+                outcome=outcome, reason=reason, error=LOST.get(reason), parts=parts, source="recovery", provisional=True
+            )
             await settle(tx, turn, close, now)
         return True

@@ -14,12 +14,17 @@ from workbench.domain.messages.model import Message, Sender, StoredMessage
 from workbench.domain.parts.flattening import filenames_of, flattened
 from workbench.domain.parts.folding import Folding
 from workbench.domain.parts.model import Part
-from workbench.domain.turns.model import TERMINAL, FinishReason, Outcome, Turn, TurnError, logged
+from workbench.domain.turns.model import TERMINAL, FinishReason, Outcome, Turn, TurnError, UsageState, logged
 from workbench.domain.turns.ports import TurnTx
+from workbench.domain.usage.bookkeeping import settle as settle_usage
+from workbench.domain.usage.model import Bill, UsageSource, UsageSummary
+from workbench.domain.usage.model import Settled as SettledUsage
 
 PAGE = 500
 
 ContentOutcome = Literal["written", "amended", "kept", "message_missing"]
+Billed = SettledUsage | None
+"""How the bill was settled; None where that was left for later."""
 
 
 class Close(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,8 +38,19 @@ class Close(msgspec.Struct, frozen=True, kw_only=True):
     revision: int | None = None
     metadata: dict[str, Any] = {}
     debug_data: dict[str, Any] = {}
-    usage: dict[str, Any] | None = None
-    """A summary for watchers, without cost."""
+    source: UsageSource = "external"
+    provisional: bool = False
+    """Whether its producer may still say what it took."""
+    bill: bool = True
+    """Whether what it took is settled with it, or later, by who looks after turns."""
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """A turn that has ended, what became of its content, and of its usage."""
+
+    turn: Turn
+    content: ContentOutcome
+    usage: Billed
 
 
 async def folded(tx: TurnTx, turn: Turn) -> Folding:
@@ -49,19 +65,52 @@ async def folded(tx: TurnTx, turn: Turn) -> Folding:
         after = page[-1].seq
 
 
-async def settle(tx: TurnTx, turn: Turn, close: Close, now: datetime) -> tuple[Turn, ContentOutcome]:
+async def settle(tx: TurnTx, turn: Turn, close: Close, now: datetime) -> Ended:
     """Set down that a turn ends, or that its producer, coming back late, says how it really ended."""
     if not turn.is_active:
         tx.turns.supersede_ending(turn)
-    ended = turn.ended(close.outcome, close.reason, now, close.error)
+    billed = await bill(tx, turn, close, now) if close.bill else None
+    cut = billed is not None and billed.row is not None and billed.row.truncated
+    reason = close.reason or ("length" if cut and close.outcome == "completed" else None)
+    ended = turn.ended(close.outcome, reason, now, close.error)
+    ended = msgspec.structs.replace(ended, usage_state=_state(turn, billed))
     if close.revision is not None:
         ended = msgspec.structs.replace(ended, revision=close.revision)
     content = await put_content(tx, ended, close, now)
     ended = msgspec.structs.replace(ended, is_published=True)
-    ended, events = logged(ended, [_ending(ended, close)], now)
+    summary = UsageSummary.of(billed.row, with_cost=False) if billed is not None and billed.row is not None else None
+    ended, events = logged(ended, [_ending(ended, close, summary)], now)
     tx.turns.change(ended)
     tx.turns.log(ended, events)
-    return ended, content
+    return Ended(turn=ended, content=content, usage=billed)
+
+
+async def bill(tx: TurnTx, turn: Turn, close: Close, now: datetime) -> SettledUsage:
+    """Settle what the calls of a turn took, all of them, whoever made them (U1)."""
+    found = await tx.messages.find(turn.output_message_id) if turn.is_published else None
+    is_there = found is not None or not turn.is_published
+    return await settle_usage(
+        tx,
+        Bill(
+            source=close.source,
+            provisional=close.provisional,
+            conversation_id=turn.conversation_id,
+            user_id=turn.user_id,
+            turn_pk=turn.pk,
+            message_id=turn.output_message_id if is_there else None,
+            assistant_id=turn.assistant_id,
+            assistant_service_id=turn.assistant_service_id,
+        ),
+        now,
+    )
+
+
+def _state(turn: Turn, billed: SettledUsage | None) -> UsageState:
+    if billed is None:
+        return "pending"
+    if billed.row is None:
+        return turn.usage_state
+    return "provisional" if billed.row.provisional else "recorded"
 
 
 async def put_content(tx: TurnTx, turn: Turn, close: Close, now: datetime) -> ContentOutcome:
@@ -97,11 +146,11 @@ async def put_content(tx: TurnTx, turn: Turn, close: Close, now: datetime) -> Co
     return "written"
 
 
-def _ending(turn: Turn, close: Close) -> tuple[str, dict[str, Any]]:
+def _ending(turn: Turn, close: Close, usage: UsageSummary | None) -> tuple[str, dict[str, Any]]:
     payload = {
         "finish_reason": turn.finish_reason,
         "parts": close.parts,
-        "usage": close.usage,
+        "usage": msgspec.to_builtins(usage),
         "error": msgspec.to_builtins(turn.error),
     }
     return TERMINAL[turn.status], payload

@@ -16,6 +16,7 @@ from workbench.domain.turns.model import (
     TurnStatus,
     UsageState,
 )
+from workbench.domain.usage.model import ReportedUsage, UsageSummary
 
 ProducerId = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Seconds = Annotated[int, msgspec.Meta(ge=10, le=600)]
@@ -107,7 +108,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     parts: Parts | None = None
     revision: Annotated[int, msgspec.Meta(ge=0)] | None = None
     content_type: Annotated[str, msgspec.Meta(max_length=255)] = "text/plain"
-    usage: dict[str, Any] | None = None
+    usage: ReportedUsage | None = None
     error: TurnError | None = None
     metadata: dict[str, Any] = {}
     debug_data: dict[str, Any] = {}
@@ -149,10 +150,10 @@ class TurnView(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None
     links: Links
     parts: Parts | None = None
-    usage: dict[str, Any] | None = None
+    usage: UsageSummary | None = None
 
     @classmethod
-    def of(cls, turn: Turn, parts: Parts | None = None, usage: dict[str, Any] | None = None) -> "TurnView":
+    def of(cls, turn: Turn, parts: Parts | None = None, usage: UsageSummary | None = None) -> "TurnView":
         """Show a turn, with its parts where they were asked for."""
         same = {name: getattr(turn, name) for name in cls.__struct_fields__ if name in Turn.__struct_fields__}
         stream = f"/conversations/{turn.conversation_id}/turns/{turn.turn_id}/stream"
@@ -164,6 +165,14 @@ class TurnView(msgspec.Struct, frozen=True, kw_only=True):
             parts=parts,
             usage=usage,
         )
+
+
+class TurnUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a turn took; null where it is not settled, or there was nothing."""
+
+    turn_id: str
+    usage_state: UsageState
+    usage: UsageSummary | None
 
 
 class TurnList(msgspec.Struct, frozen=True, kw_only=True):

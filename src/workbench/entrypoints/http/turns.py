@@ -27,6 +27,7 @@ from workbench.domain.turns.shapes import (
     OpenedTurn,
     Settled,
     TurnList,
+    TurnUsage,
     TurnView,
 )
 from workbench.entrypoints.http.errors import failing
@@ -111,6 +112,17 @@ class TurnController(Controller):
     ) -> TurnView:
         """Get a turn with its parts as far as there are any."""
         return await reading.get(request.user, conversation_id, turn_id)
+
+    @get(f"{ONE}/usage", operation_id="get_turn_usage", guards=[actors_only], summary="Get what a turn took")
+    async def usage(
+        self,
+        request: Request[Principal, Any, Any],
+        conversation_id: FromPath[UUID],
+        turn_id: FromPath[str],
+        reading: FromDishka[ReadingService],
+    ) -> TurnUsage:
+        """Get the tokens of a turn, and, for who asked, who owns the conversation and who made it, the cost."""
+        return await reading.usage(request.user, conversation_id, turn_id)
 
     @get(
         f"{ONE}/stream",

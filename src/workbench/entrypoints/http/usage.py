@@ -15,6 +15,7 @@ from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
+from workbench.domain.errors import ForbiddenError, InvalidError
 from workbench.domain.identity.model import Principal
 from workbench.domain.paging import MAX_PAGE
 from workbench.domain.usage.model import MAX_NAME_LENGTH, UsageRow
@@ -32,6 +33,7 @@ from workbench.domain.usage.totals import (
 )
 from workbench.entrypoints.http.csv_lines import CSV, csv_lines, wants_csv
 from workbench.entrypoints.http.downloads import disposition
+from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import users_only
 
 ROW_COLUMNS = (
@@ -113,6 +115,7 @@ class UsageController(Controller):
     @get(
         "/conversations/{conversation_id:str}/usage",
         operation_id="get_conversation_usage",
+        responses=failing(ForbiddenError),
         summary="Get what a conversation used",
     )
     async def of_conversation(
@@ -130,7 +133,7 @@ class UsageController(Controller):
         operation_class=TableOperation,
         summary="List usage",
         dependencies=FILTERS,
-        responses=PAGE,
+        responses=PAGE | failing(InvalidError, ForbiddenError),
     )
     async def rows(
         self,
@@ -154,7 +157,7 @@ class UsageController(Controller):
         operation_class=TableOperation,
         summary="Sum usage up",
         dependencies=FILTERS,
-        responses=REPORT,
+        responses=REPORT | failing(InvalidError, ForbiddenError),
     )
     async def totals(
         self,
