@@ -1,6 +1,7 @@
 """What all tests share: databases of both kinds, and the running service on either."""
 
 import gc
+import os
 import sqlite3
 import tempfile
 from collections.abc import AsyncGenerator, Generator
@@ -13,6 +14,10 @@ from tests.support.service import Service, running_service
 
 from workbench.wiring import migrations
 from workbench.wiring.settings import Settings
+
+# Tests call nobody outside. Without this every service, client and process that they start, also those that start
+# processes of their own, reads the certificates of all authorities, which takes longer than most tests.
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "support" / "authority.pem")
 
 
 @pytest.fixture(scope="session")
