@@ -79,10 +79,16 @@ async def store(database_url: str) -> AsyncGenerator[Store]:
 
 
 @pytest.fixture
-async def service(database_url: str, tmp_path: Path) -> AsyncGenerator[Service]:
-    """The whole service on the database, over real HTTP."""
+async def own_service(database_url: str, tmp_path: Path) -> AsyncGenerator[Service]:
+    """The whole service over real HTTP, on a database of the test's own."""
     async with running_service(database_url, tmp_path / "data") as running:
         yield running
+
+
+@pytest.fixture
+def service(own_service: Service) -> Service:
+    """The whole service over real HTTP; some folders share one."""
+    return own_service
 
 
 def pytest_collection_finish() -> None:

@@ -36,8 +36,7 @@ FIELDS = {
 
 @pytest.fixture
 async def recorder(service: Service) -> AsyncGenerator[RecordingAssistantService]:
-    async with RecordingAssistantService() as running:
-        await running.announce(service.url)
+    async with service.recorder() as running:
         yield running
 
 
