@@ -91,8 +91,13 @@ def service(own_service: Service) -> Service:
     return own_service
 
 
-def pytest_collection_finish() -> None:
-    """Let the collector of garbage pass over what is loaded by now, which stays to the end, and come by less often."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect no garbage while everything is imported, pass over what is loaded by then, and come by less often."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 20)
+        gc.enable()
