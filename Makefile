@@ -4,7 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION := 0.13.8
 
-.PHONY: help setup demo test check format bench docs lock clean
+FUZZ_SECONDS ?= 60
+
+.PHONY: help setup demo test check fuzz format bench docs lock clean
 
 help:  ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +32,9 @@ check: setup  ## Lint, types, import rules, dependencies
 
 test: check  ## All checks, then all tests on SQLite and PostgreSQL
 	$(BIN)/pytest --numprocesses 3 --dist worksteal
+
+fuzz: setup  ## Ask the running service what its OpenAPI document allows (FUZZ_SECONDS=60 in all, FUZZ_SEED= to repeat)
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
 format: setup  ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix .

@@ -23,6 +23,7 @@ from pydantic import BaseModel
 from workbench.domain.events.model import ASSISTANT_TYPES, FEED_TYPES
 from workbench.entrypoints.cli.main import EXIT_CODES, EXIT_SETTINGS, main
 from workbench.entrypoints.http.app import create_app
+from workbench.entrypoints.http.document import TAILS
 from workbench.entrypoints.http.errors import STATUS
 from workbench.wiring import setting_groups
 from workbench.wiring.setting_names import DELIMITER, PREFIX, SettingEntry
@@ -150,12 +151,6 @@ CONTRACT = {
     },
 }
 """Each route of the contract, and where it is answered otherwise, how and why."""
-SERVED_BY = {
-    "POST /assistant-service-registrations/{id}/api-key": "POST /assistant-service-registrations/{id}",
-    "GET /assistant-services/{id}/info": "GET /assistant-services/{id}",
-    "GET /conversations/{id}/files/{id}/versions": "GET /conversations/{id}/files/{id}",
-}
-"""Routes whose end is part of a path that another takes whole."""
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -202,7 +197,8 @@ def routes_of(app: Litestar) -> dict[str, str]:
                 names = [getattr(guard, "__name__", "") for guard in handler[0].resolve_guards()]
                 callers = [GUARDS[name] for name in names if name in GUARDS]
                 found[f"{method} {_bare(route.path)}"] = callers[-1] if callers else ""
-    return found
+    tails = {f"{each.method.upper()} {_bare(each.path)}": each.tail for each in TAILS}
+    return found | {route + tail: found[route] for route, tail in tails.items()}
 
 
 def _bare(path: str) -> str:
@@ -243,7 +239,7 @@ def contract_part() -> str:
     have = routes_of(create_app(Settings.of()))
     parts: list[str] = []
     for section, wanted in CONTRACT.items():
-        if missing := [route for route in wanted if SERVED_BY.get(route, route) not in have]:
+        if missing := [route for route in wanted if route not in have]:
             raise SystemExit(f"not there: {', '.join(missing)}")
         rows = [(code(route), deviation) for route, deviation in wanted.items()]
         parts.append(f"**{section}**\n\n{table(('route', 'answered otherwise'), rows)}")

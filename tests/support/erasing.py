@@ -111,8 +111,11 @@ class Life:
             (await taker.post(f"/conversation-shares/{share}/redemptions")).raise_for_status()
 
     async def _fail_to_deliver(self) -> None:
-        self.recorder.answer(Kind.EVENT, status(400, f"not from {ANN_NAME}"))
-        await self.say(self.ann, self.visited, f"{SAID} for nobody")
+        words = f"{SAID} for nobody"
+        # Earlier events may still be on their way.
+        refused = status(400, f"not from {ANN_NAME}")
+        self.recorder.answer(Kind.EVENT, refused, where=lambda request: words.encode() in request.body)
+        await self.say(self.ann, self.visited, words)
         path = f"/assistants/{self.beas_robot}/delivery"
         async with asyncio.timeout(10):
             while not (await self.bea.get(path)).json()["dead_letter_count"]:

@@ -12,6 +12,7 @@ import httpx
 from dishka import Provider
 from litestar import Litestar
 from tests.support.assistants import RecordingAssistantService
+from tests.support.conformance import check_answer
 from tests.support.databases import open_store
 from tests.support.servers import serve
 
@@ -54,7 +55,9 @@ class Service:
     def client(self, **headers: str) -> httpx.AsyncClient:
         """A client with these headers, closed with the service."""
         # Loading the certificates of all authorities takes longer than most tests, and here they are never asked.
-        client = httpx.AsyncClient(base_url=self.url, headers=headers, timeout=20, verify=False)
+        client = httpx.AsyncClient(
+            base_url=self.url, headers=headers, timeout=20, verify=False, event_hooks={"response": [check_answer]}
+        )
         self._clients.append(client)
         return client
 

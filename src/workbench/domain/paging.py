@@ -2,7 +2,8 @@
 
 import base64
 import binascii
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -15,7 +16,7 @@ MAX_PAGE = 500
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
     """The last item of a page in an order of newest first: the next page starts behind it."""
 
-    created_datetime: datetime
+    created_datetime: Annotated[datetime, msgspec.Meta(tz=True)]
     id: UUID
 
     def encode(self) -> str:
@@ -26,6 +27,7 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
     def decode(cls, text: str) -> "Cursor":
         """Read what `encode` wrote. Raises InvalidError naming `cursor` for anything else."""
         try:
-            return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=cls)
-        except (binascii.Error, msgspec.MsgspecError, ValueError) as error:
+            found = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=cls)
+            return msgspec.structs.replace(found, created_datetime=found.created_datetime.astimezone(UTC))
+        except (binascii.Error, msgspec.MsgspecError, ValueError, OverflowError) as error:
             raise InvalidError("cursor is not one that this service gave out", field="cursor") from error

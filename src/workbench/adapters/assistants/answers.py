@@ -8,6 +8,7 @@ import httpx
 import msgspec
 
 from workbench.domain.errors import BadAnswerError
+from workbench.domain.texts import read_json
 
 T = TypeVar("T")
 
@@ -25,7 +26,7 @@ UNENCODED = {"Accept-Encoding": "identity"}
 def decode(body: bytes, kind: type[T], url: str) -> T:
     """Read an answer as JSON of that shape; what it holds beyond it is dropped. Raises BadAnswerError."""
     try:
-        return msgspec.json.decode(body, type=kind)
+        return msgspec.convert(read_json(body), kind)
     except msgspec.MsgspecError as error:
         raise BadAnswerError(f"The answer of the assistant at url {url} is not as expected: {error}") from error
 

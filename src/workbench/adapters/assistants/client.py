@@ -39,7 +39,7 @@ from workbench.domain.assistant_services.shapes import (
     StateList,
 )
 from workbench.domain.clock import Clock
-from workbench.domain.errors import UnavailableError, UpstreamError
+from workbench.domain.errors import BadAnswerError, UnavailableError, UpstreamError
 from workbench.domain.identity.ports import ApiKeyStore
 from workbench.domain.ids import correlation_id
 
@@ -99,8 +99,8 @@ class HttpAssistantClient(AssistantClient):
         """Ask a service who it is, in the current form or the older one."""
         body = await self._call("GET", service, "", limit=MAX_ANSWER_BYTES)
         try:
-            return msgspec.json.decode(body, type=ServiceInfo)
-        except msgspec.MsgspecError:
+            return decode(body, ServiceInfo, service.join(""))
+        except BadAnswerError:
             return decode(body, LegacyServiceInfo, service.join("")).modern()
 
     async def config(self, address: AssistantAddress) -> Config:

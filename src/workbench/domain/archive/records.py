@@ -11,7 +11,7 @@ from workbench.domain.errors import InvalidError
 from workbench.domain.identity.model import Role
 from workbench.domain.messages.model import MAX_FILENAMES, MessageType
 from workbench.domain.participants.model import MAX_STATUS_LENGTH, Permission
-from workbench.domain.texts import without_nul
+from workbench.domain.texts import read_json, without_nul
 
 MAX_FILE_SIZE = (1 << 63) - 1
 MAX_VERSION = (1 << 31) - 1
@@ -163,6 +163,7 @@ def read_record(line: bytes) -> ArchiveRecord | None:
     line = without_nul(line)
     field = ""
     try:
+        read_json(line)
         found = _LINE.decode(line)
         decoder = _DECODERS.get(found.type)
         if decoder is None:
@@ -172,9 +173,7 @@ def read_record(line: bytes) -> ArchiveRecord | None:
     except msgspec.ValidationError as error:
         words, _, path = str(error).partition(" - at `$")
         raise bad_record(field + path.removesuffix("`"), words) from None
-    except RecursionError:
-        raise bad_record(field, "it is nested too deeply") from None
-    except (ValueError, OverflowError) as error:
+    except (msgspec.DecodeError, ValueError, OverflowError) as error:
         raise bad_record(field, str(error)) from None
 
 

@@ -9,12 +9,14 @@ import msgspec
 
 from workbench.domain.errors import InvalidError, TooLargeError
 from workbench.domain.identity.model import Role
-from workbench.domain.texts import without_nul
+from workbench.domain.texts import read_json, without_nul
 
 MAX_UPLOADS = 10
 """Files in one upload."""
 MAX_NAME_LENGTH = 1024
 MAX_CONTENT_TYPE_LENGTH = 255
+MAX_VERSION = 2**31 - 1
+"""More versions than a file can have; what a database keeps of a number ends there."""
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,7 +212,7 @@ def parse_metadata(text: str | None) -> dict[str, dict[str, Any]]:
     if text is None:
         return {}
     try:
-        return msgspec.json.decode(without_nul(text.encode()), type=dict[str, dict[str, Any]])
+        return msgspec.convert(read_json(without_nul(text.encode())), dict[str, dict[str, Any]])
     except msgspec.ValidationError:
         raise InvalidError("metadata must be a JSON object as a string", field="metadata") from None
     except (msgspec.DecodeError, UnicodeEncodeError) as error:

@@ -10,6 +10,7 @@ from workbench.domain.contents.ports import ContentStore
 from workbench.domain.errors import ConflictError, NotFoundError, UnavailableError
 from workbench.domain.files.events import file_deleted, file_updated
 from workbench.domain.files.model import (
+    MAX_VERSION,
     Download,
     FileAtVersion,
     FileLink,
@@ -50,6 +51,8 @@ class FileService:
         """What a path behind `/files/` names: the versions of `x` for `x/versions`, if there is such a file, or a file."""
         async with self._transactions.read(principal.workspace_id) as tx:
             (await tx.participants.seat(conversation_id, principal)).require_see()
+            if version is not None and not 1 <= version <= MAX_VERSION:
+                raise NotFoundError
             if path.endswith(VERSIONS):
                 filename = path.removesuffix(VERSIONS)
                 if found := await tx.files.versions(conversation_id, filename, version):

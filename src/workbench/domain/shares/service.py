@@ -1,6 +1,6 @@
 """Sharing conversations, and taking shares up."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -90,6 +90,10 @@ class ShareService:
                 raise InvalidError("expires_datetime needs a time zone", field="expires_datetime")
             if new.expires_datetime <= now:
                 raise InvalidError("expires_datetime is past", field="expires_datetime")
+            try:
+                new.expires_datetime.astimezone(UTC)
+            except OverflowError:
+                raise InvalidError("expires_datetime is too late", field="expires_datetime") from None
         return now
 
     async def list(self, principal: Principal, wanted: ShareFilter) -> ShareList:

@@ -3,15 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from typing import Any
 
 from dishka import AsyncContainer, Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 from dishka.integrations.litestar import DishkaRouter
 from litestar import Litestar, MediaType, Request, Response, get, route
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import ScalarRenderPlugin
-from litestar.openapi.spec import Components, License, SecurityScheme
 from litestar.params import FromPath
 
 from workbench.domain.contents.ports import ContentStore
@@ -24,6 +20,7 @@ from workbench.entrypoints.http.assistant_services import RegistrationController
 from workbench.entrypoints.http.assistants import AssistantController
 from workbench.entrypoints.http.conversations import ConversationController
 from workbench.entrypoints.http.deliveries import DeliveryController
+from workbench.entrypoints.http.document import document_config
 from workbench.entrypoints.http.drain import Drain
 from workbench.entrypoints.http.errors import EXCEPTION_HANDLERS
 from workbench.entrypoints.http.events import EventController
@@ -66,23 +63,6 @@ CONTROLLERS = [
     EventController,
     SpeechController,
 ]
-
-
-OPENAPI = OpenAPIConfig(
-    title="Workbench",
-    version=version("workbench"),
-    description="People and AI assistants working together in conversations.",
-    license=License(name="MIT", identifier="MIT"),
-    path="/docs",
-    render_plugins=[ScalarRenderPlugin()],
-    components=Components(
-        security_schemes={
-            "user": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
-            "service": SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header"),
-        }
-    ),
-    security=[{"user": []}, {"service": []}],
-)
 
 
 class Http(Provider):
@@ -169,7 +149,7 @@ def create_app(settings: Settings | None = None, *providers: Provider) -> Litest
         lifespan=[_lifespan(container, chosen, drain)],
         logging_config=None,
         middleware=[REQUESTS.middleware],
-        openapi_config=OPENAPI,
+        openapi_config=document_config(chosen.service.anonymous_paths),
         request_class=WorkbenchRequest,
         request_max_body_size=chosen.limits.body_bytes,
     )

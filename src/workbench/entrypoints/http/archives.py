@@ -1,5 +1,6 @@
 """Archives: conversations and assistants, to be taken elsewhere."""
 
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
@@ -17,18 +18,22 @@ from workbench.domain.archive.exporting import ExportService
 from workbench.domain.archive.importing import ImportService
 from workbench.domain.archive.making import Export
 from workbench.domain.archive.model import ImportResult
+from workbench.domain.errors import InvalidError, UpstreamError
 from workbench.domain.identity.model import Principal
 from workbench.entrypoints.http.downloads import disposition
+from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import users_only
 from workbench.entrypoints.http.uploads import one_file
 
 MAX_IDS = 500
 ZIP = "application/zip"
 ARCHIVE: dict[int, ResponseSpec] = {
-    HTTPStatus.OK: ResponseSpec(bytes, generate_examples=False, media_type=ZIP, description="The archive.")
+    HTTPStatus.OK: ResponseSpec(bytes, generate_examples=False, media_type=ZIP, description="The archive."),
+    **failing(UpstreamError),
 }
 
 
+@dataclass
 class ImportOperation(Operation):
     """The import, whose body no parameter describes since it is read as it arrives."""
 
@@ -62,6 +67,7 @@ class ArchiveController(Controller):
     @post(
         "/conversations/import",
         operation_id="import_conversations",
+        responses=failing(InvalidError, UpstreamError),
         operation_class=ImportOperation,
         status_code=200,
         summary="Import an archive",

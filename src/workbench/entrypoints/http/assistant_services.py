@@ -20,10 +20,11 @@ from workbench.domain.assistant_services.service import RegistrationService
 from workbench.domain.assistant_services.shapes import ServiceInfo, ServiceInfoList
 from workbench.domain.assistants.presence import PresenceService
 from workbench.domain.assistants.removal import RemovalService
-from workbench.domain.errors import NotFoundError
+from workbench.domain.errors import ForbiddenError, InvalidError, NotFoundError, UpstreamError
 from workbench.domain.identity.model import Principal
+from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import services_only, users_only
-from workbench.entrypoints.http.queries import flag
+from workbench.entrypoints.http.queries import BOOLEAN, flag
 
 API_KEY = "/api-key"
 INFO = "/info"
@@ -68,7 +69,8 @@ class RegistrationController(Controller):
         registrations: FromDishka[RegistrationService],
         user_id: CreatedBy = None,
         assistant_service_online: Annotated[
-            str | None, QueryParameter(description="true: those that are online; false: those that are not.")
+            str | None,
+            QueryParameter(description="true: those that are online; false: those that are not.", schema_extra=BOOLEAN),
         ] = None,
     ) -> RegistrationList:
         """List the registrations that are to be listed, or those of some users, oldest first."""
@@ -96,6 +98,7 @@ class RegistrationController(Controller):
     @patch(
         "/{assistant_service_id:path}",
         operation_id="update_assistant_service_registration",
+        responses=failing(InvalidError),
         guards=[users_only],
         summary="Update an assistant service registration",
     )
@@ -122,10 +125,21 @@ class RegistrationController(Controller):
         assistant_service_id: FromPath[str],
         registrations: FromDishka[RegistrationService],
         overlap_seconds: Annotated[
-            float | None, QueryParameter(ge=0, le=30 * 86_400, description="How long the old key stays valid; 0: not.")
+            float | None,
+            QueryParameter(
+                ge=0,
+                le=30 * 86_400,
+                description="Seconds for which the old key stays valid; 0: not.",
+                schema_extra={"minimum": 0},  # the framework leaves out a bound of zero
+            ),
         ] = None,
         expires_in_seconds: Annotated[
-            float | None, QueryParameter(gt=0, description="When the new key ends; by default never.")
+            float | None,
+            QueryParameter(
+                gt=0,
+                description="Seconds after which the new key ends; by default never.",
+                schema_extra={"exclusiveMinimum": 0},
+            ),
         ] = None,
     ) -> Registration:
         """Make a new key (the path ends in `/api-key`); the answer holds it, and it is not shown again.
@@ -156,6 +170,7 @@ class RegistrationController(Controller):
     @put(
         "/{assistant_service_id:path}",
         operation_id="announce_assistant_service",
+        responses=failing(InvalidError, ForbiddenError),
         guards=[services_only],
         summary="Announce an assistant service",
     )
@@ -189,6 +204,7 @@ class ServiceInfoController(Controller):
     @get(
         "/{assistant_service_id:path}",
         operation_id="get_assistant_service",
+        responses=failing(UpstreamError),
         guards=[users_only],
         summary="Get an assistant service",
     )

@@ -21,8 +21,10 @@ from workbench.domain.assistants.model import (
 from workbench.domain.assistants.removal import RemovalService
 from workbench.domain.assistants.service import AssistantService
 from workbench.domain.conversations.model import ConversationList
+from workbench.domain.errors import InvalidError, NotFoundError, UpstreamError
 from workbench.domain.identity.model import Principal
 from workbench.entrypoints.http.conversations import LATEST, LatestTypes
+from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import assistants_only, users_only
 
 STATES = "/{assistant_id:str}/conversations/{conversation_id:str}/states"
@@ -34,7 +36,13 @@ class AssistantController(Controller):
     path = "/assistants"
     tags = ("assistants",)
 
-    @post(operation_id="create_assistant", status_code=201, guards=[users_only], summary="Create an assistant")
+    @post(
+        operation_id="create_assistant",
+        responses=failing(InvalidError, UpstreamError),
+        status_code=201,
+        guards=[users_only],
+        summary="Create an assistant",
+    )
     async def create(
         self,
         request: Request[Principal, Any, Any],
@@ -44,7 +52,9 @@ class AssistantController(Controller):
         """Create an assistant from a template of a service; where the service fails, nothing is left behind."""
         return await assistants.create(request.user, data)
 
-    @get(operation_id="list_assistants", guards=[users_only], summary="List assistants")
+    @get(
+        operation_id="list_assistants", responses=failing(NotFoundError), guards=[users_only], summary="List assistants"
+    )
     async def all(
         self,
         request: Request[Principal, Any, Any],
@@ -68,7 +78,13 @@ class AssistantController(Controller):
         """Get an assistant of one's own, or one that is in a conversation with the caller."""
         return await assistants.get(request.user, assistant_id)
 
-    @patch("/{assistant_id:str}", operation_id="update_assistant", guards=[users_only], summary="Update an assistant")
+    @patch(
+        "/{assistant_id:str}",
+        operation_id="update_assistant",
+        responses=failing(InvalidError, UpstreamError),
+        guards=[users_only],
+        summary="Update an assistant",
+    )
     async def change(
         self,
         request: Request[Principal, Any, Any],
@@ -92,6 +108,7 @@ class AssistantController(Controller):
     @get(
         "/{assistant_id:str}/config",
         operation_id="get_assistant_config",
+        responses=failing(UpstreamError),
         guards=[users_only],
         summary="Get an assistant's configuration",
     )
@@ -107,6 +124,7 @@ class AssistantController(Controller):
     @put(
         "/{assistant_id:str}/config",
         operation_id="put_assistant_config",
+        responses=failing(UpstreamError),
         guards=[users_only],
         summary="Configure an assistant",
     )
@@ -136,7 +154,13 @@ class AssistantController(Controller):
         """List the conversations in which one's own assistant is active."""
         return await assistants.conversations_of(request.user, assistant_id, latest_message_type or LATEST)
 
-    @get(STATES, operation_id="list_assistant_states", guards=[users_only], summary="List an assistant's states")
+    @get(
+        STATES,
+        operation_id="list_assistant_states",
+        responses=failing(UpstreamError),
+        guards=[users_only],
+        summary="List an assistant's states",
+    )
     async def states(
         self,
         request: Request[Principal, Any, Any],
@@ -150,6 +174,7 @@ class AssistantController(Controller):
     @get(
         f"{STATES}/{{state_id:str}}",
         operation_id="get_assistant_state",
+        responses=failing(UpstreamError),
         guards=[users_only],
         summary="Get an assistant's state",
     )
@@ -167,6 +192,7 @@ class AssistantController(Controller):
     @put(
         f"{STATES}/{{state_id:str}}",
         operation_id="put_assistant_state",
+        responses=failing(UpstreamError),
         guards=[users_only],
         summary="Set an assistant's state",
     )

@@ -18,10 +18,12 @@ from workbench.domain.conversations.model import (
     NewConversation,
 )
 from workbench.domain.conversations.service import ConversationService
+from workbench.domain.errors import ForbiddenError, InvalidError, UpstreamError
 from workbench.domain.identity.model import Principal
 from workbench.domain.messages.model import MessageType
+from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import actors_only, users_only
-from workbench.entrypoints.http.queries import flag
+from workbench.entrypoints.http.queries import BOOLEAN, flag
 
 LatestTypes = Annotated[
     list[MessageType] | None,
@@ -47,13 +49,14 @@ class ConversationController(Controller):
         """Create a conversation that the caller owns and takes part in."""
         return await conversations.create(request.user, data)
 
-    @get(operation_id="list_conversations", summary="List conversations")
+    @get(operation_id="list_conversations", responses=failing(InvalidError), summary="List conversations")
     async def all(
         self,
         request: Request[Principal, Any, Any],
         conversations: FromDishka[ConversationService],
         include_inactive: Annotated[
-            str | None, QueryParameter(description="Also the conversations that the caller owns but left.")
+            str | None,
+            QueryParameter(description="Also the conversations that the caller owns but left.", schema_extra=BOOLEAN),
         ] = None,
         latest_message_type: LatestTypes = None,
         limit: Annotated[int | None, QueryParameter(ge=1, description="Page size, at most 500.")] = None,
@@ -93,6 +96,7 @@ class ConversationController(Controller):
     @post(
         "/{conversation_id:str}",
         operation_id="copy_conversation",
+        responses=failing(UpstreamError),
         status_code=200,
         summary="Duplicate a conversation, or create one for an owner",
     )
@@ -115,7 +119,12 @@ class ConversationController(Controller):
             )
         return await copies.copy(request.user, conversation_id, named, data)
 
-    @delete("/{conversation_id:str}", operation_id="delete_conversation", summary="Delete a conversation")
+    @delete(
+        "/{conversation_id:str}",
+        operation_id="delete_conversation",
+        responses=failing(ForbiddenError),
+        summary="Delete a conversation",
+    )
     async def remove(
         self,
         request: Request[Principal, Any, Any],

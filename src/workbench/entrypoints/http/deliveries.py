@@ -8,8 +8,10 @@ from litestar import Controller, Request, delete, get, post
 from litestar.params import FromPath, QueryParameter
 
 from workbench.domain.assistants.oversight import AssistantDelivery, DeadLetterList, OversightService, Replay
+from workbench.domain.errors import InvalidError, UpstreamError
 from workbench.domain.identity.model import Principal
 from workbench.domain.paging import MAX_PAGE
+from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import users_only
 
 LETTERS = "/dead-letters"
@@ -33,7 +35,12 @@ class DeliveryController(Controller):
         """See how far one's own assistant is in each conversation, what fails, and when it is tried again."""
         return await oversight.of_assistant(request.user, assistant_id)
 
-    @get(LETTERS, operation_id="list_dead_letters", summary="List an assistant's dead letters")
+    @get(
+        LETTERS,
+        operation_id="list_dead_letters",
+        responses=failing(InvalidError),
+        summary="List an assistant's dead letters",
+    )
     async def letters(
         self,
         request: Request[Principal, Any, Any],
@@ -55,7 +62,13 @@ class DeliveryController(Controller):
         """Bring what could not be brought, oldest first; the first that fails again ends it, and is told."""
         return await oversight.replay_all_own(request.user, assistant_id)
 
-    @post(f"{LETTER}/replay", operation_id="replay_dead_letter", status_code=204, summary="Replay a dead letter")
+    @post(
+        f"{LETTER}/replay",
+        operation_id="replay_dead_letter",
+        responses=failing(UpstreamError),
+        status_code=204,
+        summary="Replay a dead letter",
+    )
     async def replay(
         self,
         request: Request[Principal, Any, Any],

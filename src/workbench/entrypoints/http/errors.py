@@ -3,12 +3,14 @@
 import math
 import re
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, Literal, cast
 
+import msgspec
 import structlog
 from litestar import MediaType, Request, Response
 from litestar.exceptions import ClientException as LitestarClientException
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException, ValidationException
+from litestar.openapi.datastructures import ResponseSpec
 
 from workbench.domain.errors import (
     BadAnswerError,
@@ -40,6 +42,36 @@ STATUS: dict[type[WorkbenchError], int] = {
 
 RETRY_AFTER_SECONDS = 1
 
+
+class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What went wrong: a sentence for people, a stable code for programs, and the input at fault. Limits come beside."""
+
+    detail: str
+    code: str | msgspec.UnsetType = msgspec.UNSET
+    field: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class AssistantFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """What an assistant service answered instead of doing as asked, in its own words."""
+
+    detail: str
+    code: Literal["assistant_failed"]
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a request that does not fit its route: `loc` is body, query or path, then the field."""
+
+    type: str
+    loc: list[str]
+    msg: str
+
+
+class FaultList(msgspec.Struct, frozen=True, kw_only=True):
+    """All that does not fit in a request."""
+
+    detail: list[Fault]
+
+
 _MISSING_PARAMETER = re.compile(r"[Mm]issing required (?P<source>query|header|path) parameter '(?P<name>\w+)'")
 _MISSING_FIELD = re.compile(r"missing required field `(\w+)`")
 
@@ -67,6 +99,18 @@ def body_of(error: WorkbenchError) -> dict[str, Any]:
     return {**body, **error.extra}
 
 
+def summary_of(kind: type[WorkbenchError]) -> str:
+    """Say in a few words what a kind of error means."""
+    return (kind.__doc__ or "").partition("\n")[0]
+
+
+def failing(*kinds: type[WorkbenchError]) -> dict[int, ResponseSpec]:
+    """Describe the errors that a route answers with, beside those that many routes share."""
+    return {
+        STATUS[kind]: ResponseSpec(ErrorBody, generate_examples=False, description=summary_of(kind)) for kind in kinds
+    }
+
+
 def domain_error(_: Request[Any, Any, Any], error: WorkbenchError) -> Response[Any]:
     """Answer a domain error."""
     status = status_of(error)
@@ -85,18 +129,21 @@ def _retry_after(error: WorkbenchError, status: int) -> int | None:
 def validation_error(_: Request[Any, Any, Any], error: ValidationException) -> Response[Any]:
     """Answer a request that does not fit the route: 422 with a list of faults, each with its place."""
     faults = cast("list[dict[str, Any]]", error.extra) if isinstance(error.extra, list) else []
-    detail = [_fault(fault) for fault in faults] or [_absent(error.detail)]
-    return Response({"detail": detail}, status_code=HTTPStatus.UNPROCESSABLE_ENTITY, media_type=MediaType.JSON)
+    return _misfit([_fault(fault) for fault in faults] or [_absent(error.detail)])
 
 
-def _absent(message: str) -> dict[str, Any]:
+def _misfit(faults: list[Fault]) -> Response[Any]:
+    return Response(FaultList(detail=faults), status_code=HTTPStatus.UNPROCESSABLE_ENTITY, media_type=MediaType.JSON)
+
+
+def _absent(message: str) -> Fault:
     """Name the place where the framework only says in words that a parameter is missing."""
     missing = _MISSING_PARAMETER.search(message)
     place = [missing["source"], missing["name"]] if missing else ["body"]
-    return {"type": "missing", "loc": place, "msg": message.partition(" for ")[0]}
+    return Fault(type="missing", loc=place, msg=message.partition(" for ")[0])
 
 
-def _fault(fault: dict[str, Any]) -> dict[str, Any]:
+def _fault(fault: dict[str, Any]) -> Fault:
     """Name the place of a fault as the contract does: body, query or path, then the field."""
     source = fault.get("source") or "body"
     key = str(fault.get("key") or "").removeprefix("data").removeprefix(".")
@@ -105,7 +152,7 @@ def _fault(fault: dict[str, Any]) -> dict[str, Any]:
     if missing := _MISSING_FIELD.search(message):
         place.append(missing[1])
     # The framework's words for a body that is not there.
-    return {"type": "value_error", "loc": place, "msg": "a JSON body is required" if message == "'data'" else message}
+    return Fault(type="value_error", loc=place, msg="a JSON body is required" if message == "'data'" else message)
 
 
 def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
@@ -120,8 +167,7 @@ def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respons
         detail = "Method Not Allowed"
     elif isinstance(error, LitestarClientException) and status == HTTPStatus.BAD_REQUEST:
         # The framework's word for a body that is no JSON; the contract's is 422.
-        fault = {"type": "json_invalid", "loc": ["body"], "msg": detail}
-        return Response({"detail": [fault]}, status_code=HTTPStatus.UNPROCESSABLE_ENTITY, media_type=MediaType.JSON)
+        return _misfit([Fault(type="json_invalid", loc=["body"], msg=detail)])
     return Response({"detail": detail}, status_code=status, headers=error.headers, media_type=MediaType.JSON)
 
 

@@ -1,5 +1,6 @@
 """/conversations/{id}/files"""
 
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
@@ -12,18 +13,22 @@ from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Stream
 
-from workbench.domain.files.model import Download, FileLink, FileList, FileVersions, MetadataPatch
+from workbench.domain.errors import ConflictError, InvalidError
+from workbench.domain.files.model import Download, FileList, FileVersions, MetadataPatch
 from workbench.domain.files.service import FileService
 from workbench.domain.files.uploading import UploadService
 from workbench.domain.identity.model import Principal
 from workbench.domain.sizes import SizeLimits
 from workbench.entrypoints.http.downloads import part_of
+from workbench.entrypoints.http.errors import ErrorBody, failing
 from workbench.entrypoints.http.guards import actors_only
 from workbench.entrypoints.http.uploads import MultipartUpload
 
 MARK = "/files/"
+ANY_TYPE = "*/*"
 
 
+@dataclass
 class UploadOperation(Operation):
     """The upload, whose body no parameter describes since it is read as it arrives."""
 
@@ -52,6 +57,7 @@ class FileController(Controller):
 
     @put(
         operation_id="upload_files",
+        responses=failing(InvalidError),
         operation_class=UploadOperation,
         summary="Upload files",
         # The limits of files hold while they arrive; that of a body would cut them off.
@@ -87,13 +93,19 @@ class FileController(Controller):
         summary="Download a file, or list its versions",
         responses={
             HTTPStatus.OK: ResponseSpec(
-                FileVersions | FileLink,
+                bytes,
                 generate_examples=False,
-                description="The bytes; with `/versions` behind the name its versions; with `link` a URL.",
+                media_type=ANY_TYPE,
+                description="The bytes, of the type they came with; with `link`: `url` and `expires_datetime`, in JSON.",
             ),
-            HTTPStatus.PARTIAL_CONTENT: ResponseSpec(None, description="The bytes asked for by `Range`."),
+            HTTPStatus.PARTIAL_CONTENT: ResponseSpec(
+                bytes, generate_examples=False, media_type=ANY_TYPE, description="The bytes asked for by `Range`."
+            ),
             HTTPStatus.NOT_MODIFIED: ResponseSpec(None, description="The caller has it already."),
-            HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: ResponseSpec(None, description="The file ends before."),
+            HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: ResponseSpec(
+                ErrorBody, generate_examples=False, description="The file ends before."
+            ),
+            **failing(ConflictError),
         },
     )
     async def download(
@@ -141,7 +153,7 @@ class FileController(Controller):
 
 def _filename(request: Request[Any, Any, Any]) -> str:
     """The name as it was sent: the framework's own reading would add a slash and fold doubled ones."""
-    return str(request.scope["path"]).partition(MARK)[2].replace("\x00", "")
+    return str(request.scope["path"]).partition(MARK)[2]
 
 
 async def _answer(request: Request[Any, Any, Any], download: Download, files: FileService) -> Response[Any]:

@@ -18,6 +18,7 @@ from workbench.domain.errors import WorkbenchError
 from workbench.domain.identity.model import Credentials
 from workbench.domain.identity.service import Authenticator
 from workbench.domain.ids import correlation_id, new_hex_id
+from workbench.domain.texts import without_quoted_nul
 from workbench.entrypoints.http.errors import RETRY_AFTER_SECONDS, body_of, status_of
 
 METHODS = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
@@ -50,6 +51,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         headers: Headers = dict(scope["headers"])
+        _drop_nul(scope)
         request_id = _request_id(headers.get(b"x-request-id", b""))
         correlation_id.set(request_id)
         stamp = [(b"x-request-id", request_id.encode("ascii")), *_cross_origin(headers)]
@@ -86,6 +88,13 @@ def credentials_of(headers: Headers) -> Credentials:
         api_key=headers.get(b"x-api-key", b"").decode("latin-1"),
         assistant_id=headers.get(b"x-assistant-id", b"").decode("latin-1") or None,
     )
+
+
+def _drop_nul(scope: Any) -> None:
+    """Leave out of the URL what no database keeps, as it is left out of bodies."""
+    scope["path"] = scope["path"].replace("\x00", "")
+    scope["raw_path"] = without_quoted_nul(scope.get("raw_path") or b"")
+    scope["query_string"] = without_quoted_nul(scope["query_string"])
 
 
 def _request_id(sent: bytes) -> str:

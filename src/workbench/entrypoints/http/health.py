@@ -5,8 +5,10 @@ from typing import Any
 
 from dishka.integrations.litestar import FromDishka
 from litestar import Controller, MediaType, Response, get
+from litestar.openapi.datastructures import ResponseSpec
 
 from workbench.entrypoints.http.drain import Drain
+from workbench.entrypoints.http.errors import RETRY_AFTER_SECONDS
 from workbench.wiring.readiness import Readiness
 
 
@@ -25,14 +27,24 @@ class HealthController(Controller):
         """Answer while the process can answer at all."""
         return {"status": "ok"}
 
-    @get("/readyz", operation_id="readyz", summary="Say whether requests are welcome")
+    @get(
+        "/readyz",
+        operation_id="readyz",
+        summary="Say whether requests are welcome",
+        responses={
+            HTTPStatus.SERVICE_UNAVAILABLE: ResponseSpec(
+                dict[str, Any], generate_examples=False, description="They are not; `failing` names the parts."
+            )
+        },
+    )
     async def ready(self, drain: FromDishka[Drain], readiness: FromDishka[Readiness]) -> Response[dict[str, Any]]:
         """Check every part that a request needs; 503 names what fails."""
         parts = await readiness.check()
         if drain.is_on:
             parts["serving"] = "draining"
         failing = {name: state for name, state in parts.items() if state != "ok"}
-        status = HTTPStatus.SERVICE_UNAVAILABLE if failing else HTTPStatus.OK
-        return Response(
-            {"status": "failing" if failing else "ok", "parts": parts, "failing": sorted(failing)}, status_code=status
-        )
+        body = {"status": "failing" if failing else "ok", "parts": parts, "failing": sorted(failing)}
+        if not failing:
+            return Response(body)
+        later = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        return Response(body, status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers=later)

@@ -26,6 +26,7 @@ Order = Annotated[
     str,
     QueryParameter(
         name="order",
+        schema_extra={"enum": ["asc", "desc"]},
         description="`desc` (the default) takes the newest `limit` matches, `asc` the oldest; both list oldest first.",
     ),
 ]

@@ -17,7 +17,7 @@ REQUESTS = PrometheusConfig(
 )
 
 
-@get("/metrics", operation_id="metrics", tags=["health"], summary="Read the service's metrics")
+@get("/metrics", operation_id="metrics", media_type="text/plain", tags=["health"], summary="Read the service's metrics")
 async def metrics(measures: FromDishka[Measures]) -> Response[bytes]:
     """Answer in Prometheus' text format: requests, events, streams, delivery and its lag, dead letters."""
     return Response(await measures.read(), media_type=CONTENT_TYPE_LATEST)

@@ -8,11 +8,13 @@ from litestar import Controller, HttpMethod, Request, get, route
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from workbench.domain.assistants.seating import SeatingService
+from workbench.domain.errors import ForbiddenError, UpstreamError
 from workbench.domain.identity.model import Principal
 from workbench.domain.participants.model import Participant, ParticipantChange, ParticipantList
 from workbench.domain.participants.service import ParticipantService
+from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import actors_only
-from workbench.entrypoints.http.queries import flag
+from workbench.entrypoints.http.queries import BOOLEAN, flag
 
 
 def _operation_id(_handler: Any, method: str, _path: Any) -> str:
@@ -33,7 +35,9 @@ class ParticipantController(Controller):
         request: Request[Principal, Any, Any],
         conversation_id: FromPath[UUID],
         participants: FromDishka[ParticipantService],
-        include_inactive: Annotated[str | None, QueryParameter(description="Also those who left.")] = None,
+        include_inactive: Annotated[
+            str | None, QueryParameter(description="Also those who left.", schema_extra=BOOLEAN)
+        ] = None,
     ) -> ParticipantList:
         """List participants: users first, then assistants."""
         wanted = flag("include_inactive", include_inactive, default=False)
@@ -56,6 +60,7 @@ class ParticipantController(Controller):
         http_method=[HttpMethod.PUT, HttpMethod.PATCH],
         status_code=200,
         operation_id=_operation_id,
+        responses=failing(ForbiddenError, UpstreamError),
         summary="Add or update a participant",
     )
     async def change(

@@ -4,6 +4,8 @@ from litestar.exceptions import ValidationException
 
 TRUE = frozenset({"true", "1", "yes", "on", "t", "y"})
 FALSE = frozenset({"false", "0", "no", "off", "f", "n"})
+BOOLEAN = {"type": "boolean"}
+"""What the OpenAPI document says of a parameter that `flag` reads."""
 
 
 def flag(name: str, text: str | None, *, default: bool) -> bool:

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import msgspec
 from litestar import Request
-from litestar.exceptions import ValidationException
+from litestar.exceptions import SerializationException, ValidationException
 
-from workbench.domain.texts import without_nul
+from workbench.domain.texts import read_json, without_nul
 
 
 class WorkbenchRequest(Request[Any, Any, Any]):
@@ -19,3 +20,10 @@ class WorkbenchRequest(Request[Any, Any, Any]):
             raise ValidationException(extra=[fault])
         body = await super().body()
         return without_nul(body)
+
+    async def json(self) -> Any:
+        """Read the body as JSON; none at all is null."""
+        try:
+            return read_json(await self.body() or b"null")
+        except msgspec.DecodeError as error:
+            raise SerializationException(str(error)) from error

@@ -7,9 +7,11 @@ from dishka.integrations.litestar import FromDishka
 from litestar import Controller, Request, get, put
 from litestar.params import FromPath, JSONBody
 
+from workbench.domain.errors import InvalidError
 from workbench.domain.identity.model import Principal
 from workbench.domain.lifecycle.model import ConversationRetention, Terms
 from workbench.domain.lifecycle.retention import RetentionService
+from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import users_only
 
 
@@ -30,7 +32,11 @@ class RetentionController(Controller):
         """See the terms of one's own conversation; in `effective`, null is for ever. 404 for anybody but its owner."""
         return await retention.of_conversation(request.user, conversation_id)
 
-    @put(operation_id="set_conversation_retention", summary="Set how long a conversation keeps things")
+    @put(
+        operation_id="set_conversation_retention",
+        responses=failing(InvalidError),
+        summary="Set how long a conversation keeps things",
+    )
     async def change(
         self,
         request: Request[Principal, Any, Any],

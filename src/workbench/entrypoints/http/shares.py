@@ -7,9 +7,11 @@ from dishka.integrations.litestar import FromDishka
 from litestar import Controller, Request, delete, get, post
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 
+from workbench.domain.errors import ExhaustedError, InvalidError
 from workbench.domain.identity.model import Principal
 from workbench.domain.shares.model import NewShare, Redemption, RedemptionList, Share, ShareFilter, ShareList
 from workbench.domain.shares.service import ShareService
+from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import assistants_only, users_only
 
 ShareToken = Annotated[
@@ -22,7 +24,14 @@ class ShareController(Controller):
 
     tags = ("shares",)
 
-    @post("/conversation-shares", operation_id="create_share", status_code=200, guards=[users_only], summary="Share")
+    @post(
+        "/conversation-shares",
+        operation_id="create_share",
+        responses=failing(InvalidError),
+        status_code=200,
+        guards=[users_only],
+        summary="Share",
+    )
     async def create(
         self, request: Request[Principal, Any, Any], data: JSONBody[NewShare], shares: FromDishka[ShareService]
     ) -> Share:
@@ -32,6 +41,7 @@ class ShareController(Controller):
     @post(
         "/conversation-shares/{owner_id:str}",
         operation_id="create_share_for_owner",
+        responses=failing(InvalidError),
         status_code=200,
         guards=[assistants_only],
         summary="Share in the name of the owner",
@@ -81,6 +91,7 @@ class ShareController(Controller):
     @post(
         "/conversation-shares/{share_id:str}/redemptions",
         operation_id="redeem_share",
+        responses=failing(ExhaustedError),
         status_code=200,
         guards=[users_only],
         summary="Redeem a share",
