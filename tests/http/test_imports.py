@@ -18,6 +18,7 @@ from tests.http.test_exports import eventful
 from tests.support.assistants import Kind, RecordingAssistantService
 from tests.support.behaviours import Behaviour, status
 from tests.support.databases import open_store
+from tests.support.saying import say_much
 from tests.support.service import Service, running_service
 
 from workbench.adapters.sql.tables import (
@@ -336,9 +337,7 @@ async def test_imports_at_once_are_each_whole(service: Service) -> None:
 async def test_a_long_history_keeps_its_order(service: Service) -> None:
     ann = service.user("ann")
     original = await talk_of(ann)
-    for number in range(1_100):
-        debug = {"debug_data": {"n": number}} if number % 100 == 0 else {}
-        await ann.post(f"/conversations/{original}/messages", json={"content": str(number), **debug})
+    await say_much(service, original, 1_100)
     (copy,) = (await imported(ann, await exported(ann, original)))["conversation_ids"]
     said = [one["content"] for one in await all_of(ann, f"/conversations/{copy}/messages?limit=500", "messages")]
     assert said == [str(number) for number in range(600, 1_100)]
