@@ -21,6 +21,7 @@ from tests.support.assistants import Kind, RecordingAssistantService
 from tests.support.behaviours import Behaviour, status
 from tests.support.erasing import rows_of
 from tests.support.processes import WORKBENCH, ServerProcess
+from tests.support.saying import begin_many
 from tests.support.service import Service, open_stream, running_service
 
 from workbench.domain.errors import ConflictError
@@ -160,9 +161,8 @@ async def test_a_whole_workspace_goes_in_parts(service: Service, folder: Path) -
 
 
 async def test_more_conversations_than_a_statement_names_go_in_one_archive(service: Service, folder: Path) -> None:
-    ann = service.user("ann")
-    for number in range(520):
-        await ann.post("/conversations", json={"title": str(number)})
+    await service.user("ann").get("/users/me")
+    await begin_many(service, 520)
     out = await told(service, "export", "-o", str(folder / "all.zip"), "--all")
     assert out["counts"]["conversations"] == 520
     archive = zipfile.ZipFile(folder / "all.zip")

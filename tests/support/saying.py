@@ -1,4 +1,4 @@
-"""Much said at once: a history that is longer than it is worth posting message by message."""
+"""Much at once: more messages or conversations than are worth making request by request."""
 
 from uuid import UUID
 
@@ -6,9 +6,12 @@ from tests.support.databases import open_store
 from tests.support.service import Service
 
 from workbench.adapters.clock import SystemClock
+from workbench.domain.conversations.events import conversation_created
+from workbench.domain.conversations.model import Conversation, ConversationDetails, NewConversation
 from workbench.domain.ids import new_id
 from workbench.domain.messages.events import message_created
 from workbench.domain.messages.model import Message, Sender, StoredMessage
+from workbench.domain.participants.model import Participant
 
 
 async def say_much(service: Service, conversation: str, count: int) -> None:
@@ -33,3 +36,18 @@ async def say_much(service: Service, conversation: str, count: int) -> None:
             )
             tx.messages.add(StoredMessage(conversation_id=UUID(conversation), message=said, debug_data=debug))
             tx.events.record(message_created(UUID(conversation), said))
+
+
+async def begin_many(service: Service, count: int) -> None:
+    """Let Ann, who is known already, begin as many conversations."""
+    clock = SystemClock()
+    async with (
+        open_store(service.database_url, clock) as store,
+        store.transactions.write(service.workspace()) as tx,
+    ):
+        for number in range(count):
+            conversation = Conversation.created(new_id(), NewConversation(title=str(number)), "ann", clock.now())
+            owner = Participant.of_user(conversation.id, "ann", "Ann", None, clock.now())
+            tx.conversations.add(conversation)
+            tx.participants.add(owner)
+            tx.events.record(conversation_created(ConversationDetails.of(conversation, "read_write", [owner])))
