@@ -1,6 +1,7 @@
 """What all tests share: databases of both kinds, and the running service on either."""
 
 import gc
+import os
 import sqlite3
 import tempfile
 from collections.abc import AsyncGenerator, Generator
@@ -13,6 +14,10 @@ from tests.support.service import Service, running_service
 
 from workbench.wiring import migrations
 from workbench.wiring.settings import Settings
+
+# Tests call nobody outside. Without this every service, client and process that they start, also those that start
+# processes of their own, reads the certificates of all authorities, which takes longer than most tests.
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "support" / "authority.pem")
 
 
 @pytest.fixture(scope="session")
@@ -74,14 +79,25 @@ async def store(database_url: str) -> AsyncGenerator[Store]:
 
 
 @pytest.fixture
-async def service(database_url: str, tmp_path: Path) -> AsyncGenerator[Service]:
-    """The whole service on the database, over real HTTP."""
+async def own_service(database_url: str, tmp_path: Path) -> AsyncGenerator[Service]:
+    """The whole service over real HTTP, on a database of the test's own."""
     async with running_service(database_url, tmp_path / "data") as running:
         yield running
 
 
-def pytest_collection_finish() -> None:
-    """Let the collector of garbage pass over what is loaded by now, which stays to the end, and come by less often."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+@pytest.fixture
+def service(own_service: Service) -> Service:
+    """The whole service over real HTTP; some folders share one."""
+    return own_service
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect no garbage while everything is imported, pass over what is loaded by then, and come by less often."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 20)
+        gc.enable()

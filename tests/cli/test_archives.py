@@ -21,11 +21,20 @@ from tests.support.assistants import Kind, RecordingAssistantService
 from tests.support.behaviours import Behaviour, status
 from tests.support.erasing import rows_of
 from tests.support.processes import WORKBENCH, ServerProcess
-from tests.support.service import Service
+from tests.support.saying import begin_many
+from tests.support.service import Service, open_stream, running_service
 
 from workbench.domain.errors import ConflictError
 from workbench.entrypoints.cli.outlets import file_outlet
 from workbench.entrypoints.cli.running import EXIT_STOPPED, operator
+
+
+@pytest.fixture
+async def service(database_url: str, tmp_path: Path) -> AsyncGenerator[Service]:
+    """A service that soon notices who went away."""
+    watchful = {"assistant_service_online_check_interval_seconds": 0.5}
+    async with running_service(database_url, tmp_path / "data", service=watchful) as running:
+        yield running
 
 
 @pytest.fixture
@@ -152,9 +161,8 @@ async def test_a_whole_workspace_goes_in_parts(service: Service, folder: Path) -
 
 
 async def test_more_conversations_than_a_statement_names_go_in_one_archive(service: Service, folder: Path) -> None:
-    ann = service.user("ann")
-    for number in range(520):
-        await ann.post("/conversations", json={"title": str(number)})
+    await service.user("ann").get("/users/me")
+    await begin_many(service, 520)
     out = await told(service, "export", "-o", str(folder / "all.zip"), "--all")
     assert out["counts"]["conversations"] == 520
     archive = zipfile.ZipFile(folder / "all.zip")
@@ -284,7 +292,8 @@ async def test_a_dry_run_fails_where_the_import_would(
     ann = service.user("ann")
     robot = await robot_of(ann, recorder)
     file, elsewhere = folder / "a.zip", ["--owner", "eve", "--owner-name", "Eve", "--workspace", "elsewhere"]
-    file.write_bytes(await exported(ann, await eventful(service, robot)))
+    original = await eventful(service, robot)
+    file.write_bytes(await exported(ann, original))
     with zipfile.ZipFile(file) as archive:
         parts: dict[str, bytes | str] = {name: archive.read(name) for name in archive.namelist()}
     cut = folder / "cut.zip"
@@ -315,7 +324,9 @@ async def test_a_dry_run_fails_where_the_import_would(
     before = await everything(service)
     for given, owner, limits, code, words in [*cases, offline]:
         if words == offline[-1]:
-            await recorder.announce(service.url, expires_seconds=0)
+            async with open_stream(ann, f"/conversations/{original}/events") as stream:
+                await recorder.announce(service.url, expires_seconds=0)
+                await stream.next()  # the service tells of who went, which is no doing of ours
             before = await everything(service)
         settings = {f"WORKBENCH__LIMITS__{name}": value for name, value in limits.items()}
         rehearsed, done = [

@@ -33,6 +33,12 @@ async def recorder() -> AsyncGenerator[RecordingAssistantService]:
 
 
 @pytest.fixture
+def service(own_service: Service) -> Service:
+    """Many tests count rows, or are the first to hear of a service."""
+    return own_service
+
+
+@pytest.fixture
 async def on_sqlite(sqlite_url: str, tmp_path: Path) -> AsyncGenerator[Service]:
     """For what the wire says, whatever the database."""
     async with running_service(sqlite_url, tmp_path / "data") as service:

@@ -14,8 +14,8 @@ from tests.support.service import Service, open_stream, running_service
 
 
 @pytest.fixture
-async def recorder() -> AsyncGenerator[RecordingAssistantService]:
-    async with RecordingAssistantService() as running:
+async def recorder(service: Service) -> AsyncGenerator[RecordingAssistantService]:
+    async with service.recorder(announced=False) as running:
         yield running
 
 
@@ -174,15 +174,10 @@ TROUBLES: list[tuple[Behaviour, int, str]] = [
 
 @pytest.mark.parametrize(("trouble", "expected", "words"), TROUBLES)
 async def test_what_a_failing_assistant_answers(
-    sqlite_url: str,
-    tmp_path: Path,
-    recorder: RecordingAssistantService,
-    trouble: Behaviour,
-    expected: int,
-    words: str,
+    sqlite_service: Service, trouble: Behaviour, expected: int, words: str
 ) -> None:
-    async with running_service(sqlite_url, tmp_path / "data") as service:
-        talk = await begin(service, recorder)
+    async with sqlite_service.recorder(announced=False) as recorder:
+        talk = await begin(sqlite_service, recorder)
         recorder.answer(Kind.GET_CONFIG, trouble)
         failed = await talk.ann.get(f"/assistants/{talk.id}/config")
         assert (failed.status_code, failed.json()["detail"][: len(words)]) == (expected, words)
@@ -261,10 +256,11 @@ DEFAULTS = [
 ]
 
 
-async def test_everybody_gets_the_default_assistants_once(
-    database_url: str, tmp_path: Path, recorder: RecordingAssistantService
-) -> None:
-    async with running_service(database_url, tmp_path / "data", service={"default_assistants": DEFAULTS}) as service:
+async def test_everybody_gets_the_default_assistants_once(database_url: str, tmp_path: Path) -> None:
+    async with (
+        RecordingAssistantService() as recorder,
+        running_service(database_url, tmp_path / "data", service={"default_assistants": DEFAULTS}) as service,
+    ):
         ann = service.user("ann")
         assert (await ann.get("/assistants")).json() == {"assistants": []}
         (await recorder.announce(service.url)).raise_for_status()

@@ -13,8 +13,7 @@ from tests.support.service import Service
 
 @pytest.fixture
 async def recorder(service: Service) -> AsyncGenerator[RecordingAssistantService]:
-    async with RecordingAssistantService() as running:
-        await running.announce(service.url)
+    async with service.recorder() as running:
         yield running
 
 

@@ -157,8 +157,8 @@ def filled(value: Any, names: dict[str, str]) -> Any:
     return names[value[1:-1]] if isinstance(value, str) and value[:1] == "{" else value
 
 
-async def test_each_act_tells_exactly_this(service: Service) -> None:
-    async with RecordingAssistantService() as recorder, open_store(service.database_url) as store:
+async def test_each_act_tells_exactly_this(own_service: Service) -> None:
+    async with RecordingAssistantService() as recorder, open_store(own_service.database_url) as store:
         names = {
             "url": recorder.url,
             "message": str(uuid4()),
@@ -167,8 +167,12 @@ async def test_each_act_tells_exactly_this(service: Service) -> None:
             "conversation-share": "",
             "turn": "t1",
         }
-        clients = {"ann": service.user("ann"), "bea": service.user("bea"), "service": service.assistant_service()}
-        clients |= {"broken": clients["ann"], "dan": service.user("dan")}
+        clients = {
+            "ann": own_service.user("ann"),
+            "bea": own_service.user("bea"),
+            "service": own_service.assistant_service(),
+        }
+        clients |= {"broken": clients["ann"], "dan": own_service.user("dan")}
         head, wrong = 0, []
         for act in STORY:
             if act.who == "broken":
@@ -181,7 +185,7 @@ async def test_each_act_tells_exactly_this(service: Service) -> None:
                 **sent(act.body, names),
             )
             assert answer.headers["x-request-id"] == request_id
-            learn(act, answer, names, clients, service)
+            learn(act, answer, names, clients, own_service)
             async with store.transactions.read("default") as tx:
                 gained = await tx.events.of_workspace(head, 100)
             head += len(gained)

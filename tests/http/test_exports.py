@@ -14,6 +14,7 @@ import pytest
 from tests.http.test_duplicates import all_of, robot_of, talk_of
 from tests.support.assistants import Kind, RecordingAssistantService
 from tests.support.behaviours import Behaviour, status
+from tests.support.saying import say_much
 from tests.support.service import Service
 
 FIELDS = {
@@ -36,8 +37,7 @@ FIELDS = {
 
 @pytest.fixture
 async def recorder(service: Service) -> AsyncGenerator[RecordingAssistantService]:
-    async with RecordingAssistantService() as running:
-        await running.announce(service.url)
+    async with service.recorder() as running:
         yield running
 
 
@@ -193,8 +193,7 @@ async def test_a_service_that_fails_fails_the_export(
 async def test_a_long_history_goes_along_in_its_order(service: Service) -> None:
     ann = service.user("ann")
     conversation = await talk_of(ann)
-    for number in range(1100):
-        await ann.post(f"/conversations/{conversation}/messages", json={"content": str(number)})
+    await say_much(service, conversation, 1_100)
     archive = opened(await ann.get("/conversations/export", params={"id": conversation}))
     assert [one["content"] for one in of_type(archive, "ConversationMessage")] == [str(n) for n in range(1100)]
     assert len(await all_of(ann, f"/conversations/{conversation}/messages?limit=500", "messages")) == 500

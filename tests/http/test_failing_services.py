@@ -22,8 +22,7 @@ async def service(sqlite_url: str, tmp_path: Path) -> AsyncGenerator[Service]:
 
 @pytest.fixture
 async def recorder(service: Service) -> AsyncGenerator[RecordingAssistantService]:
-    async with RecordingAssistantService() as recorder:
-        (await recorder.announce(service.url)).raise_for_status()
+    async with service.recorder() as recorder:
         yield recorder
 
 

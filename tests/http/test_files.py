@@ -191,18 +191,20 @@ async def test_descriptions_at_once_are_all_kept(talk: Ann) -> None:
     assert file["metadata"] == {str(number): number for number in range(6)}
 
 
-async def test_uploads_of_one_name_at_once_are_all_versions(service: Service, talk: Ann) -> None:
+async def test_uploads_of_one_name_at_once_are_all_versions(own_service: Service) -> None:
+    talk = await begin(own_service)
     answers = await asyncio.gather(*(upload(talk, ("a", str(number).encode())) for number in range(6)))
     assert sorted(answer.json()["files"][0]["current_version"] for answer in answers) == [1, 2, 3, 4, 5, 6]
     found = {(await talk.get(f"files/a?version={version}")).content for version in range(1, 7)}
     assert found == {b"0", b"1", b"2", b"3", b"4", b"5"}
-    assert await stored(service) == {"files": 1, "file_versions": 6, "contents": 6, "bytes": (6, 6), "objects": 6}
+    assert await stored(own_service) == {"files": 1, "file_versions": 6, "contents": 6, "bytes": (6, 6), "objects": 6}
 
 
-async def test_the_same_bytes_are_kept_once(service: Service, talk: Ann) -> None:
+async def test_the_same_bytes_are_kept_once(own_service: Service) -> None:
+    talk = await begin(own_service)
     await asyncio.gather(*(upload(talk, (f"{number}.txt", b"same")) for number in range(5)))
     await upload(talk, ("x.txt", b"same"), ("y.txt", b"same"))
-    assert await stored(service) == {"files": 7, "file_versions": 7, "contents": 1, "bytes": (28, 28), "objects": 1}
+    assert await stored(own_service) == {"files": 7, "file_versions": 7, "contents": 1, "bytes": (28, 28), "objects": 1}
     assert (await talk.get("files/3.txt")).content == (await talk.get("files/y.txt")).content == b"same"
 
 
@@ -409,9 +411,10 @@ async def test_a_large_body_of_any_other_request_is_still_refused(lone: Service,
     assert answer.status_code == 413
 
 
-async def test_bytes_that_are_lost_are_no_200(service: Service, talk: Ann) -> None:
+async def test_bytes_that_are_lost_are_no_200(own_service: Service) -> None:
+    talk = await begin(own_service)
     await upload(talk, ("a", b"text"))
-    (path,) = on_disk(service)
+    (path,) = on_disk(own_service)
     path.unlink()
     answer = await talk.get("files/a")
     assert (answer.status_code, answer.json()["code"]) == (503, "content_missing")

@@ -12,9 +12,9 @@ HEX_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @pytest.fixture
-def database_url(sqlite_url: str) -> str:
+def service(sqlite_service: Service) -> Service:
     """One database is enough for what never reaches it."""
-    return sqlite_url
+    return sqlite_service
 
 
 async def test_without_credentials_even_an_unknown_path_is_401(service: Service) -> None:

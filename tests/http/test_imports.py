@@ -12,12 +12,13 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Select, Table, select, update
 from tests.http.test_duplicates import all_of, robot_of, talk_of
 from tests.http.test_exports import eventful
 from tests.support.assistants import Kind, RecordingAssistantService
 from tests.support.behaviours import Behaviour, status
 from tests.support.databases import open_store
+from tests.support.saying import say_much
 from tests.support.service import Service, running_service
 
 from workbench.adapters.sql.tables import (
@@ -37,8 +38,7 @@ IMPORT = "/conversations/import"
 
 @pytest.fixture
 async def recorder(service: Service) -> AsyncGenerator[RecordingAssistantService]:
-    async with RecordingAssistantService() as running:
-        await running.announce(service.url)
+    async with service.recorder() as running:
         yield running
 
 
@@ -77,10 +77,14 @@ def lines(*records: tuple[str, dict[str, Any]]) -> bytes:
     )
 
 
+def of_the_test(service: Service, table: Table) -> Select[Any]:
+    return select(table).where(table.c.workspace_id == service.workspace())
+
+
 async def rows(service: Service) -> dict[str, int]:
     tables = (conversations, messages, files, assistants, deliveries)
     async with open_store(service.database_url) as store:
-        return {table.name: len(await store.database.rows(select(table))) for table in tables}
+        return {table.name: len(await store.database.rows(of_the_test(service, table))) for table in tables}
 
 
 async def test_what_was_exported_comes_in_whole(service: Service, recorder: RecordingAssistantService) -> None:
@@ -327,15 +331,13 @@ async def test_imports_at_once_are_each_whole(service: Service) -> None:
         assert len(await all_of(ann, f"/conversations/{each}/messages", "messages")) == 1
         assert (await ann.get(f"/conversations/{each}/files/a.txt")).content == b"text"
     async with open_store(service.database_url) as store:
-        assert len(await store.database.rows(select(contents))) == 1
+        assert len(await store.database.rows(of_the_test(service, contents))) == 1
 
 
 async def test_a_long_history_keeps_its_order(service: Service) -> None:
     ann = service.user("ann")
     original = await talk_of(ann)
-    for number in range(1_100):
-        debug = {"debug_data": {"n": number}} if number % 100 == 0 else {}
-        await ann.post(f"/conversations/{original}/messages", json={"content": str(number), **debug})
+    await say_much(service, original, 1_100)
     (copy,) = (await imported(ann, await exported(ann, original)))["conversation_ids"]
     said = [one["content"] for one in await all_of(ann, f"/conversations/{copy}/messages?limit=500", "messages")]
     assert said == [str(number) for number in range(600, 1_100)]

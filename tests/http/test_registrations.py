@@ -154,12 +154,12 @@ async def test_the_last_use_of_a_key_is_noted(sqlite_url: str, tmp_path: Path) -
 
 
 async def test_a_registration_goes_with_its_assistants_and_their_seats_stay(
-    service: Service,
+    own_service: Service,
 ) -> None:
-    ann, bea = service.user("ann"), service.user("bea")
+    ann, bea = own_service.user("ann"), own_service.user("bea")
     await register(ann)
     async with RecordingAssistantService(BOT) as bot:
-        (await bot.announce(service.url)).raise_for_status()
+        (await bot.announce(own_service.url)).raise_for_status()
         new = {"assistant_service_id": BOT, "name": "Robot"}
         assistant = (await bea.post("/assistants", json=new)).json()["id"]
         path = f"/conversations/{(await bea.post('/conversations', json={})).json()['id']}"

@@ -67,8 +67,8 @@ async def acts(service: Service, workspace: str = "default") -> list[tuple[str, 
     return [(f"{entry.actor_kind} {entry.actor_id}", entry.act, entry.subject) for entry in reversed(found)]
 
 
-async def test_administrative_acts_are_written_down_and_nothing_else_is(service: Service) -> None:
-    ann, bea = service.user("ann"), service.user("bea")
+async def test_administrative_acts_are_written_down_and_nothing_else_is(own_service: Service) -> None:
+    ann, bea = own_service.user("ann"), own_service.user("bea")
     registrations = "/assistant-service-registrations"
     new = {"assistant_service_id": "other.example", "name": "n", "description": "a secret plan"}
     await ann.post(registrations, json=new)
@@ -85,18 +85,18 @@ async def test_administrative_acts_are_written_down_and_nothing_else_is(service:
     await ann.put(f"{path}/retention", json={"messages_days": 0.1})
     await ann.post(f"{path}/messages", json={"content": "hello"})
     async with RecordingAssistantService() as recorder:
-        await recorder.announce(service.url)
-        await recorder.announce(service.url)
+        await recorder.announce(own_service.url)
+        await recorder.announce(own_service.url)
         robot = await ann.post("/assistants", json={"assistant_service_id": recorder.service_id, "name": "R"})
         (await ann.put(f"{path}/participants/{robot.json()['id']}", json={})).raise_for_status()
-        letters = [await dead_letter(service, conversation, robot.json()["id"]) for _ in range(3)]
+        letters = [await dead_letter(own_service, conversation, robot.json()["id"]) for _ in range(3)]
         delivery = f"/assistants/{robot.json()['id']}/delivery/dead-letters"
         await ann.delete(f"{delivery}/{letters[0]}")
         await ann.post(f"{delivery}/{letters[1]}/replay")
         await ann.post(f"{delivery}/replay")
         await ann.delete(f"{delivery}/{letters[2]}")
     await ann.delete(path)
-    assert await acts(service) == [
+    assert await acts(own_service) == [
         ("user ann", "registration.created", "other.example"),
         ("user ann", "registration.changed", "other.example"),
         ("user ann", "registration.removed", "other.example"),
@@ -107,7 +107,7 @@ async def test_administrative_acts_are_written_down_and_nothing_else_is(service:
         ("user ann", "dead_letter.replayed", letters[2]),
         ("user ann", "conversation.deleted", conversation),
     ]
-    assert await acts(service, "elsewhere") == []
+    assert await acts(own_service, "elsewhere") == []
 
 
 async def test_a_key_reset_is_written_down_without_the_key_and_with_the_request_s_id(

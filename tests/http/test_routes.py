@@ -237,14 +237,14 @@ async def dead_letter(service: Service, conversation: str, assistant: str) -> st
         reason="refused",
         failed_datetime=datetime.now(UTC),
     )
-    async with open_store(service.database_url) as store, store.transactions.write("default") as tx:
+    async with open_store(service.database_url) as store, store.transactions.write(service.workspace()) as tx:
         tx.deliveries.set_aside(letter)
     return str(letter.id)
 
 
 @pytest.fixture
 async def world(service: Service) -> AsyncGenerator[World]:
-    async with RecordingAssistantService() as recorder:
+    async with service.recorder(announced=False) as recorder:
         yield await make_world(service, recorder)
 
 

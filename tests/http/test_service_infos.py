@@ -15,8 +15,8 @@ LEGACY = {
 }
 
 
-async def test_those_that_answer_are_listed_and_a_dead_one_spoils_nothing(service: Service) -> None:
-    ann = service.user("ann")
+async def test_those_that_answer_are_listed_and_a_dead_one_spoils_nothing(own_service: Service) -> None:
+    ann = own_service.user("ann")
     async with AsyncExitStack() as stack:
         names = ("good.example", "old.example", "failing.example", "garbled.example", "dead.example")
         good, old, failing, garbled, dead = [
@@ -26,7 +26,7 @@ async def test_those_that_answer_are_listed_and_a_dead_one_spoils_nothing(servic
         failing.answer(Kind.SERVICE_INFO, then=status(500))
         garbled.answer(Kind.SERVICE_INFO, then=garbage())
         for each in (good, old, failing, garbled, dead):
-            (await each.announce(service.url)).raise_for_status()
+            (await each.announce(own_service.url)).raise_for_status()
         await dead.stop()
         infos = (await ann.get("/assistant-services")).json()["assistant_service_infos"]
         assert sorted(info["assistant_service_id"] for info in infos) == ["good.example", "old.example"]
@@ -49,22 +49,22 @@ async def test_those_that_answer_are_listed_and_a_dead_one_spoils_nothing(servic
         gone = await ann.get("/assistant-services/dead.example")
         assert gone.status_code == 424
         assert "ConnectError" in gone.json()["detail"]
-        await good.announce(service.url, expires_seconds=0)
+        await good.announce(own_service.url, expires_seconds=0)
         assert (await ann.get("/assistant-services/good.example")).status_code == 404
         assert (await ann.get("/assistant-services/none.example")).status_code == 404
 
 
-async def test_a_services_list_can_be_asked_for_by_creator(service: Service) -> None:
+async def test_a_services_list_can_be_asked_for_by_creator(own_service: Service) -> None:
     async with RecordingAssistantService("bot.example") as bot:
         new = {"assistant_service_id": "bot.example", "name": "n", "description": "d", "include_in_listing": False}
-        (await service.user("ann").post("/assistant-service-registrations", json=new)).raise_for_status()
-        (await bot.announce(service.url)).raise_for_status()
+        (await own_service.user("ann").post("/assistant-service-registrations", json=new)).raise_for_status()
+        (await bot.announce(own_service.url)).raise_for_status()
         for client, query, expected in (
-            (service.user("ann"), "", 0),
-            (service.user("ann"), "?user_id=me", 1),
-            (service.user("bea"), "?user_id=me", 0),
-            (service.user("bea"), "?user_id=ann", 1),
-            (service.assistant_service("bot.example"), "?user_id=ann", 1),
+            (own_service.user("ann"), "", 0),
+            (own_service.user("ann"), "?user_id=me", 1),
+            (own_service.user("bea"), "?user_id=me", 0),
+            (own_service.user("bea"), "?user_id=ann", 1),
+            (own_service.assistant_service("bot.example"), "?user_id=ann", 1),
         ):
             found = (await client.get(f"/assistant-services{query}")).json()["assistant_service_infos"]
             assert len(found) == expected, query

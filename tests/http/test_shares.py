@@ -22,8 +22,8 @@ SHARES = "/conversation-shares"
 
 
 @pytest.fixture
-async def recorder() -> AsyncGenerator[RecordingAssistantService]:
-    async with RecordingAssistantService() as running:
+async def recorder(service: Service) -> AsyncGenerator[RecordingAssistantService]:
+    async with service.recorder(announced=False) as running:
         yield running
 
 

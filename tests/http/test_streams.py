@@ -181,7 +181,7 @@ async def test_what_was_pruned_is_a_gap_that_names_the_first_available(service: 
         await say(ann, path, str(number))
     async with open_store(service.database_url) as store:
         keeping = SqlEventKeeping(store.database)
-        assert await keeping.prune("default", SystemClock().now(), 3) == 3
+        assert await keeping.prune(service.workspace(), SystemClock().now(), 3) == 3
     for stream_path in (f"{path}/events", "/events"):
         async with open_stream(ann, stream_path, last_event_id=1) as stream:
             gap, first = await stream.take(2)

@@ -11,6 +11,7 @@ from uuid import UUID
 import httpx
 from dishka import Provider
 from litestar import Litestar
+from tests.support.assistants import RecordingAssistantService
 from tests.support.conformance import check_answer
 from tests.support.databases import open_store
 from tests.support.servers import serve
@@ -25,16 +26,30 @@ from workbench.wiring.settings import Settings
 class Service:
     """A running service, and callers of every kind."""
 
-    def __init__(self, url: str, settings: Settings, database_url: str, app: Litestar) -> None:
+    def __init__(self, url: str, settings: Settings, database_url: str, app: Litestar, part: str = "") -> None:
         self.url = url
         self.app = app
         self.settings = settings
         self.database_url = database_url
+        self._part = part
         self._clients: list[httpx.AsyncClient] = []
+
+    def part(self, name: str) -> "Service":
+        """The same service for another test, which has workspaces and a recorder of its own in it."""
+        return Service(self.url, self.settings, self.database_url, self.app, name)
+
+    @property
+    def recorder_id(self) -> str:
+        """The id of the test's recording assistant service: they are unique over all workspaces."""
+        return f"{self._part or 'recorder'}.workbench.example"
+
+    def workspace(self, name: str = "default") -> str:
+        """The id of the workspace that the test calls so."""
+        return f"{self._part}-{name}" if self._part else name
 
     def token(self, user_id: str = "ann", workspace: str = "default", name: str | None = None) -> str:
         """A token of the local issuer."""
-        shown = user_id.title() if name is None else name
+        shown, workspace = user_id.title() if name is None else name, self.workspace(workspace)
         return sign_local_token(self.settings, user_id=user_id, name=shown, workspace=workspace, ttl_seconds=3600)
 
     def client(self, **headers: str) -> httpx.AsyncClient:
@@ -50,24 +65,35 @@ class Service:
         """A user's client."""
         return self.client(Authorization=f"Bearer {self.token(user_id, workspace, name)}")
 
-    def assistant_service(self, service_id: str = "recorder.workbench.example", key: str = "") -> httpx.AsyncClient:
-        """An assistant service's client, speaking for itself."""
-        return self.client(**{"X-Assistant-Service-ID": service_id, "X-API-Key": key})
+    def assistant_service(self, service_id: str = "", key: str = "") -> httpx.AsyncClient:
+        """An assistant service's client, speaking for itself; without an id the recorder's."""
+        return self.client(**{"X-Assistant-Service-ID": service_id or self.recorder_id, "X-API-Key": key})
 
-    def assistant(
-        self, assistant_id: str, service_id: str = "recorder.workbench.example", key: str = ""
-    ) -> httpx.AsyncClient:
-        """An assistant's client."""
-        return self.client(
-            **{"X-Assistant-Service-ID": service_id, "X-API-Key": key, "X-Assistant-ID": str(assistant_id)}
-        )
+    def assistant(self, assistant_id: str, service_id: str = "", key: str = "") -> httpx.AsyncClient:
+        """An assistant's client; without a service's id one of the recorder's."""
+        headers = {"X-Assistant-Service-ID": service_id or self.recorder_id, "X-API-Key": key}
+        return self.client(**headers, **{"X-Assistant-ID": str(assistant_id)})
+
+    async def register(self, service_id: str) -> None:
+        """Register an assistant service, by nobody else: one that comes unknown belongs to the default workspace."""
+        new = {"assistant_service_id": service_id, "name": "Recorder", "description": ""}
+        (await self.user("registrar").post("/assistant-service-registrations", json=new)).raise_for_status()
+
+    @asynccontextmanager
+    async def recorder(self, *, announced: bool = True) -> AsyncGenerator[RecordingAssistantService]:
+        """Run the test's recording assistant service, registered in its workspace."""
+        async with RecordingAssistantService(self.recorder_id) as recorder:
+            await self.register(recorder.service_id)
+            if announced:
+                (await recorder.announce(self.url)).raise_for_status()
+            yield recorder
 
     async def seat_user(
         self, conversation_id: str, user_id: str, permission: Permission = "read_write", workspace: str = "default"
     ) -> None:
         """Give a user a seat by way of the database, as redeeming a share does."""
         async with open_store(self.database_url, SystemClock()) as store:
-            await store.seat_user(UUID(conversation_id), user_id, permission, workspace)
+            await store.seat_user(UUID(conversation_id), user_id, permission, self.workspace(workspace))
 
     async def drain(self) -> None:
         """Drain, as the server does when it is told to stop."""

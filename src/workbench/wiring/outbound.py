@@ -1,5 +1,6 @@
 """The adapters to everything that is not the database: the clock, keys, assistant services, speech."""
 
+import ssl
 import time
 from collections.abc import AsyncIterator
 from typing import NewType
@@ -59,9 +60,14 @@ class Outbound(Provider):
     rates = provide(LocalRateLimiter, provides=RateLimiter)
 
     @provide
-    async def http(self) -> AsyncIterator[httpx.AsyncClient]:
+    def authorities(self) -> ssl.SSLContext:
+        """Trust the usual authorities and `SSL_CERT_FILE`; read once for all clients, as it takes longest at a start."""
+        return httpx.create_ssl_context()
+
+    @provide
+    async def http(self, authorities: ssl.SSLContext) -> AsyncIterator[httpx.AsyncClient]:
         """Share one pool of connections for calls to where settings say, such as issuers' keys."""
-        async with make_http_client() as client:
+        async with make_http_client(context=authorities) as client:
             yield client
 
     @provide
@@ -77,9 +83,9 @@ class Outbound(Provider):
         return AddressPolicy(secured=secured, allowed_networks=settings.service.allowed_networks)
 
     @provide
-    async def assistant_http(self, policy: AddressPolicy) -> AsyncIterator[AssistantHttp]:
+    async def assistant_http(self, policy: AddressPolicy, authorities: ssl.SSLContext) -> AsyncIterator[AssistantHttp]:
         """Share one pool of connections for calls to assistant services."""
-        async with make_http_client(policy) as client:
+        async with make_http_client(policy, context=authorities) as client:
             yield AssistantHttp(client)
 
     @provide
