@@ -71,6 +71,25 @@ class Life:
         (await self.ann.post("/assistant-service-registrations", json=registration)).raise_for_status()
         (await self.ann.put(f"/conversations/{self.led}/retention", json={"files_days": 90})).raise_for_status()
         await self._use_models()
+        await self._ask()
+
+    async def _ask(self) -> None:
+        """Ann asks and breaks it off; the answer fails, and names her."""
+        turns = f"/conversations/{self.visited}/turns"
+        robot = self.service.assistant(self.beas_robot, self.recorder.service_id)
+        mentions = [{"id": 1, "title": ANN, "document_type": "note"}]
+        asked = {"content": SAID, "mentioned_documents": mentions}
+        new = {"turn_id": "asked", "assistant_id": self.beas_robot, "input": asked}
+        failure = {"code": "tool_failed", "message": f"{ANN_NAME} ({ANN}) has no mailbox"}
+        said = {"type": "tool.start", "toolCallId": "1", "toolName": "mail", "metadata": {"to": ANN}}
+        for who, method, path, body in (
+            (self.ann, "POST", turns, new),
+            (robot, "PUT", f"{turns}/asked/lease", {"producer_id": "p"}),
+            (robot, "POST", f"{turns}/asked/events", {"epoch": 1, "batch": 1, "events": [said]}),
+            (self.ann, "POST", f"{turns}/asked/cancel", {"reason": "enough"}),
+            (robot, "POST", f"{turns}/asked/finalize", {"epoch": 1, "outcome": "failed", "error": failure}),
+        ):
+            (await who.request(method, path, json=body)).raise_for_status()
 
     async def _use_models(self) -> None:
         """Ann pays for a turn, and for another nobody can be named but her as the conversation's owner."""

@@ -70,7 +70,7 @@ async def test_one_that_is_ended_after_every_single_step_comes_to_its_end_and_co
     ]
     assert await left_of(life) == {}
     counts = await counts_of(life, erasure.id)
-    assert counts["messages"] == {"removed": 3, "anonymised": 2}
+    assert counts["messages"] == {"removed": 4, "anonymised": 2}
     assert (counts["participants"], counts["users"]) == ({"removed": 2}, {"removed": 1})
 
 
@@ -87,7 +87,7 @@ async def test_two_who_carry_it_out_at_once_do_not_count_twice(life: Life) -> No
     assert all(end.has_ended for end in ends)
     assert await left_of(life) == {}
     counts = await counts_of(life, begun[0].id)
-    assert counts["messages"] == {"removed": 3, "anonymised": 2}
+    assert counts["messages"] == {"removed": 4, "anonymised": 2}
     assert counts["participants"] == {"removed": 2}
 
 

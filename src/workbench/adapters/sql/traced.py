@@ -30,10 +30,15 @@ from workbench.adapters.sql.tables import (
     users,
 )
 from workbench.adapters.sql.traces import BATCH, Row, Trace, spellings
+from workbench.adapters.sql.turn_tables import message_parts, turn_events, turns
+from workbench.adapters.sql.turns import FORGET_PARTS
 from workbench.adapters.sql.usage_tables import token_usage
 from workbench.domain.lifecycle.person import ERASED_NAME, NOTICE, Erased
 from workbench.domain.lifecycle.ports import Mended, Traces
 from workbench.domain.lifecycle.redaction import redacted
+
+
+ERROR_NOTICE = "erased, for it may have named a person"
 
 
 def _json(text: str, person: Erased) -> str:
@@ -84,11 +89,14 @@ def _message(row: Row, person: Erased) -> Row | None:
     return {**mended, "content": NOTICE, "content_type": "text/plain", "filenames": [], "metadata": "{}"}
 
 
-def _no_debug_of(row: Row) -> Sequence[tuple[Any, Row]]:
-    return [(FORGET_DEBUG, {"of_id": row["id"]})]
+def _beside_message(row: Row, person: Erased) -> Sequence[tuple[Any, Row]]:
+    """The parts of what is replaced by a notice say what it said."""
+    is_theirs = (row["sender_role"], row["sender_id"]) == ("user", person.user_id)
+    without_parts = [(FORGET_PARTS, {"of_id": row["id"]})] if is_theirs and person.policy == "replace" else []
+    return [(FORGET_DEBUG, {"of_id": row["id"]}), *without_parts]
 
 
-def _flag_off(row: Row) -> Sequence[tuple[Any, Row]]:
+def _flag_off(row: Row, _person: Erased) -> Sequence[tuple[Any, Row]]:
     return [(HAS_NO_DEBUG, {"of_id": row["message_id"]})]
 
 
@@ -114,7 +122,7 @@ def _delivery(_row: Row, _person: Erased) -> Row:
 
 def _letter(row: Row, person: Erased) -> Row:
     """The reason may repeat what was refused, in whatever form."""
-    return {"envelope": _ascii(row["envelope"], person), "reason": "erased, for it may have named a person"}
+    return {"envelope": _ascii(row["envelope"], person), "reason": ERROR_NOTICE}
 
 
 def _act(row: Row, person: Erased) -> Row:
@@ -122,6 +130,25 @@ def _act(row: Row, person: Erased) -> Row:
     hashed = msgspec.structs.replace(person, tombstone_id=person.subject)
     ids = {name: person.subject for name in ("actor_id", "subject") if row[name] == person.user_id}
     return {**ids, "detail": _json(row["detail"], hashed)}
+
+
+def _parts(row: Row, person: Erased) -> Row:
+    return {"parts": _json(row["parts"], person)}
+
+
+def _turn(row: Row, person: Erased) -> Row:
+    """Whoever asked is nobody from now on; what an assistant said of its failure may name them."""
+    ids = ("initiator_id", "user_id", "cancel_requested_by")
+    mended = {name: person.tombstone_id for name in ids if row[name] == person.user_id}
+    return {**mended, "error_message": None, "error_detail": None}
+
+
+def _happened(row: Row, person: Erased) -> Row:
+    """What is said of a failure may name them in any form."""
+    data = msgspec.json.decode(row["data"])
+    if data.get("error"):
+        data["error"] = {**data["error"], "message": ERROR_NOTICE}
+    return {"data": msgspec.json.encode(redacted(data, person)).decode()}
 
 
 def _bill(row: Row, person: Erased) -> Row:
@@ -133,7 +160,11 @@ def _bill(row: Row, person: Erased) -> Row:
 # In this order. People come last: until then it can be seen that there is somebody to be erased.
 TRACES = (
     Trace(table=messages, mend=_message, ids=("sender_id",), documents=("metadata",),
-          companions=("id", "sender_role"), beside=_no_debug_of),
+          companions=("id", "sender_role"), beside=_beside_message),
+    Trace(table=message_parts, mend=_parts, documents=("parts",)),
+    Trace(table=turns, mend=_turn, ids=("initiator_id", "user_id", "cancel_requested_by"),
+          remarks=("error_message", "error_detail")),
+    Trace(table=turn_events, mend=_happened, documents=("data",)),
     Trace(table=message_debug, mend=_gone, documents=("debug_data",), beside=_flag_off),
     Trace(table=file_versions, mend=_version, ids=("participant_id",), documents=("metadata",)),
     Trace(table=participants, mend=_seat, ids=("id",), documents=("metadata",)),
@@ -154,6 +185,7 @@ TRACES = (
 UNTOUCHED = {
     "workspaces": "counts only",
     "leases": "names of duties only",
+    "turn_slots": "ids of turns and messages only",
     "files": "names; a file goes with its last version",
     "contents": "bytes under their hash; they go when no version refers to them",
     "turn_model_calls": "models and numbers only",
@@ -190,7 +222,7 @@ class SqlTraces(Repository, Traces):
         changes = trace.mend(row, person)
         statement, values = trace.removal(row) if changes is None else trace.change(row, changes)
         self._writes.change(statement, values, must_hit=True)
-        for beside, place in trace.beside(row):
+        for beside, place in trace.beside(row, person):
             self._writes.change(beside, place)
         return changes is None
 

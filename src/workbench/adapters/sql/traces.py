@@ -40,7 +40,7 @@ ESCAPE = "!"
 Row = dict[str, Any]
 Mend = Callable[[Row, Erased], Row | None]
 """Says what is to change in a row: columns with their new values, nothing, or None where the row is to go."""
-Beside = Callable[[Row], Sequence[tuple[Executable, Row]]]
+Beside = Callable[[Row, Erased], Sequence[tuple[Executable, Row]]]
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +57,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     documents: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     companions: tuple[str, ...] = ()
-    beside: Beside = lambda _: ()
+    beside: Beside = lambda _row, _person: ()
 
     @property
     def name(self) -> str:

@@ -81,6 +81,9 @@ _REVISE = (
         updated_at=bindparam("at", type_=Moment),
     )
 )
+FORGET_PARTS = delete(message_parts).where(
+    here(message_parts), message_parts.c.message_id == bindparam("of_id", type_=Id)
+)
 _MARK = (
     update(assistant_services)
     .where(here(assistant_services), assistant_services.c.assistant_service_id == bindparam("of_service"))
