@@ -33,7 +33,7 @@ class Scene:
         self.assistant = assistant
         self.path = path
         self.ann = service.user("ann")
-        self.robot = service.assistant(assistant, recorder.service_id)
+        self.robot = service.assistant(assistant)
 
     async def open(self, turn_id: str = "t1", status: int = 201, **fields: Any) -> Any:
         body = {"turn_id": turn_id, "assistant_id": self.assistant, "input": {"content": "hello"}, **fields}
@@ -101,10 +101,9 @@ def said(delta: str, block: str = "t") -> dict[str, Any]:
     return {"type": "text.delta", "id": block, "delta": delta}
 
 
-@pytest.fixture
-async def scene(service: Service) -> AsyncGenerator[Scene]:
-    async with RecordingAssistantService() as recorder:
-        assert (await recorder.announce(service.url)).status_code == 200
+@asynccontextmanager
+async def set_up(service: Service) -> AsyncGenerator[Scene]:
+    async with service.recorder() as recorder:
         ann = service.user("ann")
         new = {"assistant_service_id": recorder.service_id, "name": "Robot"}
         assistant = (await ann.post("/assistants", json=new)).json()["id"]
@@ -112,6 +111,19 @@ async def scene(service: Service) -> AsyncGenerator[Scene]:
         path = f"/conversations/{conversation}"
         await ann.put(f"{path}/participants/{assistant}", json={})
         yield Scene(service, recorder, assistant, path)
+
+
+@pytest.fixture
+async def scene(service: Service) -> AsyncGenerator[Scene]:
+    async with set_up(service) as made:
+        yield made
+
+
+@pytest.fixture
+async def own_scene(own_service: Service) -> AsyncGenerator[Scene]:
+    """For what touches the turns of everybody."""
+    async with set_up(own_service) as made:
+        yield made
 
 
 LONG_AGO = datetime(2020, 1, 1, 0, 0, 0, 1, tzinfo=UTC)
@@ -330,33 +342,33 @@ async def test_a_cancelled_turn_tells_its_producer_and_ends_with_what_there_is(s
     assert unknown.status_code == 404
 
 
-async def test_a_producer_that_is_lost_ends_the_turn_and_may_come_back(scene: Scene) -> None:
-    await scene.open()  # W1, W6
-    await scene.lease()
-    await scene.add(1, said("half"))
-    assert await reap(scene, "lease_expires_at") == 1
-    assert await reap(scene) == 0
-    turn = await scene.turn()
+async def test_a_producer_that_is_lost_ends_the_turn_and_may_come_back(own_scene: Scene) -> None:
+    await own_scene.open()  # W1, W6
+    await own_scene.lease()
+    await own_scene.add(1, said("half"))
+    assert await reap(own_scene, "lease_expires_at") == 1
+    assert await reap(own_scene) == 0
+    turn = await own_scene.turn()
     assert (turn["status"], turn["finish_reason"]) == ("failed", "producer_lost")
     assert turn["error"]["code"] == "producer_lost"
     assert turn["parts"][0] == {"type": "text", "text": "half"}
     assert turn["parts"][-1]["code"] == "interrupted"
-    healed = await scene.finalize(parts=[{"type": "text", "text": "whole"}])
+    healed = await own_scene.finalize(parts=[{"type": "text", "text": "whole"}])
     assert (healed["turn"]["status"], healed["report"]["content"]) == ("finalized", "amended")
-    chats = [message["content"] for message in await scene.messages() if message["message_type"] == "chat"]
+    chats = [message["content"] for message in await own_scene.messages() if message["message_type"] == "chat"]
     assert chats == ["hello", "whole"]
-    async with scene.stream() as frames:
+    async with own_scene.stream() as frames:
         assert [frame["event"] for frame in await frames.rest()].count("turn.failed") == 0
 
 
-async def say(scene: Scene, who: Any, content: str, **fields: Any) -> Any:
-    answer = await who.post(f"{scene.path}/messages", json={"content": content, **fields})
+async def say(own_scene: Scene, who: Any, content: str, **fields: Any) -> Any:
+    answer = await who.post(f"{own_scene.path}/messages", json={"content": content, **fields})
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def chats(scene: Scene) -> list[str]:
-    return [message["content"] for message in await scene.messages() if message["message_type"] == "chat"]
+async def chats(own_scene: Scene) -> list[str]:
+    return [message["content"] for message in await own_scene.messages() if message["message_type"] == "chat"]
 
 
 async def test_an_answer_posted_once_more_in_the_plain_way_is_the_one_that_is_there(scene: Scene) -> None:
@@ -514,22 +526,22 @@ async def test_an_answer_with_tools_and_its_usage_are_stored_once_and_unchanged(
 
 
 async def test_calls_of_a_lost_producer_are_billed_for_the_time_being_and_settled_when_it_comes_back(
-    scene: Scene,
+    own_scene: Scene,
 ) -> None:
-    await scene.open()  # W1, W6
-    await scene.lease()
-    await scene.add(1, said("half"), {"type": "usage.call", **CALL})
-    await reap(scene, "lease_expires_at")
-    provisional = await used(scene)
+    await own_scene.open()  # W1, W6
+    await own_scene.lease()
+    await own_scene.add(1, said("half"), {"type": "usage.call", **CALL})
+    await reap(own_scene, "lease_expires_at")
+    provisional = await used(own_scene)
     assert (provisional["usage_state"], provisional["usage"]["total_tokens"]) == ("provisional", 150)
     more = {**CALL, "call_id": "c2", "completion_tokens": 7}
-    healed = await scene.finalize(parts=[{"type": "text", "text": "whole"}], usage={"calls": [CALL, more]})
+    healed = await own_scene.finalize(parts=[{"type": "text", "text": "whole"}], usage={"calls": [CALL, more]})
     assert healed["report"]["usage"] == "upgraded"
-    settled = await used(scene)
+    settled = await used(own_scene)
     assert (settled["usage_state"], settled["usage"]["total_tokens"]) == ("recorded", 257)
-    stale = await scene.finalize(epoch=9, status=409)
+    stale = await own_scene.finalize(epoch=9, status=409)
     assert stale["code"] == "stale_epoch"
-    assert await used(scene) == settled
+    assert await used(own_scene) == settled
 
 
 BREAKS = {
@@ -548,25 +560,25 @@ BREAKS = {
 """How writing a bill is made to fail, and to work again."""
 
 
-async def run(scene: Scene, *statements: str) -> None:
-    async with open_store(scene.service.database_url, SystemClock()) as store:
+async def run(own_scene: Scene, *statements: str) -> None:
+    async with open_store(own_scene.service.database_url, SystemClock()) as store:
         for statement in statements:
             await store.database.transact(lambda connection, statement=statement: connection.exec_driver_sql(statement))
 
 
-async def test_an_answer_is_kept_where_its_bill_cannot_be_written_yet(scene: Scene) -> None:
-    await scene.open()  # W7
-    await scene.lease()
-    breaks, mends = BREAKS["sqlite" if "sqlite" in scene.service.database_url else "postgresql"]
-    await run(scene, *breaks)
-    settled = await scene.finalize(parts=[{"type": "text", "text": "kept"}], usage={"calls": [CALL]})
+async def test_an_answer_is_kept_where_its_bill_cannot_be_written_yet(own_scene: Scene) -> None:
+    await own_scene.open()  # W7
+    await own_scene.lease()
+    breaks, mends = BREAKS["sqlite" if "sqlite" in own_scene.service.database_url else "postgresql"]
+    await run(own_scene, *breaks)
+    settled = await own_scene.finalize(parts=[{"type": "text", "text": "kept"}], usage={"calls": [CALL]})
     assert (settled["report"]["content"], settled["report"]["usage"]) == ("written", "deferred")
-    await run(scene, *mends)
-    assert (await used(scene))["usage_state"] == "pending"
-    assert await chats(scene) == ["hello", "kept"]
-    await reap(scene)
-    assert (await used(scene))["usage"]["total_tokens"] == 150
-    assert (await used(scene))["usage_state"] == "recorded"
+    await run(own_scene, *mends)
+    assert (await used(own_scene))["usage_state"] == "pending"
+    assert await chats(own_scene) == ["hello", "kept"]
+    await reap(own_scene)
+    assert (await used(own_scene))["usage"]["total_tokens"] == 150
+    assert (await used(own_scene))["usage_state"] == "recorded"
 
 
 async def test_the_cost_is_not_for_everybody(scene: Scene) -> None:
@@ -594,3 +606,52 @@ async def test_usage_that_cannot_be_is_refused(scene: Scene) -> None:
         await scene.finalize(status=422, usage={"calls": [{**CALL, **wrong}]})
         await scene.add(1, {"type": "usage.call", **CALL, **wrong}, status=422)
     assert (await scene.turn())["status"] == "streaming"
+
+
+async def test_parts_are_there_for_those_who_ask(scene: Scene) -> None:
+    await say(scene, scene.ann, "plain")
+    await scene.open(input={"content": "hello", "images": [picture(10)]})
+    message = (await scene.messages())[-1]
+    assert "parts" not in message
+    plain, asked = (await scene.messages(include="parts"))[-2:]
+    assert plain["parts"] == [{"type": "text", "text": "plain"}]
+    assert [part["type"] for part in asked["parts"]] == ["text", "image"]
+    one = await scene.ann.get(f"{scene.path}/messages/{message['id']}", params={"include": "parts"})
+    assert one.json() == asked
+
+
+async def test_what_happened_long_ago_is_told_as_a_whole(own_scene: Scene) -> None:
+    await own_scene.open()
+    await own_scene.lease()
+    await own_scene.add(1, said("the answer"))
+    ended = await own_scene.finalize()
+    await reap(own_scene, "finished_at")
+    async with open_store(own_scene.service.database_url, SystemClock()) as store:
+        async with store.transactions.read("default") as tx:
+            turn = await tx.turns.find(UUID(own_scene.path.rpartition("/")[2]), "t1")
+            assert turn is not None
+            assert await tx.turns.events(turn.pk, 0, 10) == []
+    async with own_scene.stream() as frames:
+        snapshot, ending = await frames.rest()
+    assert (snapshot["event"], ending["event"]) == ("turn.snapshot", "turn.finalized")
+    assert snapshot["parts"] == ending["parts"] == ended["turn"]["parts"]
+    last = {"Last-Event-ID": str(snapshot["place"])}
+    assert (await own_scene.ann.get(f"{own_scene.path}/turns/t1/stream", headers=last)).status_code == 204
+
+
+async def test_a_turn_may_take_the_place_of_the_one_under_way(scene: Scene) -> None:
+    await scene.open("t1")
+    await scene.lease("t1")
+    opening = asyncio.create_task(scene.open("t2", options={"on_busy": "cancel_active"}))
+    async with scene.stream("t1") as frames:
+        while (await frames.next() or {})["event"] != "turn.cancel_requested":
+            pass
+    assert not opening.done()
+    await scene.finalize("t1", outcome="aborted")
+    assert (await opening)["turn"]["status"] == "opened"
+    await scene.service.seat_user(scene.path.rpartition("/")[2], "ben")
+    body = {"turn_id": "t3", "assistant_id": scene.assistant, "input": {"content": "now me"}}
+    ben = scene.service.user("ben")
+    refused = await ben.post(f"{scene.path}/turns", json={**body, "options": {"on_busy": "cancel_active"}})
+    assert (refused.status_code, refused.json()["code"]) == (409, "turn_active")
+    assert (await scene.turn("t2"))["status"] == "opened"

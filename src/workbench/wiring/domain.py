@@ -1,5 +1,7 @@
 """The domain's services, each from the ports that its constructor names."""
 
+from datetime import timedelta
+
 from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 
 from workbench.domain.archive.copying import CopyService
@@ -52,7 +54,7 @@ from workbench.domain.turns.opening import OpeningService
 from workbench.domain.turns.posting import PostingService
 from workbench.domain.turns.producing import ProducingService
 from workbench.domain.turns.reading import ReadingService
-from workbench.domain.turns.reaping import ReapingService
+from workbench.domain.turns.reaping import ReapingService, TurnPolicy
 from workbench.domain.usage.bookkeeping import Bookkeeping
 from workbench.domain.usage.service import UsageService
 from workbench.domain.users.service import UserService
@@ -139,6 +141,11 @@ class Policies(Provider):
     def sharing(self, settings: Settings) -> SharePolicy:
         """How often a user may try to redeem."""
         return SharePolicy(redemptions=Rate(act="redeem", times=settings.limits.redemptions_per_minute, seconds=60))
+
+    @provide
+    def turns(self, settings: Settings) -> TurnPolicy:
+        """How long turns can be watched again."""
+        return TurnPolicy(events_kept=timedelta(seconds=settings.turns.events_kept_seconds))
 
     @provide
     def readers(self, settings: Settings) -> ReaderPolicy:

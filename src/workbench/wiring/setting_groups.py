@@ -378,6 +378,17 @@ class Retention(Group):
     )
 
 
+class Turns(Group):
+    """Answers that are streamed."""
+
+    events_kept_seconds: float = Field(
+        default=3600,
+        ge=60,
+        le=30 * 86_400,
+        description="Seconds after its end for which a turn can be watched again event by event; later, as a whole.",
+    )
+
+
 class Usage(Group):
     """What models cost."""
 

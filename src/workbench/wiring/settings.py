@@ -31,6 +31,7 @@ from workbench.wiring.setting_groups import (
     Retention,
     Service,
     Storage,
+    Turns,
     Usage,
 )
 from workbench.wiring.setting_names import (
@@ -73,6 +74,7 @@ class Settings(BaseModel):
     delivery: Delivery = Delivery()
     limits: Limits = Limits()
     titles: Titles = Titles()
+    turns: Turns = Turns()
     usage: Usage = Usage()
     azure_speech: AzureSpeech = AzureSpeech()
 

@@ -162,6 +162,7 @@ class SqlMessages(Repository, Messages):
         message = stored.message
         row = msgspec.structs.asdict(message)
         sender = row.pop("sender")
+        del row["parts"]
         row |= {
             "conversation_id": stored.conversation_id,
             "sender_role": sender.participant_role,

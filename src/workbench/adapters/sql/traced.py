@@ -37,7 +37,6 @@ from workbench.domain.lifecycle.person import ERASED_NAME, NOTICE, Erased
 from workbench.domain.lifecycle.ports import Mended, Traces
 from workbench.domain.lifecycle.redaction import redacted
 
-
 ERROR_NOTICE = "erased, for it may have named a person"
 
 

@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal, cast
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from workbench.domain.identity.model import Principal, Role
 from workbench.domain.jobs.model import NewJob
 from workbench.domain.participants.model import deep_merge
-from workbench.domain.parts.model import Slot
+from workbench.domain.parts.model import Parts, Slot
 from workbench.domain.sizes import SizeLimits
 
 MessageType = Literal["chat", "command", "command-response", "log", "note", "notice"]
@@ -103,6 +104,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     filenames: list[str]
     metadata: dict[str, Any]
     has_debug_data: bool
+    parts: Parts | UnsetType = UNSET
+    """What it is made of; only there for those who ask for it."""
 
     @property
     def is_users_chat(self) -> bool:

@@ -8,7 +8,7 @@ from workbench.domain.events.ports import EventRecorder
 from workbench.domain.jobs.ports import Jobs
 from workbench.domain.messages.model import Message, MessageQuery, MessageType, StoredMessage
 from workbench.domain.participants.ports import Participants
-from workbench.domain.parts.model import Slot
+from workbench.domain.parts.model import Parts, Slot
 
 
 class Messages(Protocol):
@@ -50,6 +50,10 @@ class TurnSlots(Protocol):
 
     async def slot(self, conversation_id: UUID, turn_id: str, slot: Slot) -> UUID | None:
         """The message that has a slot of a turn, published or not; None while nobody has it."""
+        ...
+
+    async def parts_of(self, message_ids: Sequence[UUID]) -> dict[UUID, Parts]:
+        """The parts of those messages that have any."""
         ...
 
     def reserve(self, conversation_id: UUID, turn_id: str, slot: Slot, message_id: UUID) -> None:

@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+import msgspec
+
 from workbench.domain.clock import Clock
 from workbench.domain.errors import ConflictError, NotFoundError
 from workbench.domain.identity.model import Principal
@@ -19,6 +21,7 @@ from workbench.domain.messages.model import (
 )
 from workbench.domain.messages.ports import MessageTx
 from workbench.domain.participants.model import Seat
+from workbench.domain.parts.flattening import parts_of
 from workbench.domain.parts.model import Slot
 from workbench.domain.sizes import SizeLimits
 from workbench.domain.transactions import Transactions, retrying
@@ -75,18 +78,23 @@ class MessageService:
         )
         return StoredMessage(conversation_id=conversation_id, message=message, debug_data=debug_data)
 
-    async def page(self, principal: Principal, conversation_id: UUID, query: MessageQuery) -> list[Message]:
+    async def page(
+        self, principal: Principal, conversation_id: UUID, query: MessageQuery, *, with_parts: bool = False
+    ) -> list[Message]:
         """The messages asked for, oldest first. Raises NotFoundError."""
         async with self._transactions.read(principal.workspace_id) as tx:
             seat = await tx.participants.seat(conversation_id, principal)
             seat.require_read()
-            return await tx.messages.page(conversation_id, query)
+            found = await tx.messages.page(conversation_id, query)
+            return await _with_parts(tx, found) if with_parts else found
 
-    async def get(self, principal: Principal, conversation_id: UUID, message_id: UUID) -> Message:
+    async def get(
+        self, principal: Principal, conversation_id: UUID, message_id: UUID, *, with_parts: bool = False
+    ) -> Message:
         """One message. Raises NotFoundError."""
         async with self._transactions.read(principal.workspace_id) as tx:
             stored, _ = await _read(tx, principal, conversation_id, message_id)
-        return stored.message
+            return (await _with_parts(tx, [stored.message]))[0] if with_parts else stored.message
 
     async def debug_data(self, principal: Principal, conversation_id: UUID, message_id: UUID) -> MessageDebug:
         """The debug data of a message. Raises NotFoundError, also where it has none."""
@@ -108,6 +116,14 @@ class MessageService:
                 raise NotFoundError
             tx.messages.remove(message_id)
             tx.events.record(message_deleted(conversation_id, stored.message))
+
+
+async def _with_parts(tx: MessageTx, found: list[Message]) -> list[Message]:
+    """The same with their parts; one that was sent without any is a text."""
+    parts = await tx.turn_slots.parts_of([message.id for message in found])
+    return [
+        msgspec.structs.replace(message, parts=parts.get(message.id) or parts_of(message.content)) for message in found
+    ]
 
 
 async def _take_slot(tx: MessageTx, conversation_id: UUID, named: tuple[str, Slot], message: Message) -> Message | None:

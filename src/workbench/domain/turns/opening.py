@@ -1,5 +1,6 @@
 """Opening a turn: question, place of the answer and turn come to be in one commit, or none of them does."""
 
+import asyncio
 import hashlib
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from workbench.domain.clock import Clock
-from workbench.domain.errors import ForbiddenError
+from workbench.domain.errors import ConflictError, ForbiddenError
 from workbench.domain.files.uploading import UploadService
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
@@ -20,13 +21,26 @@ from workbench.domain.parts.flattening import filenames_of, flattened, parts_of
 from workbench.domain.parts.model import Part, Warned
 from workbench.domain.sizes import SizeLimits
 from workbench.domain.transactions import Transactions, retrying
-from workbench.domain.turns.model import DEADLINE, ProducerKind, Turn, logged
+from workbench.domain.turns.controlling import ControlService
+from workbench.domain.turns.model import CANCEL_GRACE, DEADLINE, ProducerKind, Turn, logged
 from workbench.domain.turns.pictures import Pictures
 from workbench.domain.turns.ports import TurnTx
-from workbench.domain.turns.refusals import turn_active, turn_id_reused, turn_id_taken, unprocessable
+from workbench.domain.turns.refusals import TURN_ACTIVE, turn_active, turn_id_reused, turn_id_taken, unprocessable
 from workbench.domain.turns.settling import opened_event
-from workbench.domain.turns.shapes import LeaseGrant, NewTurn, OpenedTurn, TurnInput, TurnMessage, TurnOptions, TurnView
+from workbench.domain.turns.shapes import (
+    CancelRequest,
+    LeaseGrant,
+    NewTurn,
+    OpenedTurn,
+    TurnInput,
+    TurnMessage,
+    TurnOptions,
+    TurnView,
+)
 
+PATIENCE = CANCEL_GRACE + timedelta(seconds=2)
+"""How long the next turn waits for one that was cancelled for it."""
+LOOK = timedelta(milliseconds=100)
 SHELL: list[Part] = [{"type": "text", "text": ""}]
 """What an answer is before there is any."""
 
@@ -44,9 +58,15 @@ class OpeningService:
     """Opens turns."""
 
     def __init__(
-        self, transactions: Transactions[TurnTx], uploads: UploadService, clock: Clock, limits: SizeLimits
+        self,
+        transactions: Transactions[TurnTx],
+        uploads: UploadService,
+        control: ControlService,
+        clock: Clock,
+        limits: SizeLimits,
     ) -> None:
         self._transactions = transactions
+        self._control = control
         self._uploads = uploads
         self._clock = clock
         self._limits = limits
@@ -63,7 +83,29 @@ class OpeningService:
         if built is not None:
             self._limits.check_content(built.content)
             await self._store_images(principal, conversation_id, new, built)
+        try:
+            return await retrying(lambda: self._open(principal, conversation_id, new, built))
+        except ConflictError as busy:
+            if busy.error_code != TURN_ACTIVE or new.options is None or new.options.on_busy != "cancel_active":
+                raise
+            await self._make_way(principal, conversation_id, new.assistant_id, busy)
         return await retrying(lambda: self._open(principal, conversation_id, new, built))
+
+    async def _make_way(
+        self, principal: Principal, conversation_id: UUID, assistant_id: UUID, busy: ConflictError
+    ) -> None:
+        """Have the turn under way cancelled, and wait until it is over. Raises `busy` where it is not the caller's."""
+        try:
+            await self._control.cancel(
+                principal, conversation_id, busy.extra["active_turn_id"], CancelRequest(reason="another turn")
+            )
+        except ForbiddenError:
+            raise busy from None
+        for _ in range(int(PATIENCE / LOOK)):
+            async with self._transactions.read(principal.workspace_id) as tx:
+                if not await tx.turns.active(conversation_id, assistant_id):
+                    return
+            await asyncio.sleep(LOOK.total_seconds())
 
     async def _store_images(self, principal: Principal, conversation_id: UUID, new: NewTurn, built: BuiltInput) -> None:
         """Store large images as files, unless the turn is there already, or would be refused."""

@@ -51,10 +51,6 @@ class Turns(TurnSlots, Protocol):
         """What happened behind a place, in order, without endings that were replaced."""
         ...
 
-    async def parts_of(self, message_ids: Sequence[UUID]) -> dict[UUID, Parts]:
-        """The parts of those messages that have any."""
-        ...
-
     def add(self, turn: Turn) -> None:
         """Open a turn; stale where its id is taken, or its assistant has another one under way."""
         ...

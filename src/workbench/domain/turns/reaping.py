@@ -1,6 +1,7 @@
 """Ending turns whose producer is gone, whose time is up, or whose end was asked for in vain."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import msgspec
 
@@ -18,16 +19,29 @@ LOST: dict[str, TurnError] = {
 }
 
 
+class TurnPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """How long it can be told event by event what happened in a turn that is over."""
+
+    events_kept: timedelta = timedelta(hours=1)
+
+
+DEFAULT = TurnPolicy()
+
+
 class ReapingService:
     """Looks after turns that nobody else does; any process may, at any time, and as many as like."""
 
-    def __init__(self, transactions: Transactions[TurnTx], watch: TurnWatch, clock: Clock) -> None:
+    def __init__(
+        self, transactions: Transactions[TurnTx], watch: TurnWatch, clock: Clock, policy: TurnPolicy = DEFAULT
+    ) -> None:
+        self._policy = policy
         self._transactions = transactions
         self._watch = watch
         self._clock = clock
 
     async def round(self) -> int:
-        """End all that are due; says how many."""
+        """End all that are due, and forget what happened long ago; says how many were ended."""
+        await self._watch.forget_events(self._clock.now() - self._policy.events_kept, PAGE)
         for turn in await self._watch.unbilled(PAGE):
             await retrying(lambda turn=turn: self._bill(turn))
         return await self._end_all(await self._watch.due(self._clock.now(), PAGE))

@@ -3,6 +3,8 @@
 from workbench.domain.errors import ConflictError, UnprocessableError
 from workbench.domain.turns.model import Turn
 
+TURN_ACTIVE = "turn_active"
+
 
 def turn_active(turn: Turn) -> ConflictError:
     """Its assistant has another one under way."""
@@ -12,7 +14,7 @@ def turn_active(turn: Turn) -> ConflictError:
         "cancel_requested": turn.cancel_requested_at is not None,
         "retry_after_ms": turn.retry_after_ms,
     }
-    return ConflictError("The assistant has another turn under way", code="turn_active", extra=extra)
+    return ConflictError("The assistant has another turn under way", code=TURN_ACTIVE, extra=extra)
 
 
 def turn_id_reused(turn: Turn) -> ConflictError:

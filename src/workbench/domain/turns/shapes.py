@@ -39,7 +39,6 @@ class TurnInput(msgspec.Struct, frozen=True, kw_only=True):
 class TurnOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How it is run."""
 
-    on_disconnect: Literal["continue", "cancel"] = "continue"
     on_busy: Literal["reject", "cancel_active"] = "reject"
     model: str | None = None
     max_output_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None

@@ -33,6 +33,15 @@ Order = Annotated[
 ]
 
 
+Include = Annotated[
+    list[str] | None, QueryParameter(name="include", description="`parts`: with what each message is made of.")
+]
+
+
+def _wants_parts(include: list[str] | None) -> bool:
+    return "parts" in (include or ())
+
+
 class MessageController(Controller):
     """What is said in a conversation."""
 
@@ -55,6 +64,7 @@ class MessageController(Controller):
             int, QueryParameter(ge=0, description="At most 500; a larger value acts as 500.")
         ] = DEFAULT_PAGE,
         order: Order = "desc",
+        include: Include = None,
     ) -> MessageList:
         """List matching messages, oldest first: the newest `limit` of them, before and after the given ones.
 
@@ -69,7 +79,8 @@ class MessageController(Controller):
             limit=min(limit, MAX_PAGE),
             oldest_first=one_of("order", order, "asc", "desc") == "asc",
         )
-        return MessageList(messages=await messages.page(request.user, conversation_id, query))
+        found = await messages.page(request.user, conversation_id, query, with_parts=_wants_parts(include))
+        return MessageList(messages=found)
 
     @post(operation_id="post_message", status_code=200, summary="Post a message")
     async def say(
@@ -89,9 +100,10 @@ class MessageController(Controller):
         conversation_id: FromPath[UUID],
         message_id: FromPath[UUID],
         messages: FromDishka[MessageService],
+        include: Include = None,
     ) -> Message:
         """Get one message."""
-        return await messages.get(request.user, conversation_id, message_id)
+        return await messages.get(request.user, conversation_id, message_id, with_parts=_wants_parts(include))
 
     @get("/{message_id:str}/debug_data", operation_id="get_message_debug_data", summary="Get a message's debug data")
     async def debug_data(

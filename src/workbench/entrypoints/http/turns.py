@@ -54,6 +54,9 @@ NOTHING_LEFT = _also(204, None, "There is nothing left to tell.")
 OVER_ALREADY = _also(200, Cancelled, "The turn was over already.")
 
 
+Format = Annotated[Literal["native"], QueryParameter(name="format", description="The vocabulary of the events.")]
+
+
 class TurnController(Controller):
     """Turns: answers that are streamed while they are made, and stored once."""
 
@@ -140,6 +143,7 @@ class TurnController(Controller):
         reading: FromDishka[ReadingService],
         beats: FromDishka[Heartbeats],
         after: After = None,
+        form: Format = "native",  # noqa: ARG002 - there is one, and others are refused
         last_event_id: LastEventId = None,
     ) -> Response[Any]:
         """Stream what happens in a turn until its end, from behind any place; 204 where nothing is left."""
