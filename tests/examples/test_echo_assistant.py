@@ -100,9 +100,13 @@ async def test_replies_in_the_order_in_which_it_was_told(workbench: WorkbenchSta
         ("/reverse", ""),
         (
             "/help",
-            "/reverse some text - says it backwards\n/save name some text - keeps it as a file\n/help - says this",
+            "/reverse some text - says it backwards\n"  # noqa: ISC004 - one answer
+            "/save name some text - keeps it as a file\n"
+            "/count 5 - counts so far, slowly\n"
+            "/help - says this",
         ),
         ("/save name", "Error: I know no command /save. Type /help to see those that I know."),
+        ("/count me in", "Error: I know no command /count. Type /help to see those that I know."),
         ("/dance now", "Error: I know no command /dance. Type /help to see those that I know."),
     ],
 )

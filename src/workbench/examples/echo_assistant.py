@@ -6,6 +6,7 @@ many messages it has answered), answers to what people say, and commands.
 Run it with `python -m workbench.examples.echo_assistant --workbench-url http://127.0.0.1:3000`.
 """
 
+import asyncio
 from typing import Annotated
 
 import msgspec
@@ -14,7 +15,14 @@ from workbench.sdk import AssistantService, Context, Event, Message, State, Temp
 
 GREETING = "Hello! I repeat what you say. Type /help to see what else I can do."
 ABOUT = "Repeats what you say."
-HELP = ("/reverse some text - says it backwards", "/save name some text - keeps it as a file", "/help - says this")
+HELP = (
+    "/reverse some text - says it backwards",
+    "/save name some text - keeps it as a file",
+    "/count 5 - counts so far, slowly",
+    "/help - says this",
+)
+MOST = 100
+BREATH_SECONDS = 0.1
 
 
 class EchoConfig(msgspec.Struct):
@@ -58,6 +66,8 @@ async def obey(context: Context, message: Message) -> None:
     command, *rest = message.content.split(maxsplit=2)
     if command == "/save" and len(rest) == 2:  # noqa: PLR2004 - a name and a text
         await answer(context, await save(context, *rest))
+    elif command == "/count" and rest and rest[0].isdecimal():
+        await count(context, min(int(rest[0]), MOST))
     else:
         await answer(context, run_command(message.content))
 
@@ -66,6 +76,14 @@ async def save(context: Context, filename: str, text: str) -> str:
     """Keep a text as a file of the conversation, in a new version each time."""
     file = await context.conversation.files.upload(filename, text.encode(), content_type="text/plain")
     return f"Saved {file.filename}, version {file.current_version}"
+
+
+async def count(context: Context, last: int) -> None:
+    """Answer piece by piece, as one does who has to wait for a model: whoever watches sees each number at once."""
+    async with context.busy("counting..."), context.answer() as streamed:
+        for number in range(1, last + 1):
+            await streamed.text(f"{number}" if number == 1 else f" {number}")
+            await asyncio.sleep(BREATH_SECONDS)
 
 
 async def answer(context: Context, text: str) -> None:

@@ -22,6 +22,7 @@ WORTH_REPEATING = frozenset({429, 500, 502, 503, 504})
 
 class _Failure(msgspec.Struct):
     detail: Any
+    code: Any = ""
 
 
 class Calls:
@@ -117,10 +118,11 @@ def pauses(patience_seconds: float) -> Iterator[float]:
 
 def failure_of(response: httpx.Response) -> CallError:
     """Put an answer that is none into words."""
-    detail = response.text
+    detail, code = response.text, ""
     with suppress(msgspec.DecodeError):
-        detail = str(msgspec.json.decode(response.content, type=_Failure).detail)
-    return CallError(response.status_code, detail, f"{response.request.method} {response.request.url.path}")
+        failure = msgspec.json.decode(response.content, type=_Failure)
+        detail, code = str(failure.detail), str(failure.code)
+    return CallError(response.status_code, detail, f"{response.request.method} {response.request.url.path}", code)
 
 
 def _checked(response: httpx.Response) -> httpx.Response:

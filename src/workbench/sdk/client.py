@@ -18,7 +18,7 @@ from workbench.sdk.model import (
     StreamEvent,
     StreamGap,
 )
-from workbench.sdk.streams import EventReader
+from workbench.sdk.streams import conversation_events
 
 PATIENCE_SECONDS = 5.0
 
@@ -132,4 +132,4 @@ class WorkbenchClient:
         A connection that breaks is taken up again behind the last event. A `StreamGap` says that events are
         missing. Raises CallError when the workbench does not let us read, or no longer.
         """
-        return EventReader(self._calls, f"/conversations/{conversation_id}/events", last_event_id).read()
+        return conversation_events(self._calls, f"/conversations/{conversation_id}/events", last_event_id)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 from typing import TypeVar
 from uuid import UUID, uuid4, uuid5
@@ -10,8 +10,10 @@ from uuid import UUID, uuid4, uuid5
 import msgspec
 
 from workbench.sdk.client import WorkbenchClient
-from workbench.sdk.errors import CallError, SdkError
-from workbench.sdk.model import Event, Json, NewMessage, plain
+from workbench.sdk.errors import CallError, SdkError, TurnLostError
+from workbench.sdk.holding import NOT_OURS, turn_asked_in
+from workbench.sdk.model import Event, Json, Message, NewMessage, plain
+from workbench.sdk.producing import Answer
 from workbench.sdk.store import Record
 from workbench.sdk.templates import State, read_config
 
@@ -49,6 +51,15 @@ class Context(AssistantContext):
         self.title = record.seats[conversation_id].title
         self.event = event
         self._replies = 0
+        self._is_in_turn = False  # whether the turn that we are asked in was taken up
+
+    def answer(self) -> AbstractAsyncContextManager[Answer]:
+        """Make the answer to the message of the event piece by piece, in a block: see `ConversationClient.answer`."""
+        message = self.event.data.message if self.event else None
+        if message is None:
+            raise ValueError("there is no message to be answered")
+        self._is_in_turn = True
+        return self.conversation.answer(message)
 
     async def reply(
         self,
@@ -61,9 +72,11 @@ class Context(AssistantContext):
         """Answer the event: a chat message with one, a command with a `command-response`.
 
         The id of the message follows from that of the event. Should the event come again, after a crash, the
-        answer is stored once, as it was the first time.
+        answer is stored once, as it was the first time. A message that asks us in a turn is answered in that turn.
         """
         message = self.event.data.message if self.event else None
+        if message and message_type is None and await self._said_in_turn(message, text, metadata, debug_data):
+            return
         usual = "command-response" if message and message.message_type == "command" else "chat"
         new = NewMessage(
             id=self._next_id(),
@@ -78,6 +91,23 @@ class Context(AssistantContext):
             if error.status != HTTPStatus.CONFLICT:
                 raise
             log.info("answered before: %s", error)
+
+    async def _said_in_turn(self, message: Message, text: str, metadata: Json | None, debug_data: Json | None) -> bool:
+        turn_id = turn_asked_in(message)
+        if turn_id is None or self._is_in_turn:
+            return False
+        self._is_in_turn = True
+        try:
+            async with self.conversation.turn(turn_id) as answer:
+                answer.ending.metadata, answer.ending.debug_data = metadata or {}, debug_data or {}
+                await answer.text(text)
+        except TurnLostError as error:
+            log.info("answered before, or not wanted any more: %s", error)
+        except CallError as error:
+            if error.status not in NOT_OURS:  # others hear of what one assistant is asked
+                raise
+            return False
+        return True
 
     @asynccontextmanager
     async def busy(self, status: str = "thinking...") -> AsyncGenerator[None]:

@@ -1,6 +1,7 @@
 """One conversation in the workbench, as somebody who takes part in it sees it."""
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from urllib.parse import quote
 from uuid import UUID
 
@@ -8,6 +9,7 @@ import msgspec
 
 from workbench.sdk.calls import Calls, taking_missing_for_an_answer
 from workbench.sdk.files_client import FilesClient
+from workbench.sdk.holding import LEASE_SECONDS, take_answer, take_turn
 from workbench.sdk.model import (
     Conversation,
     Json,
@@ -15,6 +17,8 @@ from workbench.sdk.model import (
     NewMessage,
     Participant,
 )
+from workbench.sdk.producing import Answer, producing
+from workbench.sdk.turns_client import TurnsClient
 
 
 class _Messages(msgspec.Struct):
@@ -42,6 +46,30 @@ class ConversationClient:
     def files(self) -> FilesClient:
         """Its files."""
         return FilesClient(self._calls, f"{self._path}/files")
+
+    @property
+    def turns(self) -> TurnsClient:
+        """Its turns, for those who ask and who watch."""
+        return TurnsClient(self._calls, f"{self._path}/turns")
+
+    def turn(
+        self, turn_id: str, *, lease_seconds: int = LEASE_SECONDS, resume: bool = False
+    ) -> AbstractAsyncContextManager[Answer]:
+        """Make, as its assistant, the answer of a turn that is open; the turn ends with the block.
+
+        What a producer who was lost had made is dropped, unless we `resume` it. We count as lost when nothing is heard of
+        us for `lease_seconds`, from 10 to 600. Raises TurnLostError when the turn has ended, or another producer has it.
+        """
+        taking = take_turn(self._calls, self.turns.path, turn_id, lease_seconds=lease_seconds, resume=resume)
+        return producing(taking)
+
+    def answer(self, message: Message, *, lease_seconds: int = LEASE_SECONDS) -> AbstractAsyncContextManager[Answer]:
+        """Make, as an assistant, the answer to a message, in the turn that it asks us in or in one of our own.
+
+        Raises TurnLostError when the message was answered already, or is just now; CallError when we are busy with
+        another turn (its `code` is `turn_active`).
+        """
+        return producing(take_answer(self._calls, self.turns.path, message, lease_seconds=lease_seconds))
 
     async def get(self) -> Conversation:
         """Look at it."""

@@ -30,8 +30,22 @@ class UnreachableError(SdkError):
 class CallError(SdkError):
     """The workbench answered, but not with what was asked for."""
 
-    def __init__(self, status: int, detail: str, request: str) -> None:
-        """Keep the status and the detail for those who can do something about them."""
+    def __init__(self, status: int, detail: str, request: str, code: str = "") -> None:
+        """Keep the status, the detail and the stable code for those who can do something about them."""
         super().__init__(f"{request} was answered {status}: {detail}")
         self.status = status
         self.detail = detail
+        self.request = request
+        self.code = code
+
+
+class TurnLostError(CallError):
+    """The turn is not ours to make, or no longer.
+
+    `code` says why: `stale_epoch` (another producer has it), `turn_terminal` (it has ended), `lease_held` (another
+    producer has it, and was heard of just now), `batch_gap` (something was sent in our place).
+    """
+
+
+class TurnCancelledError(SdkError):
+    """Somebody has asked for the end of the turn. Left alone it ends the block of the answer, and is heard no more."""
