@@ -1,9 +1,10 @@
 """The SDK on both sides of a real workbench: a service written with it, and a user who steers it with its client."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
 import pytest
@@ -13,6 +14,8 @@ from tests.support.service import Service, running_service
 from workbench.examples.echo_assistant import EchoConfig
 from workbench.examples.echo_assistant import service as echo_service
 from workbench.sdk import CallError, NewMessage, Settings, StreamEvent, WorkbenchClient, create_app
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -53,6 +56,14 @@ async def named(ann: WorkbenchClient, conversation_id: UUID, event_type: str) ->
             if isinstance(event, StreamEvent) and event.event == event_type:
                 return event
     raise AssertionError("the stream has ended")
+
+
+async def as_many(listing: Callable[[], Awaitable[list[T]]], count: int) -> list[T]:
+    """What is listed, as soon as it is so many."""
+    async with asyncio.timeout(10):
+        while len(found := await listing()) < count:  # noqa: ASYNC110 - over HTTP there is no event
+            await asyncio.sleep(0.02)
+    return found
 
 
 async def test_an_assistant_is_listed_changed_and_deleted(ann: WorkbenchClient, echo: UUID) -> None:
@@ -124,6 +135,46 @@ async def test_files_are_kept_in_versions(ann: WorkbenchClient) -> None:
     await files.delete("notes/a b.txt")
     with pytest.raises(CallError, match="404"):
         await files.read("notes/a b.txt")
+
+
+async def test_the_example_counts_piece_by_piece(ann: WorkbenchClient, echo: UUID) -> None:
+    talk = ann.conversation((await ann.create_conversation()).id)
+    await talk.add(echo)
+    asked = await talk.post(NewMessage(content="/count 3", message_type="command"))
+    (begun,) = await as_many(talk.turns.all, 1)
+    async with aclosing(talk.turns.watch(begun.turn_id)) as events:
+        told = [event async for event in events]
+    assert [event.text for event in told if event.text] == ["1", " 2", " 3"]
+    assert told[-1].event == "turn.finalized"
+    assert (begun.input_message_id, begun.assistant_id) == (asked.id, echo)
+
+
+async def test_an_assistant_that_just_replies_answers_in_the_turn_that_it_is_asked_in(
+    ann: WorkbenchClient, echo: UUID
+) -> None:
+    talk = ann.conversation((await ann.create_conversation()).id)
+    await talk.add(echo)
+    await named(ann, talk.id, "message.created")  # the greeting
+    for turn_id in ("one", "two"):  # it was not known to make turns, and then it is
+        await talk.turns.open(turn_id, echo, "hello")
+        async with asyncio.timeout(10), aclosing(talk.turns.watch(turn_id)) as events:
+            told = [event async for event in events]
+        assert (told[-1].event, told[-1].data["finish_reason"]) == ("turn.finalized", "stop")
+        assert "".join(event.text for event in told) == "You said: hello (1 word)"
+    said = [message.content for message in await talk.messages() if message.sender.participant_id == str(echo)]
+    assert said[1:] == 2 * ["You said: hello (1 word)"]
+
+
+async def test_an_assistant_that_hears_what_another_is_asked_replies_apart(ann: WorkbenchClient, echo: UUID) -> None:
+    other = (await ann.create_assistant(echo_service.service_id, "Other")).id
+    talk = ann.conversation((await ann.create_conversation()).id)
+    await talk.add(echo)
+    await talk.add(other)
+    await as_many(talk.messages, 2)  # two greetings
+    await talk.turns.open("one", echo, "hello")
+    await as_many(talk.messages, 5)  # two greetings, a question, two answers
+    (turn,) = await talk.turns.all()
+    assert (turn.assistant_id, turn.status) == (echo, "finalized")
 
 
 async def test_the_example_keeps_a_text_as_a_file(ann: WorkbenchClient, echo: UUID) -> None:
