@@ -44,7 +44,7 @@ class FailingTransport(httpx.AsyncBaseTransport):
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, Any]] = []
-        self.lost_answers = 0  # so many batches arrive, and their answers do not
+        self.lost_answers: list[str] = []  # of such requests, each of which arrives
         self.lost_calls = 0  # so many batches do not even arrive
         self.cut_after: list[int] = []  # so many frames of each stream get through
         self._inner = httpx.AsyncHTTPTransport(verify=False)
@@ -57,8 +57,8 @@ class FailingTransport(httpx.AsyncBaseTransport):
             self.lost_calls -= 1
             raise httpx.ConnectError("refused")
         response = await self._inner.handle_async_request(request)
-        if name == "events" and self.lost_answers:
-            self.lost_answers -= 1
+        if name in self.lost_answers:
+            self.lost_answers.remove(name)
             await response.aread()
             raise httpx.ReadError("cut off")
         if name == "stream" and response.status_code == 200:
@@ -272,7 +272,7 @@ async def test_what_is_larger_than_a_batch_is_sent_in_several(scene: Scene) -> N
 
 async def test_a_batch_whose_answer_is_lost_is_sent_again_and_taken_once(scene: Scene) -> None:
     await scene.ask()
-    scene.transport.lost_answers, scene.transport.lost_calls = 1, 1
+    scene.transport.lost_answers, scene.transport.lost_calls = ["lease", "events", "finalize"], 1
     async with scene.failing_robot().turn("q") as answer:
         await answer.text("once")
     batches = [body["batch"] for body in scene.transport.bodies("events")]
@@ -354,6 +354,19 @@ async def test_whoever_asks_for_the_end_gets_it(scene: Scene) -> None:
     assert turn.usage is not None
     assert turn.usage["prompt_tokens"] == 7
     assert not await scene.ann.turns.cancel("q")
+
+
+async def test_who_says_nothing_keeps_the_turn_and_hears_that_the_end_was_asked_for(scene: Scene) -> None:
+    await scene.ask()
+    async with scene.robot.turn("q") as answer:
+        await scene.age("lease_expires_at")
+        await scene.ann.turns.cancel("q")
+        answer._sender._quiet_seconds = 0.01
+        answer._sender._stirred.set()
+        await eventually(lambda: answer.cancelled)
+        with pytest.raises(TurnLostError, match="has a producer"):
+            await make(scene.robot.turn("q"), "never")
+    assert (await scene.ann.turns.get("q")).status == "aborted"
 
 
 async def test_who_looks_whether_the_end_was_asked_for_may_leave_the_block(scene: Scene) -> None:
@@ -488,6 +501,14 @@ async def test_a_message_is_answered_in_a_turn_of_its_own(scene: Scene) -> None:
     with pytest.raises(ValueError, match="only an assistant"):
         async with scene.ann.answer(message):
             raise AssertionError("people post messages")
+
+
+async def test_an_answer_is_ours_also_when_we_did_not_hear_so_at_first(scene: Scene) -> None:
+    message = await scene.ann.post("hello")
+    scene.transport.lost_answers = ["turns"]
+    await make(scene.failing_robot().answer(message), "hi")
+    assert [name for name, _ in scene.transport.requests] == ["turns", "turns", "lease", "events", "finalize"]
+    assert [said.content for said in await scene.ann.messages()] == ["hello", "hi"]
 
 
 async def test_a_message_that_opens_a_turn_is_answered_in_that_turn(scene: Scene) -> None:
