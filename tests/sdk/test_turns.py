@@ -434,8 +434,9 @@ async def test_who_was_taken_for_lost_is_told_so_and_changes_nothing(scene: Scen
         await make(scene.robot.turn("q"), "new")
 
     with pytest.raises(TurnLostError) as lost:
-        await go_on_for_ever(scene.robot, another_takes_it)
+        await go_on_for_ever(scene.failing_robot(), another_takes_it)
     assert lost.value.code == "stale_epoch"
+    assert scene.transport.bodies("finalize") == []
     told = await scene.watched()
     assert [event.event for event in told].count("turn.reset") == 1
     assert told[-1].data["parts"] == [{"type": "text", "text": "new"}]

@@ -1,6 +1,7 @@
 """What a watched answer consists of by now, for those who show it while it grows."""
 
 import json
+from copy import deepcopy
 
 from workbench.sdk.model import Json
 from workbench.sdk.turn_model import TurnEvent
@@ -27,7 +28,7 @@ class TurnParts:
         if event.event == "turn.reset":
             self._replace([])
         elif kind == "turn" and "parts" in event.data:  # a snapshot, or the end
-            self._replace(event.data["parts"])
+            self._replace(deepcopy(event.data["parts"]))  # they grow, and an event does not change
         elif kind in {"text", "reasoning"}:
             self._take_text(kind, step, event.data)
         elif kind == "tool":
