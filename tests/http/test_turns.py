@@ -156,10 +156,9 @@ async def test_a_turn_is_opened_made_watched_and_ended(scene: Scene) -> None:
         await scene.add(2, said("."))
         settled = await scene.finalize()
         rest = await frames.rest()
-    assert [frame["event"] for frame in rest] == [
-        *("turn.started", "text.delta", "text.delta", "text.delta", "turn.finalized")
-    ]
-    assert [frame["place"] for frame in rest] == [2, 3, 4, 5, 6]
+    assert [frame["event"] for frame in rest] == [*("turn.started", "text.delta", "text.delta", "turn.finalized")]
+    assert [frame["place"] for frame in rest] == [2, 3, 4, 5]
+    assert [frame.get("delta") for frame in rest[1:3]] == ["Two files", "."]
     assert rest[-1]["parts"] == [{"type": "text", "text": "Two files."}]
     assert settled["report"] == {"content": "written", "usage": "none", "first": True, "warnings": []}
     chats = [message for message in await scene.messages() if message["message_type"] == "chat"]
