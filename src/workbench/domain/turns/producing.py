@@ -17,6 +17,7 @@ from workbench.domain.parts.events import ProducerEvent, producer_events
 from workbench.domain.parts.model import Parts, Warned
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.turns.access import produced_turn
+from workbench.domain.turns.events import turn_status
 from workbench.domain.turns.model import Turn, logged
 from workbench.domain.turns.ports import TurnTx
 from workbench.domain.turns.refusals import batch_gap, lease_held, stale_epoch, turn_over, unprocessable
@@ -263,6 +264,7 @@ async def _claim(tx: TurnTx, turn: Turn, wanted: LeaseRequest, ttl: timedelta, n
         happened.insert(0, ("turn.reset", {"reason": "producer_lost"}))
     claimed, events = logged(claimed, happened, now)
     tx.turns.log(claimed, events)
+    tx.events.record(turn_status(claimed))
     if turn.assistant_service_id is not None:
         tx.turns.mark_producer(turn.assistant_service_id)
     return claimed, parts
