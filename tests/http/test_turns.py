@@ -585,7 +585,10 @@ async def test_the_cost_is_not_for_everybody(scene: Scene) -> None:
     await scene.service.seat_user(scene.path.rpartition("/")[2], "ben")
     await scene.open()  # R11
     await scene.lease()
+    await scene.add(1, {"type": "usage.call", **CALL})
     await scene.finalize(usage={"calls": [CALL]})
+    async with scene.stream() as frames:
+        assert all("cost" not in json.dumps(frame) for frame in await frames.rest())
     seen = (await scene.service.user("ben").get(f"{scene.path}/turns/t1/usage")).json()["usage"]
     assert seen["total_tokens"] == 150
     assert "cost_micros" not in seen
@@ -696,3 +699,18 @@ async def limits_of(scene: Scene) -> None:
     assert (refused["code"], refused["limit_bytes"]) == ("payload_too_large", 256 << 10)
     refused = await scene.open("t2", status=413, input={"content": "Look", "images": [picture(9 << 20)]})
     assert refused["code"] == "payload_too_large"
+
+
+async def test_usage_in_a_plain_message_counts_only_from_the_assistant_that_answers(scene: Scene) -> None:
+    await scene.open()  # L4, W12
+    await say(scene, scene.ann, "mine", turn_id="t9", token_usage={"prompt_tokens": 0, "completion_tokens": 0})
+    assert (await used(scene))["usage"] is None
+    await say(scene, scene.robot, "the answer", token_usage={"prompt_tokens": 3, "completion_tokens": 4})
+    settled = await used(scene)
+    assert (settled["usage_state"], settled["usage"]["total_tokens"]) == ("provisional", 7)
+    await scene.open("t2")
+    await say(scene, scene.robot, "another", token_usage={"prompt_tokens": "many"})
+    assert (await used(scene, "t2"))["usage"] is None
+    await scene.open("t3")
+    await say(scene, scene.robot, "one more", token_usage=[1])
+    assert await chats(scene) == ["hello", "mine", "the answer", "hello", "another", "hello", "one more"]

@@ -208,7 +208,8 @@ def _merged(happened: Sequence[ProducerEvent]) -> list[tuple[str, dict[str, Any]
         if before is not None and event.type in DELTAS and _rest(before[1]) == _rest(event.payload):
             told[-1] = (event.type, {**event.payload, "delta": before[1]["delta"] + event.payload["delta"]})
         else:
-            told.append((event.type, event.payload))
+            # What it cost is not for everybody who watches.
+            told.append((event.type, {name: value for name, value in event.payload.items() if name != "cost_usd"}))
     return told
 
 
