@@ -56,7 +56,7 @@ class AgUi:
         epoch = payload["epoch"]
         run_id = self._turn.turn_id if epoch <= 1 else f"{self._turn.turn_id}:{epoch}"
         self._run = {"threadId": str(self._turn.conversation_id), "runId": run_id}
-        return [{"type": "RUN_STARTED", **self._run}, custom("turn", payload)]
+        return [{"type": "RUN_STARTED", **self._run}, custom("turn", payload["turn"])]
 
     def _part(self, payload: Payload) -> Word:
         part = payload["part"]

@@ -18,7 +18,6 @@ from workbench.entrypoints.http.turn_formats.telling import Headers
 Chunk = dict[str, Any]
 
 DONE = b"data: [DONE]\n\n"
-OURS = ("turn_id", "conversation_id", "assistant_id", "input_message_id", "output_message_id", "warnings")
 REASONS: dict[FinishReason, str] = {
     "stop": "stop",
     "legacy": "stop",
@@ -70,9 +69,10 @@ def part_chunk(part: Part, url_of: Callable[[Part], str]) -> Chunk:
 
 
 def _opened(payload: Payload) -> list[Chunk]:
+    turn = payload["turn"]
     return [
-        {"type": "start", "messageId": payload["output_message_id"]},
-        {"type": "data-turn", "data": {name: payload[name] for name in OURS}, "transient": True},
+        {"type": "start", "messageId": turn["output_message_id"]},
+        {"type": "data-turn", "data": turn, "transient": True},
         {"type": "start-step"},
     ]
 

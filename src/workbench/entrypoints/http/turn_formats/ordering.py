@@ -91,7 +91,7 @@ class Ordering:
             "output_message_id": str(turn.output_message_id),
         }
         warnings = payload.get("warnings") if event.type == "turn.opened" else None
-        yield Happening("turn.opened", {**ids, "epoch": event.epoch, "warnings": warnings or []})
+        yield Happening("turn.opened", {"turn": {**ids, "warnings": warnings or []}, "epoch": event.epoch})
         if self._block is not None and self._block.is_begun:
             yield Happening(f"{self._block.kind}.start", {"id": self._block.id})
         for call_id, call in self._calls.items():
