@@ -1,6 +1,7 @@
 """Turns that stream at once: assistants elsewhere make 50 deltas a second each, and two watch every one of them."""
 
 import asyncio
+import random
 import re
 import time
 
@@ -14,7 +15,7 @@ BATCH = 4
 """Deltas that gather in 80 ms, which is how long a producer may hold them."""
 WATCHERS = 2
 
-_DELTA = re.compile(rb'"delta":"(\d+)')
+_DELTA = re.compile(rb'"delta":"([\d ]+)"')
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
@@ -49,7 +50,8 @@ class Watcher:
             if line.startswith(b"event: turn.finalized"):
                 break
             if found := _DELTA.search(line):
-                self.arrivals[int(found[1])] = time.perf_counter()
+                now = time.perf_counter()
+                self.arrivals |= dict.fromkeys(map(int, found[1].split()), now)
         writer.close()
 
 
@@ -68,6 +70,8 @@ class Streaming:
         await self._producer.json("PUT", f"{self._path}/lease", {"producer_id": "bench"})
         watching = [asyncio.create_task(watcher.run()) for watcher in self.watchers]
         await asyncio.gather(*(watcher.ready.wait() for watcher in self.watchers))
+        # Nobody's tokens keep step with another's.
+        await asyncio.sleep(random.random() * BATCH * DELTA_SECONDS)
         begun = time.perf_counter()
         for batch in range(1, int(seconds / DELTA_SECONDS / BATCH) + 1):
             first = (batch - 1) * BATCH
@@ -136,5 +140,5 @@ async def _answer_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
             found = _LENGTH.search(head)
             await reader.readexactly(int(found[1]) if found else 0)
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
-    except asyncio.IncompleteReadError:
+    except (asyncio.IncompleteReadError, asyncio.CancelledError):
         writer.close()

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import update
 from tests.support.assistants import RecordingAssistantService
 from tests.support.databases import open_store
+from tests.support.servers import eventually
 from tests.support.service import Service
 
 from workbench.adapters.clock import SystemClock
@@ -156,10 +157,9 @@ async def test_a_turn_is_opened_made_watched_and_ended(scene: Scene) -> None:
         await scene.add(2, said("."))
         settled = await scene.finalize()
         rest = await frames.rest()
-    assert [frame["event"] for frame in rest] == [
-        *("turn.started", "text.delta", "text.delta", "text.delta", "turn.finalized")
-    ]
-    assert [frame["place"] for frame in rest] == [2, 3, 4, 5, 6]
+    assert [frame["event"] for frame in rest] == [*("turn.started", "text.delta", "text.delta", "turn.finalized")]
+    assert [frame["place"] for frame in rest] == [2, 3, 4, 5]
+    assert [frame.get("delta") for frame in rest[1:3]] == ["Two files", "."]
     assert rest[-1]["parts"] == [{"type": "text", "text": "Two files."}]
     assert settled["report"] == {"content": "written", "usage": "none", "first": True, "warnings": []}
     chats = [message for message in await scene.messages() if message["message_type"] == "chat"]
@@ -655,3 +655,26 @@ async def test_a_turn_may_take_the_place_of_the_one_under_way(scene: Scene) -> N
     refused = await ben.post(f"{scene.path}/turns", json={**body, "options": {"on_busy": "cancel_active"}})
     assert (refused.status_code, refused.json()["code"]) == (409, "turn_active")
     assert (await scene.turn("t2"))["status"] == "opened"
+
+
+async def test_readers_of_the_conversation_hear_of_turns_if_they_ask(scene: Scene) -> None:
+    await scene.open()
+    await scene.lease()
+    await scene.finalize(parts=[{"type": "text", "text": "one"}])
+    await scene.finalize(parts=[{"type": "text", "text": "two"}])
+
+    async def heard(**query: str) -> list[str]:
+        names: list[str] = []
+        async with scene.ann.stream("GET", f"{scene.path}/events", params={"last_event_id": "0", **query}) as response:
+            async for line in response.aiter_lines():
+                if line.startswith("event: "):
+                    names.append(line.removeprefix("event: "))
+                if names.count("message.created") == 3:
+                    break
+        return [name for name in names if name.startswith("turn.") or name == "message.updated"]
+
+    await say(scene, scene.ann, "and then")
+    assert await heard() == []
+    assert await heard(include="turns") == ["turn.opened", "turn.status", "turn.status", "message.updated"]
+    await eventually(lambda: len(scene.recorder.events(scene.assistant)) >= 2)
+    assert not [event for event in scene.recorder.events(scene.assistant) if event["event"].startswith("turn.")]

@@ -22,6 +22,7 @@ from workbench.domain.parts.model import Part, Warned
 from workbench.domain.sizes import SizeLimits
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.turns.controlling import ControlService
+from workbench.domain.turns.events import turn_opened
 from workbench.domain.turns.model import CANCEL_GRACE, DEADLINE, ProducerKind, Turn, logged
 from workbench.domain.turns.pictures import Pictures
 from workbench.domain.turns.ports import TurnTx
@@ -164,6 +165,7 @@ class OpeningService:
             turn, events = logged(turn, happened, now)
             tx.turns.add(turn)
             tx.turns.log(turn, events)
+            tx.events.record(turn_opened(turn))
         return _opened(turn, question, SHELL, question.warnings, replayed=False)
 
 
