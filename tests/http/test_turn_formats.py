@@ -122,7 +122,7 @@ async def test_a_turn_is_watched_by_a_client_of_ag_ui_and_goes_on_where_it_was(s
 async def test_a_long_turn_is_told_piece_by_piece_all_the_same(scene: Scene) -> None:
     await scene.open()
     await scene.lease()
-    await scene.add(1, *(said(".") for _ in range(250)))
+    await scene.add(1, *(said(".", f"block {number}") for number in range(250)))
     await scene.finalize()
     for form, kind in (("ai-sdk", "text-delta"), ("ag-ui", "TEXT_MESSAGE_CONTENT")):
         words = await whole(scene, form)
