@@ -678,3 +678,21 @@ async def test_readers_of_the_conversation_hear_of_turns_if_they_ask(scene: Scen
     assert await heard(include="turns") == ["turn.opened", "turn.status", "turn.status", "message.updated"]
     await eventually(lambda: len(scene.recorder.events(scene.assistant)) >= 2)
     assert not [event for event in scene.recorder.events(scene.assistant) if event["event"].startswith("turn.")]
+
+
+async def test_each_route_says_how_much_it_takes(sqlite_service: Service) -> None:
+    async with set_up(sqlite_service) as scene:
+        await limits_of(scene)
+
+
+async def limits_of(scene: Scene) -> None:
+    await scene.open(input={"content": "Look", "images": [picture(7 << 20)]})
+    await scene.lease()
+    refused = await scene.add(1, said("x" * (256 << 10)), status=413)
+    assert (refused["code"], refused["limit_bytes"]) == ("too_large", 256 << 10)
+    refused = await scene.finalize(status=413, metadata={"x": "y" * (9 << 20)})
+    assert refused["limit_bytes"] == 8 << 20
+    refused = await scene.open("t2", status=413, input={"content": "x" * (257 << 10)})
+    assert (refused["code"], refused["limit_bytes"]) == ("payload_too_large", 256 << 10)
+    refused = await scene.open("t2", status=413, input={"content": "Look", "images": [picture(9 << 20)]})
+    assert refused["code"] == "payload_too_large"

@@ -163,7 +163,7 @@ def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respons
     """Answer what the framework refuses, in the contract's words."""
     status, detail = error.status_code, error.detail
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        limit = request.app.request_max_body_size
+        limit = request.route_handler.resolve_request_max_body_size()
         return domain_error(request, TooLargeError(f"body is limited to {limit} bytes", extra={"limit_bytes": limit}))
     if isinstance(error, NotFoundException):
         detail = "Not Found"

@@ -38,6 +38,10 @@ from workbench.entrypoints.http.turn_streams import TurnStream
 
 EVENT_STREAM = "text/event-stream"
 ONE = "/{turn_id:str}"
+MAX_OPEN_BYTES = 48 << 20
+"""Four images of 8 MiB, which base64 makes a third longer, and a question."""
+MAX_BATCH_BYTES = 256 << 10
+MAX_ENDING_BYTES = 8 << 20
 
 After = Annotated[str | None, QueryParameter(description="Begin behind this event.")]
 LastEventId = Annotated[
@@ -75,6 +79,7 @@ class TurnController(Controller):
 
     @post(
         operation_id="open_turn",
+        request_max_body_size=MAX_OPEN_BYTES,
         guards=[actors_only],
         status_code=201,
         responses=OPENED_BEFORE | failing(ForbiddenError, NotAcceptableError, UnprocessableError),
@@ -221,6 +226,7 @@ class TurnController(Controller):
     @post(
         f"{ONE}/events",
         operation_id="add_turn_events",
+        request_max_body_size=MAX_BATCH_BYTES,
         status_code=200,
         responses=failing(ForbiddenError, UnprocessableError),
         summary="Add to an answer",
@@ -239,6 +245,7 @@ class TurnController(Controller):
     @post(
         f"{ONE}/finalize",
         operation_id="finalize_turn",
+        request_max_body_size=MAX_ENDING_BYTES,
         status_code=200,
         responses=failing(ForbiddenError),
         summary="End an answer",
