@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 import structlog
@@ -130,7 +130,10 @@ class Stream:
         self._rung = False
         self._pump_task: asyncio.Task[None] | None = None
 
-    headers: ClassVar[list[tuple[bytes, bytes]]] = HEADERS
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """What the response says of itself."""
+        return HEADERS
 
     async def begin(self) -> None:
         """Send what comes first."""
