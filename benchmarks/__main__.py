@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import uvloop
 
-from benchmarks import deep, files, scenarios, servers
+from benchmarks import deep, files, scenarios, servers, turns
 from benchmarks.scenarios import Effort, Figure
 
 Create = Callable[[str], str]
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--deep", type=int, default=1_000_000, help="messages in the deep history; 0 leaves it out")
     parser.add_argument("--only", choices=["sqlite", "postgresql"], help="one database only")
     options = parser.parse_args()
-    effort = Effort(seconds=3, streams=200, file_mib=256) if options.quick else Effort()
+    effort = Effort(seconds=3, streams=200, file_mib=256, turns=20, turn_seconds=5) if options.quick else Effort()
     print(f"{platform.machine()}, {psutil.cpu_count()} cores, Python {platform.python_version()}, client on it too\n")
     columns: dict[str, dict[str, Figure]] = {}
     with tempfile.TemporaryDirectory(prefix="workbench-bench-", ignore_cleanup_errors=True) as folder:
@@ -55,6 +55,7 @@ def _measure(kind: str, create: Create, folder: Path, effort: Effort, depth: int
         for scenario in (scenarios.posting, scenarios.reading, scenarios.listing, scenarios.streaming):
             figures += uvloop.run(scenario(server, effort))
         figures += uvloop.run(files.transferring(server, effort))
+        figures += uvloop.run(turns.streaming_turns(server, effort))
         if depth:
             conversation = uvloop.run(_one_conversation(server))
             deep.fill(url, conversation, depth)

@@ -25,6 +25,8 @@ class Effort:
     depth: int = 1000
     streams: int = 1000
     file_mib: int = 1024
+    turns: int = 100
+    turn_seconds: float = 60.0
 
 
 async def connect(server: Server, count: int) -> list[Connection]:

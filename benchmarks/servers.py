@@ -27,6 +27,11 @@ class Server:
         """Resident memory of the process, in KiB."""
         return psutil.Process(self.process.pid).memory_info().rss / 1024
 
+    def cpu_seconds(self) -> float:
+        """Time of a processor that the process has used so far."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return times.user + times.system
+
 
 def free_port() -> int:
     """Find a port that nobody listens on."""

@@ -46,6 +46,7 @@ HEARTBEAT = {"name": "Recorder", "description": "", "url": "{url}", "online_expi
 TURNS = f"{CONVERSATION}/turns"
 TURN = f"{TURNS}/{{turn}}"
 QUESTION = {"turn_id": "{turn}", "assistant_id": "{assistant}", "input": {"content": "hello"}}
+ABORTED = {"epoch": 1, "outcome": "aborted"}
 FOLLOWING = {"assistant_service_id": "recorder.workbench.example", "name": "Robot"}
 
 # Told in order: each act stands on those before it.
@@ -113,15 +114,15 @@ STORY = [
     Act("ann", "PATCH", ROBOT, {"active_participant": True}, 200, ["participant.updated"]),
     Act("robot", "POST", MESSAGES, {"content": "beep"}, 200, ["message.created"]),
     Act("robot", "POST", f"{ASSISTANT}/states/events", STATE, 204, ["assistant.state.focus"]),
-    Act("ann", "POST", TURNS, QUESTION, 201, ["message.created"]),
+    Act("ann", "POST", TURNS, QUESTION, 201, ["message.created", "turn.opened"]),
     Act("ann", "POST", TURNS, QUESTION, 200),
     Act("ann", "POST", TURNS, {**QUESTION, "input": {"content": "other"}}, 409),
-    Act("robot", "PUT", f"{TURN}/lease", {"producer_id": "p"}, 200),
+    Act("robot", "PUT", f"{TURN}/lease", {"producer_id": "p"}, 200, ["turn.status"]),
     Act("robot", "POST", f"{TURN}/events", {"epoch": 1, "batch": 1, "events": []}, 200),
     Act("ann", "POST", f"{TURN}/cancel", {}, 202),
     Act("ann", "POST", f"{TURN}/finalize", {"epoch": 1, "outcome": "aborted"}, 403),
-    Act("robot", "POST", f"{TURN}/finalize", {"epoch": 1, "outcome": "aborted"}, 200, ["message.created"]),
-    Act("robot", "POST", f"{TURN}/finalize", {"epoch": 1, "outcome": "aborted"}, 200),
+    Act("robot", "POST", f"{TURN}/finalize", ABORTED, 200, ["message.created", "turn.status"]),
+    Act("robot", "POST", f"{TURN}/finalize", ABORTED, 200, ["message.updated"]),
     Act("ann", "POST", f"{TURN}/retry", None, 409),
     Act("ann", "PUT", f"{ASSISTANT}/conversations/{{conversation}}/states/notes", {"data": {}}, 200),
     Act("robot", "PATCH", CONVERSATION, {"metadata": {"a": 1}}, 200, ["conversation.updated"]),

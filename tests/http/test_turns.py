@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import update
 from tests.support.assistants import RecordingAssistantService
 from tests.support.databases import open_store
+from tests.support.servers import eventually
 from tests.support.service import Service
 
 from workbench.adapters.clock import SystemClock
@@ -156,10 +157,9 @@ async def test_a_turn_is_opened_made_watched_and_ended(scene: Scene) -> None:
         await scene.add(2, said("."))
         settled = await scene.finalize()
         rest = await frames.rest()
-    assert [frame["event"] for frame in rest] == [
-        *("turn.started", "text.delta", "text.delta", "text.delta", "turn.finalized")
-    ]
-    assert [frame["place"] for frame in rest] == [2, 3, 4, 5, 6]
+    assert [frame["event"] for frame in rest] == [*("turn.started", "text.delta", "text.delta", "turn.finalized")]
+    assert [frame["place"] for frame in rest] == [2, 3, 4, 5]
+    assert [frame.get("delta") for frame in rest[1:3]] == ["Two files", "."]
     assert rest[-1]["parts"] == [{"type": "text", "text": "Two files."}]
     assert settled["report"] == {"content": "written", "usage": "none", "first": True, "warnings": []}
     chats = [message for message in await scene.messages() if message["message_type"] == "chat"]
@@ -585,7 +585,10 @@ async def test_the_cost_is_not_for_everybody(scene: Scene) -> None:
     await scene.service.seat_user(scene.path.rpartition("/")[2], "ben")
     await scene.open()  # R11
     await scene.lease()
+    await scene.add(1, {"type": "usage.call", **CALL})
     await scene.finalize(usage={"calls": [CALL]})
+    async with scene.stream() as frames:
+        assert all("cost" not in json.dumps(frame) for frame in await frames.rest())
     seen = (await scene.service.user("ben").get(f"{scene.path}/turns/t1/usage")).json()["usage"]
     assert seen["total_tokens"] == 150
     assert "cost_micros" not in seen
@@ -655,3 +658,59 @@ async def test_a_turn_may_take_the_place_of_the_one_under_way(scene: Scene) -> N
     refused = await ben.post(f"{scene.path}/turns", json={**body, "options": {"on_busy": "cancel_active"}})
     assert (refused.status_code, refused.json()["code"]) == (409, "turn_active")
     assert (await scene.turn("t2"))["status"] == "opened"
+
+
+async def test_readers_of_the_conversation_hear_of_turns_if_they_ask(scene: Scene) -> None:
+    await scene.open()
+    await scene.lease()
+    await scene.finalize(parts=[{"type": "text", "text": "one"}])
+    await scene.finalize(parts=[{"type": "text", "text": "two"}])
+
+    async def heard(**query: str) -> list[str]:
+        names: list[str] = []
+        async with scene.ann.stream("GET", f"{scene.path}/events", params={"last_event_id": "0", **query}) as response:
+            async for line in response.aiter_lines():
+                if line.startswith("event: "):
+                    names.append(line.removeprefix("event: "))
+                if names.count("message.created") == 3:
+                    break
+        return [name for name in names if name.startswith("turn.") or name == "message.updated"]
+
+    await say(scene, scene.ann, "and then")
+    assert await heard() == []
+    assert await heard(include="turns") == ["turn.opened", "turn.status", "turn.status", "message.updated"]
+    await eventually(lambda: len(scene.recorder.events(scene.assistant)) >= 2)
+    assert not [event for event in scene.recorder.events(scene.assistant) if event["event"].startswith("turn.")]
+
+
+async def test_each_route_says_how_much_it_takes(sqlite_service: Service) -> None:
+    async with set_up(sqlite_service) as scene:
+        await limits_of(scene)
+
+
+async def limits_of(scene: Scene) -> None:
+    await scene.open(input={"content": "Look", "images": [picture(7 << 20)]})
+    await scene.lease()
+    refused = await scene.add(1, said("x" * (256 << 10)), status=413)
+    assert (refused["code"], refused["limit_bytes"]) == ("too_large", 256 << 10)
+    refused = await scene.finalize(status=413, metadata={"x": "y" * (9 << 20)})
+    assert refused["limit_bytes"] == 8 << 20
+    refused = await scene.open("t2", status=413, input={"content": "x" * (257 << 10)})
+    assert (refused["code"], refused["limit_bytes"]) == ("payload_too_large", 256 << 10)
+    refused = await scene.open("t2", status=413, input={"content": "Look", "images": [picture(9 << 20)]})
+    assert refused["code"] == "payload_too_large"
+
+
+async def test_usage_in_a_plain_message_counts_only_from_the_assistant_that_answers(scene: Scene) -> None:
+    await scene.open()  # L4, W12
+    await say(scene, scene.ann, "mine", turn_id="t9", token_usage={"prompt_tokens": 0, "completion_tokens": 0})
+    assert (await used(scene))["usage"] is None
+    await say(scene, scene.robot, "the answer", token_usage={"prompt_tokens": 3, "completion_tokens": 4})
+    settled = await used(scene)
+    assert (settled["usage_state"], settled["usage"]["total_tokens"]) == ("provisional", 7)
+    await scene.open("t2")
+    await say(scene, scene.robot, "another", token_usage={"prompt_tokens": "many"})
+    assert (await used(scene, "t2"))["usage"] is None
+    await scene.open("t3")
+    await say(scene, scene.robot, "one more", token_usage=[1])
+    assert await chats(scene) == ["hello", "mine", "the answer", "hello", "another", "hello", "one more"]

@@ -21,6 +21,12 @@ from workbench.wiring.local_tokens import sign_local_token
 CSV = {"Accept": "text/csv"}
 
 
+@pytest.fixture
+def service(own_service: Service) -> Service:
+    """One of its own: bills are written by way of the database, and all of it is summed up."""
+    return own_service
+
+
 def admin(service: Service, user_id: str = "root", workspace: str = "default") -> httpx.AsyncClient:
     token = sign_local_token(
         service.settings, user_id=user_id, name="Root", workspace=workspace, ttl_seconds=60, admin=True

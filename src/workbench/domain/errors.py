@@ -7,7 +7,8 @@ WorkbenchError
 ├── ConflictError          the state does not allow it now
 │   └── StaleError         what was read changed before the commit; read again and repeat
 ├── InvalidError           the request cannot mean anything
-│   └── UnprocessableError  it can be read, but not carried out
+│   ├── UnprocessableError  it can be read, but not carried out
+│   └── NotAcceptableError  the answer is not to be had in the form that is asked for
 ├── TooLargeError          over a limit, which the detail names
 ├── ExhaustedError         a rate, quota or budget is used up
 ├── UpstreamError          an assistant service failed us
@@ -83,6 +84,12 @@ class UnprocessableError(InvalidError):
     """The request cannot be carried out as it stands"""
 
     code = "unprocessable"
+
+
+class NotAcceptableError(InvalidError):
+    """The answer is not to be had in this form"""
+
+    code = "not_acceptable"
 
 
 class TooLargeError(WorkbenchError):

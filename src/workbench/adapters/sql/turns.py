@@ -7,10 +7,10 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import and_, bindparam, delete, exists, or_, select, tuple_, update
+from sqlalchemy import Update, and_, bindparam, delete, exists, or_, select, tuple_, update
 
 from workbench.adapters.sql.database import Database
-from workbench.adapters.sql.repository import Query, Repository, columns_of, here
+from workbench.adapters.sql.repository import Context, Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Json, Moment
 from workbench.adapters.sql.tables import assistant_services, assistants, messages
 from workbench.adapters.sql.turn_tables import UNBILLED, message_parts, turn_events, turn_slots, turns
@@ -21,7 +21,7 @@ from workbench.domain.turns.ports import DueTurn, TurnQuery, Turns, TurnWatch
 _FIELDS = [name for name in Turn.__struct_fields__ if name != "read_at"]
 _KEPT = frozenset({"pk", "conversation_id", "turn_id", "created_at", "input_hash", "initiator_role", "initiator_id"})
 """What no change touches."""
-_MUTABLE = [name for name in _FIELDS if name not in _KEPT]
+_MUTABLE = [name for name in _FIELDS if name not in _KEPT and name != "version"]
 _EVENT_FIELDS = TurnEvent.__struct_fields__
 _IS_ACTIVE = turns.c.status.in_(("opened", "streaming"))
 _IN_CONVERSATION = and_(here(turns), turns.c.conversation_id == bindparam("conversation_id", type_=Id))
@@ -52,11 +52,6 @@ _EVENTS = Query(
 )
 _PARTS = select(message_parts.c.message_id, message_parts.c.parts).where(
     here(message_parts), message_parts.c.message_id.in_(bindparam("message_ids", expanding=True))
-)
-_CHANGE = (
-    update(turns)
-    .where(here(turns), turns.c.pk == bindparam("of_pk", type_=Id), turns.c.version == bindparam("read_version"))
-    .values({name: bindparam(f"new_{name}", type_=turns.c[name].type) for name in _MUTABLE})
 )
 _SUPERSEDE = (
     update(turn_events)
@@ -96,6 +91,14 @@ _MAKES = (
 )
 
 
+@lru_cache(64)
+def _change(names: tuple[str, ...]) -> Update:
+    """Build the statement that stores some columns, where nobody stored another change since."""
+    as_read = (turns.c.pk == bindparam("of_pk", type_=Id), turns.c.version == bindparam("read_version"))
+    new = {name: bindparam(f"new_{name}", type_=turns.c[name].type) for name in names}
+    return update(turns).where(here(turns), *as_read).values(new)
+
+
 @lru_cache(8)
 def _page(*, only_active: bool, of_assistant: bool, before: bool) -> Query[Turn]:
     conditions = [_IN_CONVERSATION]
@@ -118,9 +121,16 @@ def _page(*, only_active: bool, of_assistant: bool, before: bool) -> Query[Turn]
 class SqlTurns(Repository, Turns):
     """The turns of one workspace."""
 
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._read: dict[UUID, Turn] = {}
+
     async def find(self, conversation_id: UUID, turn_id: str) -> Turn | None:
-        """By the unique index."""
-        return await self._maybe(_ONE, {"conversation_id": conversation_id, "turn_id": turn_id})
+        """By the unique index; remembered, so that a change stores only what it changes."""
+        found = await self._maybe(_ONE, {"conversation_id": conversation_id, "turn_id": turn_id})
+        if found is not None:
+            self._read[found.pk] = found
+        return found
 
     async def active(self, conversation_id: UUID, assistant_id: UUID | None = None) -> Sequence[Turn]:
         """By the index of active ones."""
@@ -163,9 +173,11 @@ class SqlTurns(Repository, Turns):
 
     def change(self, turn: Turn) -> None:
         """Update where the version is still the one that was read."""
-        changed = {f"new_{name}": getattr(turn, name) for name in _MUTABLE}
+        was = self._read.get(turn.pk)
+        names = [name for name in _MUTABLE if was is None or getattr(turn, name) != getattr(was, name)]
+        changed = {f"new_{name}": getattr(turn, name) for name in names}
         place = {"of_pk": turn.pk, "read_version": turn.version, **changed, "new_version": turn.version + 1}
-        self._writes.change(_CHANGE, place, must_hit=True)
+        self._writes.change(_change((*names, "version")), place, must_hit=True)
 
     def log(self, turn: Turn, events: Sequence[TurnEvent]) -> None:
         """Insert, and announce at the commit."""

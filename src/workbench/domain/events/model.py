@@ -32,6 +32,9 @@ ASSISTANT_TYPES = FEED_TYPES | {
 }
 """The closed list that the contract's SDK knows: it refuses an event of any other name, so none is sent."""
 
+TURN_TYPES = frozenset({"turn.opened", "turn.status", "message.updated"})
+"""Told only to readers of a conversation who ask for them: older clients know none of these names."""
+
 
 class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
     """What happened in a conversation; `data` is what JSON can say of it.

@@ -59,6 +59,8 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] | None = None
     debug_data: dict[str, Any] | None = None
     turn_id: str | None = None
+    token_usage: Any = None
+    """What an answer took, as an assistant says it; of anybody else it counts for nothing (turns, 5, L4)."""
 
     def slot_for(self, principal: Principal) -> tuple[str, Slot] | None:
         """The slot of a turn that it takes: that of who it is from, in the turn it names, if its type may (turns, 5)."""

@@ -29,15 +29,21 @@ async def produced_turn(tx: TurnTx, principal: Principal, conversation_id: UUID,
 
     Raises NotFoundError where the caller may not know of it, ForbiddenError where they may, but it is not theirs.
     """
-    if principal.role == "service":
-        turn = await require_turn(tx, conversation_id, turn_id)
-        if turn.assistant_service_id != principal.id:
-            raise NotFoundError("There is no such turn", code="turn_not_found")
+    turn = await tx.turns.find(conversation_id, turn_id)
+    if turn is not None and _makes(principal, turn):
         return turn
-    turn, _ = await read_turn(tx, principal, conversation_id, turn_id)
-    if (principal.role, principal.id) != ("assistant", str(turn.assistant_id)):
-        raise ForbiddenError("Only the turn's assistant makes its answer", code="not_producer")
-    return turn
+    if turn is None or principal.role == "service":
+        raise NotFoundError("There is no such turn", code="turn_not_found")
+    seat = await tx.participants.seat(conversation_id, principal)
+    seat.require_read()
+    raise ForbiddenError("Only the turn's assistant makes its answer", code="not_producer")
+
+
+def _makes(principal: Principal, turn: Turn) -> bool:
+    """Its maker needs no seat: who has left meanwhile may still say how it ended."""
+    if principal.role == "service":
+        return turn.assistant_service_id == principal.id
+    return (principal.role, principal.id) == ("assistant", str(turn.assistant_id))
 
 
 def require_in_charge(turn: Turn, seat: Seat, principal: Principal) -> None:

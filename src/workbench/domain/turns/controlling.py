@@ -7,6 +7,7 @@ from workbench.domain.identity.model import Principal
 from workbench.domain.parts.closing import Marker, closed
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.turns.access import read_turn, require_in_charge
+from workbench.domain.turns.events import turn_status
 from workbench.domain.turns.model import logged
 from workbench.domain.turns.ports import TurnTx
 from workbench.domain.turns.refusals import turn_active, turn_settled
@@ -72,4 +73,5 @@ class ControlService:
             reopened, events = logged(turn.reopened(now), [("turn.reset", {"reason": "retry"})], now)
             tx.turns.change(reopened)
             tx.turns.log(reopened, events)
+            tx.events.record(turn_status(reopened))
         return TurnView.of(reopened)

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from workbench.domain.clock import Clock
-from workbench.domain.errors import ConflictError, ForbiddenError
+from workbench.domain.errors import ConflictError, ForbiddenError, StaleError
 from workbench.domain.files.uploading import UploadService
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
@@ -22,6 +22,7 @@ from workbench.domain.parts.model import Part, Warned
 from workbench.domain.sizes import SizeLimits
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.turns.controlling import ControlService
+from workbench.domain.turns.events import turn_opened
 from workbench.domain.turns.model import CANCEL_GRACE, DEADLINE, ProducerKind, Turn, logged
 from workbench.domain.turns.pictures import Pictures
 from workbench.domain.turns.ports import TurnTx
@@ -128,10 +129,12 @@ class OpeningService:
             _require_write(seat)
             if principal.role == "assistant" and principal.id != str(new.assistant_id):
                 raise ForbiddenError("An assistant opens turns of its own", code="not_producer")
+            # In this order: a turn that comes between the two looks is then found by its id.
+            under_way = await tx.turns.active(conversation_id, new.assistant_id)
             known = await tx.turns.find(conversation_id, new.turn_id)
             if known is not None:
                 return await _replay(tx, principal, known, digest, built)
-            for active in await tx.turns.active(conversation_id, new.assistant_id):
+            for active in under_way:
                 raise turn_active(active)
             service_id = await _service_of(tx, conversation_id, new.assistant_id)
             question = await _question(tx, principal, conversation_id, new, built, now)
@@ -164,6 +167,7 @@ class OpeningService:
             turn, events = logged(turn, happened, now)
             tx.turns.add(turn)
             tx.turns.log(turn, events)
+            tx.events.record(turn_opened(turn))
         return _opened(turn, question, SHELL, question.warnings, replayed=False)
 
 
@@ -210,12 +214,14 @@ async def _referenced(tx: TurnTx, conversation_id: UUID, new: NewTurn) -> Questi
     )
 
 
-async def _adopted(tx: TurnTx, principal: Principal, taken: UUID, warnings: list[Warned]) -> Question:
+async def _adopted(
+    tx: TurnTx, principal: Principal, conversation_id: UUID, turn_id: str, taken: UUID, warnings: list[Warned]
+) -> Question:
     """A message that an older client posted under the same id; its text stays. Raises UnprocessableError."""
     found = await tx.messages.find(taken)
     asking = Sender(participant_role=principal.role, participant_id=principal.id)
     if found is None or found.message.sender != asking:
-        raise turn_id_taken()
+        raise await _taken_by_another(tx, conversation_id, turn_id)
     parts = await tx.turns.parts_of([taken])
     return Question(
         message=found.message,
@@ -223,6 +229,12 @@ async def _adopted(tx: TurnTx, principal: Principal, taken: UUID, warnings: list
         is_new=False,
         warnings=[*warnings, Warned(code="input_adopted", path="input")],
     )
+
+
+async def _taken_by_another(tx: TurnTx, conversation_id: UUID, turn_id: str) -> ConflictError:
+    """Say that the id is somebody else's, or, where the turn came between two looks, that it is time to look again."""
+    came_between = await tx.turns.find(conversation_id, turn_id) is not None
+    return StaleError() if came_between else turn_id_taken()
 
 
 async def _service_of(tx: TurnTx, conversation_id: UUID, assistant_id: UUID) -> str:
@@ -309,7 +321,7 @@ async def _question(
     taken = await tx.turns.slot(conversation_id, new.turn_id, "input")
     warnings = built.warnings
     if taken is not None:
-        return await _adopted(tx, principal, taken, warnings)
+        return await _adopted(tx, principal, conversation_id, new.turn_id, taken, warnings)
     message = Message(
         id=new_id(),
         sender=Sender(participant_role=principal.role, participant_id=principal.id),
@@ -338,5 +350,5 @@ async def _place_of_answer(tx: TurnTx, conversation_id: UUID, new: NewTurn) -> t
     found = await tx.messages.find(taken)
     answering = Sender(participant_role="assistant", participant_id=str(new.assistant_id))
     if found is None or found.message.sender != answering:
-        raise turn_id_taken()
+        raise await _taken_by_another(tx, conversation_id, new.turn_id)
     return taken, True

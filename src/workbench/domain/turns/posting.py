@@ -4,6 +4,7 @@ An assistant that knows nothing of turns answers one by its next message. One th
 in the plain way, which must not make a second message of it.
 """
 
+from typing import Any, cast
 from uuid import UUID
 
 from workbench.domain.clock import Clock
@@ -16,12 +17,18 @@ from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.turns.model import Turn
 from workbench.domain.turns.ports import TurnTx
 from workbench.domain.turns.settling import Close, put_content, settle
+from workbench.domain.usage.arithmetic import readable
+from workbench.domain.usage.bookkeeping import Bookkeeping
+from workbench.domain.usage.model import TOTAL, ReportedCall
 
 
 class PostingService:
     """Posts messages, and knows which of them belong to turns."""
 
-    def __init__(self, transactions: Transactions[TurnTx], messages: MessageService, clock: Clock) -> None:
+    def __init__(
+        self, transactions: Transactions[TurnTx], messages: MessageService, books: Bookkeeping, clock: Clock
+    ) -> None:
+        self._books = books
         self._transactions = transactions
         self._messages = messages
         self._clock = clock
@@ -53,6 +60,7 @@ class PostingService:
                 return await _answer(tx, turn)
             close = _close(new)
             if turn.is_active:
+                tx.usage.record_calls(self._books.entered(_calls(new), turn.pk, turn.epoch))
                 turn = (await settle(tx, turn, close, self._clock.now())).turn
             else:
                 await put_content(tx, turn, close, self._clock.now())
@@ -102,6 +110,16 @@ async def _answer(tx: TurnTx, turn: Turn) -> Message | None:
         metadata={"turn": {"turn_id": turn.turn_id, "slot": "output", "status": turn.status, "finish_reason": None}},
         has_debug_data=False,
     )
+
+
+def _calls(new: NewMessage) -> list[ReportedCall]:
+    """What the answer took, as far as it makes sense: it is provisional, and no reason to refuse the answer."""
+    if not isinstance(new.token_usage, dict):
+        return []
+    used = cast("dict[str, Any]", new.token_usage)
+    calls = used.get("calls")
+    listed: list[Any] = cast("list[Any]", calls) if isinstance(calls, list) else [{**used, "call_id": TOTAL}]
+    return readable(listed)[0]
 
 
 def _close(new: NewMessage) -> Close:

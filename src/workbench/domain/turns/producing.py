@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -16,6 +17,7 @@ from workbench.domain.parts.events import ProducerEvent, producer_events
 from workbench.domain.parts.model import Parts, Warned
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.turns.access import produced_turn
+from workbench.domain.turns.events import turn_status
 from workbench.domain.turns.model import Turn, logged
 from workbench.domain.turns.ports import TurnTx
 from workbench.domain.turns.refusals import batch_gap, lease_held, stale_epoch, turn_over, unprocessable
@@ -32,6 +34,8 @@ from workbench.domain.turns.shapes import (
 )
 from workbench.domain.usage.bookkeeping import Bookkeeping
 from workbench.domain.usage.model import ReportedCall, UsageSummary
+
+DELTAS = frozenset({"text.delta", "reasoning.delta", "tool.args.delta"})
 
 
 class ProducingService:
@@ -100,13 +104,13 @@ class ProducingService:
             if batch.batch != turn.last_batch + 1:
                 raise batch_gap(turn)
             renewed = turn.renewed(now)
-            told = [(event.type, event.payload) for event in happened]
+            told = _merged(happened)
             tx.usage.record_calls(self._books.entered(calls, turn.pk, turn.epoch))
             changed, events = logged(msgspec.structs.replace(renewed, last_batch=batch.batch), told, now)
             tx.turns.change(changed)
             if events:
                 tx.turns.log(changed, events)
-        return _taken(changed, len(events), duplicate=False)
+        return _taken(changed, len(happened), duplicate=False)
 
     async def finalize(self, principal: Principal, conversation_id: UUID, turn_id: str, ending: Ending) -> Settled:
         """End a turn. The same again is safe: the content is what came last, and what was used is settled once.
@@ -196,6 +200,23 @@ async def _close(tx: TurnTx, turn: Turn, ending: Ending, *, bill: bool) -> tuple
     return close, [*warnings, *cut]
 
 
+def _merged(happened: Sequence[ProducerEvent]) -> list[tuple[str, dict[str, Any]]]:
+    """What happened, with each run of deltas of one block as one: the bounds of events are not those of tokens (4.1)."""
+    told: list[tuple[str, dict[str, Any]]] = []
+    for event in happened:
+        before = told[-1] if told and told[-1][0] == event.type else None
+        if before is not None and event.type in DELTAS and _rest(before[1]) == _rest(event.payload):
+            told[-1] = (event.type, {**event.payload, "delta": before[1]["delta"] + event.payload["delta"]})
+        else:
+            # What it cost is not for everybody who watches.
+            told.append((event.type, {name: value for name, value in event.payload.items() if name != "cost_usd"}))
+    return told
+
+
+def _rest(payload: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in payload.items() if name != "delta"}
+
+
 def _reported(event: ProducerEvent, place: int) -> ReportedCall:
     """Read a call of a model. Raises UnprocessableError, which names the event."""
     try:
@@ -244,6 +265,7 @@ async def _claim(tx: TurnTx, turn: Turn, wanted: LeaseRequest, ttl: timedelta, n
         happened.insert(0, ("turn.reset", {"reason": "producer_lost"}))
     claimed, events = logged(claimed, happened, now)
     tx.turns.log(claimed, events)
+    tx.events.record(turn_status(claimed))
     if turn.assistant_service_id is not None:
         tx.turns.mark_producer(turn.assistant_service_id)
     return claimed, parts

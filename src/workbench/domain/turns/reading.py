@@ -23,6 +23,18 @@ REPLAY_PAGE = 200
 """More events than that are told as one snapshot to who has none yet."""
 
 
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where somebody is in the log of a turn: behind `after`, which is None where they have a place that is not of it.
+
+    `wants_all` is for those who must see everything since the answer was begun, for the last time, to make sense of what
+    follows. For them the place only says whether there is anything left.
+    """
+
+    after: int | None = None
+    is_given: bool = False
+    wants_all: bool = False
+
+
 class Watch(msgspec.Struct, frozen=True, kw_only=True):
     """A view of a turn that goes on: what is told first, and where what follows is to be had.
 
@@ -94,10 +106,8 @@ class ReadingService:
         principal: Principal,
         conversation_id: UUID,
         turn_id: str,
-        after: int | None,
+        place: Place,
         ring: Callable[[], None],
-        *,
-        is_given: bool,
     ) -> Watch | None:
         """Watch from behind a place; None where there is nothing left to tell. Give the watch back with `close`.
 
@@ -107,18 +117,17 @@ class ReadingService:
             raise UnavailableError("the server is restarting; connect again", code="draining")
         async with self._transactions.read(principal.workspace_id) as tx:
             turn, _ = await read_turn(tx, principal, conversation_id, turn_id)
-        if is_given and not turn.is_active and after == turn.last_seq:
+        if place.is_given and not turn.is_active and place.after == turn.last_seq:
             return None
-        watcher = Watcher(turn.pk, after or 0, ring)
+        watcher = Watcher(turn.pk, place.after or 0, ring)
         # From here on what comes rings; what came before this is read.
         self._hub.join(watcher)
         try:
             async with self._transactions.read(principal.workspace_id) as tx:
                 turn, _ = await read_turn(tx, principal, conversation_id, turn_id)
-                is_known = after is not None and turn.log_floor <= after <= turn.last_seq
-                if is_given and is_known:
-                    return Watch(turn=turn, watcher=watcher, first=[])
-                if not is_given and turn.log_floor == 0 and turn.last_seq <= REPLAY_PAGE:
+                begins = await _begins(tx, turn, place)
+                if begins is not None:
+                    watcher.position = begins
                     return Watch(turn=turn, watcher=watcher, first=[])
                 first = await _whole(tx, turn, self._clock.now())
                 watcher.position = turn.last_seq if turn.is_active or first[1:] else first[0].seq
@@ -152,6 +161,25 @@ async def parts_now(tx: TurnTx, turn: Turn) -> Parts:
     if turn.is_published and not turn.is_active:
         return (await tx.turns.parts_of([turn.output_message_id])).get(turn.output_message_id, [])
     return (await folded(tx, turn)).snapshot()
+
+
+async def _begins(tx: TurnTx, turn: Turn, place: Place) -> int | None:
+    """Behind which event of the log to begin; None where that is told as a snapshot."""
+    if place.wants_all:
+        return await _latest_beginning(tx, turn) if turn.log_floor == 0 else None
+    if place.is_given:
+        is_known = place.after is not None and turn.log_floor <= place.after <= turn.last_seq
+        return place.after if is_known else None
+    return 0 if turn.log_floor == 0 and turn.last_seq <= REPLAY_PAGE else None
+
+
+async def _latest_beginning(tx: TurnTx, turn: Turn) -> int:
+    """The place before the answer was begun for the last time, which only another producer than the first does."""
+    begins, after = 0, 0
+    while turn.epoch > 1 and (page := await tx.turns.events(turn.pk, after, REPLAY_PAGE)):
+        begins = max((event.seq - 1 for event in page if event.type == "turn.reset"), default=begins)
+        after = page[-1].seq
+    return begins
 
 
 def is_ending(event: TurnEvent) -> bool:

@@ -14,6 +14,7 @@ from workbench.domain.messages.model import Message, Sender, StoredMessage
 from workbench.domain.parts.flattening import filenames_of, flattened
 from workbench.domain.parts.folding import Folding
 from workbench.domain.parts.model import Part
+from workbench.domain.turns.events import message_updated, turn_status
 from workbench.domain.turns.model import TERMINAL, FinishReason, Outcome, Turn, TurnError, UsageState, logged
 from workbench.domain.turns.ports import TurnTx
 from workbench.domain.usage.bookkeeping import settle as settle_usage
@@ -82,6 +83,7 @@ async def settle(tx: TurnTx, turn: Turn, close: Close, now: datetime) -> Ended:
     ended, events = logged(ended, [_ending(ended, close, summary)], now)
     tx.turns.change(ended)
     tx.turns.log(ended, events)
+    tx.events.record(turn_status(ended))
     return Ended(turn=ended, content=content, usage=billed)
 
 
@@ -128,6 +130,8 @@ async def put_content(tx: TurnTx, turn: Turn, close: Close, now: datetime) -> Co
             return "message_missing"
         kept = {**published.message.metadata, **metadata}
         tx.turns.rewrite(turn.output_message_id, content, kept, close.parts, now)
+        amended = msgspec.structs.replace(published.message, content=content, metadata=kept)
+        tx.events.record(message_updated(turn, amended))
         return "amended"
     message = Message(
         id=turn.output_message_id,

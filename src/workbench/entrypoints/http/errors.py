@@ -18,6 +18,7 @@ from workbench.domain.errors import (
     ExhaustedError,
     ForbiddenError,
     InvalidError,
+    NotAcceptableError,
     NotFoundError,
     TooLargeError,
     UnauthenticatedError,
@@ -33,6 +34,7 @@ STATUS: dict[type[WorkbenchError], int] = {
     NotFoundError: HTTPStatus.NOT_FOUND,
     ConflictError: HTTPStatus.CONFLICT,
     UnprocessableError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    NotAcceptableError: HTTPStatus.NOT_ACCEPTABLE,
     InvalidError: HTTPStatus.BAD_REQUEST,
     TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     ExhaustedError: HTTPStatus.TOO_MANY_REQUESTS,
@@ -161,7 +163,7 @@ def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respons
     """Answer what the framework refuses, in the contract's words."""
     status, detail = error.status_code, error.detail
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        limit = request.app.request_max_body_size
+        limit = request.route_handler.resolve_request_max_body_size()
         return domain_error(request, TooLargeError(f"body is limited to {limit} bytes", extra={"limit_bytes": limit}))
     if isinstance(error, NotFoundException):
         detail = "Not Found"

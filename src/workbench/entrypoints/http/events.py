@@ -29,6 +29,12 @@ LastEventIdQuery = Annotated[
 ]
 
 
+IncludeTurns = Annotated[
+    list[str] | None,
+    QueryParameter(name="include", description="`turns`: with `turn.opened`, `turn.status` and `message.updated`."),
+]
+
+
 class EventController(Controller):
     """Event streams."""
 
@@ -49,12 +55,14 @@ class EventController(Controller):
         beats: FromDishka[Heartbeats],
         last_event_id: LastEventIdHeader = None,
         resume_behind: LastEventIdQuery = None,
+        include: IncludeTurns = None,
     ) -> StreamResponse:
         """Stream live, or resume: the ids of events are positions, and none behind the one given is left out.
 
         A position that is no longer kept is answered with a `stream.gap` event that names the first available.
         """
-        stream = EventStream(events, conversation_frame, beats, last_event_id or resume_behind)
+        with_turns = "turns" in (include or ())
+        stream = EventStream(events, conversation_frame, beats, last_event_id or resume_behind, with_turns=with_turns)
         stream.reader = await events.read_conversation(request.user, conversation_id, stream.ring)
         return StreamResponse(stream)
 

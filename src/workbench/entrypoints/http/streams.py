@@ -7,10 +7,10 @@ is to be sent is pumped by a task that lives only while there is something to se
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 import structlog
@@ -18,7 +18,7 @@ from litestar import Response
 from litestar.types import Receive, Scope, Send
 
 from workbench.domain.events.hub import ConversationReader, FeedReader
-from workbench.domain.events.model import Event
+from workbench.domain.events.model import TURN_TYPES, Event
 from workbench.domain.events.service import EventService, Gap
 
 RETRY_MILLISECONDS = 1000
@@ -130,7 +130,10 @@ class Stream:
         self._rung = False
         self._pump_task: asyncio.Task[None] | None = None
 
-    headers: ClassVar[list[tuple[bytes, bytes]]] = HEADERS
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """What the response says of itself."""
+        return HEADERS
 
     async def begin(self) -> None:
         """Send what comes first."""
@@ -213,11 +216,20 @@ class Stream:
 class EventStream(Stream):
     """A stream of what happens in conversations."""
 
-    __slots__ = ("_frame", "_resume", "_service", "reader")
+    __slots__ = ("_frame", "_resume", "_service", "_with_turns", "reader")
 
-    def __init__(self, service: EventService, frame: Frame, beats: Heartbeats, last_event_id: str | None) -> None:
+    def __init__(
+        self,
+        service: EventService,
+        frame: Frame,
+        beats: Heartbeats,
+        last_event_id: str | None,
+        *,
+        with_turns: bool = False,
+    ) -> None:
         """Make a stream, from behind that id if one is given; its reader is set before it is served."""
         super().__init__(beats)
+        self._with_turns = with_turns
         self._service = service
         self._frame = frame
         self._resume = position_of(last_event_id)
@@ -232,7 +244,7 @@ class EventStream(Stream):
             if isinstance(item, Gap):
                 await self.write(gap_frame(item))
             else:
-                await self.write(b"".join(map(self._frame, item)))
+                await self.write(self._frames(item))
 
     async def next(self) -> bytes:
         """The frames of what the reader has."""
@@ -241,8 +253,12 @@ class EventStream(Stream):
             new = [event for event in events if reader.place(event) > reader.position]
             if new:
                 reader.position = reader.place(new[-1])
-                return b"".join(map(self._frame, new))
+                if frames := self._frames(new):
+                    return frames
         return b""
+
+    def _frames(self, events: Sequence[Event]) -> bytes:
+        return b"".join([self._frame(event) for event in events if self._with_turns or event.type not in TURN_TYPES])
 
     def last_words(self) -> bytes | None:
         """Why the reader was ended."""

@@ -1,15 +1,15 @@
 """Streams of a turn (specification of turns, 4): what happened in it, from any place, until its end."""
 
-from functools import lru_cache
-from typing import ClassVar
+from collections.abc import Sequence
+from uuid import UUID
 
 from workbench.domain.identity.model import Principal
 from workbench.domain.turns.model import TurnEvent
-from workbench.domain.turns.reading import ReadingService, Watch, is_ending
+from workbench.domain.turns.reading import Place, ReadingService, Watch, is_ending
 from workbench.entrypoints.http.streams import Heartbeats, Stream
+from workbench.entrypoints.http.turn_formats.telling import Telling
 
 RETRY = b"retry: 2000\n\n"
-FRAMES_REMEMBERED = 512
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache, no-transform"),
@@ -18,40 +18,49 @@ HEADERS = [
 ]
 
 
-@lru_cache(FRAMES_REMEMBERED)
-def turn_frame(event: TurnEvent) -> bytes:
-    """An event on the stream of its turn; encoded once for all watchers."""
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.type.encode("ascii"), event.data.encode())
-
-
 class TurnStream(Stream):
     """One who watches a turn."""
 
-    __slots__ = ("_is_over", "_principal", "_reading", "watch")
-
-    headers: ClassVar[list[tuple[bytes, bytes]]] = HEADERS
+    __slots__ = ("_is_over", "_principal", "_reading", "telling", "watch")
 
     def __init__(self, reading: ReadingService, principal: Principal, beats: Heartbeats) -> None:
-        """Make a stream; its watch is set before it is served."""
+        """Make a stream; what it watches, and how that is told, is set before it is served."""
         super().__init__(beats)
         self._reading = reading
         self._principal = principal
         self._is_over = False
         self.watch: Watch
+        self.telling: Telling
+
+    async def watch_turn(self, conversation_id: UUID, turn_id: str, place: Place) -> bool:
+        """Watch a turn; says whether there is anything left to tell. Raises NotFoundError."""
+        watch = await self._reading.watch(self._principal, conversation_id, turn_id, place, self.ring)
+        if watch is not None:
+            self.watch = watch
+        return watch is not None
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Those of every stream of a turn, and those of its vocabulary."""
+        return [*HEADERS, *self.telling.headers]
 
     async def begin(self) -> None:
         """Say how soon to come back, and what is told in one."""
-        await self.write(RETRY + b"".join(map(turn_frame, self.watch.first)))
-        self._is_over = any(map(is_ending, self.watch.first))
+        await self.write(RETRY + self._told(self.watch.first))
 
     async def next(self) -> bytes:
-        """The frames of what happened since, up to the end."""
-        if self._is_over:
-            return b""
+        """The frames of what happened since, up to the end; not every event has one."""
+        while not self._is_over:
+            events = await self._reading.more(self._principal, self.watch.watcher)
+            if (frames := self._told(events)) or not events:
+                return frames
+        return b""
+
+    def _told(self, events: Sequence[TurnEvent]) -> bytes:
         frames: list[bytes] = []
-        for event in await self._reading.more(self._principal, self.watch.watcher):
-            frames.append(turn_frame(event))
-            if is_ending(event):
+        for event in events:
+            frames.append(self.telling.frames(event))
+            if is_ending(event) or self.telling.is_over:
                 self._is_over = True
                 break
         return b"".join(frames)

@@ -8,13 +8,13 @@ from litestar import Controller, Request, Response, get, post, put
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
-from workbench.domain.errors import ConflictError, ForbiddenError, UnprocessableError
+from workbench.domain.errors import ConflictError, ForbiddenError, NotAcceptableError, UnprocessableError
 from workbench.domain.identity.model import Principal
 from workbench.domain.turns.controlling import ControlService
 from workbench.domain.turns.opening import OpeningService
 from workbench.domain.turns.ports import TurnQuery
 from workbench.domain.turns.producing import ProducingService
-from workbench.domain.turns.reading import ReadingService
+from workbench.domain.turns.reading import Place, ReadingService
 from workbench.domain.turns.shapes import (
     Batch,
     BatchTaken,
@@ -33,10 +33,15 @@ from workbench.domain.turns.shapes import (
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import actors_only
 from workbench.entrypoints.http.streams import Heartbeats, StreamResponse, position_of
+from workbench.entrypoints.http.turn_formats.choice import FORMATS, NATIVE, require_format, telling_as
 from workbench.entrypoints.http.turn_streams import TurnStream
 
 EVENT_STREAM = "text/event-stream"
 ONE = "/{turn_id:str}"
+MAX_OPEN_BYTES = 48 << 20
+"""Four images of 8 MiB, which base64 makes a third longer, and a question."""
+MAX_BATCH_BYTES = 256 << 10
+MAX_ENDING_BYTES = 8 << 20
 
 After = Annotated[str | None, QueryParameter(description="Begin behind this event.")]
 LastEventId = Annotated[
@@ -54,7 +59,16 @@ NOTHING_LEFT = _also(204, None, "There is nothing left to tell.")
 OVER_ALREADY = _also(200, Cancelled, "The turn was over already.")
 
 
-Format = Annotated[Literal["native"], QueryParameter(name="format", description="The vocabulary of the events.")]
+Format = Annotated[
+    str,
+    QueryParameter(
+        name="format",
+        description=(
+            "The vocabulary of the stream: `native`, the UI message stream of the AI SDK (`ai-sdk`), or AG-UI (`ag-ui`)."
+        ),
+        schema_extra={"enum": list(FORMATS)},
+    ),
+]
 
 
 class TurnController(Controller):
@@ -65,9 +79,10 @@ class TurnController(Controller):
 
     @post(
         operation_id="open_turn",
+        request_max_body_size=MAX_OPEN_BYTES,
         guards=[actors_only],
         status_code=201,
-        responses=OPENED_BEFORE | failing(ForbiddenError, UnprocessableError),
+        responses=OPENED_BEFORE | failing(ForbiddenError, NotAcceptableError, UnprocessableError),
         summary="Open a turn",
     )
     async def open(
@@ -78,14 +93,16 @@ class TurnController(Controller):
         opening: FromDishka[OpeningService],
         reading: FromDishka[ReadingService],
         beats: FromDishka[Heartbeats],
+        form: Format = NATIVE,
     ) -> Response[OpenedTurn]:
         """Ask an assistant: store the question, and open the place of the answer. The same request again is safe.
 
-        With `Accept: text/event-stream` the answer is streamed at once.
+        With `Accept: text/event-stream` the answer is streamed at once, in the vocabulary that `format` names.
         """
+        require_format(form)
         opened = await opening.open(request.user, conversation_id, data)
         if EVENT_STREAM in request.headers.get("accept", ""):
-            return await _stream(request.user, conversation_id, data.turn_id, None, reading, beats)
+            return await _stream(TurnStream(reading, request.user, beats), conversation_id, data.turn_id, form)
         return Response(opened, status_code=200 if opened.replayed else 201)
 
     @get(operation_id="list_turns", guards=[actors_only], summary="List turns")
@@ -132,7 +149,7 @@ class TurnController(Controller):
         operation_id="stream_turn",
         guards=[actors_only],
         media_type=EVENT_STREAM,
-        responses=NOTHING_LEFT,
+        responses=NOTHING_LEFT | failing(NotAcceptableError),
         summary="Stream a turn",
     )
     async def stream(
@@ -143,11 +160,13 @@ class TurnController(Controller):
         reading: FromDishka[ReadingService],
         beats: FromDishka[Heartbeats],
         after: After = None,
-        form: Format = "native",  # noqa: ARG002 - there is one, and others are refused
+        form: Format = NATIVE,
         last_event_id: LastEventId = None,
     ) -> Response[Any]:
         """Stream what happens in a turn until its end, from behind any place; 204 where nothing is left."""
-        return await _stream(request.user, conversation_id, turn_id, last_event_id or after, reading, beats)
+        require_format(form)
+        stream = TurnStream(reading, request.user, beats)
+        return await _stream(stream, conversation_id, turn_id, form, last_event_id or after)
 
     @post(
         f"{ONE}/cancel",
@@ -207,6 +226,7 @@ class TurnController(Controller):
     @post(
         f"{ONE}/events",
         operation_id="add_turn_events",
+        request_max_body_size=MAX_BATCH_BYTES,
         status_code=200,
         responses=failing(ForbiddenError, UnprocessableError),
         summary="Add to an answer",
@@ -225,6 +245,7 @@ class TurnController(Controller):
     @post(
         f"{ONE}/finalize",
         operation_id="finalize_turn",
+        request_max_body_size=MAX_ENDING_BYTES,
         status_code=200,
         responses=failing(ForbiddenError),
         summary="End an answer",
@@ -252,7 +273,7 @@ class ActiveTurnController(Controller):
         "/stream",
         operation_id="stream_active_turn",
         media_type=EVENT_STREAM,
-        responses=NOTHING_LEFT | failing(ConflictError),
+        responses=NOTHING_LEFT | failing(ConflictError, NotAcceptableError),
         summary="Stream the turn under way",
     )
     async def stream(
@@ -262,26 +283,22 @@ class ActiveTurnController(Controller):
         reading: FromDishka[ReadingService],
         beats: FromDishka[Heartbeats],
         assistant_id: Annotated[UUID | None, QueryParameter(description="Whose, where there are several.")] = None,
+        form: Format = NATIVE,
     ) -> Response[Any]:
         """Stream the turn under way; 204 where there is none."""
+        require_format(form)
         turn_id = await reading.active(request.user, conversation_id, assistant_id)
         if turn_id is None:
             return Response(None, status_code=204)
-        return await _stream(request.user, conversation_id, turn_id, None, reading, beats)
+        return await _stream(TurnStream(reading, request.user, beats), conversation_id, turn_id, form)
 
 
 async def _stream(
-    principal: Principal,
-    conversation_id: UUID,
-    turn_id: str,
-    last_event_id: str | None,
-    reading: ReadingService,
-    beats: Heartbeats,
+    stream: TurnStream, conversation_id: UUID, turn_id: str, form: str, last_event_id: str | None = None
 ) -> Response[Any]:
     is_given, after = position_of(last_event_id)
-    stream = TurnStream(reading, principal, beats)
-    watch = await reading.watch(principal, conversation_id, turn_id, after, stream.ring, is_given=is_given)
-    if watch is None:
+    place = Place(after=after, is_given=is_given, wants_all=form != NATIVE)
+    if not await stream.watch_turn(conversation_id, turn_id, place):
         return Response(None, status_code=204)
-    stream.watch = watch
+    stream.telling = telling_as(form, stream.watch.turn, after)
     return StreamResponse(stream)

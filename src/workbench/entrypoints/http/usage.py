@@ -15,7 +15,7 @@ from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
-from workbench.domain.errors import ForbiddenError, InvalidError
+from workbench.domain.errors import ForbiddenError, InvalidError, NotFoundError
 from workbench.domain.identity.model import Principal
 from workbench.domain.paging import MAX_PAGE
 from workbench.domain.usage.model import MAX_NAME_LENGTH, UsageRow
@@ -133,7 +133,7 @@ class UsageController(Controller):
         operation_class=TableOperation,
         summary="List usage",
         dependencies=FILTERS,
-        responses=PAGE | failing(InvalidError, ForbiddenError),
+        responses=PAGE | failing(InvalidError, ForbiddenError, NotFoundError),
     )
     async def rows(
         self,
@@ -157,7 +157,7 @@ class UsageController(Controller):
         operation_class=TableOperation,
         summary="Sum usage up",
         dependencies=FILTERS,
-        responses=REPORT | failing(InvalidError, ForbiddenError),
+        responses=REPORT | failing(InvalidError, ForbiddenError, NotFoundError),
     )
     async def totals(
         self,

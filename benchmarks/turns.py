@@ -1,0 +1,144 @@
+"""Turns that stream at once: assistants elsewhere make 50 deltas a second each, and two watch every one of them."""
+
+import asyncio
+import random
+import re
+import time
+
+from benchmarks.client import Connection, quantile
+from benchmarks.scenarios import Effort, Figure, new_conversation
+from benchmarks.servers import Server
+
+SERVICE = "bench.workbench.example"
+DELTA_SECONDS = 1 / 50
+BATCH = 4
+"""Deltas that gather in 80 ms, which is how long a producer may hold them."""
+WATCHERS = 2
+
+_DELTA = re.compile(rb'"delta":"([\d ]+)"')
+_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+
+
+class Producer(Connection):
+    """A connection of an assistant, or, without one, of its service."""
+
+    def __init__(self, port: int, assistant: str = "") -> None:
+        super().__init__(port, "")
+        self._head = f"Host: 127.0.0.1:{port}\r\nX-Assistant-Service-ID: {SERVICE}\r\nX-API-Key: \r\n"
+        if assistant:
+            self._head += f"X-Assistant-ID: {assistant}\r\n"
+
+
+class Watcher:
+    """Watches a turn; keeps when each delta arrived."""
+
+    def __init__(self, port: int, token: str, path: str) -> None:
+        self._port, self._token, self._path = port, token, path
+        self.arrivals: dict[int, float] = {}
+        self.ready = asyncio.Event()
+
+    async def run(self) -> None:
+        """Watch until the turn's end."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=16 << 20)
+        head = f"GET {self._path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {self._token}\r\n\r\n"
+        writer.write(head.encode())
+        answer = await reader.readuntil(b"\r\n\r\n")
+        if b" 200 " not in answer[:20]:
+            raise RuntimeError(answer[:300])
+        self.ready.set()
+        while line := await reader.readline():
+            if line.startswith(b"event: turn.finalized"):
+                break
+            if found := _DELTA.search(line):
+                now = time.perf_counter()
+                self.arrivals |= dict.fromkeys(map(int, found[1].split()), now)
+        writer.close()
+
+
+class Streaming:
+    """One turn: its producer, its watchers, and when each delta was made."""
+
+    def __init__(self, server: Server, assistant: str, path: str) -> None:
+        self._producer = Producer(server.port, assistant)
+        self._path = path
+        self.watchers = [Watcher(server.port, server.token, f"{path}/stream") for _ in range(WATCHERS)]
+        self.made: dict[int, float] = {}
+
+    async def run(self, seconds: float) -> None:
+        """Make deltas at their pace, and send what has gathered."""
+        await self._producer.open()
+        await self._producer.json("PUT", f"{self._path}/lease", {"producer_id": "bench"})
+        watching = [asyncio.create_task(watcher.run()) for watcher in self.watchers]
+        await asyncio.gather(*(watcher.ready.wait() for watcher in self.watchers))
+        # Nobody's tokens keep step with another's.
+        await asyncio.sleep(random.random() * BATCH * DELTA_SECONDS)
+        begun = time.perf_counter()
+        for batch in range(1, int(seconds / DELTA_SECONDS / BATCH) + 1):
+            first = (batch - 1) * BATCH
+            for number in range(first, first + BATCH):
+                self.made[number] = begun + number * DELTA_SECONDS
+            await asyncio.sleep(max(0.0, self.made[first + BATCH - 1] - time.perf_counter()))
+            events = [{"type": "text.delta", "id": "t", "delta": f"{n} "} for n in range(first, first + BATCH)]
+            await self._producer.json("POST", f"{self._path}/events", {"epoch": 1, "batch": batch, "events": events})
+        await self._producer.json("POST", f"{self._path}/finalize", {"epoch": 1, "outcome": "completed"})
+        await asyncio.gather(*watching)
+        self._producer.close()
+
+
+async def streaming_turns(server: Server, effort: Effort) -> list[Figure]:
+    """Stream all at once, and see when each delta was made and when it arrived."""
+    service = await asyncio.start_server(_answer_all, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{service.sockets[0].getsockname()[1]}/"
+    ann = await Connection(server.port, server.token).open()
+    await ann.json(
+        "POST", "/assistant-service-registrations", {"assistant_service_id": SERVICE, "name": "b", "description": ""}
+    )
+    heart = await Producer(server.port).open()
+    beat = {"name": "b", "description": "", "url": url, "online_expires_in_seconds": 3600}
+    await heart.json("PUT", f"/assistant-service-registrations/{SERVICE}", beat)
+    turns = [await _opened(server, ann) for _ in range(effort.turns)]
+    used = server.cpu_seconds()
+    begun = time.perf_counter()
+    await asyncio.gather(*(turn.run(effort.turn_seconds) for turn in turns))
+    took, used = time.perf_counter() - begun, server.cpu_seconds() - used
+    late = [
+        watcher.arrivals[number] - made
+        for turn in turns
+        for watcher in turn.watchers
+        for number, made in turn.made.items()
+        if number in watcher.arrivals
+    ]
+    wanted = sum(len(turn.made) * WATCHERS for turn in turns)
+    heart.close()
+    ann.close()
+    service.close()
+    name = f"{effort.turns} turns at once"
+    return [
+        Figure(f"{name}, deltas to watchers", wanted / took, "/s"),
+        Figure(f"{name}, deltas lost", wanted - len(late), ""),
+        Figure(f"{name}, delta late by, p50", quantile(late, 0.5) * 1e3, "ms"),
+        Figure(f"{name}, delta late by, p99", quantile(late, 0.99) * 1e3, "ms"),
+        Figure(f"{name}, batches stored", wanted / WATCHERS / BATCH / took, "/s"),
+        Figure(f"{name}, server's CPU", 100 * used / took, "%"),
+    ]
+
+
+async def _opened(server: Server, ann: Connection) -> Streaming:
+    assistant = (await ann.json("POST", "/assistants", {"assistant_service_id": SERVICE, "name": "b"}))["id"]
+    conversation = await new_conversation(ann)
+    await ann.json("PUT", f"/conversations/{conversation}/participants/{assistant}", {})
+    asked = {"turn_id": "t", "assistant_id": assistant, "input": {"content": "count"}}
+    await ann.json("POST", f"/conversations/{conversation}/turns", asked)
+    return Streaming(server, assistant, f"/conversations/{conversation}/turns/t")
+
+
+async def _answer_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Be an assistant service that takes everything."""
+    try:
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            found = _LENGTH.search(head)
+            await reader.readexactly(int(found[1]) if found else 0)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+    except (asyncio.IncompleteReadError, asyncio.CancelledError):
+        writer.close()
