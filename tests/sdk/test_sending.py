@@ -65,8 +65,11 @@ def test_a_batch_has_as_much_as_the_workbench_takes() -> None:
         sizes.append(len(msgspec.json.encode(events)))
     assert max(sizes) < BATCH_BYTES + 1000
     assert len(sizes) == 4
-    pending.add({"type": "part", "part": "x" * 2 * BATCH_BYTES})
+    pending.add({"type": "part", "part": "x" * (BATCH_BYTES + 1000)})
     assert len(pending.take()) == 1
+    with pytest.raises(ValueError, match="part takes 262175 bytes, and 256000 is the most"):
+        pending.add({"type": "part", "part": "x" * 256 * 1024 + "xxxxxx"})
+    assert pending.take() == []
 
 
 async def test_the_first_is_sent_at_once_the_rest_together_and_all_of_it() -> None:

@@ -265,9 +265,13 @@ async def test_what_is_larger_than_a_batch_is_sent_in_several(scene: Scene) -> N
     large = "\x01ä" * 100_000
     async with scene.failing_robot().turn("q") as answer:
         await answer.text(large)
+        search = await answer.tool("search", {})
+        await search.result("x" * 249 * 1024)
+        with pytest.raises(ValueError, match="is the most"):
+            await search.result("x" * 256 * 1024)
     (_, answered) = await scene.ann.messages()
     assert answered.content == large
-    assert max(len(msgspec.json.encode(body)) for body in scene.transport.bodies("events")) < 256 * 1024
+    assert max(len(msgspec.json.encode(body)) for body in scene.transport.bodies("events")) <= 256 * 1024
 
 
 async def test_a_batch_whose_answer_is_lost_is_sent_again_and_taken_once(scene: Scene) -> None:

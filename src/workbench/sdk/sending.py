@@ -16,6 +16,7 @@ FLUSH_SECONDS = 0.08
 FLUSH_BYTES = 4 * 1024
 DELTA_BYTES = 16 * 1024
 BATCH_BYTES = 192 * 1024  # the workbench takes 256 KiB, with all that is around the events
+EVENT_BYTES = 250 * 1024
 BATCH_EVENTS = 256
 ROOM_BYTES = 256 * 1024
 QUIET_SECONDS = 5.0  # a cancelled turn is ended without us after ten
@@ -30,9 +31,11 @@ class Pending:
         self._events = deque[tuple[Json | msgspec.Raw, int]]()
 
     def add(self, event: Json) -> None:
-        """Keep an event as it is now. Raises TypeError for what JSON does not have."""
+        """Keep an event as it is now. Raises TypeError for what JSON does not have, ValueError for what is too large."""
         encoded = msgspec.json.encode(event)
         size = len(encoded)
+        if size > EVENT_BYTES:
+            raise ValueError(f"{event['type']} takes {size} bytes, and {EVENT_BYTES} is the most")
         if event["type"].endswith(".delta"):
             before = self._joinable(event)
             if before is None:
