@@ -28,6 +28,7 @@ INTEGRITY_CLASS = "23"
 LOCK_CONFLICTS = frozenset({"40001", "40P01"})
 
 BUSY_TIMEOUT_SECONDS = 30
+BUSY_PAUSE_SECONDS = 0.01
 SQLITE_READERS = 2
 GLANCE_SECONDS = 0.003
 GLANCE_CHECK_STEPS = 1000
@@ -208,8 +209,8 @@ def sqlite_engine(url: URL, synchronous: str = "FULL") -> Engine:
     @event.listens_for(engine, "connect")
     def _(connection: sqlite3.Connection, _: object) -> None:  # pyright: ignore[reportUnusedFunction]
         cursor = connection.cursor()
+        _use_wal(cursor)
         for pragma in (
-            "journal_mode=WAL",
             f"synchronous={synchronous}",
             "foreign_keys=ON",
             "cache_size=-65536",
@@ -220,6 +221,20 @@ def sqlite_engine(url: URL, synchronous: str = "FULL") -> Engine:
         cursor.close()
 
     return engine
+
+
+def _use_wal(cursor: sqlite3.Cursor) -> None:
+    """Choose the write-ahead log. Where others open the file at the same time, SQLite may refuse without waiting."""
+    give_up = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(BUSY_PAUSE_SECONDS)
+        else:
+            return
 
 
 class PostgresDatabase:

@@ -78,9 +78,15 @@ def _upsert(table: Table, names: tuple[str, ...], dialect: str) -> Any:
 
 def _carry_out(connection: Connection, changes: list[Change]) -> None:
     for change in changes:
-        result = connection.execute(change.statement, change.parameters)
-        if change.must_hit and result.rowcount == 0:
+        if _hit(connection, change) == 0 and change.must_hit:
             raise StaleError
+
+
+def _hit(connection: Connection, change: Change) -> int:
+    """Run one; says how many rows it hit."""
+    if isinstance(change.statement, Prepared):
+        return len(change.statement.one(connection, change.parameters))
+    return connection.execute(change.statement, change.parameters).rowcount
 
 
 def _log_turns(connection: Connection, group: Sequence[Writes]) -> None:

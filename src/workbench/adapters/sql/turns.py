@@ -7,9 +7,10 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Update, and_, bindparam, delete, exists, or_, select, tuple_, update
+from sqlalchemy import and_, bindparam, delete, exists, or_, select, tuple_, update
 
 from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.prepared import Prepared
 from workbench.adapters.sql.repository import Context, Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Json, Moment
 from workbench.adapters.sql.tables import assistant_services, assistants, messages
@@ -92,11 +93,15 @@ _MAKES = (
 
 
 @lru_cache(64)
-def _change(names: tuple[str, ...]) -> Update:
-    """Build the statement that stores some columns, where nobody stored another change since."""
+def _change(names: tuple[str, ...]) -> Prepared:
+    """Build the statement that stores some columns, where nobody stored another change since.
+
+    It is run for each batch of each producer, many times a second.
+    """
     as_read = (turns.c.pk == bindparam("of_pk", type_=Id), turns.c.version == bindparam("read_version"))
     new = {name: bindparam(f"new_{name}", type_=turns.c[name].type) for name in names}
-    return update(turns).where(here(turns), *as_read).values(new)
+    statement = update(turns).where(here(turns), *as_read).values(new).returning(turns.c.version)
+    return Prepared(statement, "ws", "of_pk", "read_version", *(f"new_{name}" for name in names))
 
 
 @lru_cache(8)

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Executable, Table
 
+from workbench.adapters.sql.prepared import Prepared
 from workbench.domain.events.model import NewEvent
 from workbench.domain.turns.model import TurnEvent
 
@@ -15,9 +16,12 @@ Row = dict[str, Any]
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A statement to run; where `must_hit` is set, hitting no row means that the block read something stale."""
+    """A statement to run; where `must_hit` is set, hitting no row means that the block read something stale.
 
-    statement: Executable
+    One that is prepared answers with the rows that it hit.
+    """
+
+    statement: Executable | Prepared
     parameters: Row
     must_hit: bool = False
 
@@ -61,7 +65,7 @@ class Writes:
         """Add a row, or write over the one with its primary key."""
         self.upserts.append((table, {"workspace_id": self.workspace_id, **row}))
 
-    def change(self, statement: Executable, parameters: Row, *, must_hit: bool = False) -> None:
+    def change(self, statement: Executable | Prepared, parameters: Row, *, must_hit: bool = False) -> None:
         """Run a statement."""
         self.changes.append(Change(statement, {"ws": self.workspace_id, **parameters}, must_hit))
 

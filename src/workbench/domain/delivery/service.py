@@ -1,7 +1,6 @@
 """Bringing events to assistants: in order, at least once, each conversation for itself."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
@@ -20,7 +19,7 @@ from workbench.domain.delivery.model import (
 from workbench.domain.delivery.ports import DeliveryMeter, DeliveryTx, Recipient
 from workbench.domain.errors import UpstreamError
 from workbench.domain.events.model import Event
-from workbench.domain.ids import correlation_id, new_id
+from workbench.domain.ids import RANDOM, correlation_id, new_id
 from workbench.domain.transactions import Transactions
 
 BATCH = 50
@@ -129,7 +128,7 @@ class DeliveryService:
 
     async def _hold(self, delivery: Delivery, reason: str, seconds: float) -> Delivery:
         """Wait for a service that is not called at present. Nothing was tried, so nothing is counted."""
-        later = seconds * (1 + random.random() / 2)  # noqa: S311 - spreads retries, guards nothing
+        later = seconds * (1 + RANDOM.random() / 2)
         retry_at = self._clock.now() + timedelta(seconds=later)
         async with self._transactions.write(delivery.workspace_id) as tx:
             tx.deliveries.hold(delivery, retry_at, reason)
@@ -138,7 +137,7 @@ class DeliveryService:
     async def _put_off(self, delivery: Delivery, error: UpstreamError) -> Delivery:
         self._meter.attempted("failed")
         attempts = delivery.attempts + 1
-        pause = self._policy.pause(attempts, random.random())  # noqa: S311 - spreads retries, guards nothing
+        pause = self._policy.pause(attempts, RANDOM.random())
         retry_at = self._clock.now() + timedelta(seconds=pause)
         async with self._transactions.write(delivery.workspace_id) as tx:
             tx.deliveries.fail(delivery, retry_at, error.detail)

@@ -1,7 +1,6 @@
 """Retention, and what erasures left undone: in small steps, on one replica at a time."""
 
 import asyncio
-import random
 import time
 from collections.abc import AsyncIterator
 from typing import TypeVar
@@ -9,6 +8,7 @@ from uuid import uuid4
 
 import structlog
 
+from workbench.domain.ids import RANDOM
 from workbench.domain.jobs.model import LEASE_SECONDS, RENEWAL_SECONDS
 from workbench.domain.jobs.ports import Leases
 from workbench.domain.lifecycle.erasure import ErasureService
@@ -43,7 +43,7 @@ class PruningWorker:
                     await self.round()
                 finally:
                     await self._leases.release([LEASE], self._holder)
-            await asyncio.sleep(ROUND_SECONDS * (0.5 + random.random()))  # noqa: S311 - spreads load, guards nothing
+            await asyncio.sleep(ROUND_SECONDS * (0.5 + RANDOM.random()))
 
     async def round(self) -> RetentionReport:
         """Remove everything that is too old now, and carry out what erasures there are; says what was removed."""
