@@ -12,6 +12,7 @@ depends_on = None
 
 ACTIVE = sa.text("status IN ('opened', 'streaming')")
 UNBILLED = sa.text("usage_state = 'pending'")
+FORGETTABLE = sa.text("log_floor < last_seq")
 
 
 def upgrade() -> None:
@@ -78,7 +79,9 @@ def upgrade() -> None:
     op.create_index("ix_turns_conversation_id_created_at", "turns", ["conversation_id", "created_at"])
     op.create_index("ix_turns_deadline_at", "turns", ["deadline_at"], sqlite_where=ACTIVE, postgresql_where=ACTIVE)
     op.create_index("ix_turns_unbilled", "turns", ["pk"], sqlite_where=UNBILLED, postgresql_where=UNBILLED)
-    op.create_index(op.f("ix_turns_finished_at"), "turns", ["finished_at"])
+    op.create_index(
+        "ix_turns_finished_at", "turns", ["finished_at"], sqlite_where=FORGETTABLE, postgresql_where=FORGETTABLE
+    )
     op.create_table(
         "turn_events",
         sa.Column("workspace_id", sa.String(length=63), nullable=False),

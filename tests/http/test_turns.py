@@ -2,10 +2,13 @@
 
 import asyncio
 import base64
+import contextlib
 import json
+import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +21,7 @@ from tests.support.servers import eventually
 from tests.support.service import Service
 
 from workbench.adapters.clock import SystemClock
-from workbench.adapters.sql.turn_tables import turns
+from workbench.adapters.sql.turn_tables import ACTIVE, FORGETTABLE, UNBILLED, turns
 from workbench.adapters.sql.turns import SqlTurnWatch
 from workbench.domain.turns.reaping import ReapingService
 
@@ -640,6 +643,33 @@ async def test_what_happened_long_ago_is_told_as_a_whole(own_scene: Scene) -> No
     assert snapshot["parts"] == ending["parts"] == ended["turn"]["parts"]
     last = {"Last-Event-ID": str(snapshot["place"])}
     assert (await own_scene.ann.get(f"{own_scene.path}/turns/t1/stream", headers=last)).status_code == 204
+    again = await own_scene.finalize()
+    assert again["turn"]["parts"] == ended["turn"]["parts"]
+    assert await chats(own_scene) == ["hello", "the answer"]
+
+
+async def test_a_turn_that_is_not_due_is_not_looked_at(own_scene: Scene) -> None:
+    await own_scene.open()
+    async with open_store(own_scene.service.database_url, SystemClock()) as store:
+        watch, now = SqlTurnWatch(store.database), SystemClock().now()
+        assert await watch.due(now, 10) == []  # its assistant may answer in the plain way, up to the deadline
+        await own_scene.lease()
+        assert await watch.due(now + timedelta(seconds=70), 10) == []  # the lease is over, the grace is not
+        assert [due.turn_id for due in await watch.due(now + timedelta(seconds=90), 10)] == ["t1"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (f"SELECT pk FROM turns WHERE conversation_id = 'c' AND assistant_id = 'a' AND {ACTIVE}", "uq_turns_active"),
+        (f"SELECT pk FROM turns WHERE finished_at < 'x' AND {FORGETTABLE}", "ix_turns_finished_at"),
+        (f"SELECT pk FROM turns WHERE {UNBILLED}", "ix_turns_unbilled"),
+    ],
+)
+def test_turns_are_found_by_their_partial_indexes(sqlite_template: Path, statement: str, index: str) -> None:
+    with contextlib.closing(sqlite3.connect(sqlite_template)) as connection:
+        plan = " ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}"))
+    assert index in plan
 
 
 async def test_a_turn_may_take_the_place_of_the_one_under_way(scene: Scene) -> None:

@@ -1,6 +1,5 @@
 """Backups of an installation, where settings keep it on SQLite and local files."""
 
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -9,10 +8,9 @@ from workbench.adapters.backups.model import Outcome, Places
 from workbench.adapters.backups.restoring import check, read_manifest, restore
 from workbench.adapters.clock import SystemClock
 from workbench.domain.errors import InvalidError, NotFoundError
+from workbench.domain.moving.model import Show
 from workbench.wiring import migrations
 from workbench.wiring.settings import Settings
-
-Show = Callable[[str], object]
 
 
 def make_backup(settings: Settings, folder: Path, show: Show) -> Outcome:

@@ -1,8 +1,8 @@
 """Tokens signed on this machine, for people who have no identity provider yet."""
 
-from workbench.adapters.tokens.issuers import WORKSPACE_ID
+from workbench.adapters.tokens.issuers import require_workspace_id
 from workbench.adapters.tokens.local import LocalIssuer
-from workbench.domain.errors import InvalidError, UnavailableError
+from workbench.domain.errors import UnavailableError
 from workbench.wiring.setting_names import SettingsError
 from workbench.wiring.settings import Settings
 
@@ -17,10 +17,7 @@ def sign_local_token(
     """
     if not settings.auth.local_issuer:
         raise SettingsError({"WORKBENCH__AUTH__LOCAL_ISSUER": "is off: local tokens are not accepted; allowed: true"})
-    if not WORKSPACE_ID.fullmatch(workspace):
-        raise InvalidError(
-            "A workspace's name has up to 63 of a-z, 0-9 and -, and does not begin with -", field="workspace"
-        )
+    require_workspace_id(workspace)
     return _issuer(settings).sign(user_id, name, workspace, ttl_seconds, admin=admin)
 
 

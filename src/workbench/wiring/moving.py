@@ -1,6 +1,6 @@
 """Moves between databases, as the command line asks for them."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,19 +10,17 @@ from workbench.adapters.semantic_workbench.moving import Mover
 from workbench.adapters.semantic_workbench.source import open_source
 from workbench.adapters.sql.copying import DatabaseCopier
 from workbench.adapters.sql.database import Database, open_database
-from workbench.adapters.tokens.issuers import WORKSPACE_ID
+from workbench.adapters.tokens.issuers import require_workspace_id
 from workbench.domain.audit.model import Actor, NewAuditEntry
 from workbench.domain.audit.ports import AuditTx
 from workbench.domain.contents.ports import ContentStore
 from workbench.domain.errors import ConflictError, InvalidError, NotFoundError
-from workbench.domain.moving.model import Report
+from workbench.domain.moving.model import Report, Show
 from workbench.domain.transactions import Transactions
 from workbench.wiring import migrations
 from workbench.wiring.container import make_container
 from workbench.wiring.setting_values import with_driver
 from workbench.wiring.settings import Settings
-
-Show = Callable[[str], object]
 
 
 def prepare_copy(source: Settings, target: Settings) -> None:
@@ -71,10 +69,7 @@ async def move_in(settings: Settings, url: str, files: Path, workspace_id: str, 
 async def _mover(
     settings: Settings, url: str, files: Path, workspace_id: str
 ) -> AsyncGenerator[tuple[Mover, Transactions[AuditTx]]]:
-    if not WORKSPACE_ID.fullmatch(workspace_id):
-        raise InvalidError(
-            "A workspace's name has up to 63 of a-z, 0-9 and -, and does not begin with -", field="workspace"
-        )
+    require_workspace_id(workspace_id)
     try:
         source_url = with_driver(url)
     except ValueError as error:

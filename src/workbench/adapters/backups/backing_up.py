@@ -14,10 +14,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from workbench.adapters.backups.contents import GONE, ContentCopy, Show, hashed
+from workbench.adapters.backups.contents import GONE, ContentCopy, hashed
 from workbench.adapters.backups.model import FORMAT, MANIFEST, Manifest, Outcome, Places
 from workbench.domain.errors import ConflictError, UnavailableError
-from workbench.domain.moving.model import Flaw
+from workbench.domain.moving.model import Flaw, Show
 
 PRIVATE_FOLDER = 0o700
 PAGES = 4096

@@ -2,16 +2,13 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from workbench.domain.moving.model import Flaw
+from workbench.domain.moving.model import Flaw, Show
 
 CHUNK_BYTES = 1 << 20
 GONE = "its bytes are gone"
-
-Show = Callable[[str], object]
 
 
 class ContentCopy:

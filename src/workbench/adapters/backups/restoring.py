@@ -9,9 +9,10 @@ from pathlib import Path
 import msgspec
 
 from workbench.adapters.backups.backing_up import PRIVATE_FOLDER, require_whole
-from workbench.adapters.backups.contents import ContentCopy, Show, hashed
+from workbench.adapters.backups.contents import ContentCopy, hashed
 from workbench.adapters.backups.model import FORMAT, MANIFEST, Manifest, Outcome, Places
 from workbench.domain.errors import ConflictError, InvalidError, NotFoundError
+from workbench.domain.moving.model import Show
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -23,12 +23,10 @@ from workbench.domain.clock import Clock
 from workbench.domain.contents.model import Content
 from workbench.domain.contents.ports import ContentStore
 from workbench.domain.errors import NotFoundError
-from workbench.domain.moving.model import Flaw, Report
+from workbench.domain.moving.model import Flaw, Report, Show
 
 CHUNK_BYTES = 1 << 20
 FILES, VERSIONS, BYTES = "file", "fileversion", "bytes of files"
-
-Show = Callable[[str], object]
 
 _ROOM = (
     text(

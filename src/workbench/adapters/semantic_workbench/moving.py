@@ -1,6 +1,6 @@
 """An existing database moved into a workspace of ours: read from one moment, with its ids, as often as it takes."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from sqlalchemy import Connection, bindparam, text
 
@@ -10,9 +10,7 @@ from workbench.adapters.semantic_workbench.source import Row, Source
 from workbench.adapters.semantic_workbench.steps import MESSAGES, STEPS, Step
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.schema import Id
-from workbench.domain.moving.model import Report
-
-Show = Callable[[str], object]
+from workbench.domain.moving.model import Report, Show
 
 _OPEN = text("INSERT INTO workspaces (workspace_id) VALUES (:ws) ON CONFLICT DO NOTHING")
 _HEAD = text("UPDATE conversations SET message_head = :head WHERE id = :id AND message_head < :head").bindparams(

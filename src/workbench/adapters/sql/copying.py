@@ -1,7 +1,5 @@
 """All rows of one of our databases into another, and the proof that they are the same."""
 
-from collections.abc import Callable
-
 from sqlalchemy import Connection, bindparam, func, select, text
 
 from workbench.adapters.sql.database import Database
@@ -10,9 +8,7 @@ from workbench.adapters.sql.schema import Moment, metadata
 from workbench.adapters.sql.tables import leases
 from workbench.adapters.sql.whole_tables import Tally, WholeTable
 from workbench.domain.errors import ConflictError
-from workbench.domain.moving.model import Report
-
-Show = Callable[[str], object]
+from workbench.domain.moving.model import Report, Show
 
 _HELD = select(func.count()).select_from(leases).where(leases.c.expires_at > bindparam("now", type_=Moment))
 

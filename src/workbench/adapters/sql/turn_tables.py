@@ -22,6 +22,7 @@ from workbench.adapters.sql.schema import Id, Json, Moment, metadata, workspace_
 ACTIVE = text("status IN ('opened', 'streaming')")
 
 UNBILLED = text("usage_state = 'pending'")
+FORGETTABLE = text("log_floor < last_seq")
 
 turns = Table(
     "turns",
@@ -62,7 +63,7 @@ turns = Table(
     Column("cancel_count", Integer, nullable=False),
     Column("usage_state", String(16), nullable=False),
     Column("started_at", Moment),
-    Column("finished_at", Moment, index=True),
+    Column("finished_at", Moment),
     Column("version", BigInteger, nullable=False),
     Index("uq_turns_conversation_id_turn_id", "conversation_id", "turn_id", unique=True),
     Index(
@@ -74,6 +75,7 @@ turns = Table(
         postgresql_where=ACTIVE,
     ),
     Index("ix_turns_conversation_id_created_at", "conversation_id", "created_at"),
+    Index("ix_turns_finished_at", "finished_at", sqlite_where=FORGETTABLE, postgresql_where=FORGETTABLE),
     Index("ix_turns_unbilled", "pk", sqlite_where=UNBILLED, postgresql_where=UNBILLED),
     # The active ones of all workspaces, which are few.
     Index("ix_turns_deadline_at", "deadline_at", sqlite_where=ACTIVE, postgresql_where=ACTIVE),

@@ -7,16 +7,24 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import and_, bindparam, delete, exists, or_, select, tuple_, update
+from sqlalchemy import and_, bindparam, delete, or_, select, tuple_, update
 
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.prepared import Prepared
 from workbench.adapters.sql.repository import Context, Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Json, Moment
 from workbench.adapters.sql.tables import assistant_services, assistants, messages
-from workbench.adapters.sql.turn_tables import UNBILLED, message_parts, turn_events, turn_slots, turns
+from workbench.adapters.sql.turn_tables import (
+    ACTIVE,
+    FORGETTABLE,
+    UNBILLED,
+    message_parts,
+    turn_events,
+    turn_slots,
+    turns,
+)
 from workbench.domain.parts.model import Parts, Slot
-from workbench.domain.turns.model import TERMINAL_TYPES, Turn, TurnEvent
+from workbench.domain.turns.model import CANCEL_GRACE, CLAIM_TIMEOUT, LEASE_GRACE, TERMINAL_TYPES, Turn, TurnEvent
 from workbench.domain.turns.ports import DueTurn, TurnQuery, Turns, TurnWatch
 
 _FIELDS = [name for name in Turn.__struct_fields__ if name != "read_at"]
@@ -24,14 +32,13 @@ _KEPT = frozenset({"pk", "conversation_id", "turn_id", "created_at", "input_hash
 """What no change touches."""
 _MUTABLE = [name for name in _FIELDS if name not in _KEPT and name != "version"]
 _EVENT_FIELDS = TurnEvent.__struct_fields__
-_IS_ACTIVE = turns.c.status.in_(("opened", "streaming"))
 _IN_CONVERSATION = and_(here(turns), turns.c.conversation_id == bindparam("conversation_id", type_=Id))
 
 _ALL = select(*columns_of(turns, *_FIELDS))
 _ONE = Query(Turn, _ALL.where(_IN_CONVERSATION, turns.c.turn_id == bindparam("turn_id")))
-_ACTIVE = Query(Turn, _ALL.where(_IN_CONVERSATION, _IS_ACTIVE).order_by(turns.c.created_at))
+_ACTIVE = Query(Turn, _ALL.where(_IN_CONVERSATION, ACTIVE).order_by(turns.c.created_at))
 _ACTIVE_OF = Query(
-    Turn, _ALL.where(_IN_CONVERSATION, _IS_ACTIVE, turns.c.assistant_id == bindparam("assistant_id", type_=Id))
+    Turn, _ALL.where(_IN_CONVERSATION, ACTIVE, turns.c.assistant_id == bindparam("assistant_id", type_=Id))
 )
 _SLOT = select(turn_slots.c.message_id).where(
     here(turn_slots),
@@ -106,9 +113,9 @@ def _change(names: tuple[str, ...]) -> Prepared:
 
 @lru_cache(8)
 def _page(*, only_active: bool, of_assistant: bool, before: bool) -> Query[Turn]:
-    conditions = [_IN_CONVERSATION]
+    conditions: list[Any] = [_IN_CONVERSATION]
     if only_active:
-        conditions.append(_IS_ACTIVE)
+        conditions.append(ACTIVE)
     if of_assistant:
         conditions.append(turns.c.assistant_id == bindparam("assistant_id", type_=Id))
     if before:
@@ -219,17 +226,19 @@ class SqlTurnWatch(TurnWatch):
         self._database = database
 
     async def due(self, now: datetime, limit: int) -> Sequence[DueTurn]:
-        """Along the index of active ones. What is due in fact is decided on the turn itself."""
+        """Along the index of active ones, by the rules of `Turn.overdue`, which decides once more on the turn itself."""
         fields = DueTurn.__struct_fields__
         statement = (
             select(*columns_of(turns, *fields))
             .where(
-                _IS_ACTIVE,
+                ACTIVE,
                 or_(
                     turns.c.deadline_at < now,
-                    turns.c.lease_expires_at < now,
-                    turns.c.cancel_requested_at < now,
-                    turns.c.epoch == 0,
+                    turns.c.lease_expires_at < now - LEASE_GRACE,
+                    turns.c.cancel_requested_at < now - CANCEL_GRACE,
+                    (turns.c.epoch == 0)
+                    & (turns.c.producer_kind == "external")
+                    & (turns.c.created_at < now - CLAIM_TIMEOUT),
                 ),
             )
             .order_by(turns.c.deadline_at)
@@ -245,12 +254,8 @@ class SqlTurnWatch(TurnWatch):
         return msgspec.convert([dict(zip(fields, row, strict=True)) for row in rows], list[DueTurn])
 
     async def forget_events(self, before: datetime, limit: int) -> int:
-        """A page of turns at a time; the floor of each tells that its log is gone."""
-        over = (
-            select(turns.c.pk)
-            .where(turns.c.finished_at < before, exists().where(turn_events.c.turn_pk == turns.c.pk))
-            .limit(limit)
-        )
+        """A page of turns at a time, by their own index; the floor of each tells that its log is gone."""
+        over = select(turns.c.pk).where(turns.c.finished_at < before, FORGETTABLE).limit(limit)
 
         def work(connection: Any) -> int:
             pks = [row[0] for row in connection.execute(over)]

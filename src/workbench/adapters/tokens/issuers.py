@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeGuard, cast
 
 from joserfc.jwk import Key
 
+from workbench.domain.errors import InvalidError
 from workbench.domain.users.model import SERVICE_USER_ID
 
 TENANT_PLACEHOLDER = "{tid}"
@@ -114,3 +115,11 @@ def _sole(audience: Any) -> Any:
         return audience
     members = cast("list[Any]", audience)
     return members[0] if len(members) == 1 else None
+
+
+def require_workspace_id(text: str) -> None:
+    """Raises InvalidError for what cannot be a workspace's name."""
+    if not WORKSPACE_ID.fullmatch(text):
+        raise InvalidError(
+            "A workspace's name has up to 63 of a-z, 0-9 and -, and does not begin with -", field="workspace"
+        )

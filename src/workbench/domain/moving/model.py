@@ -1,6 +1,11 @@
 """What was moved from one place to another, and the proof that it arrived."""
 
+from collections.abc import Callable
+
 import msgspec
+
+Show = Callable[[str], object]
+"""Is told, in words, how far a move is."""
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,8 @@ from uuid import UUID
 
 import msgspec
 
+from workbench.domain.parts.model import Slot
+
 TurnStatus = Literal["opened", "streaming", "finalized", "aborted", "failed"]
 Outcome = Literal["completed", "aborted", "failed"]
 ProducerKind = Literal["builtin", "external", "legacy_external"]
@@ -142,6 +144,15 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
         if not self.is_active or not self.cancel_count:
             return None
         return min(LAST_RETRY_MS, FIRST_RETRY_MS << min(self.cancel_count - 1, 8))
+
+    def told_in(self, slot: Slot) -> dict[str, Any]:
+        """What the metadata of its messages say of it (3.3)."""
+        return {
+            "turn_id": self.turn_id,
+            "slot": slot,
+            "status": self.status,
+            "finish_reason": self.finish_reason,
+        }
 
     def is_held(self, now: datetime) -> bool:
         """Whether a producer has it, and is heard of."""

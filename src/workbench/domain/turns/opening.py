@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -18,7 +19,7 @@ from workbench.domain.messages.model import Message, Sender, StoredMessage, is_t
 from workbench.domain.participants.model import Seat
 from workbench.domain.parts.building import BuiltInput, build_input
 from workbench.domain.parts.flattening import filenames_of, flattened, parts_of
-from workbench.domain.parts.model import Part, Warned
+from workbench.domain.parts.model import Part, Warned, text_part
 from workbench.domain.sizes import SizeLimits
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.turns.controlling import ControlService
@@ -42,7 +43,7 @@ from workbench.domain.turns.shapes import (
 PATIENCE = CANCEL_GRACE + timedelta(seconds=2)
 """How long the next turn waits for one that was cancelled for it."""
 LOOK = timedelta(milliseconds=100)
-SHELL: list[Part] = [{"type": "text", "text": ""}]
+SHELL: list[Part] = [text_part("")]
 """What an answer is before there is any."""
 
 
@@ -51,7 +52,6 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
     message: Message
     parts: list[Part]
-    is_new: bool
     warnings: list[Warned] = []
 
 
@@ -206,12 +206,7 @@ async def _referenced(tx: TurnTx, conversation_id: UUID, new: NewTurn) -> Questi
     found = None if given.message_id is None else await tx.messages.find(given.message_id)
     if found is None or found.conversation_id != conversation_id:
         raise unprocessable("message_mismatch", "There is no such message in this conversation", "input.message_id")
-    parts = await tx.turns.parts_of([found.message.id])
-    return Question(
-        message=found.message,
-        parts=parts.get(found.message.id) or parts_of(found.message.content),
-        is_new=False,
-    )
+    return await _there(tx, found.message)
 
 
 async def _adopted(
@@ -222,13 +217,13 @@ async def _adopted(
     asking = Sender(participant_role=principal.role, participant_id=principal.id)
     if found is None or found.message.sender != asking:
         raise await _taken_by_another(tx, conversation_id, turn_id)
-    parts = await tx.turns.parts_of([taken])
-    return Question(
-        message=found.message,
-        parts=parts.get(taken) or parts_of(found.message.content),
-        is_new=False,
-        warnings=[*warnings, Warned(code="input_adopted", path="input")],
-    )
+    return await _there(tx, found.message, [*warnings, Warned(code="input_adopted", path="input")])
+
+
+async def _there(tx: TurnTx, message: Message, warnings: Sequence[Warned] = ()) -> Question:
+    """A message that is stored, as a question."""
+    parts = (await tx.turns.parts_of([message.id])).get(message.id) or parts_of(message.content)
+    return Question(message=message, parts=parts, warnings=[*warnings])
 
 
 async def _taken_by_another(tx: TurnTx, conversation_id: UUID, turn_id: str) -> ConflictError:
@@ -297,12 +292,8 @@ async def _replay(tx: TurnTx, principal: Principal, turn: Turn, digest: str, bui
     if not same:
         raise turn_id_reused(turn)
     found = None if turn.input_message_id is None else await tx.messages.find(turn.input_message_id)
-    ids = [turn.output_message_id] if found is None else [turn.output_message_id, found.message.id]
-    parts = await tx.turns.parts_of(ids)
-    question = None
-    if found is not None:
-        own = parts.get(found.message.id) or parts_of(found.message.content)
-        question = Question(message=found.message, parts=own, is_new=False)
+    question = None if found is None else await _there(tx, found.message)
+    parts = await tx.turns.parts_of([turn.output_message_id])
     warnings = built.warnings if built else []
     return _opened(turn, question, parts.get(turn.output_message_id, SHELL), warnings, replayed=True)
 
@@ -337,7 +328,7 @@ async def _question(
     tx.messages.add(StoredMessage(conversation_id=conversation_id, message=message, debug_data={}))
     tx.turns.attach_parts(message.id, built.parts, now)
     tx.events.record(message_created(conversation_id, message))
-    return Question(message=message, parts=built.parts, is_new=True, warnings=warnings)
+    return Question(message=message, parts=built.parts, warnings=warnings)
 
 
 async def _place_of_answer(tx: TurnTx, conversation_id: UUID, new: NewTurn) -> tuple[UUID, bool]:

@@ -107,7 +107,7 @@ async def _answer(tx: TurnTx, turn: Turn) -> Message | None:
         content_type="text/plain",
         content="",
         filenames=[],
-        metadata={"turn": {"turn_id": turn.turn_id, "slot": "output", "status": turn.status, "finish_reason": None}},
+        metadata={"turn": turn.told_in("output")},
         has_debug_data=False,
     )
 

@@ -21,7 +21,7 @@ from workbench.domain.turns.events import turn_status
 from workbench.domain.turns.model import Turn, logged
 from workbench.domain.turns.ports import TurnTx
 from workbench.domain.turns.refusals import batch_gap, lease_held, stale_epoch, turn_over, unprocessable
-from workbench.domain.turns.settling import Close, Ended, bill, folded, put_content, settle
+from workbench.domain.turns.settling import Close, Ended, bill, folded, made, put_content, settle
 from workbench.domain.turns.shapes import (
     Batch,
     BatchTaken,
@@ -182,9 +182,7 @@ async def _end(tx: TurnTx, turn: Turn, ending: Ending, now: datetime, *, bill_no
 
 async def _close(tx: TurnTx, turn: Turn, ending: Ending, *, bill: bool) -> tuple[Close, list[Warned]]:
     """What the turn ends with: the parts that are given, or else what was streamed."""
-    given, warnings = (await folded(tx, turn)).snapshot(), list[Warned]()
-    if ending.parts is not None:
-        given, warnings = kept_parts(ending.parts)
+    given, warnings = kept_parts(ending.parts) if ending.parts is not None else (await made(tx, turn), [])
     parts, cut = capped(closed(given, _marker(ending)))
     close = Close(
         outcome=ending.outcome,

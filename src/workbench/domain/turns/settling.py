@@ -13,7 +13,7 @@ from workbench.domain.messages.events import message_created
 from workbench.domain.messages.model import Message, Sender, StoredMessage
 from workbench.domain.parts.flattening import filenames_of, flattened
 from workbench.domain.parts.folding import Folding
-from workbench.domain.parts.model import Part
+from workbench.domain.parts.model import Part, Parts
 from workbench.domain.turns.events import message_updated, turn_status
 from workbench.domain.turns.model import TERMINAL, FinishReason, Outcome, Turn, TurnError, UsageState, logged
 from workbench.domain.turns.ports import TurnTx
@@ -64,6 +64,13 @@ async def folded(tx: TurnTx, turn: Turn) -> Folding:
         if len(page) < PAGE:
             return folding
         after = page[-1].seq
+
+
+async def made(tx: TurnTx, turn: Turn) -> Parts:
+    """What was streamed, or, where that can no longer be told event by event, what is stored of it."""
+    if turn.is_published and turn.log_floor >= turn.last_seq:
+        return (await tx.turns.parts_of([turn.output_message_id])).get(turn.output_message_id, [])
+    return (await folded(tx, turn)).snapshot()
 
 
 async def settle(tx: TurnTx, turn: Turn, close: Close, now: datetime) -> Ended:
@@ -117,13 +124,7 @@ def _state(turn: Turn, billed: SettledUsage | None) -> UsageState:
 
 async def put_content(tx: TurnTx, turn: Turn, close: Close, now: datetime) -> ContentOutcome:
     """Publish the answer, or put it in the place of what was published."""
-    told = {
-        "turn_id": turn.turn_id,
-        "slot": "output",
-        "status": turn.status,
-        "finish_reason": turn.finish_reason,
-    }
-    metadata, content = {**close.metadata, "turn": told}, flattened(close.parts)
+    metadata, content = {**close.metadata, "turn": turn.told_in("output")}, flattened(close.parts)
     if turn.is_published:
         published = await tx.messages.find(turn.output_message_id)
         if published is None:
