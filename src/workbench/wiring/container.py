@@ -4,6 +4,7 @@ from dishka import AsyncContainer, Provider, Scope, make_async_container
 
 from workbench.wiring.announcements import Announcements
 from workbench.wiring.domain import Domain, Policies
+from workbench.wiring.flows import FlowAdapters, FlowDomain
 from workbench.wiring.jobs import Jobs
 from workbench.wiring.outbound import Outbound
 from workbench.wiring.settings import Settings
@@ -25,6 +26,18 @@ class Given(Provider):
 def make_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
     """Make the container; a later provider overrides an earlier one, so `overrides` swap any adapter."""
     return make_async_container(
-        *(Given(settings), Policies(), Domain(), Sql(), Storage(), Outbound(), titles_of(settings), Jobs(), Tokens()),
+        *(
+            Given(settings),
+            Policies(),
+            Domain(),
+            Sql(),
+            Storage(),
+            Outbound(),
+            titles_of(settings),
+            Jobs(),
+            Tokens(),
+            FlowDomain(),
+            FlowAdapters(),
+        ),
         *overrides,
     )

@@ -16,6 +16,7 @@ from pydantic_settings import (
 )
 from sqlalchemy.engine import URL
 
+from workbench.wiring.flow_settings import Bus, Flows
 from workbench.wiring.model_settings import Titles, azure_titles
 from workbench.wiring.setting_groups import (
     ENTRA_KEYS_URL,
@@ -76,6 +77,8 @@ class Settings(BaseModel):
     titles: Titles = Titles()
     turns: Turns = Turns()
     usage: Usage = Usage()
+    bus: Bus = Bus()
+    flows: Flows = Flows()
     azure_speech: AzureSpeech = AzureSpeech()
 
     @classmethod

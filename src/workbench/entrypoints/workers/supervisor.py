@@ -10,6 +10,7 @@ import structlog
 from workbench.domain.events.hub import EventHub
 from workbench.domain.turns.hub import TurnHub
 from workbench.entrypoints.workers.delivery import DeliveryWorker
+from workbench.entrypoints.workers.flows import FlowUpkeepWorker, FlowWorker
 from workbench.entrypoints.workers.jobs import JobWorker
 from workbench.wiring.announcements import Announcements
 from workbench.wiring.wakeups import Wakeups
@@ -39,6 +40,27 @@ class Hubs:
         self.turns = turns
 
 
+class FlowDuties:
+    """What is done for flows."""
+
+    def __init__(self, following: FlowWorker, upkeep: FlowUpkeepWorker) -> None:
+        self.following = following
+        self.upkeep = upkeep
+
+    async def stop(self) -> None:
+        """End both."""
+        await self.upkeep.stop()
+        await self.following.stop()
+
+
+class Others:
+    """All of it."""
+
+    def __init__(self, duties: OtherDuties, flows: FlowDuties) -> None:
+        self.duties = duties
+        self.flows = flows
+
+
 class Supervisor:
     """Runs each duty for ever, and again where it fails."""
 
@@ -49,14 +71,15 @@ class Supervisor:
         hubs: Hubs,
         delivery: DeliveryWorker,
         jobs: JobWorker,
-        others: OtherDuties,
+        others: Others,
     ) -> None:
         self._announcements = announcements
         self._wakeups = wakeups
         self._hubs = hubs
         self._delivery = delivery
         self._jobs = jobs
-        self._others = others
+        self._others = others.duties
+        self._flows = others.flows
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -68,7 +91,17 @@ class Supervisor:
         self._wakeups.listen(self._hubs.events.notice)
         self._wakeups.listen_to_turns(self._hubs.turns.notice)
         self._wakeups.listen(self._delivery.notice)
-        duties = [duty.run for duty in (self._wakeups, self._delivery, self._jobs, *self._others)]
+        duties = [
+            duty.run
+            for duty in (
+                self._wakeups,
+                self._delivery,
+                self._jobs,
+                *self._others,
+                self._flows.following,
+                self._flows.upkeep,
+            )
+        ]
         tasks = [asyncio.create_task(self._keep_up(duty)) for duty in duties]
         try:
             yield
@@ -76,6 +109,7 @@ class Supervisor:
             await _end(tasks)
             await self._delivery.stop()
             await self._jobs.stop()
+            await self._flows.stop()
 
     async def _keep_up(self, duty: Callable[[], Awaitable[None]]) -> None:
         while True:
