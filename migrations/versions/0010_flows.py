@@ -48,7 +48,7 @@ def upgrade() -> None:
         sa.Column("secrets", Json(), nullable=False),
         sa.Column("snapshot", Json(), nullable=False),
         sa.Column("is_withdrawn", sa.Boolean(), nullable=False),
-        sa.Column("drain_seconds", sa.Double(), nullable=False),
+        sa.Column("drain_milliseconds", sa.Integer(), nullable=False),
         sa.Column("error", Json(), nullable=True),
         sa.Column("cleanup", Json(), nullable=True),
         sa.Column("created_by", sa.String(length=255), nullable=False),

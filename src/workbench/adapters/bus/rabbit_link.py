@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import AMQPError, AuthenticationError, ProbableAuthenticationError
-from aiormq.exceptions import ConnectionNotAllowed
+from aiormq.exceptions import ConnectionNotAllowed, InvalidFrameError
 
 from workbench.domain.bus.errors import BusError, BusUnavailableError
 from workbench.domain.bus.ports import BusMeter
@@ -32,6 +32,9 @@ Cause = Literal["closed", "probe", "blocked"]
 
 AWAY = (AMQPError, OSError, RuntimeError, asyncio.TimeoutError)
 """What the library raises, one way or another, where a connection or a channel is gone."""
+
+REFUSALS = (AuthenticationError, ProbableAuthenticationError, ConnectionNotAllowed, InvalidFrameError)
+"""What it raises where the broker lets us not in; the last where it closes the door instead of opening the virtual host."""
 
 logger = structlog.get_logger(__name__)
 
@@ -81,7 +84,7 @@ class RabbitLink:
         first: AbstractConnection | None = None
         try:
             first = await self._connect()
-        except (AuthenticationError, ProbableAuthenticationError, ConnectionNotAllowed) as error:
+        except REFUSALS as error:
             raise RefusedError("RabbitMQ refuses the user, the password or the virtual host") from error
         except AWAY as error:
             logger.warning("RabbitMQ is away", role=self._role, reason=str(error) or type(error).__name__)

@@ -91,7 +91,7 @@ class SqlFlowLedger(FlowLedger):
         """Update, if it is live."""
 
         def work(connection: Connection) -> StoredFlow | None:
-            values = {"state": "stopping", "stopping_at": now, "drain_seconds": drain_seconds}
+            values = {"state": "stopping", "stopping_at": now, "drain_milliseconds": round(drain_seconds * 1000)}
             stopping = _change(connection, key, LIVE, now, **values)
             if stopping is not None:
                 _note(connection, key[0], entry, now)

@@ -3,7 +3,6 @@
 from sqlalchemy import (
     Boolean,
     Column,
-    Double,
     Index,
     Integer,
     PrimaryKeyConstraint,
@@ -57,7 +56,7 @@ flows = Table(
     Column("secrets", Json, nullable=False),
     Column("snapshot", Json, nullable=False),
     Column("is_withdrawn", Boolean, nullable=False),
-    Column[float]("drain_seconds", Double, nullable=False),
+    Column("drain_milliseconds", Integer, nullable=False),
     Column("error", Json),
     Column("cleanup", Json),
     Column("created_by", String(255), nullable=False),

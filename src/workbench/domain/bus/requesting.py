@@ -65,7 +65,13 @@ class Call:
                 # What was heard meanwhile, and not put into the mailbox, prolongs the silence that is allowed.
                 if asyncio.get_running_loop().time() >= self._patience()[0]:
                     raise self._too_late(phase) from None
+        if reply.is_last:
+            self.finish()
         return reply
+
+    def finish(self) -> None:
+        """Have enough: what ends now was not left in the middle."""
+        self._waiter.is_done = True
 
     def _patience(self) -> tuple[float, Literal["first_reply", "idle", "overall"]]:
         idle = self._route.idle_seconds
@@ -130,9 +136,11 @@ class Requester:
                 reply = await call.next()
                 if recipient is None:
                     if reply.kind in ("final", "plain"):
+                        call.finish()
                         return reply
                     continue
                 if await _told(recipient, reply, call.deadline) or reply.is_last:
+                    call.finish()
                     return reply
 
     @contextlib.asynccontextmanager
@@ -161,6 +169,7 @@ class Requester:
         meter.in_flight(self.route.interface, 1)
         try:
             yield
+            outcome = "ok" if waiter.is_done else "cancelled"
         except CallError as error:
             error.request_id, outcome = waiter.id, error.code
             if error.phase is not None and error.code in ("timeout", "service_silent"):

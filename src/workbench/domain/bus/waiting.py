@@ -52,6 +52,7 @@ class Waiter:
         self.mailbox = Mailbox(process.budget, process.limits)
         self.was_sent = False
         self.is_over = False
+        self.is_done = False
         self.heard_at: float | None = None
         self.first_after: float | None = None
         self._made_at = asyncio.get_running_loop().time()

@@ -74,7 +74,10 @@ class OpenCall:
             return reply
         self.parts += 1
         if self._is_plain:
-            return msgspec.structs.replace(reply, kind="final" if ends_plain(reply.data) else "part")
+            is_last = ends_plain(reply.data)
+            if is_last:
+                self._call.finish()
+            return msgspec.structs.replace(reply, kind="final" if is_last else "part")
         return reply
 
     def shown(self) -> InFlight:

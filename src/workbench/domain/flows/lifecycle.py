@@ -118,7 +118,7 @@ class FlowService:
             secrets=sorted(secrets),
             snapshot=snapshot,
             is_withdrawn=False,
-            drain_seconds=self._policy.drain_seconds,
+            drain_milliseconds=round(self._policy.drain_seconds * 1000),
             error=None,
             cleanup=None,
             created_by=principal.id,

@@ -248,7 +248,7 @@ class StoredFlow(msgspec.Struct, frozen=True, kw_only=True):
     secrets: list[str]
     snapshot: Snapshot
     is_withdrawn: bool
-    drain_seconds: float
+    drain_milliseconds: int
     error: FlowError | None
     cleanup: Cleanup | None
     created_by: str
@@ -257,6 +257,11 @@ class StoredFlow(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime | None
     stopping_at: datetime | None
     stopped_at: datetime | None
+
+    @property
+    def drain_seconds(self) -> float:
+        """How long requests under way have when it is stopped."""
+        return self.drain_milliseconds / 1000
 
     @property
     def key(self) -> tuple[str, str, int]:

@@ -117,10 +117,11 @@ def full(template: str) -> str:
 def check_template(template: str, parameters: frozenset[str]) -> None:
     """Raises TemplateError for what could not name a topic, whatever is filled in."""
     for found in placeholders_in(template):
+        if found in PLACEHOLDERS:
+            continue
         if found in parameters:
             raise TemplateError("parameter_in_topic", f"{template!r}: a parameter may not name a topic")
-        if found not in PLACEHOLDERS:
-            raise TemplateError("unknown_placeholder", f"{template!r}: there is no placeholder {{{found}}}")
+        raise TemplateError("unknown_placeholder", f"{template!r}: there is no placeholder {{{found}}}")
     if "{{" in template or "}}" in template:
         raise TemplateError("invalid_template", f"{template!r}: no topic has braces in its name")
     topic_of(template, {"id": "i" * 40, "blueprint": "b" * 40, "workspace": "w" * 40})

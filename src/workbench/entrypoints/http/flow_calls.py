@@ -3,6 +3,7 @@
 from contextlib import AsyncExitStack
 from typing import Annotated, Any
 
+import msgspec
 from dishka.integrations.litestar import FromDishka
 from litestar import Controller, Request, Response, delete, get, post
 from litestar.openapi.datastructures import ResponseSpec
@@ -13,6 +14,7 @@ from workbench.domain.errors import ConflictError, NotAcceptableError, TooLargeE
 from workbench.domain.flows.calling import FlowGateway, InFlightList, Sent
 from workbench.domain.flows.policy import FlowPolicy
 from workbench.domain.identity.model import Principal
+from workbench.domain.texts import read_json
 from workbench.entrypoints.http.errors import ErrorBody, failing
 from workbench.entrypoints.http.flow_streams import FlowStream
 from workbench.entrypoints.http.guards import users_only
@@ -109,10 +111,14 @@ class FlowCallController(Controller):
 
 async def _body(request: Request[Principal, Any, Any], policy: FlowPolicy) -> Any:
     """Any JSON, up to a size."""
-    if len(await request.body()) > policy.request_bytes:
+    body = await request.body()
+    if len(body) > policy.request_bytes:
         raise TooLargeError(
             f"the body is limited to {policy.request_bytes} bytes",
             code="payload_too_large",
             extra={"limit_bytes": policy.request_bytes},
         )
-    return await request.json()
+    try:
+        return read_json(body or b"null")
+    except msgspec.DecodeError as error:
+        raise UnprocessableError(str(error), code="invalid_json", field="body") from error
