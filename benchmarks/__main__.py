@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import uvloop
 
-from benchmarks import deep, files, scenarios, servers, turns
+from benchmarks import deep, files, flows, scenarios, servers, turns
 from benchmarks.scenarios import Effort, Figure
 
 Create = Callable[[str], str]
@@ -26,12 +26,15 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="shorter, with fewer streams")
     parser.add_argument("--deep", type=int, default=1_000_000, help="messages in the deep history; 0 leaves it out")
     parser.add_argument("--only", choices=["sqlite", "postgresql"], help="one database only")
+    parser.add_argument("--amqp-url", help="a RabbitMQ to measure flows on; without it, only the bus inside")
+    parser.add_argument("--flows", action="store_true", help="flows only")
     options = parser.parse_args()
     effort = Effort(seconds=3, streams=200, file_mib=256, turns=20, turn_seconds=5) if options.quick else Effort()
     print(f"{platform.machine()}, {psutil.cpu_count()} cores, Python {platform.python_version()}, client on it too\n")
     columns: dict[str, dict[str, Figure]] = {}
     with tempfile.TemporaryDirectory(prefix="workbench-bench-", ignore_cleanup_errors=True) as folder:
-        for kind in ("sqlite", "postgresql"):
+        columns["flows"] = _by_name(uvloop.run(flows.flowing(Path(folder), effort, options.amqp_url)))
+        for kind in () if options.flows else ("sqlite", "postgresql"):
             if options.only in (None, kind):
                 with _databases(kind, Path(folder)) as create:
                     columns |= _measure(kind, create, Path(folder), effort, options.deep)

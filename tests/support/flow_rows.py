@@ -125,18 +125,18 @@ Read = Callable[[SqlTransaction, Any], Any]
 
 READS: dict[str, tuple[Read, object]] = {
     "flows.find": (lambda tx, w: tx.flows.find(w.flow.flow_id), None),
-    "flows.page": (lambda tx, w: tx.flows.page(FlowFilter(states=("starting",), blueprint="theirs")), []),
-    "flows.made_of": (lambda tx, w: tx.flows.made_of("theirs"), []),
+    "flows.page": (lambda tx, w: tx.flows.page(FlowFilter(states=("starting",), blueprint=w.flow.blueprint.name)), []),
+    "flows.made_of": (lambda tx, w: tx.flows.made_of(w.flow.blueprint.name), []),
     "flows.topics_of": (lambda tx, w: tx.flows.topics_of(w.flow), []),
-    "blueprints.find": (lambda tx, w: tx.blueprints.find("theirs"), None),
-    "parameter_types.find": (lambda tx, w: tx.parameter_types.find("theirs"), None),
+    "blueprints.find": (lambda tx, w: tx.blueprints.find(w.flow.flow_id), None),
+    "parameter_types.find": (lambda tx, w: tx.parameter_types.find(w.flow.flow_id), None),
 }
 WRITES: dict[str, Callable[[SqlTransaction, Any], object]] = {
     "flows.describe": lambda tx, w: tx.flows.describe(w.flow, "changed"),
     "flows.remove": lambda tx, w: tx.flows.remove(w.flow),
-    "blueprints.change": lambda tx, w: tx.blueprints.change(blueprint(w.clock, "theirs", 2)),
-    "blueprints.remove": lambda tx, w: tx.blueprints.remove("theirs"),
-    "parameter_types.remove": lambda tx, w: tx.parameter_types.remove("theirs"),
+    "blueprints.change": lambda tx, w: tx.blueprints.change(blueprint(w.clock, w.flow.flow_id, 2)),
+    "blueprints.remove": lambda tx, w: tx.blueprints.remove(w.flow.flow_id),
+    "parameter_types.remove": lambda tx, w: tx.parameter_types.remove(w.flow.flow_id),
 }
 WITHOUT_AN_ID = {
     *("blueprints.add", "blueprints.page", "parameter_types.page", "parameter_types.all", "parameter_types.put"),

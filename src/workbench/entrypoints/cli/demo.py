@@ -16,9 +16,11 @@ import rich_click as click
 from rich.console import Console
 from rich.text import Text
 
+from workbench.entrypoints.cli.demo_flows import SERVICES, show_flow
 from workbench.entrypoints.cli.processes import Child, child, while_alive
 from workbench.entrypoints.cli.talk import Talk
 from workbench.entrypoints.cli.transcript import Transcript
+from workbench.examples.flow_services import BLUEPRINT, PARAMETER_TYPE
 from workbench.wiring.local_tokens import sign_local_token
 from workbench.wiring.settings import Settings
 
@@ -78,6 +80,7 @@ class Demo:
 
     def _process(self, name: str, module: str, *arguments: str) -> AbstractAsyncContextManager[Child]:
         settings = {"WORKBENCH__DATA_ROOT": str(self._folder), "WORKBENCH__LOGGING__LOG_LEVEL": "WARNING"}
+        settings["WORKBENCH__FLOWS__SERVICES"] = SERVICES
         return child(name, [sys.executable, "-m", module, *arguments], self._folder, settings)
 
     async def _talk(self, service: Child, assistant: Child) -> None:
@@ -90,10 +93,10 @@ class Demo:
         ) as ann:
             talk = await Talk.begin(ann, ASSISTANT_SERVICE_ID, Transcript(self._console))
             explanation = _explanation(service, assistant, self._folder, token, talk.path)
-            await while_alive(self._play(talk, assistant, explanation), [talk])
+            await while_alive(self._play(ann, talk, assistant, explanation), [talk])
 
-    async def _play(self, talk: Talk, assistant: Child, explanation: Text) -> None:
-        if missing := await talk.play():
+    async def _play(self, ann: httpx.AsyncClient, talk: Talk, assistant: Child, explanation: Text) -> None:
+        if missing := [*await talk.play(), *await show_flow(ann, self._say, BLUEPRINT, PARAMETER_TYPE)]:
             raise click.ClickException(f"There did not come {'; nor '.join(missing)}. {assistant.last_words()}")
         self.is_complete = True
         if self._once:
