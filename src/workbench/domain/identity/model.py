@@ -12,6 +12,10 @@ Role = Literal["user", "assistant", "service"]
 
 DEFAULT_WORKSPACE = "default"
 
+MODEL_SERVICE_ID = "workbench.model"
+RESIDENT_SERVICE_IDS = frozenset({MODEL_SERVICE_ID})
+"""Assistant services that live inside this one: there is one for all workspaces, and no caller can speak as it."""
+
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """An authenticated caller, bound to one workspace.
