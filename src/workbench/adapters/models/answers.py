@@ -78,7 +78,10 @@ class ModelAnswers(ModelGateway):
         return () if self._servers is None else self._servers.names
 
     async def answer(self, ask: Ask, call_tool: CallTool) -> AsyncGenerator[ProducerEvent]:
-        """Ask, and go on asking with what tools gave back, until the model calls none."""
+        """Ask, and go on asking with what tools gave back, until the model calls none.
+
+        Cancelled while the model speaks, it ends the call, tells what that took, and then raises the cancellation.
+        """
         name = first_of(list(self._reached), ask.model)
         if name is None:
             raise ModelFailedError("no_model")

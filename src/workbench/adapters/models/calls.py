@@ -52,7 +52,10 @@ class CallOfModel:
     async def events(
         self, messages: Sequence[ModelMessage], settings: ModelSettings, parameters: ModelRequestParameters
     ) -> AsyncGenerator[ProducerEvent]:
-        """Tell the answer, and at its end, good or bad, what it took. Raises ModelFailedError."""
+        """Tell the answer, and at its end, good or bad, what it took. Raises ModelFailedError.
+
+        A cancellation that comes while the model speaks is raised once that has been told.
+        """
         self._begun_at, self._cap = time.perf_counter(), settings.get("max_tokens")
         opened: StreamedResponse | None = None
         try:
@@ -66,6 +69,10 @@ class CallOfModel:
                 while (event := await self._next(events)) is not None:
                     for each in self._blocks.told(event):
                         yield each
+        except asyncio.CancelledError:
+            if opened is not None:
+                yield self._usage(messages, opened, failed=True)
+            raise
         except Exception as error:
             yield self._usage(messages, opened, failed=True)
             raise ModelFailedError(failure_of(error, with_pictures=self._with_pictures)) from error
@@ -74,7 +81,7 @@ class CallOfModel:
         for tool_call_id, part in self.tools:
             yield told("tool.args", toolCallId=tool_call_id, toolName=part.tool_name, args=arguments_of(part) or {})
         yield self._usage(messages, opened, failed=False)
-        if self.response.finish_reason == "content_filter":
+        if self.response.finish_reason == "content_filter" and not self.response.parts:
             raise ModelFailedError("content_filtered")
 
     async def _next(self, events: AsyncIterator[ModelResponseStreamEvent]) -> ModelResponseStreamEvent | None:
