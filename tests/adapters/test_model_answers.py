@@ -24,6 +24,7 @@ from tests.support.model_streams import (
     sse,
     stream_server,
 )
+from tests.support.servers import eventually
 
 from workbench.domain.model_assistants.failures import ModelFailedError
 from workbench.domain.model_assistants.ports import Ask, Line, ModelGateway, Picture, Tool, ToolError
@@ -245,8 +246,7 @@ async def test_a_cancelled_answer_ends_the_call_and_tells_what_it_took(server: S
     events: list[ProducerEvent] = []
     async with gateway(server, "anthropic") as opened:
         answering = asyncio.create_task(told(opened, ask(), events))
-        while "text.delta" not in kinds(events):
-            await asyncio.sleep(0.01)
+        await eventually(lambda: "text.delta" in kinds(events))
         answering.cancel()
         with pytest.raises(asyncio.CancelledError):
             await answering
