@@ -11,6 +11,7 @@ from workbench.domain.events.hub import EventHub
 from workbench.domain.turns.hub import TurnHub
 from workbench.entrypoints.workers.delivery import DeliveryWorker
 from workbench.entrypoints.workers.jobs import JobWorker
+from workbench.entrypoints.workers.running import RunningWorker
 from workbench.wiring.announcements import Announcements
 from workbench.wiring.wakeups import Wakeups
 
@@ -48,6 +49,7 @@ class Supervisor:
         wakeups: Wakeups,
         hubs: Hubs,
         delivery: DeliveryWorker,
+        running: RunningWorker,
         jobs: JobWorker,
         others: OtherDuties,
     ) -> None:
@@ -55,6 +57,7 @@ class Supervisor:
         self._wakeups = wakeups
         self._hubs = hubs
         self._delivery = delivery
+        self._running = running
         self._jobs = jobs
         self._others = others
 
@@ -64,16 +67,20 @@ class Supervisor:
         self._announcements.listen(self._hubs.events.announce)
         self._announcements.listen(self._delivery.announce)
         self._announcements.listen(self._jobs.announce)
+        self._announcements.listen(self._running.announce)
+        self._announcements.listen_to_turns(self._running.announce_turn)
+        self._wakeups.listen_to_turns(self._running.notice_turn)
         self._announcements.listen_to_turns(self._hubs.turns.announce)
         self._wakeups.listen(self._hubs.events.notice)
         self._wakeups.listen_to_turns(self._hubs.turns.notice)
         self._wakeups.listen(self._delivery.notice)
-        duties = [duty.run for duty in (self._wakeups, self._delivery, self._jobs, *self._others)]
+        duties = [duty.run for duty in (self._wakeups, self._delivery, self._running, self._jobs, *self._others)]
         tasks = [asyncio.create_task(self._keep_up(duty)) for duty in duties]
         try:
             yield
         finally:
             await _end(tasks)
+            await self._running.stop()
             await self._delivery.stop()
             await self._jobs.stop()
 
