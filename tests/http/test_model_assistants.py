@@ -10,6 +10,7 @@ from dishka import Provider, Scope
 from sqlalchemy import update
 from tests.support.databases import open_store
 from tests.support.models import ScriptedModels, Valve, call, event, said
+from tests.support.servers import until
 from tests.support.service import Service, running_service
 
 from workbench.adapters.clock import SystemClock
@@ -70,16 +71,19 @@ class Talk:
     async def answer(self, number: int = 1) -> Any:
         """The answer, when it is there."""
 
-        async with asyncio.timeout(10):
-            while len(found := await self.answers()) < number:
-                await asyncio.sleep(0.02)
-        return found[number - 1]
+        async def there() -> Any:
+            return (await self.answers())[number - 1 :]
+
+        return (await until(there))[0]
 
     async def turns(self) -> list[Any]:
         return (await self.ann.get(f"{self.path}/turns")).json()["turns"]
 
     async def turn(self, turn_id: str) -> Any:
         return (await self.ann.get(f"{self.path}/turns/{turn_id}")).json()
+
+    async def finalized(self) -> bool:
+        return (await self.turns())[0]["status"] == "finalized"
 
     async def seat(self) -> Any:
         return (await self.ann.get(f"{self.path}/participants/{self.assistant}")).json()
@@ -428,24 +432,25 @@ async def test_a_defect_of_ours_ends_the_turn(talk: Talk) -> None:
     assert (await talk.turns())[0]["error"]["code"] == "server_error"
 
 
-def unable() -> Provider:
-    """What makes a process begin no answers."""
+def runner(policy: RunnerPolicy) -> Provider:
     provider = Provider(scope=Scope.APP)
-    provider.provide(lambda: RunnerPolicy(at_once=0), provides=RunnerPolicy)
+    provider.provide(lambda: policy, provides=RunnerPolicy)
     return provider
+
+
+UNABLE = RunnerPolicy(at_once=0)
+"""Begins no answers."""
+HASTY = RunnerPolicy(drain_seconds=0.1)
 
 
 async def test_a_turn_of_a_process_that_died_before_it_began_is_run_by_another_once(
     database_url: str, tmp_path: Path
 ) -> None:  # W17
     models = ScriptedModels(greeting)
-    async with running_service(database_url, tmp_path / "data", models.provider, unable()) as service:
+    async with running_service(database_url, tmp_path / "data", models.provider, runner(UNABLE)) as service:
         talk = await Talk(service, models).begin()
         await talk.say("hello")
-        async with asyncio.timeout(10):
-            while not await talk.turns():
-                await asyncio.sleep(0.02)
-        assert (await talk.turns())[0]["status"] == "opened"
+        assert (await until(talk.turns))[0]["status"] == "opened"
         async with open_store(database_url, SystemClock()) as store:
             aged = update(turns).values(created_at=SystemClock().now() - UNSTARTED * 2)
             await store.database.transact(lambda connection: connection.execute(aged))
@@ -464,13 +469,11 @@ async def test_an_end_of_the_process_cuts_the_answer_short_and_it_can_be_run_aga
 ) -> None:
     valve = Valve()
     models = ScriptedModels(valve.script)
-    async with running_service(database_url, tmp_path / "data", ScriptedModels(greeting).provider, unable()) as service:
-        talk = Talk(service, models)
-        async with running_service(database_url, tmp_path / "data", models.provider) as ending:
-            talk.ann = ending.user("ann")
-            await talk.begin()
-            await talk.say("hello")
-            await asyncio.wait_for(valve.reached.wait(), 10)
+    async with running_service(database_url, tmp_path / "data", models.provider, runner(HASTY)) as ending:
+        talk = await Talk(ending, models).begin()
+        await talk.say("hello")
+        await asyncio.wait_for(valve.reached.wait(), 10)
+    async with running_service(database_url, tmp_path / "data", models.provider, runner(UNABLE)) as service:
         talk.ann = service.user("ann")
         assert (await talk.answer())["content"] == "one "
         (turn,) = await talk.turns()
@@ -478,9 +481,8 @@ async def test_an_end_of_the_process_cuts_the_answer_short_and_it_can_be_run_aga
         models.script = greeting
         retried = await talk.ann.post(f"{talk.path}/turns/{turn['turn_id']}/retry")
         assert retried.status_code == 202, retried.text
-        async with running_service(database_url, tmp_path / "data", models.provider), asyncio.timeout(10):
-            while (await talk.turns())[0]["status"] != "finalized":
-                await asyncio.sleep(0.02)
+        async with running_service(database_url, tmp_path / "data", models.provider):
+            await until(talk.finalized)
         (answer,) = await talk.answers()
         assert answer["content"] == "Hello, Ann."
 

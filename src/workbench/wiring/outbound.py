@@ -21,7 +21,6 @@ from workbench.adapters.keys.local import LocalModeKeys
 from workbench.adapters.keys.pseudonyms import KeyedPseudonyms
 from workbench.adapters.keys.registered import RegisteredKeys
 from workbench.adapters.metrics.prometheus import PrometheusMeter
-from workbench.adapters.models.absent import NoModels
 from workbench.adapters.prices.files import packaged_prices, read_prices
 from workbench.adapters.rates.local import LocalRateLimiter
 from workbench.adapters.speech.absent import NoSpeechTokens
@@ -34,7 +33,6 @@ from workbench.domain.identity.model import MODEL_SERVICE_ID
 from workbench.domain.identity.ports import ApiKeyStore, AssistantDirectory
 from workbench.domain.lifecycle.ports import Pseudonyms
 from workbench.domain.model_assistants.hosting import ModelHost
-from workbench.domain.model_assistants.ports import ModelGateway
 from workbench.domain.rates.ports import RateLimiter
 from workbench.domain.speech.ports import SpeechTokens
 from workbench.domain.usage.ports import UsageMeter
@@ -118,11 +116,6 @@ class Outbound(Provider):
     def all_assistants(self, others: HttpAssistantClient, models: ModelHost) -> AssistantClient:
         """Call assistant services, our own among them."""
         return HouseCalls({MODEL_SERVICE_ID: models}, others)
-
-    @provide
-    def models(self) -> ModelGateway:
-        """Ask models."""
-        return NoModels()
 
     @provide
     def cipher(self, settings: Settings) -> KeyCipher:

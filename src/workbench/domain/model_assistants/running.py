@@ -229,19 +229,21 @@ class RunningService:
     async def _add(self, making: Making) -> BatchTaken:
         """Store a batch, which may be empty: then it only prolongs the lease. Raises LostError."""
         events = [{"type": event.type, **event.payload} for event in making.outlet.take()]
-        batch = Batch(epoch=making.epoch, batch=making.batch, events=events)
+        taken = await self._stored(making, Batch(epoch=making.epoch, batch=making.batch, events=events))
+        making.batch += 1
+        return taken
+
+    async def _stored(self, making: Making, batch: Batch) -> BatchTaken:
         for pause in (*STORE_PAUSES, None):
             try:
-                taken = await self._producing.add(making.principal, making.conversation_id, making.turn_id, batch)
-                break
+                return await self._producing.add(making.principal, making.conversation_id, making.turn_id, batch)
             except (UnavailableError, StaleError) as error:
                 if pause is None:
                     raise LostError from error
                 await asyncio.sleep(pause)
             except (ConflictError, NotFoundError) as error:
                 raise LostError from error
-        making.batch += 1
-        return taken
+        raise AssertionError  # the last try returns or raises
 
     async def _settle(self, making: Making, ending: Ending) -> tuple[Run, asyncio.CancelledError | None]:
         """End the turn in a task that nobody can cut short; answers with the cancellation that tried to."""

@@ -78,20 +78,21 @@ class ToolService:
 
     def bound(self, principal: Principal, conversation_id: UUID, allowed: Sequence[Tool]) -> CallTool:
         """The tools that an assistant may use in a conversation."""
-        acts: dict[str, Callable[[Principal, UUID, Any], Awaitable[Any]]] = {
+        acts: dict[ToolName, Callable[[Principal, UUID, Any], Awaitable[Any]]] = {
             "list_files": self._list,
             "read_file": self._read,
             "write_file": self._write,
             "search_conversation": self._search,
         }
         names = {tool.name for tool in allowed}
+        may = {str(name): (_ARGUMENTS[name], act) for name, act in acts.items() if name in names}
 
         async def call(name: str, arguments: dict[str, Any]) -> Any:
-            if name not in names:
+            if name not in may:
                 raise ToolError(f"there is no tool {name!r}")
+            shape, act = may[name]
             try:
-                wanted = msgspec.convert(arguments, _ARGUMENTS[name])
-                return await acts[name](principal, conversation_id, wanted)
+                return await act(principal, conversation_id, msgspec.convert(arguments, shape))
             except (msgspec.ValidationError, WorkbenchError) as error:
                 detail = error.detail if isinstance(error, WorkbenchError) else str(error)
                 raise ToolError(detail) from error

@@ -45,7 +45,7 @@ from workbench.entrypoints.workers.presence import OnlineCheck, PresenceWorker
 from workbench.entrypoints.workers.pruning import PruningWorker
 from workbench.entrypoints.workers.reaping import ReapingWorker
 from workbench.entrypoints.workers.running import RunnerPolicy, RunningWorker
-from workbench.entrypoints.workers.supervisor import Hubs, OtherDuties, Supervisor
+from workbench.entrypoints.workers.supervisor import Hubs, OtherDuties, Supervisor, Workers
 from workbench.wiring import migrations
 from workbench.wiring.container import make_container
 from workbench.wiring.measures import Measures
@@ -89,6 +89,7 @@ class Http(Provider):
     running = provide(RunningWorker)
     reaping = provide(ReapingWorker)
     hubs = provide(Hubs)
+    workers = provide(Workers)
     supervisor = provide(Supervisor)
 
     @provide

@@ -14,16 +14,18 @@ from workbench.domain.turns.model import UNSTARTED, TurnEvent
 from workbench.domain.turns.ports import DueTurn, TurnWatch
 
 LOOK_SECONDS = 5.0
-DRAIN_SECONDS = 10.0
-"""What answers under way get to be done when the process ends; then they are cut short, and can be run again."""
 
 logger = structlog.get_logger(__name__)
 
 
 class RunnerPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How many answers one process makes at once; what is more waits, here or for another process."""
+    """How many answers one process makes at once; what is more waits, here or for another process.
+
+    When the process ends, those under way get `drain_seconds` to be done; then they are cut short, and can be run again.
+    """
 
     at_once: int = 64
+    drain_seconds: float = 10.0
 
 
 class _Turn(msgspec.Struct):
@@ -85,7 +87,7 @@ class RunningWorker:
         self._is_stopping = True
         tasks = set(self._tasks.values())
         if tasks:
-            _, tasks = await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
+            _, tasks = await asyncio.wait(tasks, timeout=self._policy.drain_seconds)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
