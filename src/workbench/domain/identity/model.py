@@ -11,6 +11,8 @@ from workbench.domain.errors import UnauthenticatedError
 Role = Literal["user", "assistant", "service"]
 
 DEFAULT_WORKSPACE = "default"
+EVERYWHERE = "*"
+"""Stands for the workspace of what belongs to all of them. No workspace of anybody's is called so."""
 
 MODEL_SERVICE_ID = "workbench.model"
 RESIDENT_SERVICE_IDS = frozenset({MODEL_SERVICE_ID})
