@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from importlib import import_module
 
-import structlog
 from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 
 from workbench.adapters.models.absent import NoModels
@@ -14,7 +13,6 @@ from workbench.domain.parts.events import ProducerEvent
 from workbench.wiring.model_settings import McpServer, Models
 from workbench.wiring.settings import Settings
 
-logger = structlog.get_logger(__name__)
 LIBRARIES = "workbench.wiring.models"
 
 
@@ -69,9 +67,8 @@ class ModelsOfSettings(Provider):
 
     @provide
     async def gateway(self, settings: Settings) -> AsyncIterator[ModelGateway]:
-        """Have them opened on demand; without any, say once that there are none."""
+        """Have them opened on demand."""
         if not settings.models.named:
-            logger.info("assistants with models are off: no model is configured")
             yield NoModels()
             return
         async with AsyncExitStack() as stack:
