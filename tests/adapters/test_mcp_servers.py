@@ -2,6 +2,7 @@
 
 # ruff: noqa: PLC0415 - the libraries take seconds to load, and not every process of the suite runs a test of them
 
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -99,6 +100,12 @@ async def test_a_server_that_cannot_be_reached_is_left_out_and_its_key_not_logge
         ("an MCP server cannot be reached", "gone" if fault == "gone" else "desk")
     ]
     assert "secret" not in str(logs)
+
+
+async def test_the_library_logs_with_all_others(server: Any) -> None:
+    async with offered(server, names=()):
+        theirs = logging.getLogger("fastmcp")
+        assert (theirs.handlers, theirs.propagate) == ([], True)
 
 
 async def test_only_the_named_servers_are_asked_and_ones_own_tools_come_first(server: Any) -> None:

@@ -1,6 +1,7 @@
 """Tools of MCP servers. Imported only where settings name one: the library takes long to load."""
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -40,6 +41,7 @@ class McpServers(ToolServers):
     def __init__(self, servers: Mapping[str, McpAddress]) -> None:
         """Connect to none as yet."""
         self._servers = servers
+        _log_with_all_others()
 
     @property
     def names(self) -> Sequence[str]:
@@ -137,6 +139,14 @@ class _Server:
     def _warn(self, what: str, error: Exception) -> None:
         """Without the error's text, which may repeat an address that holds a key."""
         logger.warning(what, server=self._name, error=type(error).__name__)
+
+
+def _log_with_all_others() -> None:
+    """Take away the handlers of its own that the library sets when it is loaded: they write past our log's form."""
+    theirs = logging.getLogger("fastmcp")
+    theirs.handlers.clear()
+    theirs.propagate = True
+    theirs.setLevel(logging.WARNING)
 
 
 def _plain(result: Any) -> Any:

@@ -81,7 +81,7 @@ class StreamedAnswer:
         """Tell what it took, and what is missing of what was to be seen."""
         self._end_line()
         if ending["event"] != "turn.finalized":
-            error = ending["error"] or {}
+            error: dict[str, Any] = ending["error"] or {}
             raise click.ClickException(f"{NAME}'s answer ended as {ending['event']}: {error.get('message')}")
         usage = ending["usage"]
         if usage is None:
