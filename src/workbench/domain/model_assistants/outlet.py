@@ -28,6 +28,7 @@ class Outlet:
         self._began: float | None = None
         self._is_first = True
         self._is_over = False
+        self._takes_all = False
 
     @property
     def is_empty(self) -> bool:
@@ -40,7 +41,7 @@ class Outlet:
         self._events.append((event, size))
         self._bytes += size
         self._began = self._began if self._began is not None else asyncio.get_running_loop().time()
-        if self._bytes >= MAX_WAITING_BYTES:
+        if self._bytes >= MAX_WAITING_BYTES and not self._takes_all:
             self._room.clear()
         self._bell.set()
         await self._room.wait()
@@ -48,6 +49,11 @@ class Outlet:
     def ring(self) -> None:
         """Have whoever waits look up."""
         self._bell.set()
+
+    def take_all(self) -> None:
+        """Have nobody wait any more, however much comes: the model is stopping, and says its last."""
+        self._takes_all = True
+        self._room.set()
 
     def close(self) -> None:
         """Say that there will be no more."""

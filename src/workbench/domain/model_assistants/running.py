@@ -179,6 +179,7 @@ class RunningService:
             return await self._pass_on(making, answering)
         finally:
             del self._makings[brief.turn.pk]
+            making.outlet.take_all()
             answering.cancel()
             await asyncio.gather(answering, return_exceptions=True)
 
@@ -220,6 +221,7 @@ class RunningService:
 
     async def _stop(self, making: Making, answering: asyncio.Task[None]) -> Ending:
         """Have the model stop, and store what it had said and what that took."""
+        making.outlet.take_all()
         answering.cancel()
         await asyncio.gather(answering, return_exceptions=True)
         while not making.outlet.is_empty:
