@@ -91,7 +91,14 @@ async def _directly(bus: MessageBus, effort: Effort) -> list[Measured]:
     )
     instance = ServiceInstance(bus, definition, assignment, HostMemory(), process)
     await instance.start()
-    route = Route(workspace_id="w", flow_id="f", generation=1, interface="ask", **topics)
+    route = Route(
+        workspace_id="w",
+        flow_id="f",
+        generation=1,
+        interface="ask",
+        request=topics["request"],
+        response=topics["response"],
+    )
     requester = Requester(bus, route, process)
     await requester.request(0)
     found = [await _ask_on(requester, count, effort.seconds) for count in CALLERS]

@@ -6,6 +6,7 @@ from workbench.wiring.announcements import Announcements
 from workbench.wiring.domain import Domain, Policies
 from workbench.wiring.flows import FlowAdapters, FlowDomain
 from workbench.wiring.jobs import Jobs
+from workbench.wiring.model_gateway import ModelsOfSettings
 from workbench.wiring.outbound import Outbound
 from workbench.wiring.settings import Settings
 from workbench.wiring.sql import Sql
@@ -34,6 +35,7 @@ def make_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
             Storage(),
             Outbound(),
             titles_of(settings),
+            ModelsOfSettings(),
             Jobs(),
             Tokens(),
             FlowDomain(),

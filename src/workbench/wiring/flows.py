@@ -24,6 +24,7 @@ from workbench.domain.flows.checking import Walls
 from workbench.domain.flows.hosting import FlowHost, HostedServices
 from workbench.domain.flows.lifecycle import FlowService
 from workbench.domain.flows.means import FlowMeans, StopTimes
+from workbench.domain.flows.operating import OperatorBlueprintService
 from workbench.domain.flows.policy import FlowPolicy
 from workbench.domain.flows.ports import FlowLedger, FlowMeter, FlowTx, Sealer
 from workbench.domain.flows.reading import FlowReader
@@ -52,6 +53,7 @@ class FlowDomain(Provider):
     blueprints = provide(BlueprintService)
     parameter_types = provide(ParameterTypeService)
     upkeep = provide(UpkeepService)
+    operating = provide(OperatorBlueprintService)
     keeper = provide(TopicKeeper)
 
     @provide

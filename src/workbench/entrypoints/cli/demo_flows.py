@@ -34,7 +34,7 @@ async def show_flow(ann: httpx.AsyncClient, say: Say, blueprint: dict[str, Any],
     say(f"  asked for its parts:  {' | '.join(parts)}")
     stopped = (await ann.delete(f"/flows/{FLOW}")).raise_for_status().json()
     left = (await ann.get(f"/flows/{FLOW}/topics")).raise_for_status().json()["topics"]
-    cleanup = stopped["cleanup"] or {"deleted": [], "pending": []}
+    cleanup: dict[str, Any] = stopped["cleanup"] or {"deleted": [], "pending": []}
     say(f"  it is {stopped['state']}, and its {len(cleanup['deleted'])} topics are gone.")
     outcomes = {
         "one answer of the flow": answer["data"] == EXPECTED,

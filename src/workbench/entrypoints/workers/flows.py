@@ -8,6 +8,7 @@ import structlog
 
 from workbench.domain.bus.errors import BusError
 from workbench.domain.bus.requesting import ProcessCalls
+from workbench.domain.errors import UnprocessableError
 from workbench.domain.flows.calling import FlowGateway
 from workbench.domain.flows.hosting import FlowHost
 from workbench.domain.flows.means import FlowMeans
@@ -50,6 +51,16 @@ class FlowWorker:
         self._seen = ""
         self._told: tuple[list[str], list[str]] | None = None
         self._told_at = 0.0
+
+    @property
+    def services(self) -> list[str]:
+        """What this process could run."""
+        return self._host.services
+
+    def require_shared_bus(self) -> None:
+        """Raises UnprocessableError where nobody else can be on the bus."""
+        if not self._means.bus.is_durable:
+            raise UnprocessableError("WORKBENCH__BUS__URL names the bus inside a process, which nobody else can reach")
 
     async def run(self) -> None:
         """Look whenever something may have changed, for ever."""
