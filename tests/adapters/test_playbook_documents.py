@@ -100,9 +100,9 @@ def test_twelve_levels_are_allowed() -> None:
 
 
 def test_65_a_yaml_bomb_is_refused_within_100_ms() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert ("line 1, column 4", "anchor") in refused(BOMB)
-    assert time.perf_counter() - began < 0.1
+    assert time.process_time() - began < 0.1
 
 
 def test_256_kib_are_read_and_no_more() -> None:
