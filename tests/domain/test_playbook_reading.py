@@ -104,7 +104,7 @@ BAD_DOCUMENTS: list[tuple[dict[str, Any], str, str]] = [
 
 @pytest.mark.parametrize(("change", "place", "code"), BAD_DOCUMENTS)
 def test_a_document_that_is_wrong_is_named_with_its_place(change: dict[str, Any], place: str, code: str) -> None:
-    assert errors(document(**change)) == {(place, code)}
+    assert found(document(**change)) == {("error", place, code)}
 
 
 @pytest.mark.parametrize("tree", ["", "text", [], {}, {"nodes": "none", "match": []}])

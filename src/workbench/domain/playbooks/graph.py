@@ -55,7 +55,8 @@ def _check_placeholders(path: str, text: str, inputs: tuple[str, ...], findings:
 
 
 def _check_reach(playbook: Playbook, graph: Graph, findings: Findings) -> None:
-    reached = _closure({playbook.start}, graph)
+    # From a start that is not there nothing is reached, which says nothing about the nodes.
+    reached = _closure({playbook.start}, graph) if playbook.start in graph else set(graph)
     backwards: Graph = {}
     for node_id, targets in graph.items():
         for target in targets:
