@@ -26,6 +26,7 @@ from pydantic import BaseModel
 from workbench.adapters.playbooks.documents import read_document
 from workbench.adapters.playbooks.starters import starter_texts
 from workbench.domain.events.model import ASSISTANT_TYPES, FEED_TYPES
+from workbench.domain.playbooks import model as playbooks
 from workbench.domain.playbooks.calibrating import KnownReport, Measured, Verdict, measured
 from workbench.domain.playbooks.confidence import Thresholds
 from workbench.domain.playbooks.matching import PlaybookIndex
@@ -325,11 +326,42 @@ def _reason(path: Path) -> str:
     return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
 
 
+def starters() -> list[Playbook]:
+    """The playbooks of the package."""
+    return [read_playbook(read_document(text, "yaml")).require() for text in starter_texts().values()]
+
+
+def starters_part() -> str:
+    """Write which playbooks come with the package."""
+    rows = [(code(each.key), each.title, each.domain or "", str(len(each.nodes))) for each in starters()]
+    return table(("key", "title", "domain", "nodes"), rows)
+
+
+def limits_part() -> str:
+    """Write how large a playbook and its parts may be."""
+    limits = {
+        "text": f"{playbooks.MAX_BYTES >> 10} KiB",
+        "depth of mappings and lists": str(playbooks.MAX_DEPTH),
+        "nodes": str(playbooks.MAX_NODES),
+        "options of a node": str(playbooks.MAX_OPTIONS),
+        "inputs": str(playbooks.MAX_INPUTS),
+        "phrases, and as many that exclude": str(playbooks.MAX_PHRASES),
+        "examples": str(playbooks.MAX_EXAMPLES),
+        "prompt, help, summary, reason": f"{playbooks.MAX_PROMPT} characters",
+        "label and value": f"{playbooks.MAX_LABEL} characters",
+        "hint": f"{playbooks.MAX_HINT} characters",
+        "title": f"{playbooks.MAX_TITLE} characters",
+        "phrase": f"{playbooks.MAX_PHRASE} characters",
+        "example": f"{playbooks.MAX_EXAMPLE} characters",
+        "`max_visits`": str(playbooks.MAX_VISITS),
+    }
+    return table(("what", "at most"), limits.items())
+
+
 def calibrated() -> list[Measured]:
     """What the playbooks of the package make of the reports that are known."""
-    playbooks = [read_playbook(read_document(text, "yaml")).require() for text in starter_texts().values()]
     reports = msgspec.json.decode((CALIBRATION / "intakes.json").read_bytes(), type=list[KnownReport])
-    return measured(PlaybookIndex(playbooks), reports, Thresholds())
+    return measured(PlaybookIndex(starters()), reports, Thresholds())
 
 
 def reference_index() -> PlaybookIndex:
@@ -416,6 +448,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "reference/settings.md": {"settings": settings_part, "issuer": issuer_part},
     "reference/http-routes.md": {"routes": routes_part, "contract": contract_part},
     "reference/events.md": {"events": events_part},
+    "reference/playbooks.md": {"limits": limits_part, "starters": starters_part},
     "reference/errors.md": {"errors": errors_part},
     "explanation/architecture.md": {"tree": tree_part},
     "explanation/matching.md": {
