@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from tests.support.playbooks import playbook, renamed
 from tests.support.sessions import BEGAN, FIVE_STEPS, ROOT, asked, case, later, step
@@ -14,7 +15,8 @@ from workbench.domain.playbooks.deciding import decided
 from workbench.domain.playbooks.matching import Candidate, PlaybookIndex, Report
 from workbench.domain.playbooks.steps import NONE_OF_THESE, choosing_step, manual_step
 from workbench.domain.playbooks.walking import MAX_STEPS
-from workbench.domain.troubleshooting.branching import forked
+from workbench.domain.troubleshooting.branching import Fork, forked
+from workbench.domain.troubleshooting.cases import Case
 from workbench.domain.troubleshooting.documentation import documented
 from workbench.domain.troubleshooting.guiding import Following, Guidance, answered, offering, opened, passed
 from workbench.domain.troubleshooting.model import Branch, SessionStep
@@ -154,6 +156,12 @@ def test_a_session_is_limited_whatever_its_steps_are() -> None:
 NEW = (UUID(int=8), UUID(int=200))
 
 
+def branched(fork: Fork, *own: SessionStep) -> Case:
+    """The session after a fork, with steps of the new branch."""
+    after = case((*FIVE_STEPS, *own), is_branching=True, active_branch_id=fork.branch.id)
+    return msgspec.structs.replace(after, branches=(fork.left, fork.branch))
+
+
 def test_14_a_fork_leaves_the_old_way_as_it_was_and_it_is_told_as_ruled_out() -> None:
     before = case()
     fork = forked(before, FIVE_STEPS[1].id, NEW, later(30))
@@ -162,10 +170,7 @@ def test_14_a_fork_leaves_the_old_way_as_it_was_and_it_is_told_as_ruled_out() ->
     assert fork.before == FIVE_STEPS[:1]
     assert (fork.step.step_order, fork.step.is_answered, fork.step.step.node_id) == (2, False, "queue")
     assert fork.left == Branch(id=ROOT, label="Start", created_at=BEGAN, status="dead_end")
-    after = case((*FIVE_STEPS, fork.step), is_branching=True, active_branch_id=NEW[0])
-    after = type(after)(
-        **{**{name: getattr(after, name) for name in after.__struct_fields__}, "branches": (fork.left, fork.branch)}
-    )
+    after = branched(fork, fork.step)
     assert [each.id for each in after.path()] == [FIVE_STEPS[0].id, NEW[1]]
     assert list(after.ruled_out()) == list(FIVE_STEPS[1:])
     assert after.steps[:5] == FIVE_STEPS
@@ -182,6 +187,19 @@ def test_14_a_branch_with_an_open_step_stays_open_and_can_be_gone_back_to() -> N
     fork = forked(before, FIVE_STEPS[0].id, NEW, later(30))
     assert fork.left.status == "open"
     assert fork.before == ()
+
+
+def test_14_one_goes_back_to_a_branch_at_its_last_answered_step_and_nowhere_else() -> None:
+    first = forked(case(), FIVE_STEPS[1].id, NEW, later(30))
+    own = msgspec.structs.replace(first.step, answered_at=later(31), reading=FIVE_STEPS[2].reading)
+    there = branched(first, own)
+    back = forked(there, FIVE_STEPS[4].id, (UUID(int=9), UUID(int=201)), later(40))
+    assert (back.branch.parent_branch_id, back.left.id, back.left.status) == (ROOT, NEW[0], "dead_end")
+    assert (back.before, back.step.step_order) == (FIVE_STEPS[:4], 5)
+    assert forked(there, FIVE_STEPS[0].id, (UUID(int=9), UUID(int=201)), later(40)).branch.parent_branch_id == NEW[0]
+    for step_id in (FIVE_STEPS[1].id, FIVE_STEPS[3].id):
+        with pytest.raises(NotFoundError):
+            forked(there, step_id, (UUID(int=9), UUID(int=201)), later(40))
 
 
 @pytest.mark.parametrize(("step_id", "error"), [(UUID(int=999), NotFoundError), (UUID(int=106), ConflictError)])

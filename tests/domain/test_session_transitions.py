@@ -149,6 +149,10 @@ def test_67_what_is_idle_for_thirty_days_is_given_up_but_no_escalation(status: S
     idles = status in {"active", "paused", "escalated"}
     assert transitions.is_idle(of, BEGAN + timedelta(days=30)) is idles
     assert not transitions.is_idle(of, BEGAN + timedelta(days=30, microseconds=-1))
+    assert (transitions.idled(of, NOW).status, transitions.idled(of, NOW).abandon_reason) == (
+        "abandoned",
+        "idle_timeout",
+    )
     assert not transitions.is_idle(transitions.deleted(of, NOW), BEGAN + timedelta(days=99))
 
 

@@ -1,6 +1,6 @@
 """What a person answered to a step: which option is meant, or that it is something else (7.4)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -23,7 +23,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome | None = None
     free_text: str | None = None
     skip: bool = False
-    note: str | None = None
+    note: Annotated[str, msgspec.Meta(max_length=MAX_NOTE)] | None = None
 
     def require_one_kind(self) -> None:
         """Raise InvalidError `answer_required` for none, and for more than one."""

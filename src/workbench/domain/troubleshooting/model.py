@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -23,9 +23,8 @@ Scalar = str | int | float | bool | None
 WORKING: frozenset[SessionStatus] = frozenset({"active", "escalated"})
 TERMINAL: frozenset[SessionStatus] = frozenset({"resolved", "abandoned"})
 
-MAX_TITLE = 200
 MAX_SUMMARY = 4000
-MAX_REASON = 2000
+MAX_CAUSE = 2000
 
 
 class Intake(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,9 +40,9 @@ class Intake(msgspec.Struct, frozen=True, kw_only=True):
 class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     """How the problem was solved."""
 
-    summary: str
+    summary: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_SUMMARY)]
     action: ResolutionAction
-    root_cause: str | None = None
+    root_cause: Annotated[str, msgspec.Meta(max_length=MAX_CAUSE)] | None = None
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True):

@@ -221,6 +221,11 @@ def abandoned(
     return ended, escalation
 
 
+def idled(session: Session, now: datetime) -> Session:
+    """Give it up because nothing happens in it."""
+    return abandoned(session, None, IDLE_REASON, now)[0]
+
+
 def is_idle(session: Session, now: datetime) -> bool:
     """Whether it is to be given up because nothing happens in it."""
     return session.status in IDLING and session.deleted_at is None and now >= session.last_activity_at + IDLE

@@ -1,6 +1,6 @@
 """What is told of a session while it is worked on: to colleagues, to a client, or by mail, without a model (8.3)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -38,7 +38,7 @@ class UpdateRequest(msgspec.Struct, frozen=True, kw_only=True):
     length: Length = "standard"
     include_next_steps: bool = True
     language: str | None = None
-    instructions: str | None = None
+    instructions: Annotated[str, msgspec.Meta(max_length=MAX_INSTRUCTIONS)] | None = None
 
 
 class StatusUpdate(msgspec.Struct, frozen=True, kw_only=True):
