@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 
+from workbench.adapters.sql.advancing import advance, only_advances
 from workbench.adapters.sql.append import append, only_appends
 from workbench.adapters.sql.assistants import SqlAssistants, SqlRecipients
 from workbench.adapters.sql.audit import SqlAuditLog
@@ -280,8 +281,11 @@ class GroupCommit:
     async def _drain(self) -> None:
         while self._waiting:
             group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
-            outcomes = await self._store_all([writes for writes, _ in group])
-            for (_, done), outcome in zip(group, outcomes, strict=True):
+            outcomes: dict[Writes, Exception | None] = {}
+            for alike in self._sorted([writes for writes, _ in group]):
+                outcomes |= await self._store_all(alike)
+            for writes, done in group:
+                outcome = outcomes[writes]
                 if done.done():
                     continue
                 if outcome is None:
@@ -290,12 +294,21 @@ class GroupCommit:
                     done.set_exception(outcome)
         self._running = None
 
-    async def _store_all(self, group: list[Writes]) -> list[Exception | None]:
+    def _sorted(self, group: list[Writes]) -> list[list[Writes]]:
+        """On PostgreSQL, where each trip counts, set those apart that need a single one; elsewhere a commit costs most."""
+        if self._database.dialect_name != "postgresql":
+            return [group]
+        alike: dict[int, list[Writes]] = {}
+        for writes in group:
+            alike.setdefault(2 if only_advances([writes]) else only_appends([writes]), []).append(writes)
+        return list(alike.values())
+
+    async def _store_all(self, group: list[Writes]) -> dict[Writes, Exception | None]:
         """Store the group in one commit; where that fails, each by itself, so that only the one at fault fails."""
         outcome = await self._try(group)
         if outcome is None or len(group) == 1:
-            return [outcome] * len(group)
-        return [await self._try([writes]) for writes in group]
+            return dict.fromkeys(group, outcome)
+        return {writes: await self._try([writes]) for writes in group}
 
     async def _try(self, group: list[Writes]) -> Exception | None:
         for tries_left in reversed(range(DEADLOCK_TRIES)):
@@ -317,8 +330,12 @@ class GroupCommit:
         return None
 
     async def _store(self, group: list[Writes]) -> list[list[Event]]:
-        if self._database.dialect_name == "postgresql" and only_appends(group):
-            return await append(self._database, group)
+        if self._database.dialect_name == "postgresql":
+            if only_advances(group):
+                await advance(self._database, group)
+                return []
+            if only_appends(group):
+                return await append(self._database, group)
         return await self._database.transact(lambda connection: store(connection, group))
 
     def _announce_all(self, stored: list[list[Event]]) -> None:
@@ -330,7 +347,7 @@ class GroupCommit:
                 logger.exception("announcing failed")
 
     def _announce_turns(self, group: list[Writes]) -> None:
-        for pk, happened in [item for writes in group for item in writes.turn_events]:
+        for pk, happened in [item for writes in group for item in writes.happened_in_turns]:
             try:
                 self._announce_turn(pk, happened)
             except Exception:

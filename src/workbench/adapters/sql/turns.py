@@ -23,6 +23,7 @@ from workbench.adapters.sql.turn_tables import (
     turn_slots,
     turns,
 )
+from workbench.adapters.sql.writes import Step
 from workbench.domain.parts.model import Parts, Slot
 from workbench.domain.turns.model import CANCEL_GRACE, CLAIM_TIMEOUT, LEASE_GRACE, TERMINAL_TYPES, Turn, TurnEvent
 from workbench.domain.turns.ports import DueTurn, TurnQuery, Turns, TurnWatch
@@ -190,6 +191,19 @@ class SqlTurns(Repository, Turns):
         changed = {f"new_{name}": getattr(turn, name) for name in names}
         place = {"of_pk": turn.pk, "read_version": turn.version, **changed, "new_version": turn.version + 1}
         self._writes.change(_change((*names, "version")), place, must_hit=True)
+
+    def advance(self, turn: Turn, events: Sequence[TurnEvent]) -> None:
+        """Update where the version is still the one that was read, and insert."""
+        step = Step(
+            workspace_id=self._writes.workspace_id,
+            pk=turn.pk,
+            read_version=turn.version,
+            lease_expires_at=turn.lease_expires_at,
+            last_seq=turn.last_seq,
+            last_batch=turn.last_batch,
+            events=events,
+        )
+        self._writes.advance(step)
 
     def log(self, turn: Turn, events: Sequence[TurnEvent]) -> None:
         """Insert, and announce at the commit."""

@@ -59,6 +59,13 @@ class Turns(TurnSlots, Protocol):
         """Store the turn as changed; stale where another change was stored since this block read it."""
         ...
 
+    def advance(self, turn: Turn, events: Sequence[TurnEvent]) -> None:
+        """Store where the turn stands after a batch, its lease and what happened, as `change` and `log` would do.
+
+        Nothing else of the turn is stored: so many batches can go in one statement.
+        """
+        ...
+
     def log(self, turn: Turn, events: Sequence[TurnEvent]) -> None:
         """Append to what happened, and let watchers know at the commit."""
         ...

@@ -107,9 +107,7 @@ class ProducingService:
             told = _merged(happened)
             tx.usage.record_calls(self._books.entered(calls, turn.pk, turn.epoch))
             changed, events = logged(msgspec.structs.replace(renewed, last_batch=batch.batch), told, now)
-            tx.turns.change(changed)
-            if events:
-                tx.turns.log(changed, events)
+            tx.turns.advance(changed, events)
         return _taken(changed, len(happened), duplicate=False)
 
     async def finalize(self, principal: Principal, conversation_id: UUID, turn_id: str, ending: Ending) -> Settled:
