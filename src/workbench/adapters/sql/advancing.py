@@ -92,7 +92,7 @@ def take_steps(connection: Connection, steps: Sequence[Step]) -> None:
     for step in steps:
         _require_all(_ADVANCE_SQLITE.one(connection, _row(step)), [step])
     rows = [
-        {"workspace_id": step.workspace_id, "turn_pk": step.pk, **msgspec.structs.asdict(event)}
+        {"workspace_id": step.workspace_id, "turn_pk": step.turn.pk, **msgspec.structs.asdict(event)}
         for step in steps
         for event in step.events
     ]
@@ -108,24 +108,24 @@ def _require_all(hit: Sequence[Any], steps: Sequence[Step]) -> None:
 def _row(step: Step) -> Row:
     return {
         "ws": step.workspace_id,
-        "of_pk": step.pk,
-        "read_version": step.read_version,
-        "new_lease": step.lease_expires_at,
-        "new_seq": step.last_seq,
-        "new_batch": step.last_batch,
+        "of_pk": step.turn.pk,
+        "read_version": step.turn.version,
+        "new_lease": step.turn.lease_expires_at,
+        "new_seq": step.turn.last_seq,
+        "new_batch": step.turn.last_batch,
     }
 
 
 def _arrays(steps: Sequence[Step]) -> Row:
     """The steps, and below them their events, by column."""
-    events = [(step.pk, event) for step in steps for event in step.events]
+    events = [(step.turn.pk, event) for step in steps for event in step.events]
     return {
-        "pks": [step.pk for step in steps],
+        "pks": [step.turn.pk for step in steps],
         "workspaces": [step.workspace_id for step in steps],
-        "versions": [step.read_version for step in steps],
-        "leases": [step.lease_expires_at for step in steps],
-        "seqs": [step.last_seq for step in steps],
-        "batches": [step.last_batch for step in steps],
+        "versions": [step.turn.version for step in steps],
+        "leases": [step.turn.lease_expires_at for step in steps],
+        "seqs": [step.turn.last_seq for step in steps],
+        "batches": [step.turn.last_batch for step in steps],
         "event_pks": [pk for pk, _ in events],
         "event_seqs": [event.seq for _, event in events],
         "epochs": [event.epoch for _, event in events],

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from workbench.adapters.sql.advancing import advance, only_advances
@@ -27,6 +28,7 @@ from workbench.adapters.sql.jobs import SqlJobs
 from workbench.adapters.sql.messages import SqlMessages
 from workbench.adapters.sql.participants import SqlParticipants
 from workbench.adapters.sql.registrations import SqlRegistrations
+from workbench.adapters.sql.remembered import Remembered
 from workbench.adapters.sql.repository import Context, Repository
 from workbench.adapters.sql.retention import SqlRetentionRules
 from workbench.adapters.sql.shares import SqlShares
@@ -240,11 +242,14 @@ class SqlTransactions:
 
     def read(self, workspace_id: str) -> Block:
         """Open a block that only reads; what it sets down is never stored."""
-        return Block(SqlTransaction(Context(self._database, self._clock, workspace_id)), None)
+        return Block(SqlTransaction(self._context(workspace_id)), None)
 
     def write(self, workspace_id: str) -> Block:
         """Open a block that commits."""
-        return Block(SqlTransaction(Context(self._database, self._clock, workspace_id)), self._group)
+        return Block(SqlTransaction(self._context(workspace_id)), self._group)
+
+    def _context(self, workspace_id: str) -> Context:
+        return Context(self._database, self._clock, self._group.remembered, workspace_id)
 
 
 def _tell_nobody(_turn_pk: UUID, _events: Sequence[TurnEvent]) -> None:
@@ -257,8 +262,15 @@ class GroupCommit:
     Under load the cost of a commit, a sync of the disk, is so shared by many requests.
     """
 
-    def __init__(self, database: Database, announce: Announce, announce_turn: AnnounceTurn | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        announce: Announce,
+        announce_turn: AnnounceTurn | None = None,
+        remembered: Remembered | None = None,
+    ) -> None:
         self._database = database
+        self.remembered = remembered or Remembered()
         self._announce = announce
         self._announce_turn = announce_turn or _tell_nobody
         self._waiting: list[tuple[Writes, asyncio.Future[None]]] = []
@@ -306,9 +318,19 @@ class GroupCommit:
     async def _store_all(self, group: list[Writes]) -> dict[Writes, Exception | None]:
         """Store the group in one commit; where that fails, each by itself, so that only the one at fault fails."""
         outcome = await self._try(group)
+        self._remember(group, outcome)
         if outcome is None or len(group) == 1:
             return dict.fromkeys(group, outcome)
-        return {writes: await self._try([writes]) for writes in group}
+        return {writes: (await self._store_all([writes]))[writes] for writes in group}
+
+    def _remember(self, group: list[Writes], outcome: Exception | None) -> None:
+        """Keep in mind how turns were stored; who was not up to date has to read."""
+        for step in [step for writes in group for step in writes.steps]:
+            if outcome is None:
+                stored = msgspec.structs.replace(step.turn, version=step.turn.version + 1)
+                self.remembered.turns.keep(step.workspace_id, stored)
+            else:
+                self.remembered.turns.forget(step.turn.pk)
 
     async def _try(self, group: list[Writes]) -> Exception | None:
         for tries_left in reversed(range(DEADLOCK_TRIES)):

@@ -145,6 +145,10 @@ class SqlTurns(Repository, Turns):
             self._read[found.pk] = found
         return found
 
+    def recall(self, conversation_id: UUID, turn_id: str) -> Turn | None:
+        """From this process's memory."""
+        return self._context.remembered.turns.find(self._writes.workspace_id, conversation_id, turn_id)
+
     async def active(self, conversation_id: UUID, assistant_id: UUID | None = None) -> Sequence[Turn]:
         """By the index of active ones."""
         if assistant_id is None:
@@ -194,16 +198,7 @@ class SqlTurns(Repository, Turns):
 
     def advance(self, turn: Turn, events: Sequence[TurnEvent]) -> None:
         """Update where the version is still the one that was read, and insert."""
-        step = Step(
-            workspace_id=self._writes.workspace_id,
-            pk=turn.pk,
-            read_version=turn.version,
-            lease_expires_at=turn.lease_expires_at,
-            last_seq=turn.last_seq,
-            last_batch=turn.last_batch,
-            events=events,
-        )
-        self._writes.advance(step)
+        self._writes.advance(Step(self._writes.workspace_id, turn, events))
 
     def log(self, turn: Turn, events: Sequence[TurnEvent]) -> None:
         """Insert, and announce at the commit."""

@@ -10,7 +10,7 @@ from sqlalchemy import Executable, Table
 
 from workbench.adapters.sql.prepared import Prepared
 from workbench.domain.events.model import NewEvent
-from workbench.domain.turns.model import TurnEvent
+from workbench.domain.turns.model import Turn, TurnEvent
 
 Row = dict[str, Any]
 
@@ -37,14 +37,10 @@ class RecordedEvent(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """What a batch brings to a turn: where it stands now, over the version that was read, and what happened."""
+    """What a batch brings to a turn: the turn as it stands now, with the version that was read, and what happened."""
 
     workspace_id: str
-    pk: UUID
-    read_version: int
-    lease_expires_at: datetime | None
-    last_seq: int
-    last_batch: int
+    turn: Turn
     events: Sequence[TurnEvent]
 
 
@@ -83,7 +79,7 @@ class Writes:
     @property
     def happened_in_turns(self) -> list[tuple[UUID, Sequence[TurnEvent]]]:
         """What watchers of turns are told, by turn."""
-        return [*((step.pk, step.events) for step in self.steps if step.events), *self.turn_events]
+        return [*((step.turn.pk, step.events) for step in self.steps if step.events), *self.turn_events]
 
     def insert(self, table: Table, row: Row) -> None:
         """Add a row."""

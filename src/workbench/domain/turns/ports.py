@@ -39,6 +39,13 @@ class Turns(TurnSlots, Protocol):
         """A turn by the id that its client chose."""
         ...
 
+    def recall(self, conversation_id: UUID, turn_id: str) -> Turn | None:
+        """The turn as this process stored it last, if it has it in mind; others may have changed it since.
+
+        What is decided on it holds only once the turn is stored, which is refused where it was not true any more.
+        """
+        ...
+
     async def active(self, conversation_id: UUID, assistant_id: UUID | None = None) -> Sequence[Turn]:
         """The turns that are not over, of one assistant or of all."""
         ...
