@@ -5,7 +5,6 @@ is atomic without BEGIN and COMMIT. All steps are taken, or none.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, bindparam, insert, text, update
@@ -59,8 +58,7 @@ _ADVANCE_SQLITE = Prepared(
         last_seq=bindparam("new_seq"),
         last_batch=bindparam("new_batch"),
         version=turns.c.version + 1,
-    )
-    .returning(turns.c.version),
+    ),
     "ws",
     "of_pk",
     "read_version",
@@ -79,7 +77,7 @@ def only_advances(group: Sequence[Writes]) -> bool:
 async def advance(database: Database, group: Sequence[Writes]) -> None:
     """Take all steps in one trip. Raises StaleError where a turn was changed since it was read."""
     steps = [step for writes in group for step in writes.steps]
-    _require_all(await database.run_one(_ADVANCE_POSTGRESQL, _arrays(steps)), steps)
+    _require_all(len(await database.run_one(_ADVANCE_POSTGRESQL, _arrays(steps))), steps)
 
 
 def take_steps(connection: Connection, steps: Sequence[Step]) -> None:
@@ -87,10 +85,9 @@ def take_steps(connection: Connection, steps: Sequence[Step]) -> None:
     if not steps:
         return
     if connection.dialect.name == POSTGRESQL:
-        _require_all(_ADVANCE_POSTGRESQL.one(connection, _arrays(steps)), steps)
+        _require_all(len(_ADVANCE_POSTGRESQL.one(connection, _arrays(steps))), steps)
         return
-    for step in steps:
-        _require_all(_ADVANCE_SQLITE.one(connection, _row(step)), [step])
+    _require_all(_ADVANCE_SQLITE.many(connection, [_row(step) for step in steps]), steps)
     rows = [
         {"workspace_id": step.workspace_id, "turn_pk": step.turn.pk, **msgspec.structs.asdict(event)}
         for step in steps
@@ -100,8 +97,8 @@ def take_steps(connection: Connection, steps: Sequence[Step]) -> None:
         _LOG.many(connection, rows)
 
 
-def _require_all(hit: Sequence[Any], steps: Sequence[Step]) -> None:
-    if len(hit) != len(steps):
+def _require_all(hit: int, steps: Sequence[Step]) -> None:
+    if hit != len(steps):
         raise StaleError
 
 

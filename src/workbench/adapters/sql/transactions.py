@@ -275,7 +275,6 @@ class GroupCommit:
         self._announce_turn = announce_turn or _tell_nobody
         self._waiting: list[tuple[Writes, asyncio.Future[None]]] = []
         self._running: asyncio.Task[None] | None = None
-        self.commits = 0
 
     async def commit(self, writes: Writes) -> None:
         """Store the writes, or raise what kept them from being stored."""
@@ -345,7 +344,6 @@ class GroupCommit:
                     continue
                 logger.exception("commit failed")
                 return UnavailableError("the database cannot store this now")
-            self.commits += 1
             self._announce_all(stored)
             self._announce_turns(group)
             return None
