@@ -15,12 +15,13 @@ from workbench.adapters.sql.deliveries import SqlDeliveryQueue
 from workbench.adapters.sql.erasures import SqlUnfinishedErasures
 from workbench.adapters.sql.events import SqlEventKeeping
 from workbench.adapters.sql.figures import SqlFigures
+from workbench.adapters.sql.group_commit import GroupCommit
 from workbench.adapters.sql.jobs import SqlJobQueue
 from workbench.adapters.sql.leases import SqlLeases
 from workbench.adapters.sql.remembered import Remembered
 from workbench.adapters.sql.retention import SqlAgedMessages
 from workbench.adapters.sql.snapshots import SqlSnapshots
-from workbench.adapters.sql.transactions import GroupCommit, SqlTransactions
+from workbench.adapters.sql.transactions import SqlTransactions
 from workbench.adapters.sql.turns import SqlTurnWatch
 from workbench.adapters.sql.wakeups import SqlWakeups
 from workbench.domain.archive.ports import CopyTx, ExportTx, ImportTx, Snapshots

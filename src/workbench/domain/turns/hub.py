@@ -100,9 +100,11 @@ class TurnHub:
         tail = self._tails.get(turn_pk)
         if tail is None:
             return
-        follows = tail.begins is not None and events[0].seq == tail.ends + 1
-        # Otherwise another process has added to it in between.
-        tail.know(tail.begins if follows else events[0].seq - 1, [*tail.latest, *events] if follows else events)
+        if tail.begins is not None and events[0].seq == tail.ends + 1:
+            tail.know(tail.begins, [*tail.latest, *events])
+        else:
+            # Others may have added to it before and since: only the log can tell.
+            tail.know(None, [])
         tail.ring()
 
     def notice(self, turn_pk: UUID | None) -> None:
