@@ -190,6 +190,7 @@ class SqlTurns(Repository, Turns):
 
     def change(self, turn: Turn) -> None:
         """Update where the version is still the one that was read."""
+        self._context.remembered.turns.forget(turn.pk)
         was = self._read.get(turn.pk)
         names = [name for name in _MUTABLE if was is None or getattr(turn, name) != getattr(was, name)]
         changed = {f"new_{name}": getattr(turn, name) for name in names}
