@@ -18,23 +18,28 @@ from workbench.adapters.sql.turn_tables import turn_events, turns
 from workbench.adapters.sql.writes import Row, Step, Writes
 from workbench.domain.errors import StaleError
 
-# Turns are locked in the order of their keys, so that two replicas do not lock each other out.
+# Turns are locked in the order of their keys, so that two replicas do not lock each other out; one by one, so that each
+# is found by its key: a join is planned while the table is small, and would read all of it when it is large.
 _ADVANCE_POSTGRESQL = Prepared(
     text(f"""
         WITH locked AS (
-            SELECT t.pk, s.lease_expires_at, s.last_seq, s.last_batch
-            FROM turns AS t
-            JOIN unnest(CAST(:pks AS uuid[]), CAST(:workspaces AS text[]), CAST(:versions AS bigint[]),
-                        CAST(:leases AS timestamptz[]), CAST(:seqs AS bigint[]), CAST(:batches AS bigint[]))
-                 AS s(pk, workspace_id, version, lease_expires_at, last_seq, last_batch)
-              ON t.pk = s.pk AND t.workspace_id = s.workspace_id AND t.version = s.version
-            ORDER BY t.pk FOR UPDATE OF t
+            SELECT s.* FROM (
+                SELECT * FROM unnest(
+                    CAST(:pks AS uuid[]), CAST(:workspaces AS text[]), CAST(:versions AS bigint[]),
+                    CAST(:leases AS timestamptz[]), CAST(:seqs AS bigint[]), CAST(:batches AS bigint[])
+                ) AS s(pk, workspace_id, version, lease_expires_at, last_seq, last_batch)
+                ORDER BY pk
+            ) AS s CROSS JOIN LATERAL (
+                SELECT FROM turns AS t
+                WHERE t.pk = s.pk AND t.workspace_id = s.workspace_id AND t.version = s.version
+                FOR UPDATE
+            ) AS t
         ), moves AS (
             SELECT * FROM locked WHERE (SELECT count(*) FROM locked) = cardinality(CAST(:pks AS uuid[]))
         ), advanced AS (
             UPDATE turns
             SET lease_expires_at = moves.lease_expires_at, last_seq = moves.last_seq, last_batch = moves.last_batch,
-                version = version + 1
+                version = turns.version + 1
             FROM moves WHERE turns.pk = moves.pk
             RETURNING turns.pk, turns.workspace_id
         ), told AS (
