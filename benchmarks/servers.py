@@ -36,7 +36,7 @@ class Server:
         """Read a counter that the server has of itself."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
             lines = answer.read().decode().splitlines()
-        return next(float(line.split()[-1]) for line in lines if line.startswith(f"{name} "))
+        return float(dict(line.rsplit(" ", 1) for line in lines)[name])
 
 
 def free_port() -> int:
