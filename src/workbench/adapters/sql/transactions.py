@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import structlog
@@ -215,7 +215,7 @@ class Block:
 
     __slots__ = ("_group", "_transaction")
 
-    def __init__(self, transaction: SqlTransaction, group: "GroupCommit | None") -> None:
+    def __init__(self, transaction: SqlTransaction, group: "Commits | None") -> None:
         self._transaction = transaction
         self._group = group
 
@@ -232,7 +232,7 @@ class Block:
 class SqlTransactions:
     """Opens blocks."""
 
-    def __init__(self, database: Database, group: "GroupCommit", clock: Clock) -> None:
+    def __init__(self, database: Database, group: "Commits", clock: Clock) -> None:
         self._database = database
         self._group = group
         self._clock = clock
@@ -250,7 +250,15 @@ def _tell_nobody(_turn_pk: UUID, _events: Sequence[TurnEvent]) -> None:
     """Where nobody watches turns."""
 
 
-class GroupCommit:
+class Commits(Protocol):
+    """Whatever stores what blocks set down."""
+
+    async def commit(self, writes: Writes) -> None:
+        """Store the writes, or raise what kept them from being stored."""
+        ...
+
+
+class GroupCommit(Commits):
     """One writer; whatever has gathered while it was busy goes into its next commit.
 
     Under load the cost of a commit, a sync of the disk, is so shared by many requests.
@@ -270,7 +278,12 @@ class GroupCommit:
         self._waiting.append((writes, done))
         if self._running is None:
             self._running = asyncio.create_task(self._drain())
-        await done
+        try:
+            await done
+        except UnavailableError as error:
+            # Logged here and not where it is stored, so that the entry names the request that it is about.
+            logger.error("commit failed", exc_info=error.__cause__)  # noqa: TRY400 - the cause is what is of interest
+            raise
 
     async def close(self) -> None:
         """Wait until everything that was handed in is stored."""
@@ -303,13 +316,14 @@ class GroupCommit:
                 stored = await self._store(group)
             except WorkbenchError as error:
                 return error
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - each who waits is told, and logs it
                 if violates_integrity(error):
                     return StaleError()
                 if lost_to_another(error) and tries_left:
                     continue
-                logger.exception("commit failed")
-                return UnavailableError("the database cannot store this now")
+                unavailable = UnavailableError("the database cannot store this now")
+                unavailable.__cause__ = error
+                return unavailable
             self.commits += 1
             self._announce_all(stored)
             self._announce_turns(group)
