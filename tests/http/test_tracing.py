@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,7 +21,16 @@ from tests.support.assistants import Kind, RecordingAssistantService
 from tests.support.behaviours import status
 from tests.support.failing_service import CAUSE as FAILING_CAUSE
 from tests.support.openai_server import model_server
-from tests.support.servers import Receive, ReceivedRequest, Send, eventually, read_request, send_json, serve
+from tests.support.servers import (
+    Receive,
+    ReceivedRequest,
+    ReservedPort,
+    Send,
+    eventually,
+    read_request,
+    send_json,
+    serve,
+)
 from tests.support.service import Service, open_stream, running_service
 
 from workbench.wiring.container import make_container
@@ -242,6 +252,15 @@ async def test_spans_reach_a_collector_also_those_that_wait_at_the_end(sqlite_ur
     (sent,) = collector.requests
     assert (sent.method, sent.path) == ("POST", "/v1/traces")
     assert b"GET /conversations" in sent.body
+
+
+async def test_a_collector_that_is_away_does_not_hold_up_the_end(sqlite_url: str, tmp_path: Path) -> None:
+    nobody = ReservedPort()
+    with CliRunner().isolation(env={"OTEL_EXPORTER_OTLP_ENDPOINT": nobody.url}):
+        async with running_service(sqlite_url, tmp_path / "data", tracing=ON) as service:
+            (await service.user("ann").get("/conversations")).raise_for_status()
+            began = time.monotonic()
+    assert time.monotonic() - began < 5
 
 
 LINES = {"delivery failed", "request failed", "job failed, trying again"}

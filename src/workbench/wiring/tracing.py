@@ -27,6 +27,7 @@ from workbench.wiring.outbound import AssistantHttp
 from workbench.wiring.setting_names import SettingsError
 from workbench.wiring.settings import Settings
 
+FAREWELL_SECONDS = 2.0
 EXPORTER_VARIABLE = "OTEL_TRACES_EXPORTER"
 
 
@@ -43,7 +44,7 @@ class Tracing(Provider):
         if exporter is not None:
             provider.add_span_processor(BatchSpanProcessor(exporter))
         yield provider
-        await asyncio.to_thread(provider.shutdown)
+        await _end(provider, exporter)
 
     @provide
     def spans(self, provider: TracerProvider) -> Spans:
@@ -85,6 +86,16 @@ def traced_requests(app: ASGIApp, container: AsyncContainer) -> ASGIApp:
         return await container.get(Spans)
 
     return TracedRequests(app, spans)
+
+
+async def _end(provider: TracerProvider, exporter: SpanExporter | None) -> None:
+    """Send what is left; a collector that is away holds the end up for a moment only."""
+    ending = asyncio.create_task(asyncio.to_thread(provider.shutdown))
+    await asyncio.wait({ending}, timeout=FAREWELL_SECONDS)
+    if not ending.done() and exporter is not None:
+        # It tries again and again until it is told that there is no time left.
+        exporter.shutdown()
+    await ending
 
 
 def _name() -> dict[str, str]:
