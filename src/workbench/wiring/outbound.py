@@ -102,10 +102,15 @@ class Outbound(Provider):
         return CircuitBreakers(policy, time.monotonic)
 
     @provide
-    def assistants(
-        self, http: AssistantHttp, breakers: CircuitBreakers, keys: ApiKeyStore, clock: Clock, settings: Settings
-    ) -> AssistantClient:
+    def assistants(self, over_http: HttpAssistantClient) -> AssistantClient:
         """Call assistant services."""
+        return over_http
+
+    @provide
+    def assistants_over_http(
+        self, http: AssistantHttp, breakers: CircuitBreakers, keys: ApiKeyStore, clock: Clock, settings: Settings
+    ) -> HttpAssistantClient:
+        """Call those that are elsewhere."""
         patience = Patience(event_seconds=settings.delivery.timeout_seconds)
         return HttpAssistantClient(http, breakers, keys, clock, patience)
 

@@ -13,13 +13,12 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 
 from workbench.adapters.assistants.breaker import CircuitBreakers
-from workbench.adapters.assistants.client import Patience
+from workbench.adapters.assistants.client import HttpAssistantClient, Patience
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.transactions import GroupCommit, SqlTransactions
 from workbench.adapters.tracing.requests import TracedRequests
 from workbench.adapters.tracing.spans import Spans
 from workbench.adapters.tracing.traced import TracedAssistantClient, TracedCommits, TracedJob
-from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.clock import Clock
 from workbench.domain.identity.ports import ApiKeyStore
 from workbench.domain.jobs.ports import JobHandlers
@@ -57,7 +56,7 @@ class Tracing(Provider):
         return SqlTransactions(database, TracedCommits(group, spans, database.dialect_name), clock)
 
     @provide
-    def assistants(
+    def assistants_over_http(
         self,
         http: AssistantHttp,
         breakers: CircuitBreakers,
@@ -65,7 +64,7 @@ class Tracing(Provider):
         clock: Clock,
         settings: Settings,
         spans: Spans,
-    ) -> AssistantClient:
+    ) -> HttpAssistantClient:
         """Let assistant services go on with the trace."""
         patience = Patience(event_seconds=settings.delivery.timeout_seconds)
         client = TracedAssistantClient(http, breakers, keys, clock, patience)
