@@ -12,6 +12,7 @@ from workbench.domain.bus.calls import Fold, Reply
 from workbench.domain.bus.errors import BusyError, CallError, ServiceFailure
 from workbench.domain.bus.requesting import Requester
 from workbench.domain.bus.services import Final
+from workbench.domain.ids import continue_cause, correlation_id, trace_parent
 
 GONE = CallError("closed", "closed")
 
@@ -532,4 +533,17 @@ async def test_many_calls_leave_nothing_behind(bench: BusBench) -> None:
         assert requester.in_flight == 0
         await eventually(lambda: len(asyncio.all_tasks()) <= before)
         assert requester._process.budget.used == 0
+        await requester.close(GONE, 0)
+
+
+async def test_a_service_goes_on_with_what_its_caller_began(bench: BusBench) -> None:
+    async def cause(data: Any, context: Any) -> Any:
+        return [correlation_id.get(), trace_parent.get()]
+
+    async with serving(bench, cause):
+        requester = await bench.requester()
+        continue_cause("c" * 32, "00-trace")
+        assert (await requester.request(1)).data == ["c" * 32, "00-trace"]
+        continue_cause("", None)
+        assert (await requester.request(1, request_id="own")).data == ["own", None]
         await requester.close(GONE, 0)

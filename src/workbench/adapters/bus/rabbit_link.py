@@ -14,8 +14,7 @@ import aio_pika
 import msgspec
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
-from aio_pika.exceptions import AMQPError, AuthenticationError, ProbableAuthenticationError
-from aiormq.exceptions import ConnectionNotAllowed, InvalidFrameError
+from aio_pika.exceptions import AMQPError, AuthenticationError, InvalidFrameError, ProbableAuthenticationError
 
 from workbench.domain.bus.errors import BusError, BusUnavailableError
 from workbench.domain.bus.ports import BusMeter
@@ -33,7 +32,7 @@ Cause = Literal["closed", "probe", "blocked"]
 AWAY = (AMQPError, OSError, RuntimeError, asyncio.TimeoutError)
 """What the library raises, one way or another, where a connection or a channel is gone."""
 
-REFUSALS = (AuthenticationError, ProbableAuthenticationError, ConnectionNotAllowed, InvalidFrameError)
+REFUSALS = (AuthenticationError, ProbableAuthenticationError, InvalidFrameError)
 """What it raises where the broker lets us not in; the last where it closes the door instead of opening the virtual host."""
 
 logger = structlog.get_logger(__name__)

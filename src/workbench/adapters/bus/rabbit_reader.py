@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
-from aiormq.exceptions import ChannelNotFoundEntity
+from aio_pika.exceptions import ChannelNotFoundEntity
 
 from workbench.adapters.bus.rabbit_link import AWAY, RabbitLink, RabbitTimes
 from workbench.adapters.bus.rabbit_names import arguments_of, attempt_of, exchange_of, incoming

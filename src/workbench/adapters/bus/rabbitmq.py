@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Collection
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractExchange
-from aiormq.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed, DeliveryError, PublishError
+from aio_pika.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed, DeliveryError, PublishError
 
 from workbench.adapters.bus.rabbit_link import AWAY, RabbitLink, RabbitTimes
 from workbench.adapters.bus.rabbit_names import arguments_of, exchange_of, outgoing

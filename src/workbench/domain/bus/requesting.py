@@ -16,6 +16,7 @@ from workbench.domain.bus.mailboxes import Budget, Finished, Slots
 from workbench.domain.bus.model import CONTROL_TOPIC, Header, Message
 from workbench.domain.bus.ports import BusMeter, Loss, MessageBus, Subscription
 from workbench.domain.bus.waiting import Waiter, bus_failure
+from workbench.domain.ids import correlation_id, trace_parent
 
 REPLIES_PREFETCH = 200
 RETRY_SECONDS = 0.2
@@ -378,6 +379,10 @@ def _headers(route: Route, *, single: bool) -> dict[str, Header]:
         "wb-gen": route.generation,
         "wb-interface": route.interface,
     }
+    if cause := correlation_id.get():
+        headers["wb-cause"] = cause
+    if parent := trace_parent.get():
+        headers["traceparent"] = parent
     if single:
         headers["wb-single"] = True
         if route.fold != Fold():

@@ -32,6 +32,7 @@ from workbench.domain.bus.model import MAX_DELIVERIES, Header, Kind, Message
 from workbench.domain.bus.ports import BusMeter, Delivery, MessageBus, Subscription
 from workbench.domain.bus.requesting import ProcessCalls, Requester
 from workbench.domain.bus.services import Assignment, Final, Input, ServiceDefinition
+from workbench.domain.ids import continue_cause
 from workbench.domain.texts import read_json
 
 KEEPALIVE_SECONDS = 15.0
@@ -197,6 +198,7 @@ class ServiceInstance:
         message = running.delivery.message
         request_id = message.request_id or ""
         self._memory.running[request_id] = running
+        continue_cause(message.text("wb-cause") or request_id, message.text("traceparent"))
         running.task = asyncio.current_task()
         outcome = "ok"
         try:
