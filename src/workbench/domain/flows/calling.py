@@ -139,7 +139,7 @@ class FlowGateway:
                     said.append(reply.data)
                 if reply.is_last:
                     break
-            fold = call.flow.snapshot.interfaces[interface].fold
+            fold = call.flow.snapshot.interfaces[interface].folding
             return _answer(call, reply, said, fold)
 
     async def send(self, principal: Principal, flow_id: str, interface: str, body: Any) -> Sent:
@@ -305,7 +305,7 @@ def route_of(flow: StoredFlow, name: str, interface: Interface) -> Route:
         idempotent=interface.idempotent,
         on_redelivery=interface.on_redelivery,
         max_in_flight=interface.max_in_flight,
-        fold=interface.fold,
+        fold=interface.folding,
     )
 
 

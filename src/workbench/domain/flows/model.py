@@ -78,13 +78,18 @@ class Interface(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     on_redelivery: Literal["rerun", "refuse"] = "rerun"
     max_in_flight: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 64
     on_overflow: Literal["fail"] = "fail"
-    fold: Fold = Fold()
+    fold: Fold | None = None
     dialect: Literal["native", "plain"] = "native"
     keepalive: bool | None = None
     hosted: bool | None = None
     request_schema: dict[str, Any] | None = None
     response_schema: dict[str, Any] | None = None
     assistant: AssistantUse | None = None
+
+    @property
+    def folding(self) -> Fold:
+        """How parts become one answer."""
+        return self.fold or Fold()
 
     @property
     def has_keepalive(self) -> bool:
