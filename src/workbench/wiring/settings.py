@@ -22,6 +22,7 @@ from workbench.wiring.setting_groups import (
     LOCAL_MODE_CONSENT,
     Auth,
     AzureSpeech,
+    Budgets,
     Db,
     Delivery,
     Events,
@@ -76,6 +77,7 @@ class Settings(BaseModel):
     titles: Titles = Titles()
     turns: Turns = Turns()
     usage: Usage = Usage()
+    budgets: Budgets = Budgets()
     azure_speech: AzureSpeech = AzureSpeech()
 
     @classmethod
