@@ -85,15 +85,18 @@ _RELEASE = delete(budget_reservations).where(
 # Held to the commit; whoever is second sees what the first has written.
 _ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended('budgets ' || CAST(:ws AS text), 0))")
 
+# Written out, since a prepared insert takes every parameter for a value of its row.
+_NOTHING: ColumnElement[Any] = literal_column("0")
+_ONE: ColumnElement[Any] = literal_column("1")
 # What nothing was billed for, such as a call that failed at once, does not count.
-_COUNTS = or_(token_usage.c.total_tokens > 0, token_usage.c.cost_micros > 0)
+_COUNTS = or_(token_usage.c.total_tokens > _NOTHING, token_usage.c.cost_micros > _NOTHING)
 _BILLED: dict[Measure, ColumnElement[Any]] = {
-    "turns": when((_COUNTS, 1), else_=0),
+    "turns": when((_COUNTS, _ONE), else_=_NOTHING),
     "tokens": token_usage.c.total_tokens,
-    "cost_micros": func.coalesce(token_usage.c.cost_micros, 0),
+    "cost_micros": token_usage.c.cost_micros,
 }
 _HELD: dict[Measure, ColumnElement[Any]] = {
-    "turns": literal_column("1"),
+    "turns": _ONE,
     "tokens": budget_reservations.c.tokens,
     "cost_micros": budget_reservations.c.cost_micros,
 }
@@ -101,7 +104,7 @@ _ROW_COLUMNS = ("key", "user_id", "assistant_id", "tokens", "cost_micros", "expi
 
 
 def _sum(column: ColumnElement[Any]) -> ColumnElement[int]:
-    return cast(func.coalesce(func.sum(column), 0), BigInteger)
+    return cast(func.coalesce(func.sum(column), _NOTHING), BigInteger)
 
 
 def _number(place: int) -> ColumnElement[Any]:
@@ -137,14 +140,13 @@ def _held(scope: Scope, key: str, subject: str) -> ColumnElement[bool]:
 @lru_cache(64)
 def _counting(scopes: tuple[Scope, ...]) -> CompoundSelect[Any]:
     """Build the statement that sums up parts of these scopes: two rows for each, bills and reservations."""
-    nothing: ColumnElement[Any] = literal_column("0")
     rows: list[Select[Any]] = []
     for place, scope in enumerate(scopes):
         since, until = (bindparam(f"{name}_{place}", type_=Moment) for name in ("since", "until"))
-        early = [when((token_usage.c.created_datetime < until, each), else_=0) for each in _BILLED.values()]
+        early = [when((token_usage.c.created_datetime < until, each), else_=_NOTHING) for each in _BILLED.values()]
         sums = [_sum(column) for column in (*_BILLED.values(), *early)]
         rows.append(select(_number(2 * place), *sums).where(_billed(scope, since, f"subject_{place}")))
-        held = [_sum(column) for column in (*_HELD.values(), *(nothing for _ in early))]
+        held = [_sum(column) for column in (*_HELD.values(), *(_NOTHING for _ in early))]
         mine = _held(scope, "key", f"subject_{place}")
         rows.append(select(_number(2 * place + 1), *held).select_from(budget_reservations).where(mine))
     return union_all(*rows).order_by(literal_column("1"))

@@ -39,10 +39,10 @@ class Subject(click.ParamType[Whose, str]):
         scope, colon, subject = value.partition(":")
         if scope == "workspace" and not colon:
             return "workspace", EVERY
-        for known in get_args(Scope):
-            if scope == known != "workspace" and subject:
-                return known, subject
-        self.fail(f"{value!r} is neither workspace nor user:ID nor assistant:ID (or :*)", param, ctx)
+        known: Scope | None = next((each for each in get_args(Scope) if each == scope != "workspace"), None)
+        if known is None or not subject:
+            self.fail(f"{value!r} is neither workspace nor user:ID nor assistant:ID (or :*)", param, ctx)
+        return known, subject
 
 
 class LimitTerms(click.ParamType[Terms, str]):
