@@ -60,7 +60,7 @@ async def left(service: BudgetService, scope: Scope = "user", subject: str = "an
 async def admitted(service: BudgetService, count: int, **fields: Any) -> int:
     """Let so many spend at once; gives how many may. All others are refused for the budget's sake."""
     outcomes = await asyncio.gather(
-        *(service.reserve("default", spend(f"k{number}-{id(service)}", **fields)) for number in range(count)),
+        *(service.reserve("default", spend(str(new_id()), **fields)) for _ in range(count)),
         return_exceptions=True,
     )
     refused = [each for each in outcomes if isinstance(each, BaseException)]
@@ -84,12 +84,14 @@ async def test_of_twenty_at_once_one_gets_the_last_unit(store: Store, scope: Any
     assert await left(service, scope, subject) == [(amount - 1, 1, 0)]
 
 
-async def test_two_processes_give_the_last_units_out_once(database_url: str) -> None:
-    async with open_store(database_url) as one, open_store(database_url) as other:
-        services = [service_on(each, default(7), default(9, "workspace", period="month")) for each in (one, other)]
-        outcomes = await asyncio.gather(*(admitted(each, 20) for each in services))
-        assert sum(outcomes) == 7
-        assert await left(services[0]) == [(0, 7, 0)]
+async def test_three_processes_give_the_last_units_out_once(database_url: str) -> None:
+    async with open_store(database_url) as one, open_store(database_url) as two, open_store(database_url) as three:
+        limits = (default(2), default(900, "workspace", period="month"))
+        services = [service_on(each, *limits) for each in (one, two, three)]
+        for user_id in ("ann", "bea", "cay", "dan", "eve", "fay", "gus", "hal"):
+            outcomes = await asyncio.gather(*(admitted(each, 4, user_id=user_id) for each in services))
+            assert sum(outcomes) == 2
+            assert await left(services[0], subject=user_id) == [(0, 2, 0)]
 
 
 async def test_what_is_refused_leaves_nothing_and_says_what_is_left(store: Store) -> None:

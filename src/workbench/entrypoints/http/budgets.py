@@ -14,7 +14,7 @@ from workbench.domain.paging import MAX_PAGE
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import users_only
 
-ONE = "/{scope:str}/{subject:str}"
+ONE = "/{whose:str}/{subject:str}"
 
 
 class BudgetController(Controller):
@@ -44,7 +44,7 @@ class BudgetController(Controller):
     async def one(
         self,
         request: Request[Principal, Any, Any],
-        scope: FromPath[Scope],
+        whose: FromPath[Scope],
         subject: FromPath[str],
         budgets: FromDishka[BudgetService],
     ) -> SubjectBudget:
@@ -52,13 +52,13 @@ class BudgetController(Controller):
 
         The subject is an id, or `*` for each one of the scope that has no limit of its own.
         """
-        return await budgets.of_subject(request.user, scope, subject)
+        return await budgets.of_subject(request.user, whose, subject)
 
     @put(ONE, operation_id="set_budget", responses=failing(ForbiddenError, InvalidError), summary="Set one's limits")
     async def change(
         self,
         request: Request[Principal, Any, Any],
-        scope: FromPath[Scope],
+        whose: FromPath[Scope],
         subject: FromPath[str],
         data: JSONBody[NewLimits],
         budgets: FromDishka[BudgetService],
@@ -68,7 +68,7 @@ class BudgetController(Controller):
         They go before those of `*`, and these before the settings'; `amount: null` lifts a limit. What was spent in the
         running day or month counts at once.
         """
-        return await budgets.set_limits(request.user, scope, subject, data.limits)
+        return await budgets.set_limits(request.user, whose, subject, data.limits)
 
     @delete(
         ONE,
@@ -79,9 +79,9 @@ class BudgetController(Controller):
     async def remove(
         self,
         request: Request[Principal, Any, Any],
-        scope: FromPath[Scope],
+        whose: FromPath[Scope],
         subject: FromPath[str],
         budgets: FromDishka[BudgetService],
     ) -> None:
         """Forget the limits of a user, an assistant or the workspace, so that those of `*` hold again. For admins."""
-        await budgets.remove_limits(request.user, scope, subject)
+        await budgets.remove_limits(request.user, whose, subject)
