@@ -116,16 +116,8 @@ class BudgetService:
         subject = _checked(workspace_id, scope, subject)
         async with self._transactions.read(workspace_id) as tx:
             own = await tx.budgets.own_limits(scope, subject)
-            standings = await self._standings(tx, scope, subject)
+            standings = await _of_scope(tx, self._book, scope, subject)
         return SubjectBudget(scope=scope, subject=subject, limits=own, standings=standings)
-
-    async def _standings(self, tx: LimitTx, scope: Scope, subject: str) -> Sequence[Standing]:
-        """Those of the subject's own scope; all of them together have none."""
-        if subject == EVERY:
-            return ()
-        named = {"workspace": tx.budgets.workspace_id, scope: subject}
-        found = await standings_of(tx, self._book, Subjects(**named))
-        return [standing for standing in found if standing.scope == scope]
 
     async def set_limits(
         self, by: Principal | Operator, scope: Scope, subject: str, limits: Sequence[Terms]
@@ -150,6 +142,14 @@ class BudgetService:
             tx.budgets.replace_limits(scope, subject, limits)
             tx.audit.record(NewAuditEntry(actor=actor, act="budget.set", subject=subject, detail=detail))
         self._book.forget(by.workspace_id)
+
+
+async def _of_scope(tx: LimitTx, book: LimitBook, scope: Scope, subject: str) -> Sequence[Standing]:
+    """How the limits stand of the subject's own scope; all subjects together have none."""
+    if subject == EVERY:
+        return ()
+    found = await standings_of(tx, book, Subjects(**{"workspace": tx.budgets.workspace_id, scope: subject}))
+    return [standing for standing in found if standing.scope == scope]
 
 
 def _workspace(by: Principal | Operator) -> str:
