@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from tests.support.clocks import SettableClock
 from tests.support.databases import Store, open_store
 from tests.support.usage import bill, model_call, settled
@@ -15,10 +15,12 @@ from tests.support.usage import bill, model_call, settled
 from workbench.adapters.sql.budget_tables import budget_reservations
 from workbench.adapters.sql.database import Parameters
 from workbench.adapters.sql.prepared import Values
+from workbench.adapters.sql.usage_tables import token_usage
 from workbench.domain.audit.model import Actor
 from workbench.domain.audit.ports import AuditFilter
+from workbench.domain.budgets.book import KNOWN_FOR, LOOK, BudgetPolicy, LimitBook
 from workbench.domain.budgets.model import BudgetExceededError, Limit, Measure, Scope, Spend, Standing, Terms
-from workbench.domain.budgets.reserving import LOOK, BudgetPolicy, LimitBook, reserve
+from workbench.domain.budgets.reserving import reserve
 from workbench.domain.budgets.service import BudgetService, Operator
 from workbench.domain.errors import InvalidError
 from workbench.domain.ids import new_id
@@ -189,6 +191,24 @@ async def test_what_was_spent_long_before_in_the_window_counts_for_the_last_unit
     clock.move(hours=2)
     await spent(store)
     assert await admitted(service, 20) == 1
+
+
+async def test_what_was_billed_long_ago_is_summed_up_now_and_then_and_all_else_each_time(store: Store) -> None:
+    service = service_on(store, default(9), default(99, period="month"))
+    clock: Any = store.clock
+    for _ in range(3):
+        await spent(store)
+        clock.move(minutes=40)
+    assert await left(service) == [(3, 0, 6), (3, 0, 96)]
+    long_ago = token_usage.c.created_datetime < clock.now()
+    await store.database.transact(lambda connection: connection.execute(delete(token_usage).where(long_ago)))
+    await spent(store)
+    clock.move(seconds=KNOWN_FOR.total_seconds() - 1)
+    await spent(store)
+    assert await left(service) == [(5, 0, 4), (5, 0, 94)]
+    assert await admitted(service, 20) == 4
+    clock.move(seconds=1)
+    assert await left(service) == [(2, 4, 3), (2, 4, 93)]
 
 
 async def test_everybody_elses_spending_is_their_own(store: Store) -> None:

@@ -24,8 +24,8 @@ from workbench.domain.assistants.removal import RemovalService
 from workbench.domain.assistants.seating import SeatingService
 from workbench.domain.assistants.service import AssistantPolicy, AssistantService
 from workbench.domain.audit.service import AuditService
+from workbench.domain.budgets.book import BudgetPolicy, LimitBook
 from workbench.domain.budgets.model import Limit
-from workbench.domain.budgets.reserving import BudgetPolicy, LimitBook
 from workbench.domain.budgets.service import BudgetService
 from workbench.domain.contents.service import DisposalService, SweepService
 from workbench.domain.contents.verification import VerificationService

@@ -6,7 +6,7 @@ import msgspec
 import structlog
 from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 
-from workbench.domain.budgets.reserving import LimitBook
+from workbench.domain.budgets.book import LimitBook
 from workbench.domain.jobs.ports import JobHandler
 from workbench.domain.messages.model import TITLE_JOB, Titling
 from workbench.domain.titles.ports import TitleTx, TitleWriter

@@ -21,6 +21,14 @@ class Amounts(msgspec.Struct, frozen=True, kw_only=True):
         """One of them."""
         return int(getattr(self, measure))
 
+    def plus(self, other: "Amounts") -> "Amounts":
+        """Both together."""
+        return Amounts(
+            turns=self.turns + other.turns,
+            tokens=self.tokens + other.tokens,
+            cost_micros=self.cost_micros + other.cost_micros,
+        )
+
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
     """A sum that is asked for: one subject's, of what was billed `since` then, and up to `until` by itself."""

@@ -1,62 +1,19 @@
 """Reserving before the spend, inside the block of whatever is about to spend: both are stored, or neither is.
 
-The sums are read first, which takes as long as the history is; the reservation is then written on condition that what
-has come since leaves room. That condition looks at minutes only, and whoever commits is alone with it.
+The sums are read first, which may take as long as the history is; the reservation is then written on condition that
+what came in the last minutes leaves room. So whoever commits, who is alone with that, is quick, however long it is.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
+from workbench.domain.budgets.book import LimitBook, Place
 from workbench.domain.budgets.model import Limit, Spend, Standing, Subjects, check_room, in_force
-from workbench.domain.budgets.ports import BudgetTx, Counted, Part, Room
+from workbench.domain.budgets.ports import BudgetTx, Counted, Room
 from workbench.domain.budgets.windows import Window, window_of
-from workbench.domain.clock import Clock
-
-LOOK = timedelta(seconds=10)
-"""How long a workspace without limits is believed to have none: so long another process's first limit may be unknown."""
-RECENT = timedelta(minutes=15)
-"""Bills are younger than this when they are stored, even where clocks differ."""
-MAX_REMEMBERED = 10_000
-
-
-class BudgetPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds where nobody stored anything else, and where workspaces are."""
-
-    defaults: Sequence[Limit] = ()
-    zone: ZoneInfo = ZoneInfo("UTC")
-    zones: Mapping[str, ZoneInfo] = {}
-
-    def zone_of(self, workspace_id: str) -> ZoneInfo:
-        """Where the days of a workspace begin."""
-        return self.zones.get(workspace_id, self.zone)
-
-
-class LimitBook:
-    """Which limits hold for whom. Where there are none, that is known without asking, but for now and then."""
-
-    def __init__(self, policy: BudgetPolicy, clock: Clock) -> None:
-        self.policy = policy
-        self.clock = clock
-        self._unlimited: dict[str, datetime] = {}
-
-    def is_known_unlimited(self, workspace_id: str) -> bool:
-        """Whether it was seen lately that nothing is stored."""
-        seen = self._unlimited.get(workspace_id)
-        return seen is not None and abs(self.clock.now() - seen) < LOOK
-
-    def remember_unlimited(self, workspace_id: str) -> None:
-        """Note that nothing is stored."""
-        if len(self._unlimited) >= MAX_REMEMBERED:
-            self._unlimited.clear()
-        self._unlimited[workspace_id] = self.clock.now()
-
-    def forget(self, workspace_id: str) -> None:
-        """Look again next time."""
-        self._unlimited.pop(workspace_id, None)
 
 
 class Reckoning(msgspec.Struct, frozen=True):
@@ -132,20 +89,16 @@ async def _reckon(tx: BudgetTx, book: LimitBook, subjects: Subjects, key: str) -
         return ()
     now, zone = book.clock.now(), book.policy.zone_of(tx.budgets.workspace_id)
     windows = [window_of(limit.period, now, zone, limit.anchor) for limit in limits]
-    parts = [
-        Part(
-            scope=limit.scope,
-            subject=limit.subject,
-            since=window.starts_at,
-            until=max(window.starts_at, now - RECENT),
-        )
+    places: list[Place] = [
+        (tx.budgets.workspace_id, limit.scope, limit.subject, window.starts_at)
         for limit, window in zip(limits, windows, strict=True)
     ]
-    sums = await tx.budgets.counted(list(dict.fromkeys(parts)), key, now)
-    by_part = dict(zip(dict.fromkeys(parts), sums, strict=True))
+    asked = {place: book.ask(place, now) for place in places}
+    found = await tx.budgets.counted([each.part for each in asked.values()], key, now)
+    sums = {each.place: book.learn(each, counted) for each, counted in zip(asked.values(), found, strict=True)}
     return [
-        Reckoning(limit, window, now, part.until, by_part[part])
-        for limit, window, part in zip(limits, windows, parts, strict=True)
+        Reckoning(limit, window, now, asked[place].part.until, sums[place])
+        for limit, window, place in zip(limits, windows, places, strict=True)
     ]
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from workbench.domain.audit.model import Actor, NewAuditEntry
+from workbench.domain.budgets.book import LimitBook
 from workbench.domain.budgets.model import (
     EVERY,
     MAX_LIMITS,
@@ -19,7 +20,7 @@ from workbench.domain.budgets.model import (
     Terms,
 )
 from workbench.domain.budgets.ports import LimitPlace, LimitTx
-from workbench.domain.budgets.reserving import LimitBook, check, reserve, standings_of
+from workbench.domain.budgets.reserving import check, reserve, standings_of
 from workbench.domain.errors import ForbiddenError, InvalidError
 from workbench.domain.identity.model import Principal
 from workbench.domain.paging import MAX_PAGE

@@ -4,8 +4,9 @@ from uuid import UUID
 
 import msgspec
 
+from workbench.domain.budgets.book import LimitBook
 from workbench.domain.budgets.model import BudgetExceededError, Spend
-from workbench.domain.budgets.reserving import LimitBook, check
+from workbench.domain.budgets.reserving import check
 from workbench.domain.conversations.events import conversation_updated
 from workbench.domain.conversations.model import Conversation, ConversationDetails
 from workbench.domain.conversations.ports import ConversationTx

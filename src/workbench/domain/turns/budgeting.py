@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import msgspec
 
+from workbench.domain.budgets.book import LimitBook
 from workbench.domain.budgets.model import Spend, Standing
-from workbench.domain.budgets.reserving import LimitBook, check, reserve
+from workbench.domain.budgets.reserving import check, reserve
 from workbench.domain.identity.model import Principal
 from workbench.domain.turns.model import DEADLINE, Turn
 from workbench.domain.turns.ports import TurnTx

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from workbench.domain.budgets.reserving import LimitBook
+from workbench.domain.budgets.book import LimitBook
 from workbench.domain.clock import Clock
 from workbench.domain.identity.model import Principal
 from workbench.domain.parts.closing import Marker, closed

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from workbench.domain.budgets.reserving import LimitBook
+from workbench.domain.budgets.book import LimitBook
 from workbench.domain.clock import Clock
 from workbench.domain.errors import ConflictError, ForbiddenError, StaleError
 from workbench.domain.files.uploading import UploadService
