@@ -20,7 +20,7 @@ from workbench.domain.audit.model import Actor
 from workbench.domain.audit.ports import AuditFilter
 from workbench.domain.budgets.book import KNOWN_FOR, LOOK, BudgetPolicy, LimitBook
 from workbench.domain.budgets.model import BudgetExceededError, Limit, Measure, Scope, Spend, Standing, Terms
-from workbench.domain.budgets.reserving import reserve
+from workbench.domain.budgets.reserving import check, reserve
 from workbench.domain.budgets.service import BudgetService, Operator
 from workbench.domain.errors import InvalidError
 from workbench.domain.ids import new_id
@@ -230,11 +230,15 @@ async def test_the_exempt_are_never_refused_and_always_written_down(store: Store
 
 async def test_looking_reserves_nothing(store: Store) -> None:
     service = service_on(store, default(1))
-    await service.check("default", spend())
+    book = LimitBook(BudgetPolicy(defaults=(default(1),)), store.clock)
+    async with store.transactions.write("default") as tx:
+        await check(tx, book, spend())
     assert await left(service) == [(0, 0, 1)]
     await service.reserve("default", spend())
-    with pytest.raises(BudgetExceededError):
-        await service.check("default", spend("other"))
+    async with store.transactions.read("default") as tx:
+        with pytest.raises(BudgetExceededError):
+            await check(tx, book, spend("other"))
+        await check(tx, book, spend())
 
 
 # Limits that are stored

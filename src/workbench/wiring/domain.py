@@ -1,7 +1,6 @@
 """The domain's services, each from the ports that its constructor names."""
 
 from datetime import timedelta
-from zoneinfo import ZoneInfo
 
 from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 
@@ -27,6 +26,7 @@ from workbench.domain.audit.service import AuditService
 from workbench.domain.budgets.book import BudgetPolicy, LimitBook
 from workbench.domain.budgets.model import Limit
 from workbench.domain.budgets.service import BudgetService
+from workbench.domain.budgets.windows import zone_named
 from workbench.domain.contents.service import DisposalService, SweepService
 from workbench.domain.contents.verification import VerificationService
 from workbench.domain.conversations.service import ConversationService
@@ -159,8 +159,8 @@ class Policies(Provider):
         budgets = settings.budgets
         return BudgetPolicy(
             defaults=tuple(Limit(**limit.model_dump()) for limit in budgets.limits),
-            zone=ZoneInfo(budgets.time_zone),
-            zones={workspace: ZoneInfo(zone) for workspace, zone in budgets.workspace_time_zones.items()},
+            zone=zone_named(budgets.time_zone),
+            zones={workspace: zone_named(zone) for workspace, zone in budgets.workspace_time_zones.items()},
         )
 
     @provide

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,7 @@ from pydantic import (
 
 from workbench.adapters.prices.files import read_prices
 from workbench.domain.budgets.model import MAX_AMOUNT, Measure, Period, Scope
+from workbench.domain.budgets.windows import zone_named
 from workbench.wiring.setting_names import MisfitError
 from workbench.wiring.setting_values import (
     Group,
@@ -280,8 +281,8 @@ class Issuer(Group):
         default=None,
         min_length=1,
         description=(
-            "Value in the claim `roles` that makes a user an admin of their workspace, who sees what everybody used. "
-            "Unset: nobody is."
+            "Value in the claim `roles` that makes a user an admin of their workspace, who sees what everybody used and sets "
+            "budgets. Unset: nobody is."
         ),
     )
 
@@ -432,7 +433,7 @@ class BudgetLimit(Group):
 def _time_zone(name: str) -> str:
     """Let pass what the machine knows."""
     try:
-        ZoneInfo(name)
+        zone_named(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(f"{name!r} is no time zone that this machine knows") from None
     return name

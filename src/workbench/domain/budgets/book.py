@@ -5,8 +5,7 @@ take besides is seen some minutes later.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import msgspec
 
@@ -30,10 +29,10 @@ class BudgetPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """What holds where nobody stored anything else, and where workspaces are."""
 
     defaults: Sequence[Limit] = ()
-    zone: ZoneInfo = ZoneInfo("UTC")
-    zones: Mapping[str, ZoneInfo] = {}
+    zone: tzinfo = UTC
+    zones: Mapping[str, tzinfo] = {}
 
-    def zone_of(self, workspace_id: str) -> ZoneInfo:
+    def zone_of(self, workspace_id: str) -> tzinfo:
         """Where the days of a workspace begin."""
         return self.zones.get(workspace_id, self.zone)
 

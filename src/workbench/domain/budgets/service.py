@@ -20,7 +20,7 @@ from workbench.domain.budgets.model import (
     Terms,
 )
 from workbench.domain.budgets.ports import LimitPlace, LimitTx
-from workbench.domain.budgets.reserving import check, reserve, standings_of
+from workbench.domain.budgets.reserving import reserve, standings_of
 from workbench.domain.errors import ForbiddenError, InvalidError
 from workbench.domain.identity.model import Principal
 from workbench.domain.paging import MAX_PAGE
@@ -81,11 +81,6 @@ class BudgetService:
                 return await reserve(tx, self._book, spend)
 
         return await retrying(act)
-
-    async def check(self, workspace_id: str, spend: Spend) -> None:
-        """Raise BudgetExceededError where there is no room now; nothing is reserved."""
-        async with self._transactions.read(workspace_id) as tx:
-            await check(tx, self._book, spend)
 
     async def release(self, workspace_id: str, key: str) -> None:
         """Forget a reservation, if it is there."""

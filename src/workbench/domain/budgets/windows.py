@@ -1,7 +1,7 @@
 """When a budget begins anew: at midnight where the workspace is, each day or each month from an anchor on."""
 
 from calendar import monthrange
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -20,7 +20,12 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     resets_at: datetime
 
 
-def window_of(period: Period, now: datetime, zone: ZoneInfo, anchor: date | None = None) -> Window:
+def zone_named(name: str) -> tzinfo:
+    """A time zone of the machine; UTC is known everywhere. Raises ZoneInfoNotFoundError, ValueError, OSError."""
+    return UTC if name == "UTC" else ZoneInfo(name)
+
+
+def window_of(period: Period, now: datetime, zone: tzinfo, anchor: date | None = None) -> Window:
     """The window that now lies in."""
     today = now.astimezone(zone).date()
     if period == "day":
@@ -42,9 +47,9 @@ def months_after(anchor: date, months: int) -> date:
     return date(year, month + 1, min(anchor.day, monthrange(year, month + 1)[1]))
 
 
-def _between(first: date, last: date, zone: ZoneInfo) -> Window:
+def _between(first: date, last: date, zone: tzinfo) -> Window:
     return Window(starts_at=_midnight(first, zone), resets_at=_midnight(last, zone))
 
 
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
+def _midnight(day: date, zone: tzinfo) -> datetime:
     return datetime.combine(day, time.min, zone).astimezone(UTC)
