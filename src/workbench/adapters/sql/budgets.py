@@ -50,13 +50,13 @@ _ALL: Select[Any] = select(*columns_of(budget_limits, *_LIMIT_FIELDS)).where(her
 _ARE_LIMITED = select(exists().where(here(budget_limits)))
 _OF_SUBJECTS = Query(
     Limit,
-    _ALL.where(
-        or_(
-            budget_limits.c.subject == EVERY,
-            *(
-                and_(budget_limits.c.scope == scope, budget_limits.c.subject == bindparam(scope))
-                for scope in Subjects.__struct_fields__
-            ),
+    union_all(
+        *(
+            _ALL.where(
+                budget_limits.c.scope == scope,
+                or_(budget_limits.c.subject == EVERY, budget_limits.c.subject == bindparam(scope)),
+            )
+            for scope in Subjects.__struct_fields__
         )
     ),
 )
@@ -189,7 +189,7 @@ class SqlBudgets(Repository, Budgets):
         return bool(await self._scalar(_ARE_LIMITED, {}))
 
     async def limits_of(self, subjects: Subjects) -> Sequence[Limit]:
-        """Over the limits of the workspace, along the primary key."""
+        """By the primary key, scope after scope."""
         return await self._all(_OF_SUBJECTS, msgspec.structs.asdict(subjects))
 
     async def limits(self, after: LimitPlace | None, limit: int) -> Sequence[Limit]:
