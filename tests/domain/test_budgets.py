@@ -177,7 +177,9 @@ def test_of_several_that_are_spent_the_one_that_is_reset_last_is_named() -> None
 
 
 def test_where_only_what_is_under_way_is_in_the_way_it_is_soon_worth_asking_again() -> None:
-    assert refusal(Spend(key="k"), standing(9, 1)).retry_after_seconds == HELD_RETRY.total_seconds()
+    held_up = refusal(Spend(key="k"), standing(9, 1))
+    assert held_up.retry_after_seconds == HELD_RETRY.total_seconds()
+    assert held_up.detail == "The budget of the user is held by what is under way: 10 turns a day"
     both = refusal(Spend(key="k"), standing(9, 1), standing(10))
     assert both.retry_after_seconds == 12 * 3600
 

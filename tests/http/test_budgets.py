@@ -75,7 +75,8 @@ async def test_a_turn_says_what_is_left_and_the_next_is_refused_before_anything_
     refused = await ask(scene, "t2", input={"content": "more", "images": [picture(200_000)]})
     body = refused.json()
     assert (refused.status_code, body["code"], body["deny_reason"]) == (429, "budget_exceeded", "user/turns/day")
-    assert body["detail"] == "The budget of the user is used up: 1 turns a day"
+    until = body["reset_at"].replace("T", " ").replace(":00Z", " UTC")
+    assert body["detail"] == f"The budget of the user is used up until {until}: 1 turns a day"
     assert body["reset_at"] == standing["resets_at"]
     assert [(each["name"], each["left"]) for each in body["limits"]] == [("user/turns/day", 0)]
     assert 0 < int(refused.headers["retry-after"]) <= seconds

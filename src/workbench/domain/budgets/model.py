@@ -154,10 +154,14 @@ class BudgetExceededError(ExhaustedError):
 
     code = "budget_exceeded"
 
-    def __init__(self, standings: Sequence[Standing], denying: Standing, retry_after: timedelta) -> None:
-        """Keep what is left of each, and which is in the way."""
+    def __init__(
+        self, standings: Sequence[Standing], denying: Standing, retry_after: timedelta, *, is_held: bool
+    ) -> None:
+        """Keep what is left of each, and which is in the way; where it is only held, by what is under way."""
+        until = f"used up until {denying.resets_at:%Y-%m-%d %H:%M} UTC"
+        how = "held by what is under way" if is_held else until
         super().__init__(
-            f"The budget of the {denying.scope} is used up: {denying.limit} {denying.measure} a {denying.period}",
+            f"The budget of the {denying.scope} is {how}: {denying.limit} {denying.measure} a {denying.period}",
             retry_after_seconds=max(retry_after.total_seconds(), 1),
             extra={"deny_reason": denying.name, "reset_at": denying.resets_at, "limits": list(standings)},
         )
@@ -175,4 +179,5 @@ def check_room(spend: Spend, standings: Sequence[Standing]) -> None:
     denying = max(spent, key=lambda standing: standing.resets_at)
     are_held = all(standing.free + standing.reserved >= spend.needs(standing.measure) for standing in spent)
     until_reset = timedelta(seconds=denying.resets_in_seconds)
-    raise BudgetExceededError(standings, denying, min(HELD_RETRY, until_reset) if are_held else until_reset)
+    retry_after = min(HELD_RETRY, until_reset) if are_held else until_reset
+    raise BudgetExceededError(standings, denying, retry_after, is_held=are_held)
