@@ -247,6 +247,23 @@ class SqlTurnWatch(TurnWatch):
         rows = await self._database.rows(statement)
         return msgspec.convert([dict(zip(fields, row, strict=True)) for row in rows], list[DueTurn])
 
+    async def unstarted(self, opened_before: datetime, limit: int) -> Sequence[DueTurn]:
+        """Along the index of active ones. One that was opened once more is as old as it was."""
+        fields = DueTurn.__struct_fields__
+        statement = (
+            select(*columns_of(turns, *fields))
+            .where(
+                ACTIVE,
+                turns.c.producer_kind == "builtin",
+                turns.c.status == "opened",
+                turns.c.created_at < opened_before,
+            )
+            .order_by(turns.c.deadline_at)
+            .limit(limit)
+        )
+        rows = await self._database.rows(statement)
+        return msgspec.convert([dict(zip(fields, row, strict=True)) for row in rows], list[DueTurn])
+
     async def unbilled(self, limit: int) -> Sequence[DueTurn]:
         """By their own index."""
         fields = DueTurn.__struct_fields__

@@ -31,6 +31,7 @@ class DueTurn(msgspec.Struct, frozen=True, kw_only=True):
     workspace_id: str
     conversation_id: UUID
     turn_id: str
+    assistant_id: UUID
 
 
 class Turns(TurnSlots, Protocol):
@@ -101,6 +102,10 @@ class TurnWatch(Protocol):
 
     async def due(self, now: datetime, limit: int) -> Sequence[DueTurn]:
         """Turns whose producer may be gone, whose time is up, or whose end was asked for, the oldest first."""
+        ...
+
+    async def unstarted(self, opened_before: datetime, limit: int) -> Sequence[DueTurn]:
+        """Turns of the service's own assistants that wait for somebody to make them, the oldest first."""
         ...
 
     async def unbilled(self, limit: int) -> Sequence[DueTurn]:
