@@ -16,7 +16,7 @@ from workbench.domain.parts.closing import Marker, closed
 from workbench.domain.parts.events import ProducerEvent, producer_events
 from workbench.domain.parts.model import Parts, Warned
 from workbench.domain.transactions import Transactions, retrying
-from workbench.domain.turns.access import produced_turn
+from workbench.domain.turns.access import makes, produced_turn
 from workbench.domain.turns.events import turn_status
 from workbench.domain.turns.model import ProducerKind, Turn, logged
 from workbench.domain.turns.ports import TurnTx
@@ -94,7 +94,10 @@ class ProducingService:
     ) -> BatchTaken:
         now = self._clock.now()
         async with self._transactions.write(principal.workspace_id) as tx:
-            turn = await produced_turn(tx, principal, conversation_id, turn_id)
+            turn = tx.turns.recall(conversation_id, turn_id)
+            if turn is None or not (makes(principal, turn) and turn.awaits(batch.epoch, batch.batch)):
+                # Only what is true may be a reason to refuse.
+                turn = await produced_turn(tx, principal, conversation_id, turn_id)
             if batch.epoch != turn.epoch:
                 raise stale_epoch(turn)
             if not turn.is_active:
@@ -107,9 +110,7 @@ class ProducingService:
             told = _merged(happened)
             tx.usage.record_calls(self._books.entered(calls, turn.pk, turn.epoch))
             changed, events = logged(msgspec.structs.replace(renewed, last_batch=batch.batch), told, now)
-            tx.turns.change(changed)
-            if events:
-                tx.turns.log(changed, events)
+            tx.turns.advance(changed, events)
         return _taken(changed, len(happened), duplicate=False)
 
     async def finalize(self, principal: Principal, conversation_id: UUID, turn_id: str, ending: Ending) -> Settled:
