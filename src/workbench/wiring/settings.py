@@ -23,6 +23,7 @@ from workbench.wiring.setting_groups import (
     LOCAL_MODE_CONSENT,
     Auth,
     AzureSpeech,
+    Budgets,
     Db,
     Delivery,
     Events,
@@ -83,6 +84,7 @@ class Settings(BaseModel):
     usage: Usage = Usage()
     bus: Bus = Bus()
     flows: Flows = Flows()
+    budgets: Budgets = Budgets()
     azure_speech: AzureSpeech = AzureSpeech()
 
     @classmethod

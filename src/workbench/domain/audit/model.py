@@ -30,6 +30,7 @@ Act = Literal[
     "blueprint.removed",
     "flow.started",
     "flow.stopped",
+    "budget.set",
 ]
 
 
