@@ -54,6 +54,12 @@ def lost_to_another(error: BaseException) -> bool:
     return _state(getattr(error, "orig", None) or error) in LOCK_CONFLICTS
 
 
+def was_refused(error: BaseException) -> bool:
+    """Whether the database itself said no, so that nothing was stored; of one that went away nobody can say so."""
+    cause = getattr(error, "orig", None) or error
+    return isinstance(cause, sqlite3.Error) or bool(_state(cause))
+
+
 def _state(cause: BaseException) -> str:
     return getattr(cause, "sqlstate", None) or ""
 

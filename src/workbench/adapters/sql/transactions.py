@@ -14,7 +14,7 @@ from workbench.adapters.sql.audit import SqlAuditLog
 from workbench.adapters.sql.contents import SqlContents
 from workbench.adapters.sql.conversations import SqlConversations
 from workbench.adapters.sql.copies import SqlCopies
-from workbench.adapters.sql.database import Database, lost_to_another, violates_integrity
+from workbench.adapters.sql.database import Database, lost_to_another, violates_integrity, was_refused
 from workbench.adapters.sql.deliveries import SqlDeliveries
 from workbench.adapters.sql.erasures import SqlErasures, SqlEstate
 from workbench.adapters.sql.events import SqlEventLog
@@ -53,6 +53,12 @@ logger = structlog.get_logger(__name__)
 
 
 R = TypeVar("R", bound=Repository)
+
+
+class OutcomeUnknownError(UnavailableError):
+    """The database went away, and nobody can say whether this was stored"""
+
+    code = "outcome_unknown"
 
 
 class SqlTransaction:
@@ -291,9 +297,12 @@ class GroupCommit:
         self._running = None
 
     async def _store_all(self, group: list[Writes]) -> list[Exception | None]:
-        """Store the group in one commit; where that fails, each by itself, so that only the one at fault fails."""
+        """Store the group in one commit; where that fails, each by itself, so that only the one at fault fails.
+
+        Not where it may be stored already: a repetition would then fail, and its caller store the same thing anew.
+        """
         outcome = await self._try(group)
-        if outcome is None or len(group) == 1:
+        if outcome is None or len(group) == 1 or isinstance(outcome, OutcomeUnknownError):
             return [outcome] * len(group)
         return [await self._try([writes]) for writes in group]
 
@@ -309,7 +318,9 @@ class GroupCommit:
                 if lost_to_another(error) and tries_left:
                     continue
                 logger.exception("commit failed")
-                return UnavailableError("the database cannot store this now")
+                if was_refused(error):
+                    return UnavailableError("the database cannot store this now")
+                return OutcomeUnknownError("the database went away; whether this was stored is not known")
             self.commits += 1
             self._announce_all(stored)
             self._announce_turns(group)
