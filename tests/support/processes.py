@@ -12,6 +12,7 @@ from typing import IO
 import httpx
 from tests.support.servers import ReservedPort
 
+START_SECONDS = 60
 WORKBENCH = str(Path(sys.executable).with_name("workbench"))
 
 
@@ -72,7 +73,7 @@ class ServerProcess:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=self.log,
         )
-        async with httpx.AsyncClient() as client, asyncio.timeout(30):
+        async with httpx.AsyncClient() as client, asyncio.timeout(START_SECONDS):
             while True:
                 with contextlib.suppress(httpx.HTTPError):
                     if (await client.get(f"{self.url}/readyz")).status_code == 200:
