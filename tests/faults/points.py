@@ -158,7 +158,9 @@ async def pointed_database(settings: Settings, points: Points) -> AsyncIterator[
     if settings.database_kind == "sqlite":
         database = PointedSqlite(settings.sqlalchemy_url, db.sqlite_synchronous)
     else:
-        database = PointedPostgres(settings.sqlalchemy_url, db.postgresql_pool_size, db.postgresql_ssl_mode)
+        database = PointedPostgres(
+            settings.sqlalchemy_url, db.postgresql_pool_size, db.postgresql_ssl_mode, settings.direct_url
+        )
     database.points = points
     yield database
     await database.close()

@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from workbench.adapters.sql.prepared import Prepared, Row, Statements, Values
 from workbench.domain.ids import new_hex_id
@@ -33,7 +34,6 @@ SQLITE_READERS = 2
 GLANCE_SECONDS = 0.003
 GLANCE_CHECK_STEPS = 1000
 """Steps of SQLite's virtual machine between two looks at the time: some tens of microseconds."""
-POSTGRES_LISTENERS = 1
 STATEMENT_CACHE = 1000
 
 Parameters = Mapping[str, Any] | None
@@ -244,23 +244,31 @@ def _use_wal(cursor: sqlite3.Cursor) -> None:
 
 
 class PostgresDatabase:
-    """PostgreSQL through asyncpg. At most `pool_size` + POSTGRES_LISTENERS connections are open."""
+    """PostgreSQL through asyncpg. At most `pool_size` connections are open, and one on which we listen."""
 
     dialect_name: Literal["sqlite", "postgresql"] = "postgresql"
 
-    def __init__(self, url: URL, pool_size: int = 8, ssl_mode: str | None = None) -> None:
-        """Connect lazily, under a name of this process's own."""
+    def __init__(
+        self, url: URL, pool_size: int = 8, ssl_mode: str | None = None, direct_url: URL | None = None
+    ) -> None:
+        """Connect lazily, under a name of this process's own.
+
+        `direct_url` leads to the same database past a proxy that lends connections for a transaction each: there
+        nobody can listen.
+        """
         self.name = f"workbench-{new_hex_id()}"
         connect_args: dict[str, Any] = {"server_settings": {"application_name": self.name}}
         if ssl_mode:
             connect_args["ssl"] = ssl_mode
         self.engine: AsyncEngine = create_async_engine(
             url.set(drivername="postgresql+asyncpg"),
-            pool_size=pool_size + POSTGRES_LISTENERS,
+            pool_size=pool_size,
             max_overflow=0,
             query_cache_size=STATEMENT_CACHE,
             connect_args=connect_args,
         )
+        direct = (direct_url or url).set(drivername="postgresql+asyncpg")
+        self.listening_engine = create_async_engine(direct, poolclass=NullPool, connect_args=connect_args)
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._statements = Statements(self.engine.dialect)
         self._idle: list[Held] = []
@@ -347,10 +355,18 @@ class PostgresDatabase:
         for connection, _ in self._idle:
             await connection.close()
         await self.engine.dispose()
+        await self.listening_engine.dispose()
 
 
-def open_database(url: URL, *, synchronous: str = "FULL", pool_size: int = 8, ssl_mode: str | None = None) -> Database:
+def open_database(
+    url: URL,
+    *,
+    synchronous: str = "FULL",
+    pool_size: int = 8,
+    ssl_mode: str | None = None,
+    direct_url: URL | None = None,
+) -> Database:
     """Open the database that the URL names."""
     if url.get_backend_name() == "sqlite":
         return SqliteDatabase(url, synchronous)
-    return PostgresDatabase(url, pool_size, ssl_mode)
+    return PostgresDatabase(url, pool_size, ssl_mode, direct_url)
