@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -64,6 +65,7 @@ INSTALLATIONS = [on_sqlite, on_postgresql]
 
 async def run(rounds: int, seconds: float, seed: int) -> int:
     """Play on each installation in its share of the time; the exit code."""
+    _clear_up_when_told_to_stop()
     begins = time.monotonic()
     played: list[tuple[str, list[Round]]] = []
     async with RecordingAssistantService() as recorder:
@@ -79,6 +81,12 @@ async def run(rounds: int, seconds: float, seed: int) -> int:
     findings = sum(len(done.findings) for _, all_rounds in played for done in all_rounds)
     say(f"\n{table(played)}\n\nseed {seed}, {time.monotonic() - begins:.0f} s, {findings} findings")
     return 1 if findings else 0
+
+
+def _clear_up_when_told_to_stop() -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 async def _rounds(

@@ -32,6 +32,8 @@ class ServerProcess:
         own = {name: value for name, value in os.environ.items() if not name.startswith("WORKBENCH__")}
         self.environment = {
             **own,
+            # Where it is set, every start would compile everything anew, which takes longer than all else.
+            "PYTHONDONTWRITEBYTECODE": "",
             "WORKBENCH__DATA_ROOT": str(folder),
             "WORKBENCH__DB__URL": database_url,
             "WORKBENCH__DB__POSTGRESQL_SSL_MODE": "disable",
