@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.cluster import Cluster, running
@@ -60,26 +61,38 @@ async def on_postgresql(folder: Path) -> AsyncGenerator[tuple[Cluster, Sequence[
         yield cluster, POSTGRES
 
 
-INSTALLATIONS = [on_sqlite, on_postgresql]
+INSTALLATIONS = {"sqlite": on_sqlite, "postgresql": on_postgresql}
 
 
-async def run(rounds: int, seconds: float, seed: int) -> int:
+@dataclass(frozen=True)
+class Extent:
+    """So many rounds on each installation, behind those that are skipped; the seed says which fault each has, and when."""
+
+    rounds: int
+    skipped: int
+    seed: int
+
+    def __str__(self) -> str:
+        return f"--rounds {self.rounds} --skip {self.skipped} --seed {self.seed}"
+
+
+async def run(names: Sequence[str], extent: Extent, seconds: float) -> int:
     """Play on each installation in its share of the time; the exit code."""
     _clear_up_when_told_to_stop()
     begins = time.monotonic()
     played: list[tuple[str, list[Round]]] = []
     async with RecordingAssistantService() as recorder:
-        for number, installation in enumerate(INSTALLATIONS):
-            ends = begins + seconds * (number + 1) / len(INSTALLATIONS)
+        for number, installation in enumerate(INSTALLATIONS[name] for name in names):
+            ends = begins + seconds * (number + 1) / len(names)
             with tempfile.TemporaryDirectory(prefix="workbench-faults-") as name:
                 folder = Path(name)
                 async with installation(folder) as (cluster, more):
-                    say(f"{cluster.name}. To repeat: python -m tests.faults --rounds {rounds} --seed {seed}")
-                    played.append((cluster.name, await _rounds(cluster, recorder, more, rounds, ends, seed)))
+                    say(f"{cluster.name}. To repeat: python -m tests.faults {extent}")
+                    played.append((cluster.name, await _rounds(cluster, recorder, more, extent, ends)))
                 if any(done.findings for done in played[-1][1]):
                     _show_logs(folder)
     findings = sum(len(done.findings) for _, all_rounds in played for done in all_rounds)
-    say(f"\n{table(played)}\n\nseed {seed}, {time.monotonic() - begins:.0f} s, {findings} findings")
+    say(f"\n{table(played)}\n\n{extent}, {time.monotonic() - begins:.0f} s, {findings} findings")
     return 1 if findings else 0
 
 
@@ -90,13 +103,18 @@ def _clear_up_when_told_to_stop() -> None:
 
 
 async def _rounds(
-    cluster: Cluster, recorder: RecordingAssistantService, more: Sequence[Fault], rounds: int, ends: float, seed: int
+    cluster: Cluster, recorder: RecordingAssistantService, more: Sequence[Fault], extent: Extent, ends: float
 ) -> list[Round]:
-    chance = random.Random(f"{seed} {cluster.name}")
+    chance = random.Random(f"{extent.seed} {cluster.name}")
     faults = faults_of(chance, more)
     played: list[Round] = []
-    while len(played) < rounds and (not played or time.monotonic() < ends):
-        done = await play(cluster, recorder, len(played) + 1, next(faults), random.Random(chance.random()))
+    for number in range(1, extent.skipped + extent.rounds + 1):
+        fault, luck = next(faults), random.Random(chance.random())
+        if number <= extent.skipped:
+            continue
+        if played and time.monotonic() > ends:
+            break
+        done = await play(cluster, recorder, number, fault, luck)
         played.append(done)
         say(
             f"  {done.number:3}  {done.fault:<32} {done.seconds:5.1f} s  killed {done.kills}  "
@@ -119,5 +137,8 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=100, help="on each installation")
     parser.add_argument("--seconds", type=float, default=3600, help="in all; after that no new round begins")
     parser.add_argument("--seed", type=int, default=random.randrange(2**32), help="to repeat a run")
+    parser.add_argument("--skip", type=int, default=0, help="rounds at the beginning, to come to a later one at once")
+    parser.add_argument("--on", choices=INSTALLATIONS, action="append", help="one of the installations alone")
     chosen = parser.parse_args()
-    sys.exit(asyncio.run(run(chosen.rounds, chosen.seconds, chosen.seed)))
+    extent = Extent(chosen.rounds, chosen.skip, chosen.seed)
+    sys.exit(asyncio.run(run(chosen.on or list(INSTALLATIONS), extent, chosen.seconds)))

@@ -3,20 +3,20 @@
 import asyncio
 import contextlib
 import random
-import sys
 from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import update
 from tests.faults.launcher import ARMED, CLOCK_FILE, HERE, HOLDERS_FILE
+from tests.faults.servers import ForkedServer
 from tests.support.databases import open_store
 from tests.support.postgres import Postgres
-from tests.support.processes import ServerProcess
 
 from workbench.adapters.sql.tables import leases
+from workbench.wiring.local_tokens import require_local_key
+from workbench.wiring.settings import Settings
 
-LAUNCHER = (sys.executable, "-m", "tests.faults.launcher")
 COMPRESSED = {
     # Minutes of patience in seconds.
     "WORKBENCH__DELIVERY__FIRST_RETRY_SECONDS": "0.05",
@@ -41,35 +41,39 @@ class Cluster:
         self.is_patient = False
         """Whether the leases of the dead run out by themselves, after half a minute."""
         self._armed = folder / "armed"
-        self._logs = contextlib.ExitStack()
         self.servers = [self._server(number) for number in range(replicas)]
-        self.token = ""
 
     @property
     def urls(self) -> list[str]:
         """Where the replicas are, running or not."""
         return [server.url for server in self.servers]
 
-    def _server(self, number: int) -> ServerProcess:
-        here = self.folder / f"replica-{number}"
+    def _server(self, number: int) -> ForkedServer:
+        here = self._here(number)
         here.mkdir()
-        server = ServerProcess(self.folder / "data", self.database_url, command=LAUNCHER)
-        server.environment |= {**COMPRESSED, HERE: str(here), ARMED: str(self._armed)}
-        server.environment["WORKBENCH__DB__MIGRATE_AT_START"] = "false"
-        server.log = self._logs.enter_context((here / "log").open("ab"))
-        return server
+        environment = {
+            **COMPRESSED,
+            "WORKBENCH__DATA_ROOT": str(self.folder / "data"),
+            "WORKBENCH__DB__URL": self.database_url,
+            "WORKBENCH__DB__POSTGRESQL_SSL_MODE": "disable",
+            "WORKBENCH__DB__MIGRATE_AT_START": "false",
+            "WORKBENCH__LOGGING__LOG_LEVEL": "ERROR",
+            HERE: str(here),
+            ARMED: str(self._armed),
+        }
+        return ForkedServer(environment, here / "log")
+
+    def _here(self, number: int) -> Path:
+        return self.folder / f"replica-{number}"
 
     async def open(self) -> None:
-        """Start all."""
-        self.token = await self.servers[0].token()
+        """Start all, with one key for all."""
+        require_local_key(Settings.of(data_root=self.folder / "data"))
         await asyncio.gather(*(server.start() for server in self.servers))
 
     async def close(self) -> None:
         """Kill all."""
-        for server in self.servers:
-            if not server.has_ended:
-                await server.kill()
-        self._logs.close()
+        await self.kill(self.servers)
 
     def arm(self, label: str, passes: int) -> None:
         """Let one replica kill itself when it has come by that point so often."""
@@ -84,20 +88,20 @@ class Cluster:
         self._armed.unlink(missing_ok=True)
         return any(server.has_ended for server in self.servers)
 
-    async def kill(self, victims: Sequence[ServerProcess]) -> None:
+    async def kill(self, victims: Sequence[ForkedServer]) -> None:
         """Kill these at once."""
         await asyncio.gather(*(server.kill() for server in victims))
 
     async def revive(self) -> None:
         """Start whoever is dead. What they held is free at once, unless the cluster is patient."""
-        dead = [server for server in self.servers if server.has_ended]
+        dead = [number for number, server in enumerate(self.servers) if server.has_ended]
         self.kills += len(dead)
         if not self.is_patient:
             await self._end_leases(dead)
-        await asyncio.gather(*(server.start() for server in dead))
+        await asyncio.gather(*(self.servers[number].start() for number in dead))
 
-    async def _end_leases(self, dead: Sequence[ServerProcess]) -> None:
-        files = [Path(server.environment[HERE]) / HOLDERS_FILE for server in dead]
+    async def _end_leases(self, dead: Sequence[int]) -> None:
+        files = [self._here(number) / HOLDERS_FILE for number in dead]
         holders = [holder for file in files if file.exists() for holder in file.read_text().split()]
         async with open_store(self.database_url) as store:
             over = update(leases).where(leases.c.holder.in_(holders)).values(expires_at=datetime.now(UTC))
@@ -105,10 +109,10 @@ class Cluster:
 
     def set_clocks(self, offsets: Sequence[float]) -> None:
         """Set the replicas' clocks off by so many seconds."""
-        for server, offset in zip(self.servers, offsets, strict=True):
-            (Path(server.environment[HERE]) / CLOCK_FILE).write_text(str(offset))
+        for number, offset in enumerate(offsets):
+            (self._here(number) / CLOCK_FILE).write_text(str(offset))
 
-    def pick(self, chance: random.Random) -> list[ServerProcess]:
+    def pick(self, chance: random.Random) -> list[ForkedServer]:
         """Choose whom it befalls: mostly one, now and then all."""
         return list(self.servers) if chance.random() < 0.15 else [chance.choice(self.servers)]
 

@@ -1,9 +1,8 @@
-"""`python -m tests.faults.launcher --port N`: the server under test, with labelled points and a clock that can be set.
+"""The server under test, with labelled points and a clock that can be set.
 
 Where it is told what to do are two places in the environment: a folder of its own, and the file that arms a point.
 """
 
-import argparse
 import os
 import socket
 from collections.abc import AsyncIterator, Collection
@@ -32,7 +31,6 @@ from workbench.domain.identity.ports import ApiKeyStore
 from workbench.domain.jobs.ports import Leases
 from workbench.entrypoints.cli.serve import ServiceConfig, SingleServer
 from workbench.entrypoints.http.app import create_app
-from workbench.wiring import migrations
 from workbench.wiring.announcements import Announcements
 from workbench.wiring.outbound import AssistantHttp
 from workbench.wiring.settings import Settings, load_settings
@@ -131,16 +129,8 @@ class PreparedConfig(ServiceConfig):
         return lambda: app
 
 
-def main() -> None:
+def serve(port: int) -> None:
     """Serve until killed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, required=True)
-    settings = load_settings(service={"port": parser.parse_args().port})
-    if settings.db.migrate_at_start:
-        migrations.upgrade(settings)
-    with socket.create_server(("127.0.0.1", settings.service.port)) as listening:
+    settings = load_settings(service={"port": port})
+    with socket.create_server(("127.0.0.1", port)) as listening:
         SingleServer(PreparedConfig(settings, workers=1, announcement="")).run([listening])
-
-
-if __name__ == "__main__":
-    main()

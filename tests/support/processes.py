@@ -5,9 +5,8 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import IO
 
 import httpx
 from tests.support.servers import ReservedPort
@@ -17,18 +16,12 @@ WORKBENCH = str(Path(sys.executable).with_name("workbench"))
 
 
 class ServerProcess:
-    """`workbench serve` on a port of its own, which stays the same over restarts.
+    """`workbench serve` on a port of its own, which stays the same over restarts."""
 
-    Another `command` may take its place; it gets the same `--port`.
-    """
-
-    def __init__(
-        self, folder: Path, database_url: str, *options: str, command: Sequence[str] = (WORKBENCH, "serve")
-    ) -> None:
+    def __init__(self, folder: Path, database_url: str, *options: str) -> None:
         self._reserved = ReservedPort()
         self.url = self._reserved.url
         self._options = options
-        self._command = command
         own = {name: value for name, value in os.environ.items() if not name.startswith("WORKBENCH__")}
         self.environment = {
             **own,
@@ -39,20 +32,7 @@ class ServerProcess:
             "WORKBENCH__DB__POSTGRESQL_SSL_MODE": "disable",
             "WORKBENCH__LOGGING__LOG_LEVEL": "ERROR",
         }
-        self.log: IO[bytes] | None = None
-        """Where its log goes; None: to ours."""
         self._process: asyncio.subprocess.Process | None = None
-
-    @property
-    def pid(self) -> int:
-        """The process, which has been started."""
-        assert self._process is not None
-        return self._process.pid
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether it has been started, and is no more."""
-        return self._process is not None and self._process.returncode is not None
 
     async def token(self, user: str = "ann") -> str:
         """A token by the command line."""
@@ -67,13 +47,7 @@ class ServerProcess:
         self._reserved.release()
         port = str(self._reserved.number)
         self._process = await asyncio.create_subprocess_exec(
-            *self._command,
-            "--port",
-            port,
-            *self._options,
-            env=self.environment,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=self.log,
+            WORKBENCH, "serve", "--port", port, *self._options, env=self.environment, stdout=asyncio.subprocess.DEVNULL
         )
         async with httpx.AsyncClient() as client, asyncio.timeout(START_SECONDS):
             while True:
