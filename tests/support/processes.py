@@ -18,7 +18,7 @@ WORKBENCH = str(Path(sys.executable).with_name("workbench"))
 class ServerProcess:
     """`workbench serve` on a port of its own, which stays the same over restarts."""
 
-    def __init__(self, folder: Path, database_url: str, *options: str) -> None:
+    def __init__(self, folder: Path, database_url: str, *options: str, **settings: str) -> None:
         self._reserved = ReservedPort()
         self.url = self._reserved.url
         self._options = options
@@ -31,6 +31,7 @@ class ServerProcess:
             "WORKBENCH__DB__URL": database_url,
             "WORKBENCH__DB__POSTGRESQL_SSL_MODE": "disable",
             "WORKBENCH__LOGGING__LOG_LEVEL": "ERROR",
+            **settings,
         }
         self._process: asyncio.subprocess.Process | None = None
 
@@ -74,9 +75,11 @@ class ServerProcess:
 
 
 @contextlib.asynccontextmanager
-async def server_process(folder: Path, database_url: str, *options: str) -> AsyncGenerator[ServerProcess]:
-    """Run a server, and kill whatever is left of it at the end."""
-    server = ServerProcess(folder, database_url, *options)
+async def server_process(
+    folder: Path, database_url: str, *options: str, **settings: str
+) -> AsyncGenerator[ServerProcess]:
+    """Run a server, with these in its environment, and kill whatever is left of it at the end."""
+    server = ServerProcess(folder, database_url, *options, **settings)
     try:
         await server.start()
         yield server

@@ -221,6 +221,15 @@ class Service(Group):
         le=600,
         description="Time in seconds that requests in flight get to finish once the service is told to stop.",
     )
+    drain_delay_seconds: float = Field(
+        default=0,
+        ge=0,
+        le=300,
+        description=(
+            "Seconds before that in which requests are still taken while `/readyz` already answers 503, so that a load "
+            "balancer notices. More than the time between two of its looks."
+        ),
+    )
 
     @model_validator(mode="before")
     @classmethod

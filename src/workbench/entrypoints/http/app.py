@@ -164,6 +164,6 @@ def create_app(settings: Settings | None = None, *providers: Provider) -> Litest
         request_class=WorkbenchRequest,
         request_max_body_size=chosen.limits.body_bytes,
     )
-    app.asgi_handler = Gate(app.asgi_handler, container, chosen.service.anonymous_paths)
+    app.asgi_handler = Gate(app.asgi_handler, container, chosen.service.anonymous_paths, lambda: drain.is_on)
     app.state.drain = drain
     return app
