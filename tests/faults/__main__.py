@@ -24,7 +24,7 @@ from tests.support.postgres import Postgres
 from workbench.wiring import migrations
 from workbench.wiring.settings import Settings
 
-DISK_MEBIBYTES = 96
+DISK_MEBIBYTES = 512
 
 
 def say(text: str) -> None:

@@ -20,6 +20,8 @@ AWAY_SECONDS = 4.0
 BIG_MESSAGE_BYTES = 60_000
 RESTING_BYTES = 12_000_000
 """More than the buffers of a connection and of the service can hold together."""
+RESTS = 4
+NEWS_SECONDS = 10.0
 STEP_SECONDS = 3600.0
 
 
@@ -30,6 +32,7 @@ class Fault:
     name: str
     strike: Strike
     message_bytes: int = 0
+    has_turn: bool = True
 
 
 async def kill(world: World) -> None:
@@ -88,17 +91,20 @@ async def assistant_away(world: World) -> None:
 
 
 async def slow_reader(world: World) -> None:
-    """A reader rests until the service has let it go."""
-    assert world.slow is not None
-    before = world.slow.times_behind
-    world.slow.may_read.clear()
-    try:
-        if not await world.goes_on(RESTING_BYTES // BIG_MESSAGE_BYTES):
-            raise TimeoutError("a slow reader held everybody up")
-    finally:
-        world.slow.may_read.set()
-    if not await until(lambda: world.slow is not None and world.slow.times_behind > before, POINT_SECONDS):
-        raise TimeoutError("the slow reader was never let go")
+    """A reader rests until the service lets it go; what systems hold for it differs, so it may have to rest again."""
+    slow = world.slow
+    assert slow is not None
+    before = slow.times_behind
+    for _ in range(RESTS):
+        slow.may_read.clear()
+        try:
+            if not await world.goes_on(RESTING_BYTES // BIG_MESSAGE_BYTES):
+                raise TimeoutError("a slow reader held everybody up")
+        finally:
+            slow.may_read.set()
+        if await until(lambda: slow.times_behind > before, NEWS_SECONDS):
+            return
+    raise TimeoutError("the slow reader was never let go")
 
 
 async def clock_stepped(world: World) -> None:
@@ -144,11 +150,12 @@ def _fill(path: Path) -> None:
 
 
 async def _stands_still(world: World) -> None:
-    """Wait until nobody is acknowledged any more; what is written over may still fit for a while."""
+    """Wait until nobody is acknowledged any more; what is written over may still fit for a while. Reading goes on."""
     for _ in range(100):
         before = world.acknowledged
         await asyncio.sleep(0.5)
         if world.acknowledged == before:
+            await world.reads()
             return
     raise TimeoutError("the disk is full, and messages are still acknowledged")
 
@@ -157,7 +164,8 @@ KILLS = [Fault("kill -9 at any moment", kill), *(Fault(f"kill -9 {label}", kill_
 PATIENT = Fault("kill -9, leases run out", kill_and_wait)
 AWAY = Fault("assistant away", assistant_away)
 SLOW = Fault("slow reader", slow_reader, message_bytes=BIG_MESSAGE_BYTES)
-CLOCK = Fault("clock stepped, then kill -9", clock_stepped)
+# An answer in the making is given up, rightly, where an hour has passed without a word from its producer.
+CLOCK = Fault("clock stepped, then kill -9", clock_stepped, has_turn=False)
 DISK = Fault("disk full", disk_full)
 DISK_BY_LIMIT = Fault("disk full (file size limit)", disk_full_by_limit)
 POSTGRES = [

@@ -51,7 +51,9 @@ async def play(
     done = Round(number, fault.name)
     began, kills = time.monotonic(), cluster.kills
     try:
-        async with opened(cluster, recorder, f"user-{number}", chance, fault.message_bytes) as world:
+        async with opened(
+            cluster, recorder, f"user-{number}", chance, fault.message_bytes, has_turn=fault.has_turn
+        ) as world:
             done.findings += await _struck(world, fault)
             done.findings += await world.findings()
             done.acknowledged, done.seen = world.acknowledged, world.seen

@@ -47,7 +47,7 @@ class World:
         self._ending: list[asyncio.Task[None]] = []
         self._posters: list[Poster] = []
         self._streams: list[Stream] = []
-        self._turn = Turn("turn")
+        self._turn: Turn | None = None
         self._producer: Producer | None = None
         self._assistant = ""
         self._conversations: list[str] = []
@@ -71,7 +71,7 @@ class World:
         self._callers.append(caller)
         return caller
 
-    async def open(self, message_bytes: int) -> None:
+    async def open(self, message_bytes: int, *, has_turn: bool) -> None:
         """Set the scene, then let everybody begin."""
         async with asyncio.timeout(OPENING_SECONDS):
             ann = self.caller(0)
@@ -82,11 +82,13 @@ class World:
                 made = (await ann.insist("POST", "/conversations", json={}))["id"]
                 await ann.insist("PUT", f"/conversations/{made}/participants/{self._assistant}", json={})
                 self._conversations.append(made)
-            asked = {"turn_id": TURN, "assistant_id": self._assistant, "input": {"content": QUESTION}}
-            await ann.insist("POST", f"/conversations/{self._conversations[1]}/turns", json=asked)
+            if has_turn:
+                asked = {"turn_id": TURN, "assistant_id": self._assistant, "input": {"content": QUESTION}}
+                await ann.insist("POST", f"/conversations/{self._conversations[1]}/turns", json=asked)
         self._follow()
         self._post(message_bytes)
-        self._produce()
+        if has_turn:
+            self._produce()
 
     def _follow(self) -> None:
         for number, conversation in enumerate([*self._conversations, *self._conversations]):
@@ -112,6 +114,7 @@ class World:
         path = f"/conversations/{self._conversations[1]}/turns/{TURN}"
         service = {"X-Assistant-Service-ID": self.recorder.service_id, "X-API-Key": ""}
         robot = self.caller(0, **service, **{"X-Assistant-ID": self._assistant})
+        self._turn = Turn("turn")
         self._producer = Producer(robot, path, self._turn)
         self._ending.append(self._run(self._producer.run()))
         self._ending.append(self._run(TurnWatcher(self.caller(1), path, self._turn).run()))
@@ -129,6 +132,12 @@ class World:
                     return
             await asyncio.sleep(0.1)
         raise TimeoutError("nobody heard the assistant service")
+
+    async def reads(self) -> None:
+        """Read something. Raises TimeoutError where that cannot be done."""
+        path = f"/conversations/{self._conversations[0]}/messages"
+        if await self.caller(0).try_once("GET", path) is None:
+            raise TimeoutError("nothing can be read")
 
     async def goes_on(self, messages_more: int, timeout_seconds: float = 60.0) -> bool:
         """Wait until so many more messages were acknowledged; whether they were."""
@@ -165,12 +174,14 @@ class World:
         of_messages = select(messages.c.conversation_id, messages.c.sequence, messages.c.content)
         rows = await store.database.rows(of_messages.where(messages.c.conversation_id.in_(ids)))
         stored = [StoredMessage(str(row[0]), row[1], row[2]) for row in rows]
-        await self._look_at_turn(store, ids[1])
-        asked = [Post(self._conversations[1], "asker", QUESTION, acknowledged=True)]
-        answered = [Post(self._conversations[1], "robot", answer) for answer in self._turn.answers]
         posts = [post for poster in self._posters for post in poster.posts]
+        answered = [self._turn] if self._turn is not None else []
+        for turn in answered:
+            await _look_at_turn(turn, store, ids[1])
+            posts.append(Post(self._conversations[1], "asker", QUESTION, acknowledged=True))
+            posts += [Post(self._conversations[1], "robot", answer) for answer in turn.answers]
         inboxes = [self._inbox(number, conversation, logged) for number, conversation in enumerate(self._conversations)]
-        return Records([*asked, *posts, *answered], stored, logged, self._streams, inboxes, [self._turn])
+        return Records(posts, stored, logged, self._streams, inboxes, answered)
 
     def _inbox(self, number: int, conversation: str, logged: list[LoggedEvent]) -> Inbox:
         """It hears everything from its own arrival on."""
@@ -179,15 +190,6 @@ class World:
         taken = self.recorder.events(self._assistant, conversation, accepted=True)
         return Inbox(f"assistant in {number}", conversation, arrival - 1, [event["id"] for event in taken])
 
-    async def _look_at_turn(self, store: Store, conversation_id: UUID) -> None:
-        this = select(turns.c.pk, turns.c.output_message_id).where(turns.c.conversation_id == conversation_id)
-        pk, answer_id = (await store.database.rows(this))[0]
-        log = select(turn_events.c.seq, turn_events.c.type, turn_events.c.data).where(turn_events.c.turn_pk == pk)
-        rows = await store.database.rows(log.order_by(turn_events.c.seq))
-        self._turn.logged = [(row[0], json.loads(row[2])["delta"] if row[1] == "text.delta" else None) for row in rows]
-        answers = await store.database.rows(select(messages.c.content).where(messages.c.id == answer_id))
-        self._turn.answers = [row[0] for row in answers]
-
     async def close(self) -> None:
         """Let everybody go."""
         for task in self._tasks:
@@ -195,6 +197,16 @@ class World:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for caller in self._callers:
             await caller.close()
+
+
+async def _look_at_turn(turn: Turn, store: Store, conversation_id: UUID) -> None:
+    this = select(turns.c.pk, turns.c.output_message_id).where(turns.c.conversation_id == conversation_id)
+    pk, answer_id = (await store.database.rows(this))[0]
+    log = select(turn_events.c.seq, turn_events.c.type, turn_events.c.data).where(turn_events.c.turn_pk == pk)
+    rows = await store.database.rows(log.order_by(turn_events.c.seq))
+    turn.logged = [(row[0], json.loads(row[2])["delta"] if row[1] == "text.delta" else None) for row in rows]
+    answers = await store.database.rows(select(messages.c.content).where(messages.c.id == answer_id))
+    turn.answers = [row[0] for row in answers]
 
 
 def _logged(row: Any) -> LoggedEvent:
@@ -218,11 +230,13 @@ async def opened(
     user: str,
     chance: random.Random,
     message_bytes: int = 0,
+    *,
+    has_turn: bool = True,
 ) -> AsyncGenerator[World]:
     """Open a world, and close it at the end of the block."""
     world = World(cluster, recorder, user, chance)
     try:
-        await world.open(message_bytes)
+        await world.open(message_bytes, has_turn=has_turn)
         yield world
     finally:
         await world.close()

@@ -13,27 +13,31 @@ HEAD_BYTES = 5
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(1 << 16):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
+    try:
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            await writer.drain()
+    finally:
+        writer.close()
 
 
 async def _pass_answers_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answers are messages of a letter, their length, and the rest; those that notify are dropped."""
-    with contextlib.suppress(asyncio.IncompleteReadError):
-        while True:
-            head = await reader.readexactly(HEAD_BYTES)
-            rest = await reader.readexactly(int.from_bytes(head[1:]) - 4)
-            if head[:1] != NOTIFICATION:
-                writer.write(head + rest)
-                await writer.drain()
-    writer.close()
+    try:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                head = await reader.readexactly(HEAD_BYTES)
+                rest = await reader.readexactly(int.from_bytes(head[1:]) - 4)
+                if head[:1] != NOTIFICATION:
+                    writer.write(head + rest)
+                    await writer.drain()
+    finally:
+        writer.close()
 
 
 @contextlib.asynccontextmanager
 async def pooled(url: str, folder: Path) -> AsyncGenerator[str]:
-    """The URL of the same database by way of the proxy, whose socket is in the folder."""
+    """The URL of the same database by way of the proxy, whose socket is in the folder; at the end all is cut."""
     host = make_url(url).query["host"]
     assert isinstance(host, str)
     under_way: set[asyncio.Task[None]] = set()

@@ -13,12 +13,15 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, Protocol, TypeVar
 
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]
+import structlog
 from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from workbench.adapters.sql.prepared import Prepared, Row, Statements, Values
+from workbench.domain.errors import UnavailableError
 from workbench.domain.ids import new_hex_id
 
 T = TypeVar("T")
@@ -27,6 +30,9 @@ Held = tuple[AsyncConnection, Any]
 
 INTEGRITY_CLASS = "23"
 LOCK_CONFLICTS = frozenset({"40001", "40P01"})
+CONNECTION_CLASS = "08"
+ENDINGS = frozenset({"57P01", "57P02", "57P03"})
+"""What PostgreSQL says to a connection when it is stopped, has crashed, or is not up yet."""
 
 BUSY_TIMEOUT_SECONDS = 30
 BUSY_PAUSE_SECONDS = 0.01
@@ -38,9 +44,15 @@ STATEMENT_CACHE = 1000
 
 Parameters = Mapping[str, Any] | None
 
+logger = structlog.get_logger(__name__)
 
-class ConnectionLostError(Exception):
-    """The database closed the connection."""
+
+class DatabaseAwayError(UnavailableError):
+    """The database cannot be reached"""
+
+
+class ConnectionLostError(UnavailableError):
+    """The database went away in the middle"""
 
 
 def violates_integrity(error: BaseException) -> bool:
@@ -58,6 +70,11 @@ def was_refused(error: BaseException) -> bool:
     """Whether the database itself said no, so that nothing was stored; of one that went away nobody can say so."""
     cause = getattr(error, "orig", None) or error
     return isinstance(cause, sqlite3.Error) or bool(_state(cause))
+
+
+def _says_goodbye(error: BaseException) -> bool:
+    state = _state(getattr(error, "orig", None) or error)
+    return state in ENDINGS or state.startswith(CONNECTION_CLASS)
 
 
 def _state(cause: BaseException) -> str:
@@ -317,7 +334,7 @@ class PostgresDatabase:
     async def _held(self) -> AsyncGenerator[Held]:
         """Take a connection in autocommit mode, with the driver's own; give it back for the next, if it is whole.
 
-        Raises ConnectionLostError where the server closes it meanwhile.
+        Raises ConnectionLostError where the server closes it meanwhile, DatabaseAwayError where there is none.
         """
         async with self._slots:
             held = await self._take()
@@ -325,7 +342,7 @@ class PostgresDatabase:
             try:
                 yield held
             except BaseException as error:
-                lost = driver.is_closed()
+                lost = driver.is_closed() or _says_goodbye(error)
                 if lost or not isinstance(error, Exception):
                     # Broken, or cancelled in the middle of an answer: its state is unknown.
                     await asyncio.shield(self._discard(connection))
@@ -337,13 +354,17 @@ class PostgresDatabase:
             self._idle.append(held)
 
     async def _take(self) -> Held:
-        """Take an idle connection that the server has not closed, or a new one."""
+        """Take an idle connection that the server has not closed, or a new one. Raises DatabaseAwayError."""
         while self._idle:
             held = self._idle.pop()
             if not held[1].is_closed():
                 return held
             await self._discard(held[0])
-        connection = await self._autocommit.connect()
+        try:
+            connection = await self._autocommit.connect()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
+            logger.warning("database away", reason=str(error) or type(error).__name__)
+            raise DatabaseAwayError from error
         return connection, (await connection.get_raw_connection()).driver_connection
 
     async def _discard(self, connection: AsyncConnection) -> None:

@@ -14,7 +14,14 @@ from workbench.adapters.sql.audit import SqlAuditLog
 from workbench.adapters.sql.contents import SqlContents
 from workbench.adapters.sql.conversations import SqlConversations
 from workbench.adapters.sql.copies import SqlCopies
-from workbench.adapters.sql.database import Database, lost_to_another, violates_integrity, was_refused
+from workbench.adapters.sql.database import (
+    ConnectionLostError,
+    Database,
+    DatabaseAwayError,
+    lost_to_another,
+    violates_integrity,
+    was_refused,
+)
 from workbench.adapters.sql.deliveries import SqlDeliveries
 from workbench.adapters.sql.erasures import SqlErasures, SqlEstate
 from workbench.adapters.sql.events import SqlEventLog
@@ -252,6 +259,18 @@ class SqlTransactions:
         return Block(SqlTransaction(Context(self._database, self._clock, workspace_id)), self._group)
 
 
+def _outcome(error: Exception) -> Exception:
+    """What callers are told of a commit that failed."""
+    if isinstance(error, WorkbenchError) and not isinstance(error, ConnectionLostError):
+        return error
+    if violates_integrity(error):
+        return StaleError()
+    logger.error("commit failed", exc_info=error)
+    if was_refused(error):
+        return UnavailableError("the database cannot store this now")
+    return OutcomeUnknownError("the database went away; whether this was stored is not known")
+
+
 def _tell_nobody(_turn_pk: UUID, _events: Sequence[TurnEvent]) -> None:
     """Where nobody watches turns."""
 
@@ -300,9 +319,10 @@ class GroupCommit:
         """Store the group in one commit; where that fails, each by itself, so that only the one at fault fails.
 
         Not where it may be stored already: a repetition would then fail, and its caller store the same thing anew.
+        Nor where there is no database.
         """
         outcome = await self._try(group)
-        if outcome is None or len(group) == 1 or isinstance(outcome, OutcomeUnknownError):
+        if outcome is None or len(group) == 1 or isinstance(outcome, OutcomeUnknownError | DatabaseAwayError):
             return [outcome] * len(group)
         return [await self._try([writes]) for writes in group]
 
@@ -310,17 +330,10 @@ class GroupCommit:
         for tries_left in reversed(range(DEADLOCK_TRIES)):
             try:
                 stored = await self._store(group)
-            except WorkbenchError as error:
-                return error
-            except Exception as error:
-                if violates_integrity(error):
-                    return StaleError()
+            except Exception as error:  # noqa: BLE001 - what is no one's word for a refusal is logged there
                 if lost_to_another(error) and tries_left:
                     continue
-                logger.exception("commit failed")
-                if was_refused(error):
-                    return UnavailableError("the database cannot store this now")
-                return OutcomeUnknownError("the database went away; whether this was stored is not known")
+                return _outcome(error)
             self.commits += 1
             self._announce_all(stored)
             self._announce_turns(group)
