@@ -13,10 +13,11 @@ from sqlalchemy.engine import make_url
 from tests.support.databases import Store, open_store
 
 from workbench.adapters.sql.database import ConnectionLostError, Database
+from workbench.adapters.sql.group_commit import GroupCommit, OutcomeUnknownError
 from workbench.adapters.sql.leases import SqlLeases
 from workbench.adapters.sql.prepared import Prepared
 from workbench.adapters.sql.tables import events, messages
-from workbench.adapters.sql.transactions import GroupCommit, OutcomeUnknownError, SqlTransactions
+from workbench.adapters.sql.transactions import SqlTransactions
 from workbench.domain.conversations.events import conversation_created
 from workbench.domain.conversations.model import Conversation, ConversationChange, ConversationDetails, NewConversation
 from workbench.domain.errors import NotFoundError, StaleError
@@ -146,9 +147,9 @@ async def test_what_may_be_stored_already_is_not_stored_anew(store: Store, toget
 
 async def test_many_blocks_share_a_commit(store: Store) -> None:
     conversation = await new_conversation(store)
-    before = store.group.commits
+    before = store.database.written.commits
     await asyncio.gather(*(post(store, conversation, message(store, str(n))) for n in range(200)))
-    assert store.group.commits - before <= 4
+    assert store.database.written.commits - before <= 4
     assert await count(store, messages) == 200
 
 

@@ -23,8 +23,8 @@ from workbench.adapters.assistants.breaker import CircuitBreakers
 from workbench.adapters.assistants.client import Patience
 from workbench.adapters.clock import SystemClock
 from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.group_commit import GroupCommit
 from workbench.adapters.sql.leases import SqlLeases
-from workbench.adapters.sql.transactions import GroupCommit
 from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.clock import Clock
 from workbench.domain.identity.ports import ApiKeyStore

@@ -19,8 +19,8 @@ from sqlalchemy import Connection
 from workbench.adapters.assistants.client import HttpAssistantClient
 from workbench.adapters.sql.database import Database, PostgresDatabase, SqliteDatabase
 from workbench.adapters.sql.deliveries import _ADVANCE
+from workbench.adapters.sql.group_commit import GroupCommit
 from workbench.adapters.sql.prepared import Prepared
-from workbench.adapters.sql.transactions import GroupCommit
 from workbench.adapters.sql.writes import Writes
 from workbench.domain.assistant_services.model import AssistantAddress
 from workbench.domain.events.model import Event

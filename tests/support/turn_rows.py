@@ -8,6 +8,7 @@ import msgspec
 
 from workbench.adapters.sql.transactions import SqlTransaction
 from workbench.domain.ids import new_id
+from workbench.domain.model_assistants.model import ModelConfig
 from workbench.domain.turns.model import Turn, TurnEvent, logged
 from workbench.domain.turns.ports import TurnQuery
 
@@ -42,6 +43,7 @@ def add_turn(tx: SqlTransaction, conversation_id: UUID, assistant_id: UUID, mess
     tx.turns.log(turn, [an_event(1, now)])
     tx.turns.reserve(turn.conversation_id, turn.turn_id, "output", turn.output_message_id)
     tx.turns.attach_parts(message_id, [{"type": "text", "text": "said"}], now)
+    tx.model_configs.put(assistant_id, "chat", ModelConfig())
     return turn
 
 
@@ -55,19 +57,29 @@ def other_turn(turn: Turn) -> Turn:
     return msgspec.structs.replace(turn, pk=UUID(int=8), turn_id="t2", assistant_id=UUID(int=8))
 
 
+async def recalled(tx: SqlTransaction, world: Any) -> Turn | None:
+    """What this process has in mind of a turn."""
+    return tx.turns.recall(world.conversation.id, "t1")
+
+
 READS: dict[str, tuple[Any, object]] = {
     "turns.find": (lambda tx, w: tx.turns.find(w.conversation.id, "t1"), None),
+    "turns.recall": (recalled, None),
     "turns.active": (lambda tx, w: tx.turns.active(w.conversation.id), []),
     "turns.page": (lambda tx, w: tx.turns.page(w.conversation.id, TurnQuery()), []),
     "turns.slot": (lambda tx, w: tx.turn_slots.slot(w.conversation.id, "t1", "output"), None),
     "turns.events": (lambda tx, w: tx.turns.events(w.turn.pk, 0, 10), []),
     "turns.parts_of": (lambda tx, w: tx.turns.parts_of([w.spare.id]), {}),
+    "model_configs.find": (lambda tx, w: tx.model_configs.find(w.assistant.id), None),
     "turns.makes_turns": (lambda tx, w: tx.turns.makes_turns(w.assistant.id), False),
 }
 WRITES: dict[str, Any] = {
+    "model_configs.put": lambda tx, w: tx.model_configs.put(w.assistant.id, "files", ModelConfig()),
+    "model_configs.remove": lambda tx, w: tx.model_configs.remove(w.assistant.id),
     "turns.add": lambda tx, w: tx.turns.add(other_turn(w.turn)),
     "turns.reserve": lambda tx, w: tx.turns.reserve(w.conversation.id, "t2", "input", w.message.id),
     "turns.change": lambda tx, w: tx.turns.change(msgspec.structs.replace(w.turn, status="failed")),
+    "turns.advance": lambda tx, w: tx.turns.advance(w.turn, [an_event(2, w.job.run_at)]),
     "turns.log": lambda tx, w: tx.turns.log(w.turn, [an_event(2, w.job.run_at)]),
     "turns.supersede_ending": lambda tx, w: tx.turns.supersede_ending(w.turn),
     "turns.attach_parts": lambda tx, w: tx.turns.attach_parts(w.message.id, [], w.job.run_at),

@@ -23,6 +23,7 @@ from workbench.adapters.sql.turn_tables import (
     turn_slots,
     turns,
 )
+from workbench.adapters.sql.writes import Step
 from workbench.domain.parts.model import Parts, Slot
 from workbench.domain.turns.model import CANCEL_GRACE, CLAIM_TIMEOUT, LEASE_GRACE, TERMINAL_TYPES, Turn, TurnEvent
 from workbench.domain.turns.ports import DueTurn, TurnQuery, Turns, TurnWatch
@@ -144,6 +145,10 @@ class SqlTurns(Repository, Turns):
             self._read[found.pk] = found
         return found
 
+    def recall(self, conversation_id: UUID, turn_id: str) -> Turn | None:
+        """From this process's memory."""
+        return self._context.remembered.turns.find(self._writes.workspace_id, conversation_id, turn_id)
+
     async def active(self, conversation_id: UUID, assistant_id: UUID | None = None) -> Sequence[Turn]:
         """By the index of active ones."""
         if assistant_id is None:
@@ -185,11 +190,16 @@ class SqlTurns(Repository, Turns):
 
     def change(self, turn: Turn) -> None:
         """Update where the version is still the one that was read."""
+        self._context.remembered.turns.forget(turn.pk)
         was = self._read.get(turn.pk)
         names = [name for name in _MUTABLE if was is None or getattr(turn, name) != getattr(was, name)]
         changed = {f"new_{name}": getattr(turn, name) for name in names}
         place = {"of_pk": turn.pk, "read_version": turn.version, **changed, "new_version": turn.version + 1}
         self._writes.change(_change((*names, "version")), place, must_hit=True)
+
+    def advance(self, turn: Turn, events: Sequence[TurnEvent]) -> None:
+        """Update where the version is still the one that was read, and insert."""
+        self._writes.advance(Step(self._writes.workspace_id, turn, events))
 
     def log(self, turn: Turn, events: Sequence[TurnEvent]) -> None:
         """Insert, and announce at the commit."""
@@ -240,6 +250,23 @@ class SqlTurnWatch(TurnWatch):
                     & (turns.c.producer_kind == "external")
                     & (turns.c.created_at < now - CLAIM_TIMEOUT),
                 ),
+            )
+            .order_by(turns.c.deadline_at)
+            .limit(limit)
+        )
+        rows = await self._database.rows(statement)
+        return msgspec.convert([dict(zip(fields, row, strict=True)) for row in rows], list[DueTurn])
+
+    async def unstarted(self, opened_before: datetime, limit: int) -> Sequence[DueTurn]:
+        """Along the index of active ones. One that was opened once more is as old as it was."""
+        fields = DueTurn.__struct_fields__
+        statement = (
+            select(*columns_of(turns, *fields))
+            .where(
+                ACTIVE,
+                turns.c.producer_kind == "builtin",
+                turns.c.status == "opened",
+                turns.c.created_at < opened_before,
             )
             .order_by(turns.c.deadline_at)
             .limit(limit)

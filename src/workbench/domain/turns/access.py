@@ -30,7 +30,7 @@ async def produced_turn(tx: TurnTx, principal: Principal, conversation_id: UUID,
     Raises NotFoundError where the caller may not know of it, ForbiddenError where they may, but it is not theirs.
     """
     turn = await tx.turns.find(conversation_id, turn_id)
-    if turn is not None and _makes(principal, turn):
+    if turn is not None and makes(principal, turn):
         return turn
     if turn is None or principal.role == "service":
         raise NotFoundError("There is no such turn", code="turn_not_found")
@@ -39,7 +39,7 @@ async def produced_turn(tx: TurnTx, principal: Principal, conversation_id: UUID,
     raise ForbiddenError("Only the turn's assistant makes its answer", code="not_producer")
 
 
-def _makes(principal: Principal, turn: Turn) -> bool:
+def makes(principal: Principal, turn: Turn) -> bool:
     """Its maker needs no seat: who has left meanwhile may still say how it ended."""
     if principal.role == "service":
         return turn.assistant_service_id == principal.id

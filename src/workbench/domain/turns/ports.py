@@ -30,6 +30,7 @@ class DueTurn(msgspec.Struct, frozen=True, kw_only=True):
     workspace_id: str
     conversation_id: UUID
     turn_id: str
+    assistant_id: UUID
 
 
 class Turns(TurnSlots, Protocol):
@@ -37,6 +38,13 @@ class Turns(TurnSlots, Protocol):
 
     async def find(self, conversation_id: UUID, turn_id: str) -> Turn | None:
         """A turn by the id that its client chose."""
+        ...
+
+    def recall(self, conversation_id: UUID, turn_id: str) -> Turn | None:
+        """The turn as this process stored it last, if it has it in mind; others may have changed it since.
+
+        What is decided on it holds only once the turn is stored, which is refused where it was not true any more.
+        """
         ...
 
     async def active(self, conversation_id: UUID, assistant_id: UUID | None = None) -> Sequence[Turn]:
@@ -57,6 +65,13 @@ class Turns(TurnSlots, Protocol):
 
     def change(self, turn: Turn) -> None:
         """Store the turn as changed; stale where another change was stored since this block read it."""
+        ...
+
+    def advance(self, turn: Turn, events: Sequence[TurnEvent]) -> None:
+        """Store where the turn stands after a batch, its lease and what happened, as `change` and `log` would do.
+
+        Nothing else of the turn is stored: so many batches can go in one statement.
+        """
         ...
 
     def log(self, turn: Turn, events: Sequence[TurnEvent]) -> None:
@@ -100,6 +115,10 @@ class TurnWatch(Protocol):
 
     async def due(self, now: datetime, limit: int) -> Sequence[DueTurn]:
         """Turns whose producer may be gone, whose time is up, or whose end was asked for, the oldest first."""
+        ...
+
+    async def unstarted(self, opened_before: datetime, limit: int) -> Sequence[DueTurn]:
+        """Turns of the service's own assistants that wait for somebody to make them, the oldest first."""
         ...
 
     async def unbilled(self, limit: int) -> Sequence[DueTurn]:

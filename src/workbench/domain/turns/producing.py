@@ -16,9 +16,9 @@ from workbench.domain.parts.closing import Marker, closed
 from workbench.domain.parts.events import ProducerEvent, producer_events
 from workbench.domain.parts.model import Parts, Warned
 from workbench.domain.transactions import Transactions, retrying
-from workbench.domain.turns.access import produced_turn
+from workbench.domain.turns.access import makes, produced_turn
 from workbench.domain.turns.events import turn_status
-from workbench.domain.turns.model import Turn, logged
+from workbench.domain.turns.model import ProducerKind, Turn, logged
 from workbench.domain.turns.ports import TurnTx
 from workbench.domain.turns.refusals import batch_gap, lease_held, stale_epoch, turn_over, unprocessable
 from workbench.domain.turns.settling import Close, Ended, bill, folded, made, put_content, settle
@@ -94,7 +94,10 @@ class ProducingService:
     ) -> BatchTaken:
         now = self._clock.now()
         async with self._transactions.write(principal.workspace_id) as tx:
-            turn = await produced_turn(tx, principal, conversation_id, turn_id)
+            turn = tx.turns.recall(conversation_id, turn_id)
+            if turn is None or not (makes(principal, turn) and turn.awaits(batch.epoch, batch.batch)):
+                # Only what is true may be a reason to refuse.
+                turn = await produced_turn(tx, principal, conversation_id, turn_id)
             if batch.epoch != turn.epoch:
                 raise stale_epoch(turn)
             if not turn.is_active:
@@ -107,9 +110,7 @@ class ProducingService:
             told = _merged(happened)
             tx.usage.record_calls(self._books.entered(calls, turn.pk, turn.epoch))
             changed, events = logged(msgspec.structs.replace(renewed, last_batch=batch.batch), told, now)
-            tx.turns.change(changed)
-            if events:
-                tx.turns.log(changed, events)
+            tx.turns.advance(changed, events)
         return _taken(changed, len(happened), duplicate=False)
 
     async def finalize(self, principal: Principal, conversation_id: UUID, turn_id: str, ending: Ending) -> Settled:
@@ -193,6 +194,7 @@ async def _close(tx: TurnTx, turn: Turn, ending: Ending, *, bill: bool) -> tuple
         revision=ending.revision,
         metadata=ending.metadata,
         debug_data=ending.debug_data,
+        source="server" if turn.producer_kind == "builtin" else "external",
         bill=bill,
     )
     return close, [*warnings, *cut]
@@ -257,13 +259,14 @@ async def _claim(tx: TurnTx, turn: Turn, wanted: LeaseRequest, ttl: timedelta, n
     began = turn.last_seq > 1
     goes_on = began and wanted.mode == "continue"
     parts = (await folded(tx, turn)).snapshot() if goes_on else []
-    claimed = msgspec.structs.replace(turn.claimed(wanted.producer_id, ttl, now), producer_kind="external")
-    happened = [("turn.started", {"producer_kind": "external"})]
+    kind: ProducerKind = "builtin" if turn.producer_kind == "builtin" else "external"
+    claimed = msgspec.structs.replace(turn.claimed(wanted.producer_id, ttl, now), producer_kind=kind)
+    happened = [("turn.started", {"producer_kind": kind})]
     if began and not goes_on:
         happened.insert(0, ("turn.reset", {"reason": "producer_lost"}))
     claimed, events = logged(claimed, happened, now)
     tx.turns.log(claimed, events)
     tx.events.record(turn_status(claimed))
-    if turn.assistant_service_id is not None:
+    if kind == "external" and turn.assistant_service_id is not None:
         tx.turns.mark_producer(turn.assistant_service_id)
     return claimed, parts

@@ -138,10 +138,12 @@ class ReadingService:
 
     async def more(self, principal: Principal, watcher: Watcher) -> Sequence[TurnEvent]:
         """What happened behind the watcher's place, which moves on; empty where nothing has."""
-        events = self._hub.at_hand(watcher)
-        if events is None:
+
+        async def read(after: int, limit: int) -> Sequence[TurnEvent]:
             async with self._transactions.read(principal.workspace_id) as tx:
-                events = await tx.turns.events(watcher.turn_pk, watcher.position, REPLAY_PAGE)
+                return await tx.turns.events(watcher.turn_pk, after, limit)
+
+        events = await self._hub.behind(watcher, read)
         if events:
             watcher.position = events[-1].seq
         return events

@@ -44,7 +44,8 @@ from workbench.entrypoints.workers.jobs import JobWorker
 from workbench.entrypoints.workers.presence import OnlineCheck, PresenceWorker
 from workbench.entrypoints.workers.pruning import PruningWorker
 from workbench.entrypoints.workers.reaping import ReapingWorker
-from workbench.entrypoints.workers.supervisor import Hubs, OtherDuties, Supervisor
+from workbench.entrypoints.workers.running import RunnerPolicy, RunningWorker
+from workbench.entrypoints.workers.supervisor import Hubs, OtherDuties, Supervisor, Workers
 from workbench.wiring import migrations
 from workbench.wiring.container import make_container
 from workbench.wiring.measures import Measures
@@ -85,8 +86,10 @@ class Http(Provider):
     jobs = provide(JobWorker)
     pruning = provide(PruningWorker)
     presence = provide(PresenceWorker)
+    running = provide(RunningWorker)
     reaping = provide(ReapingWorker)
     hubs = provide(Hubs)
+    workers = provide(Workers)
     supervisor = provide(Supervisor)
 
     @provide
@@ -100,6 +103,11 @@ class Http(Provider):
     def beats(self, settings: Settings) -> Heartbeats:
         """Keep silent streams alive."""
         return Heartbeats(settings.events.keep_alive_seconds)
+
+    @provide
+    def runners(self, settings: Settings) -> RunnerPolicy:
+        """Say how many answers are made at once."""
+        return RunnerPolicy(at_once=settings.turns.model_answers_at_once)
 
     @provide
     def online_check(self, settings: Settings) -> OnlineCheck:
