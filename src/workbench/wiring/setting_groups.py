@@ -22,6 +22,7 @@ from workbench.wiring.setting_values import (
     from_json,
     list_from_text,
     require_azure,
+    require_otel,
     upper,
     with_driver,
 )
@@ -265,6 +266,24 @@ class Logging(Group):
     json_format: bool = Field(
         default=False, description="One JSON object per line, for machines, instead of coloured text for people."
     )
+
+
+class Tracing(Group):
+    """Traces of requests, commits, deliveries and jobs, with OpenTelemetry."""
+
+    enabled: bool = Field(
+        default=False,
+        description=(
+            "Make spans, and send them where OpenTelemetry's own variables say, such as `OTEL_EXPORTER_OTLP_ENDPOINT`."
+        ),
+    )
+
+    @field_validator("enabled")
+    @classmethod
+    def _can_be_done(cls, enabled: bool) -> bool:
+        if enabled:
+            require_otel()
+        return enabled
 
 
 def _algorithms_for(values: dict[str, Any]) -> tuple[Algorithm, ...]:

@@ -31,6 +31,7 @@ from workbench.wiring.setting_groups import (
     Retention,
     Service,
     Storage,
+    Tracing,
     Turns,
     Usage,
 )
@@ -68,6 +69,7 @@ class Settings(BaseModel):
     storage: Storage = Storage()
     service: Service = Service()
     logging: Logging = Logging()
+    tracing: Tracing = Tracing()
     auth: Auth = Auth()
     events: Events = Events()
     retention: Retention = Retention()

@@ -15,7 +15,7 @@ from workbench.adapters.sql.events import SqlEventLog
 from workbench.adapters.sql.exports import SqlExports
 from workbench.adapters.sql.file_versions import SqlFileVersions
 from workbench.adapters.sql.files import SqlFiles
-from workbench.adapters.sql.group_commit import GroupCommit
+from workbench.adapters.sql.group_commit import Commits
 from workbench.adapters.sql.imports import SqlImports
 from workbench.adapters.sql.jobs import SqlJobs
 from workbench.adapters.sql.messages import SqlMessages
@@ -199,7 +199,7 @@ class Block:
 
     __slots__ = ("_group", "_transaction")
 
-    def __init__(self, transaction: SqlTransaction, group: GroupCommit | None) -> None:
+    def __init__(self, transaction: SqlTransaction, group: Commits | None) -> None:
         self._transaction = transaction
         self._group = group
 
@@ -216,7 +216,7 @@ class Block:
 class SqlTransactions:
     """Opens blocks."""
 
-    def __init__(self, database: Database, group: GroupCommit, clock: Clock) -> None:
+    def __init__(self, database: Database, group: Commits, clock: Clock) -> None:
         self._database = database
         self._group = group
         self._clock = clock

@@ -47,7 +47,7 @@ from workbench.entrypoints.workers.reaping import ReapingWorker
 from workbench.entrypoints.workers.running import RunnerPolicy, RunningWorker
 from workbench.entrypoints.workers.supervisor import Hubs, OtherDuties, Supervisor, Workers
 from workbench.wiring import migrations
-from workbench.wiring.container import make_container
+from workbench.wiring.container import make_container, traced
 from workbench.wiring.measures import Measures
 from workbench.wiring.settings import Settings, load_settings
 
@@ -172,6 +172,7 @@ def create_app(settings: Settings | None = None, *providers: Provider) -> Litest
         request_class=WorkbenchRequest,
         request_max_body_size=chosen.limits.body_bytes,
     )
-    app.asgi_handler = Gate(app.asgi_handler, container, chosen.service.anonymous_paths, lambda: drain.is_on)
+    gate = Gate(app.asgi_handler, container, chosen.service.anonymous_paths, lambda: drain.is_on)
+    app.asgi_handler = traced(gate, chosen, container)
     app.state.drain = drain
     return app
