@@ -25,6 +25,7 @@ from workbench.adapters.clock import SystemClock
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.group_commit import GroupCommit
 from workbench.adapters.sql.leases import SqlLeases
+from workbench.adapters.sql.remembered import Remembered
 from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.clock import Clock
 from workbench.domain.identity.ports import ApiKeyStore
@@ -99,9 +100,9 @@ class Prepared(Provider):
 
     @provide
     async def group(
-        self, database: Database, announcements: Announcements, points: Points
+        self, database: Database, announcements: Announcements, points: Points, remembered: Remembered
     ) -> AsyncIterator[GroupCommit]:
-        group = PointedGroup(database, announcements.tell, announcements.tell_of_turn)
+        group = PointedGroup(database, announcements.tell, announcements.tell_of_turn, remembered)
         group.points = points
         yield group
         await group.close()
