@@ -22,6 +22,7 @@ from workbench.wiring.setting_groups import (
     LOCAL_MODE_CONSENT,
     Auth,
     AzureSpeech,
+    Budgets,
     Db,
     Delivery,
     Events,
@@ -80,6 +81,7 @@ class Settings(BaseModel):
     mcp: dict[str, McpServer] = {}
     turns: Turns = Turns()
     usage: Usage = Usage()
+    budgets: Budgets = Budgets()
     azure_speech: AzureSpeech = AzureSpeech()
 
     @classmethod

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from workbench.adapters.sql.assistants import SqlAssistants, SqlRecipients
 from workbench.adapters.sql.audit import SqlAuditLog
+from workbench.adapters.sql.budgets import SqlBudgets
 from workbench.adapters.sql.contents import SqlContents
 from workbench.adapters.sql.conversations import SqlConversations
 from workbench.adapters.sql.copies import SqlCopies
@@ -162,6 +163,11 @@ class SqlTransaction:
     def usage(self) -> SqlUsageLedger:
         """Model calls and bills."""
         return self._the(SqlUsageLedger)
+
+    @property
+    def budgets(self) -> SqlBudgets:
+        """Limits, and what is reserved."""
+        return self._the(SqlBudgets)
 
     @property
     def audit(self) -> SqlAuditLog:

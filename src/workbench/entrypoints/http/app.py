@@ -19,6 +19,7 @@ from workbench.domain.turns.hub import TurnHub
 from workbench.entrypoints.http.archives import ArchiveController
 from workbench.entrypoints.http.assistant_services import RegistrationController, ServiceInfoController
 from workbench.entrypoints.http.assistants import AssistantController
+from workbench.entrypoints.http.budgets import BudgetController
 from workbench.entrypoints.http.conversations import ConversationController
 from workbench.entrypoints.http.deliveries import DeliveryController
 from workbench.entrypoints.http.document import document_config
@@ -70,6 +71,7 @@ CONTROLLERS = [
     ActiveTurnController,
     SpeechController,
     UsageController,
+    BudgetController,
 ]
 
 
