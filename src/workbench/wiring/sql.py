@@ -76,6 +76,7 @@ class Sql(Provider):
             synchronous=settings.db.sqlite_synchronous,
             pool_size=settings.db.postgresql_pool_size,
             ssl_mode=settings.db.postgresql_ssl_mode,
+            direct_url=settings.direct_url,
         )
         yield database
         await database.close()

@@ -174,6 +174,7 @@ def create_app(settings: Settings | None = None, *providers: Provider) -> Litest
         request_class=WorkbenchRequest,
         request_max_body_size=chosen.limits.body_bytes,
     )
-    app.asgi_handler = traced(Gate(app.asgi_handler, container, chosen.service.anonymous_paths), chosen, container)
+    gate = Gate(app.asgi_handler, container, chosen.service.anonymous_paths, lambda: drain.is_on)
+    app.asgi_handler = traced(gate, chosen, container)
     app.state.drain = drain
     return app
