@@ -48,6 +48,7 @@ from workbench.domain.rates.model import Rate
 from workbench.domain.shares.service import SharePolicy, ShareService
 from workbench.domain.sizes import SizeLimits
 from workbench.domain.speech.service import SpeechService
+from workbench.domain.turns.attending import AttendanceService
 from workbench.domain.turns.controlling import ControlService
 from workbench.domain.turns.hub import TurnHub
 from workbench.domain.turns.opening import OpeningService
@@ -115,6 +116,7 @@ class Domain(Provider):
     control = provide(ControlService)
     reading = provide(ReadingService)
     reaping = provide(ReapingService)
+    attendance = provide(AttendanceService)
 
 
 class Policies(Provider):

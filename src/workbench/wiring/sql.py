@@ -222,9 +222,9 @@ class Sql(Provider):
         return sql
 
     @provide
-    def turn_watch(self, database: Database) -> TurnWatch:
+    def turn_watch(self, database: Database, clock: Clock) -> TurnWatch:
         """Find turns that nobody looks after."""
-        return SqlTurnWatch(database)
+        return SqlTurnWatch(database, clock)
 
     @provide
     def usage_tx(self, sql: SqlTransactions) -> Transactions[UsageReadTx]:

@@ -21,6 +21,7 @@ from workbench.adapters.sql.schema import Id, Json, Moment, metadata, workspace_
 # SQLite takes a partial index for the same only where its condition is the same text.
 ACTIVE = text("status IN ('opened', 'streaming')")
 
+WATCHED = text("watched_until IS NOT NULL AND status IN ('opened', 'streaming')")
 UNBILLED = text("usage_state = 'pending'")
 FORGETTABLE = text("log_floor < last_seq")
 
@@ -64,6 +65,7 @@ turns = Table(
     Column("usage_state", String(16), nullable=False),
     Column("started_at", Moment),
     Column("finished_at", Moment),
+    Column("watched_until", Moment),
     Column("version", BigInteger, nullable=False),
     Index("uq_turns_conversation_id_turn_id", "conversation_id", "turn_id", unique=True),
     Index(
@@ -77,6 +79,7 @@ turns = Table(
     Index("ix_turns_conversation_id_created_at", "conversation_id", "created_at"),
     Index("ix_turns_finished_at", "finished_at", sqlite_where=FORGETTABLE, postgresql_where=FORGETTABLE),
     Index("ix_turns_unbilled", "pk", sqlite_where=UNBILLED, postgresql_where=UNBILLED),
+    Index("ix_turns_watched_until", "watched_until", sqlite_where=WATCHED, postgresql_where=WATCHED),
     # The active ones of all workspaces, which are few.
     Index("ix_turns_deadline_at", "deadline_at", sqlite_where=ACTIVE, postgresql_where=ACTIVE),
     sqlite_with_rowid=False,

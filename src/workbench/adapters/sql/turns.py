@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import and_, bindparam, delete, or_, select, tuple_, update
+from sqlalchemy import Executable, and_, bindparam, delete, func, or_, select, tuple_, update
 
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.prepared import Prepared
@@ -18,19 +18,23 @@ from workbench.adapters.sql.turn_tables import (
     ACTIVE,
     FORGETTABLE,
     UNBILLED,
+    WATCHED,
     message_parts,
     turn_events,
     turn_slots,
     turns,
 )
+from workbench.domain.clock import Clock
 from workbench.domain.parts.model import Parts, Slot
 from workbench.domain.turns.model import CANCEL_GRACE, CLAIM_TIMEOUT, LEASE_GRACE, TERMINAL_TYPES, Turn, TurnEvent
 from workbench.domain.turns.ports import DueTurn, TurnQuery, Turns, TurnWatch
 
 _FIELDS = [name for name in Turn.__struct_fields__ if name != "read_at"]
 _KEPT = frozenset({"pk", "conversation_id", "turn_id", "created_at", "input_hash", "initiator_role", "initiator_id"})
-"""What no change touches."""
-_MUTABLE = [name for name in _FIELDS if name not in _KEPT and name != "version"]
+_BESIDE = frozenset({"watched_until"})
+"""What is written beside, without a version of the turn."""
+_MUTABLE = [name for name in _FIELDS if name not in _KEPT | _BESIDE and name != "version"]
+"""What a change may touch."""
 _EVENT_FIELDS = TurnEvent.__struct_fields__
 _IN_CONVERSATION = and_(here(turns), turns.c.conversation_id == bindparam("conversation_id", type_=Id))
 
@@ -97,6 +101,10 @@ _MAKES = (
     .join(assistants, assistants.c.assistant_service_id == assistant_services.c.assistant_service_id)
     .where(here(assistants), assistants.c.id == bindparam("assistant_id", type_=Id))
 )
+
+_DUE_FIELDS = DueTurn.__struct_fields__
+_DUE = columns_of(turns, *_DUE_FIELDS)
+_SHARED_CLOCK = select(func.clock_timestamp(type_=Moment))
 
 
 @lru_cache(64)
@@ -222,14 +230,31 @@ class SqlTurns(Repository, Turns):
 class SqlTurnWatch(TurnWatch):
     """The turns of all workspaces."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
+        self._clock = clock
+
+    async def now(self) -> datetime:
+        """The database's, where it has a clock of its own."""
+        if self._database.dialect_name == "sqlite":
+            return self._clock.now()
+        return (await self._database.rows(_SHARED_CLOCK))[0][0]
+
+    async def watched(self, pks: Sequence[UUID], until: datetime) -> None:
+        """By the primary key. A note of less is never put in the place of one of more."""
+        later = or_(turns.c.watched_until.is_(None), turns.c.watched_until < until)
+        statement = update(turns).where(turns.c.pk.in_(pks), ACTIVE, later).values(watched_until=until)
+        await self._database.transact(lambda connection: connection.execute(statement))
+
+    async def abandoned(self, now: datetime, limit: int) -> Sequence[DueTurn]:
+        """By their own index."""
+        statement = select(*_DUE).where(WATCHED, turns.c.watched_until < now, turns.c.cancel_requested_at.is_(None))
+        return await self._due(statement.limit(limit))
 
     async def due(self, now: datetime, limit: int) -> Sequence[DueTurn]:
         """Along the index of active ones, by the rules of `Turn.overdue`, which decides once more on the turn itself."""
-        fields = DueTurn.__struct_fields__
         statement = (
-            select(*columns_of(turns, *fields))
+            select(*_DUE)
             .where(
                 ACTIVE,
                 or_(
@@ -244,14 +269,15 @@ class SqlTurnWatch(TurnWatch):
             .order_by(turns.c.deadline_at)
             .limit(limit)
         )
-        rows = await self._database.rows(statement)
-        return msgspec.convert([dict(zip(fields, row, strict=True)) for row in rows], list[DueTurn])
+        return await self._due(statement)
 
     async def unbilled(self, limit: int) -> Sequence[DueTurn]:
         """By their own index."""
-        fields = DueTurn.__struct_fields__
-        rows = await self._database.rows(select(*columns_of(turns, *fields)).where(UNBILLED).limit(limit))
-        return msgspec.convert([dict(zip(fields, row, strict=True)) for row in rows], list[DueTurn])
+        return await self._due(select(*_DUE).where(UNBILLED).limit(limit))
+
+    async def _due(self, statement: Executable) -> Sequence[DueTurn]:
+        rows = await self._database.rows(statement)
+        return msgspec.convert([dict(zip(_DUE_FIELDS, row, strict=True)) for row in rows], list[DueTurn])
 
     async def forget_events(self, before: datetime, limit: int) -> int:
         """A page of turns at a time, by their own index; the floor of each tells that its log is gone."""

@@ -42,6 +42,8 @@ CANCEL_GRACE = timedelta(seconds=10)
 LEASE_GRACE = timedelta(seconds=15)
 CLAIM_TIMEOUT = timedelta(seconds=120)
 """How long an assistant service may take to claim a turn that was opened for it."""
+UNWATCHED = timedelta(seconds=30)
+"""How long after its last watcher has left a turn goes on that is to end then."""
 UNSTARTED = timedelta(seconds=15)
 """After so long a turn of our own that nobody runs is run by whoever sees it."""
 FIRST_RETRY_MS, LAST_RETRY_MS = 200, 1500
@@ -104,6 +106,8 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     usage_state: UsageState = "none"
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    watched_until: datetime | None = None
+    """Of a turn that is to end when nobody watches it: when that will be, unless a watcher is noted before."""
     version: int = 0
     read_at: datetime | None = None
 
@@ -121,6 +125,11 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     def can_be_retried(self) -> bool:
         """Whether it may be run once more: a bill that is settled is not opened again."""
         return self.can_be_healed and self.usage_state != "recorded"
+
+    @property
+    def ends_unwatched(self) -> bool:
+        """Whether its end is asked for when nobody watches it any more (T6)."""
+        return self.options.get("on_disconnect") == "cancel"
 
     @property
     def lease(self) -> Lease | None:
@@ -217,6 +226,11 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
             finished_at=None,
             deadline_at=now + DEADLINE,
         )
+
+    def is_abandoned(self, now: datetime) -> bool:
+        """Whether its watchers have left it for so long that its end is to be asked for."""
+        left = self.watched_until is not None and self.watched_until < now
+        return left and self.is_active and self.cancel_requested_at is None
 
     def overdue(self, now: datetime) -> tuple[Outcome, FinishReason] | None:
         """How it is to be ended without its producer, if it is (2.2)."""

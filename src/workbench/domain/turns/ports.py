@@ -102,6 +102,18 @@ class TurnWatch(Protocol):
         """Turns whose producer may be gone, whose time is up, or whose end was asked for, the oldest first."""
         ...
 
+    async def now(self) -> datetime:
+        """The time by the clock that all processes share."""
+        ...
+
+    async def watched(self, pks: Sequence[UUID], until: datetime) -> None:
+        """Note that somebody watches these turns, and until when that holds."""
+        ...
+
+    async def abandoned(self, now: datetime, limit: int) -> Sequence[DueTurn]:
+        """Turns under way that were to be watched, and no longer are."""
+        ...
+
     async def unbilled(self, limit: int) -> Sequence[DueTurn]:
         """Turns that ended before what they took could be settled."""
         ...

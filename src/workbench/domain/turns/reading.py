@@ -119,7 +119,7 @@ class ReadingService:
             turn, _ = await read_turn(tx, principal, conversation_id, turn_id)
         if place.is_given and not turn.is_active and place.after == turn.last_seq:
             return None
-        watcher = Watcher(turn.pk, place.after or 0, ring)
+        watcher = Watcher(turn.pk, place.after or 0, ring, is_needed=turn.is_active and turn.ends_unwatched)
         # From here on what comes rings; what came before this is read.
         self._hub.join(watcher)
         try:

@@ -39,6 +39,7 @@ from workbench.entrypoints.http.streams import Heartbeats
 from workbench.entrypoints.http.turns import ActiveTurnController, TurnController
 from workbench.entrypoints.http.usage import UsageController
 from workbench.entrypoints.http.users import UserController
+from workbench.entrypoints.workers.attending import AttendanceWorker
 from workbench.entrypoints.workers.delivery import DeliveryWorker
 from workbench.entrypoints.workers.jobs import JobWorker
 from workbench.entrypoints.workers.presence import OnlineCheck, PresenceWorker
@@ -86,15 +87,21 @@ class Http(Provider):
     pruning = provide(PruningWorker)
     presence = provide(PresenceWorker)
     reaping = provide(ReapingWorker)
+    attending = provide(AttendanceWorker)
     hubs = provide(Hubs)
     supervisor = provide(Supervisor)
 
     @provide
     def others(
-        self, pruning: PruningWorker, presence: PresenceWorker, reaping: ReapingWorker, measures: Measures
+        self,
+        pruning: PruningWorker,
+        presence: PresenceWorker,
+        reaping: ReapingWorker,
+        attending: AttendanceWorker,
+        measures: Measures,
     ) -> OtherDuties:
         """List what else goes on."""
-        return OtherDuties((pruning, presence, reaping, measures))
+        return OtherDuties((pruning, presence, reaping, attending, measures))
 
     @provide
     def beats(self, settings: Settings) -> Heartbeats:
