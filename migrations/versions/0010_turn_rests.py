@@ -1,9 +1,9 @@
-"""turns: until when one is watched that is to end when it is not."""
+"""turns: until when one is watched that is to end when it is not; what the beginnings of long logs come to."""
 
 import sqlalchemy as sa
 from alembic import op
 
-from workbench.adapters.sql.schema import Moment
+from workbench.adapters.sql.schema import Id, Json, Moment
 
 revision = "0010"
 down_revision = "0009"
@@ -18,8 +18,25 @@ def upgrade() -> None:
     op.create_index(
         "ix_turns_watched_until", "turns", ["watched_until"], sqlite_where=WATCHED, postgresql_where=WATCHED
     )
+    for name in ("log_bytes", "folded_bytes"):
+        op.add_column("turns", sa.Column(name, sa.BigInteger(), server_default="0", nullable=False))
+    op.create_table(
+        "turn_snapshots",
+        sa.Column("workspace_id", sa.String(length=63), nullable=False),
+        sa.Column("turn_pk", Id(), nullable=False),
+        sa.Column("up_to_seq", sa.BigInteger(), nullable=False),
+        sa.Column("state", Json(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["turn_pk"], ["turns.pk"], name=op.f("fk_turn_snapshots_turn_pk_turns"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("turn_pk", name=op.f("pk_turn_snapshots")),
+        sqlite_with_rowid=False,
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("turn_snapshots")
+    for name in ("folded_bytes", "log_bytes"):
+        op.drop_column("turns", name)
     op.drop_index("ix_turns_watched_until", table_name="turns")
     op.drop_column("turns", "watched_until")

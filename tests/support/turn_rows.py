@@ -8,7 +8,7 @@ import msgspec
 
 from workbench.adapters.sql.transactions import SqlTransaction
 from workbench.domain.ids import new_id
-from workbench.domain.turns.model import Turn, TurnEvent, logged
+from workbench.domain.turns.model import LogSnapshot, Turn, TurnEvent, logged
 from workbench.domain.turns.ports import TurnQuery
 
 
@@ -55,12 +55,14 @@ def other_turn(turn: Turn) -> Turn:
     return msgspec.structs.replace(turn, pk=UUID(int=8), turn_id="t2", assistant_id=UUID(int=8))
 
 
+A_SNAPSHOT = LogSnapshot(up_to_seq=1, state={"parts": []})
 READS: dict[str, tuple[Any, object]] = {
     "turns.find": (lambda tx, w: tx.turns.find(w.conversation.id, "t1"), None),
     "turns.active": (lambda tx, w: tx.turns.active(w.conversation.id), []),
     "turns.page": (lambda tx, w: tx.turns.page(w.conversation.id, TurnQuery()), []),
     "turns.slot": (lambda tx, w: tx.turn_slots.slot(w.conversation.id, "t1", "output"), None),
     "turns.events": (lambda tx, w: tx.turns.events(w.turn.pk, 0, 10), []),
+    "turns.snapshot": (lambda tx, w: tx.turns.snapshot(w.turn.pk), None),
     "turns.parts_of": (lambda tx, w: tx.turns.parts_of([w.spare.id]), {}),
     "turns.makes_turns": (lambda tx, w: tx.turns.makes_turns(w.assistant.id), False),
 }
@@ -69,6 +71,7 @@ WRITES: dict[str, Any] = {
     "turns.reserve": lambda tx, w: tx.turns.reserve(w.conversation.id, "t2", "input", w.message.id),
     "turns.change": lambda tx, w: tx.turns.change(msgspec.structs.replace(w.turn, status="failed")),
     "turns.log": lambda tx, w: tx.turns.log(w.turn, [an_event(2, w.job.run_at)]),
+    "turns.shorten": lambda tx, w: tx.turns.shorten(w.turn, A_SNAPSHOT, 1),
     "turns.supersede_ending": lambda tx, w: tx.turns.supersede_ending(w.turn),
     "turns.attach_parts": lambda tx, w: tx.turns.attach_parts(w.message.id, [], w.job.run_at),
     "turns.rewrite": lambda tx, w: tx.turns.rewrite(w.spare.id, "other", {}, [], w.job.run_at),

@@ -56,6 +56,7 @@ from workbench.domain.turns.posting import PostingService
 from workbench.domain.turns.producing import ProducingService
 from workbench.domain.turns.reading import ReadingService
 from workbench.domain.turns.reaping import ReapingService, TurnPolicy
+from workbench.domain.turns.shortening import ShorteningService
 from workbench.domain.usage.bookkeeping import Bookkeeping
 from workbench.domain.usage.service import UsageService
 from workbench.domain.users.service import UserService
@@ -117,6 +118,7 @@ class Domain(Provider):
     reading = provide(ReadingService)
     reaping = provide(ReapingService)
     attendance = provide(AttendanceService)
+    shortening = provide(ShorteningService)
 
 
 class Policies(Provider):

@@ -57,6 +57,8 @@ turns = Table(
     Column("last_seq", BigInteger, nullable=False),
     Column("last_batch", BigInteger, nullable=False),
     Column("log_floor", BigInteger, nullable=False),
+    Column("log_bytes", BigInteger, nullable=False, server_default="0"),
+    Column("folded_bytes", BigInteger, nullable=False, server_default="0"),
     Column("is_published", Boolean, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("cancel_requested_at", Moment),
@@ -97,6 +99,17 @@ turn_events = Table(
     Column("data", Text, nullable=False),
     Column("is_superseded", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("turn_pk", "seq"),
+    sqlite_with_rowid=False,
+)
+
+# What the beginning of a long log was folded into.
+turn_snapshots = Table(
+    "turn_snapshots",
+    metadata,
+    workspace_column(),
+    Column("turn_pk", Id, ForeignKey("turns.pk", ondelete="CASCADE"), primary_key=True),
+    Column("up_to_seq", BigInteger, nullable=False),
+    Column("state", Json, nullable=False),
     sqlite_with_rowid=False,
 )
 

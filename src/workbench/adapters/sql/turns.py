@@ -22,16 +22,27 @@ from workbench.adapters.sql.turn_tables import (
     message_parts,
     turn_events,
     turn_slots,
+    turn_snapshots,
     turns,
 )
 from workbench.domain.clock import Clock
 from workbench.domain.parts.model import Parts, Slot
-from workbench.domain.turns.model import CANCEL_GRACE, CLAIM_TIMEOUT, LEASE_GRACE, TERMINAL_TYPES, Turn, TurnEvent
+from workbench.domain.turns.model import (
+    CANCEL_GRACE,
+    CLAIM_TIMEOUT,
+    LEASE_GRACE,
+    LONG_LOG_BYTES,
+    LONG_LOG_EVENTS,
+    TERMINAL_TYPES,
+    LogSnapshot,
+    Turn,
+    TurnEvent,
+)
 from workbench.domain.turns.ports import DueTurn, TurnQuery, Turns, TurnWatch
 
 _FIELDS = [name for name in Turn.__struct_fields__ if name != "read_at"]
 _KEPT = frozenset({"pk", "conversation_id", "turn_id", "created_at", "input_hash", "initiator_role", "initiator_id"})
-_BESIDE = frozenset({"watched_until"})
+_BESIDE = frozenset({"watched_until", "log_floor", "folded_bytes"})
 """What is written beside, without a version of the turn."""
 _MUTABLE = [name for name in _FIELDS if name not in _KEPT | _BESIDE and name != "version"]
 """What a change may touch."""
@@ -61,6 +72,22 @@ _EVENTS = Query(
     )
     .order_by(turn_events.c.seq)
     .limit(bindparam("limit")),
+)
+_SNAPSHOT = Query(
+    LogSnapshot,
+    select(*columns_of(turn_snapshots, *LogSnapshot.__struct_fields__)).where(
+        here(turn_snapshots), turn_snapshots.c.turn_pk == bindparam("turn_pk", type_=Id)
+    ),
+)
+_RAISE_FLOOR = (
+    update(turns)
+    .where(
+        here(turns),
+        turns.c.pk == bindparam("of_pk", type_=Id),
+        turns.c.log_floor == bindparam("read_floor"),
+        ACTIVE,
+    )
+    .values(log_floor=bindparam("new_floor"), folded_bytes=bindparam("new_folded"))
 )
 _PARTS = select(message_parts.c.message_id, message_parts.c.parts).where(
     here(message_parts), message_parts.c.message_id.in_(bindparam("message_ids", expanding=True))
@@ -182,6 +209,16 @@ class SqlTurns(Repository, Turns):
             return {}
         return {UUID(str(row[0])): row[1] for row in await self._rows(_PARTS, {"message_ids": list(message_ids)})}
 
+    async def snapshot(self, pk: UUID) -> LogSnapshot | None:
+        """By the primary key."""
+        return await self._maybe(_SNAPSHOT, {"turn_pk": pk})
+
+    def shorten(self, turn: Turn, snapshot: LogSnapshot, folded_bytes: int) -> None:
+        """Upsert, and update beside the turn's version: its producer does not notice."""
+        self._writes.upsert(turn_snapshots, {"turn_pk": turn.pk, **msgspec.structs.asdict(snapshot)})
+        new = {"new_floor": snapshot.up_to_seq, "new_folded": folded_bytes}
+        self._writes.change(_RAISE_FLOOR, {"of_pk": turn.pk, "read_floor": turn.log_floor, **new}, must_hit=True)
+
     def add(self, turn: Turn) -> None:
         """Insert."""
         self._writes.insert(turns, {name: getattr(turn, name) for name in _FIELDS})
@@ -271,6 +308,19 @@ class SqlTurnWatch(TurnWatch):
         )
         return await self._due(statement)
 
+    async def long(self, limit: int) -> Sequence[DueTurn]:
+        """Among the active ones, which are few: an index would be moved with each batch."""
+        events = turns.c.last_seq - turns.c.log_floor > LONG_LOG_EVENTS
+        size = turns.c.log_bytes - turns.c.folded_bytes > LONG_LOG_BYTES
+        return await self._due(
+            select(*_DUE).where(ACTIVE, or_(events, size)).order_by(turns.c.deadline_at).limit(limit)
+        )
+
+    async def forget_up_to(self, pk: UUID, seq: int) -> None:
+        """Along the primary key."""
+        gone = delete(turn_events).where(turn_events.c.turn_pk == pk, turn_events.c.seq <= seq)
+        await self._database.transact(lambda connection: connection.execute(gone))
+
     async def unbilled(self, limit: int) -> Sequence[DueTurn]:
         """By their own index."""
         return await self._due(select(*_DUE).where(UNBILLED).limit(limit))
@@ -288,6 +338,7 @@ class SqlTurnWatch(TurnWatch):
             if not pks:
                 return 0
             connection.execute(update(turns).where(turns.c.pk.in_(pks)).values(log_floor=turns.c.last_seq))
+            connection.execute(delete(turn_snapshots).where(turn_snapshots.c.turn_pk.in_(pks)))
             return connection.execute(delete(turn_events).where(turn_events.c.turn_pk.in_(pks))).rowcount
 
         return await self._database.transact(work)

@@ -46,6 +46,12 @@ UNWATCHED = timedelta(seconds=30)
 """How long after its last watcher has left a turn goes on that is to end then."""
 UNSTARTED = timedelta(seconds=15)
 """After so long a turn of our own that nobody runs is run by whoever sees it."""
+LONG_LOG_EVENTS, LONG_LOG_BYTES = 20_000, 8 << 20
+"""A log above either is shortened: what happened first is folded into one (4.1)."""
+FULL_LOG_EVENTS, FULL_LOG_BYTES = 2 * LONG_LOG_EVENTS, 2 * LONG_LOG_BYTES
+"""Above either a producer has to wait until that is done."""
+MAX_TOLD_BYTES = 64 << 20
+"""More than that is taken for no turn, however it is folded."""
 FIRST_RETRY_MS, LAST_RETRY_MS = 200, 1500
 
 
@@ -96,6 +102,11 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     last_seq: int = 0
     last_batch: int = 0
     log_floor: int = 0
+    """What happened up to here is no longer told event by event."""
+    log_bytes: int = 0
+    """How much was told of it in all."""
+    folded_bytes: int = 0
+    """How much of that lies below the floor."""
     is_published: bool = False
     """Whether the output has its place in the conversation."""
     revision: int = 0
@@ -130,6 +141,24 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     def ends_unwatched(self) -> bool:
         """Whether its end is asked for when nobody watches it any more (T6)."""
         return self.options.get("on_disconnect") == "cancel"
+
+    @property
+    def is_log_long(self) -> bool:
+        """Whether its log is to be shortened."""
+        return self._is_log_above(LONG_LOG_EVENTS, LONG_LOG_BYTES)
+
+    @property
+    def is_log_full(self) -> bool:
+        """Whether its log takes nothing until it is shortened."""
+        return self._is_log_above(FULL_LOG_EVENTS, FULL_LOG_BYTES)
+
+    @property
+    def has_told_too_much(self) -> bool:
+        """Whether it takes nothing any more."""
+        return self.log_bytes > MAX_TOLD_BYTES
+
+    def _is_log_above(self, events: int, size: int) -> bool:
+        return self.last_seq - self.log_floor > events or self.log_bytes - self.folded_bytes > size
 
     @property
     def lease(self) -> Lease | None:
@@ -257,6 +286,13 @@ class TurnEvent(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a later ending replaced this one: replays leave it out (T9)."""
 
 
+class LogSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """What everything up to a place in the log comes to: the payload of a `turn.snapshot`."""
+
+    up_to_seq: int
+    state: dict[str, Any]
+
+
 TERMINAL = {"finalized": "turn.finalized", "aborted": "turn.aborted", "failed": "turn.failed"}
 TERMINAL_TYPES = frozenset(TERMINAL.values())
 
@@ -264,8 +300,11 @@ TERMINAL_TYPES = frozenset(TERMINAL.values())
 def logged(turn: Turn, happened: list[tuple[str, dict[str, Any]]], now: datetime) -> tuple[Turn, list[TurnEvent]]:
     """Number what happened, and count it in the turn."""
     events: list[TurnEvent] = []
+    size = 0
     for seq, (kind, payload) in enumerate(happened, turn.last_seq + 1):
         common = {"turn_id": turn.turn_id, "seq": seq, "epoch": turn.epoch, "at": now}
-        data = msgspec.json.encode({**common, **payload}).decode()
-        events.append(TurnEvent(seq=seq, epoch=turn.epoch, type=kind, at=now, data=data))
-    return msgspec.structs.replace(turn, last_seq=turn.last_seq + len(events)), events
+        data = msgspec.json.encode({**common, **payload})
+        size += len(data)
+        events.append(TurnEvent(seq=seq, epoch=turn.epoch, type=kind, at=now, data=data.decode()))
+    changed = msgspec.structs.replace(turn, last_seq=turn.last_seq + len(events), log_bytes=turn.log_bytes + size)
+    return changed, events

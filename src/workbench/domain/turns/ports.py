@@ -11,7 +11,7 @@ from workbench.domain.assistants.ports import AssistantTx
 from workbench.domain.jobs.ports import Jobs
 from workbench.domain.messages.ports import Messages, TurnSlots
 from workbench.domain.parts.model import Parts
-from workbench.domain.turns.model import Turn, TurnEvent
+from workbench.domain.turns.model import LogSnapshot, Turn, TurnEvent
 from workbench.domain.usage.ports import UsageTx
 
 
@@ -49,6 +49,14 @@ class Turns(TurnSlots, Protocol):
 
     async def events(self, pk: UUID, after: int, limit: int) -> Sequence[TurnEvent]:
         """What happened behind a place, in order, without endings that were replaced."""
+        ...
+
+    async def snapshot(self, pk: UUID) -> LogSnapshot | None:
+        """What the beginning of its log was folded into, if it was."""
+        ...
+
+    def shorten(self, turn: Turn, snapshot: LogSnapshot, folded_bytes: int) -> None:
+        """Put the snapshot in the place of what it is made of; stale where the turn is over, or somebody else did."""
         ...
 
     def add(self, turn: Turn) -> None:
@@ -112,6 +120,14 @@ class TurnWatch(Protocol):
 
     async def abandoned(self, now: datetime, limit: int) -> Sequence[DueTurn]:
         """Turns under way that were to be watched, and no longer are."""
+        ...
+
+    async def long(self, limit: int) -> Sequence[DueTurn]:
+        """Turns under way whose log is to be shortened."""
+        ...
+
+    async def forget_up_to(self, pk: UUID, seq: int) -> None:
+        """Remove the events up to a place, which its snapshot stands for."""
         ...
 
     async def unbilled(self, limit: int) -> Sequence[DueTurn]:

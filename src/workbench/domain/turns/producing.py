@@ -32,6 +32,7 @@ from workbench.domain.turns.shapes import (
     Settled,
     TurnView,
 )
+from workbench.domain.turns.shortening import ShorteningService
 from workbench.domain.usage.bookkeeping import Bookkeeping
 from workbench.domain.usage.model import ReportedCall, UsageSummary
 
@@ -41,7 +42,10 @@ DELTAS = frozenset({"text.delta", "reasoning.delta", "tool.args.delta"})
 class ProducingService:
     """Acts of those who make answers."""
 
-    def __init__(self, transactions: Transactions[TurnTx], books: Bookkeeping, clock: Clock) -> None:
+    def __init__(
+        self, transactions: Transactions[TurnTx], books: Bookkeeping, shortening: ShorteningService, clock: Clock
+    ) -> None:
+        self._shortening = shortening
         self._transactions = transactions
         self._books = books
         self._clock = clock
@@ -77,7 +81,8 @@ class ProducingService:
     async def add(self, principal: Principal, conversation_id: UUID, turn_id: str, batch: Batch) -> BatchTaken:
         """Add what was made since the last batch; the same batch again is taken once.
 
-        Raises NotFoundError, ForbiddenError, ConflictError (stale_epoch, batch_gap, turn_terminal), UnprocessableError.
+        Raises NotFoundError, ForbiddenError, ConflictError (stale_epoch, batch_gap, turn_terminal), UnprocessableError,
+        UnavailableError (log_full), TooLargeError.
         """
         happened = producer_events(batch.events)
         calls = [_reported(event, place) for place, event in enumerate(happened) if event.type == "usage.call"]
@@ -103,6 +108,7 @@ class ProducingService:
                 return _taken(turn, 0, duplicate=True)
             if batch.batch != turn.last_batch + 1:
                 raise batch_gap(turn)
+            self._shortening.require_room(turn)
             renewed = turn.renewed(now)
             told = _merged(happened)
             tx.usage.record_calls(self._books.entered(calls, turn.pk, turn.epoch))
@@ -110,6 +116,7 @@ class ProducingService:
             tx.turns.change(changed)
             if events:
                 tx.turns.log(changed, events)
+        self._shortening.note(changed)
         return _taken(changed, len(happened), duplicate=False)
 
     async def finalize(self, principal: Principal, conversation_id: UUID, turn_id: str, ending: Ending) -> Settled:

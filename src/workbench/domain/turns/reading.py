@@ -136,12 +136,18 @@ class ReadingService:
             self._hub.part(watcher)
             raise
 
-    async def more(self, principal: Principal, watcher: Watcher) -> Sequence[TurnEvent]:
-        """What happened behind the watcher's place, which moves on; empty where nothing has."""
+    async def more(self, principal: Principal, watch: Watch) -> Sequence[TurnEvent]:
+        """What happened behind the watcher's place, which moves on; empty where nothing has.
+
+        It is a snapshot where the log was shortened beyond that place.
+        """
+        watcher = watch.watcher
         events = self._hub.at_hand(watcher)
         if events is None:
             async with self._transactions.read(principal.workspace_id) as tx:
                 events = await tx.turns.events(watcher.turn_pk, watcher.position, REPLAY_PAGE)
+                if events and events[0].seq != watcher.position + 1:
+                    events = await _without_hole(tx, watch, events, self._clock.now())
         if events:
             watcher.position = events[-1].seq
         return events
@@ -154,6 +160,14 @@ class ReadingService:
     def close(self, watcher: Watcher) -> None:
         """Give a watch back."""
         self._hub.part(watcher)
+
+
+async def _without_hole(tx: TurnTx, watch: Watch, events: Sequence[TurnEvent], now: datetime) -> Sequence[TurnEvent]:
+    """Either what was read, for only an ending that was replaced is missing before it, or all in one."""
+    turn = await tx.turns.find(watch.turn.conversation_id, watch.turn.turn_id)
+    if turn is None or turn.log_floor <= watch.watcher.position:
+        return events
+    return await _whole(tx, turn, now)
 
 
 async def parts_now(tx: TurnTx, turn: Turn) -> Parts:
@@ -196,11 +210,11 @@ def _ids(turn: Turn) -> dict[str, str | None]:
 
 async def _whole(tx: TurnTx, turn: Turn, now: datetime) -> list[TurnEvent]:
     """Everything up to now as one snapshot, and the end once more where there was one."""
-    parts = await parts_now(tx, turn)
-    told = [("turn.snapshot", {"parts": parts, "status": turn.status, "up_to_seq": turn.last_seq, **_ids(turn)})]
+    state = (await folded(tx, turn)).state() if turn.is_active else {"parts": await parts_now(tx, turn)}
+    told = [("turn.snapshot", {**state, "status": turn.status, "up_to_seq": turn.last_seq, **_ids(turn)})]
     if not turn.is_active:
         error = msgspec.to_builtins(turn.error)
-        ending = {"finish_reason": turn.finish_reason, "parts": parts, "usage": None, "error": error}
+        ending = {"finish_reason": turn.finish_reason, **state, "usage": None, "error": error}
         told.append((TERMINAL[turn.status], ending))
     common = {"turn_id": turn.turn_id, "seq": turn.last_seq, "epoch": turn.epoch, "at": now}
     return [

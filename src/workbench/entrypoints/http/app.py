@@ -45,7 +45,9 @@ from workbench.entrypoints.workers.jobs import JobWorker
 from workbench.entrypoints.workers.presence import OnlineCheck, PresenceWorker
 from workbench.entrypoints.workers.pruning import PruningWorker
 from workbench.entrypoints.workers.reaping import ReapingWorker
+from workbench.entrypoints.workers.shortening import ShorteningWorker
 from workbench.entrypoints.workers.supervisor import Hubs, OtherDuties, Supervisor
+from workbench.entrypoints.workers.turn_duties import TurnDuties
 from workbench.wiring import migrations
 from workbench.wiring.container import make_container
 from workbench.wiring.measures import Measures
@@ -88,6 +90,8 @@ class Http(Provider):
     presence = provide(PresenceWorker)
     reaping = provide(ReapingWorker)
     attending = provide(AttendanceWorker)
+    shortening = provide(ShorteningWorker)
+    turn_duties = provide(TurnDuties)
     hubs = provide(Hubs)
     supervisor = provide(Supervisor)
 
@@ -96,12 +100,11 @@ class Http(Provider):
         self,
         pruning: PruningWorker,
         presence: PresenceWorker,
-        reaping: ReapingWorker,
-        attending: AttendanceWorker,
+        turns: TurnDuties,
         measures: Measures,
     ) -> OtherDuties:
         """List what else goes on."""
-        return OtherDuties((pruning, presence, reaping, attending, measures))
+        return OtherDuties((pruning, presence, *turns.all, measures))
 
     @provide
     def beats(self, settings: Settings) -> Heartbeats:

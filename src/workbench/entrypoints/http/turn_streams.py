@@ -51,7 +51,7 @@ class TurnStream(Stream):
     async def next(self) -> bytes:
         """The frames of what happened since, up to the end; not every event has one."""
         while not self._is_over:
-            events = await self._reading.more(self._principal, self.watch.watcher)
+            events = await self._reading.more(self._principal, self.watch)
             if (frames := self._told(events)) or not events:
                 return frames
         return b""
