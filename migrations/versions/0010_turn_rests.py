@@ -1,4 +1,5 @@
-"""turns: until when one is watched that is to end when it is not; what the beginnings of long logs come to."""
+"""turns: until when one is watched that is to end when it is not; what the beginnings of long logs come to;
+what is left of turns that went with their conversations."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -32,9 +33,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("turn_pk", name=op.f("pk_turn_snapshots")),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "gone_turns",
+        sa.Column("workspace_id", sa.String(length=63), nullable=False),
+        sa.Column("pk", Id(), nullable=False),
+        sa.Column("conversation_id", Id(), nullable=False),
+        sa.Column("turn_id", sa.String(length=128), nullable=False),
+        sa.Column("assistant_id", Id(), nullable=False),
+        sa.Column("assistant_service_id", sa.String(length=255), nullable=True),
+        sa.Column("user_id", sa.String(length=255), nullable=True),
+        sa.Column("gone_at", Moment(), nullable=False),
+        sa.Column("is_billed", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "conversation_id", "turn_id", name=op.f("pk_gone_turns")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_gone_turns_gone_at", "gone_turns", ["gone_at"])
 
 
 def downgrade() -> None:
+    op.drop_table("gone_turns")
     op.drop_table("turn_snapshots")
     for name in ("folded_bytes", "log_bytes"):
         op.drop_column("turns", name)

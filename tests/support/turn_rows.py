@@ -7,8 +7,9 @@ from uuid import UUID
 import msgspec
 
 from workbench.adapters.sql.transactions import SqlTransaction
+from workbench.adapters.sql.turn_tables import gone_turns
 from workbench.domain.ids import new_id
-from workbench.domain.turns.model import LogSnapshot, Turn, TurnEvent, logged
+from workbench.domain.turns.model import GoneTurn, LogSnapshot, Turn, TurnEvent, logged
 from workbench.domain.turns.ports import TurnQuery
 
 
@@ -41,6 +42,8 @@ def add_turn(tx: SqlTransaction, conversation_id: UUID, assistant_id: UUID, mess
     tx.turns.add(turn)
     tx.turns.log(turn, [an_event(1, now)])
     tx.turns.reserve(turn.conversation_id, turn.turn_id, "output", turn.output_message_id)
+    left = {name: getattr(turn, name) for name in GoneTurn.__struct_fields__ if name != "workspace_id"}
+    tx.writes.insert(gone_turns, {**left, "turn_id": "gone", "gone_at": now, "is_billed": False})
     tx.turns.attach_parts(message_id, [{"type": "text", "text": "said"}], now)
     return turn
 
@@ -62,6 +65,8 @@ READS: dict[str, tuple[Any, object]] = {
     "turns.page": (lambda tx, w: tx.turns.page(w.conversation.id, TurnQuery()), []),
     "turns.slot": (lambda tx, w: tx.turn_slots.slot(w.conversation.id, "t1", "output"), None),
     "turns.events": (lambda tx, w: tx.turns.events(w.turn.pk, 0, 10), []),
+    "turns.gone": (lambda tx, w: tx.turns.gone(w.conversation.id, "gone"), None),
+    "turns.pending": (lambda tx, w: tx.turn_slots.pending(w.conversation.id, w.turn.output_message_id), None),
     "turns.snapshot": (lambda tx, w: tx.turns.snapshot(w.turn.pk), None),
     "turns.parts_of": (lambda tx, w: tx.turns.parts_of([w.spare.id]), {}),
     "turns.makes_turns": (lambda tx, w: tx.turns.makes_turns(w.assistant.id), False),
@@ -71,6 +76,7 @@ WRITES: dict[str, Any] = {
     "turns.reserve": lambda tx, w: tx.turns.reserve(w.conversation.id, "t2", "input", w.message.id),
     "turns.change": lambda tx, w: tx.turns.change(msgspec.structs.replace(w.turn, status="failed")),
     "turns.log": lambda tx, w: tx.turns.log(w.turn, [an_event(2, w.job.run_at)]),
+    "turns.gone_is_billed": lambda tx, w: tx.turns.gone_is_billed(w.turn.pk),
     "turns.shorten": lambda tx, w: tx.turns.shorten(w.turn, A_SNAPSHOT, 1),
     "turns.supersede_ending": lambda tx, w: tx.turns.supersede_ending(w.turn),
     "turns.attach_parts": lambda tx, w: tx.turns.attach_parts(w.message.id, [], w.job.run_at),

@@ -30,7 +30,7 @@ from workbench.adapters.sql.tables import (
     users,
 )
 from workbench.adapters.sql.traces import BATCH, Row, Trace, spellings
-from workbench.adapters.sql.turn_tables import message_parts, turn_events, turn_snapshots, turns
+from workbench.adapters.sql.turn_tables import gone_turns, message_parts, turn_events, turn_snapshots, turns
 from workbench.adapters.sql.turns import FORGET_PARTS
 from workbench.adapters.sql.usage_tables import token_usage
 from workbench.domain.lifecycle.person import ERASED_NAME, NOTICE, Erased
@@ -154,6 +154,10 @@ def _snapshot(row: Row, person: Erased) -> Row:
     return {"state": _json(row["state"], person)}
 
 
+def _gone_turn(_row: Row, person: Erased) -> Row:
+    return {"user_id": person.tombstone_id}
+
+
 def _bill(row: Row, person: Erased) -> Row:
     """What was used stays in every sum, under nobody's name."""
     payer = person.tombstone_id if row["user_id"] == person.user_id else row["user_id"]
@@ -169,6 +173,7 @@ TRACES = (
           remarks=("error_message", "error_detail")),
     Trace(table=turn_events, mend=_happened, documents=("data",)),
     Trace(table=turn_snapshots, mend=_snapshot, documents=("state",)),
+    Trace(table=gone_turns, mend=_gone_turn, ids=("user_id",)),
     Trace(table=message_debug, mend=_gone, documents=("debug_data",), beside=_flag_off),
     Trace(table=file_versions, mend=_version, ids=("participant_id",), documents=("metadata",)),
     Trace(table=participants, mend=_seat, ids=("id",), documents=("metadata",)),

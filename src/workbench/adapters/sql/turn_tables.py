@@ -127,6 +127,25 @@ turn_slots = Table(
     sqlite_with_rowid=False,
 )
 
+# Turns that went with their conversations while they were made: their producers are still to be told, and what they
+# took is still to be billed.
+gone_turns = Table(
+    "gone_turns",
+    metadata,
+    workspace_column(),
+    Column("pk", Id, nullable=False),
+    Column("conversation_id", Id, nullable=False),
+    Column("turn_id", String(128), nullable=False),
+    Column("assistant_id", Id, nullable=False),
+    Column("assistant_service_id", String(255)),
+    Column("user_id", String(255)),
+    Column("gone_at", Moment, nullable=False),
+    Column("is_billed", Boolean, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "conversation_id", "turn_id"),
+    Index("ix_gone_turns_gone_at", "gone_at"),
+    sqlite_with_rowid=False,
+)
+
 message_parts = Table(
     "message_parts",
     metadata,

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Executable, and_, bindparam, delete, func, or_, select, tuple_, update
+from sqlalchemy import Executable, and_, bindparam, delete, false, func, insert, or_, select, tuple_, update
 
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.prepared import Prepared
@@ -19,6 +19,7 @@ from workbench.adapters.sql.turn_tables import (
     FORGETTABLE,
     UNBILLED,
     WATCHED,
+    gone_turns,
     message_parts,
     turn_events,
     turn_slots,
@@ -33,7 +34,9 @@ from workbench.domain.turns.model import (
     LEASE_GRACE,
     LONG_LOG_BYTES,
     LONG_LOG_EVENTS,
+    RECOVERABLE,
     TERMINAL_TYPES,
+    GoneTurn,
     LogSnapshot,
     Turn,
     TurnEvent,
@@ -60,6 +63,38 @@ _SLOT = select(turn_slots.c.message_id).where(
     turn_slots.c.conversation_id == bindparam("conversation_id", type_=Id),
     turn_slots.c.turn_id == bindparam("turn_id"),
     turn_slots.c.slot == bindparam("slot"),
+)
+_GONE = Query(
+    GoneTurn,
+    select(*columns_of(gone_turns, *GoneTurn.__struct_fields__)).where(
+        here(gone_turns),
+        gone_turns.c.conversation_id == bindparam("conversation_id", type_=Id),
+        gone_turns.c.turn_id == bindparam("turn_id"),
+    ),
+)
+_GONE_IS_BILLED = (
+    update(gone_turns).where(here(gone_turns), gone_turns.c.pk == bindparam("of_pk", type_=Id)).values(is_billed=True)
+)
+_UNFINISHED = or_(
+    ACTIVE,
+    UNBILLED,
+    and_(
+        turns.c.status == "failed", turns.c.finish_reason.in_(sorted(RECOVERABLE)), turns.c.usage_state == "provisional"
+    ),
+)
+_LEFT = ("workspace_id", *(name for name in GoneTurn.__struct_fields__ if name != "workspace_id"))
+REMEMBER_GONE = insert(gone_turns).from_select(
+    [*_LEFT, "gone_at", "is_billed"],
+    select(*columns_of(turns, *_LEFT), bindparam("gone_at", type_=Moment), false()).where(
+        here(turns), turns.c.conversation_id == bindparam("of_id", type_=Id), _UNFINISHED
+    ),
+)
+"""What is left of the turns that are made in a conversation when it goes."""
+_PENDING = select(turns.c.turn_id).where(
+    _IN_CONVERSATION,
+    ACTIVE,
+    turns.c.output_message_id == bindparam("message_id", type_=Id),
+    turns.c.is_published.is_(False),
 )
 _EVENTS = Query(
     TurnEvent,
@@ -178,6 +213,18 @@ class SqlTurns(Repository, Turns):
         if found is not None:
             self._read[found.pk] = found
         return found
+
+    async def gone(self, conversation_id: UUID, turn_id: str) -> GoneTurn | None:
+        """By the primary key."""
+        return await self._maybe(_GONE, {"conversation_id": conversation_id, "turn_id": turn_id})
+
+    def gone_is_billed(self, pk: UUID) -> None:
+        """Update."""
+        self._writes.change(_GONE_IS_BILLED, {"of_pk": pk})
+
+    async def pending(self, conversation_id: UUID, message_id: UUID) -> str | None:
+        """Among the active ones of the conversation."""
+        return await self._scalar(_PENDING, {"conversation_id": conversation_id, "message_id": message_id})
 
     async def active(self, conversation_id: UUID, assistant_id: UUID | None = None) -> Sequence[Turn]:
         """By the index of active ones."""
@@ -328,6 +375,19 @@ class SqlTurnWatch(TurnWatch):
     async def _due(self, statement: Executable) -> Sequence[DueTurn]:
         rows = await self._database.rows(statement)
         return msgspec.convert([dict(zip(_DUE_FIELDS, row, strict=True)) for row in rows], list[DueTurn])
+
+    async def gone_unbilled(self, limit: int) -> Sequence[GoneTurn]:
+        """Over all of them, which are few."""
+        fields = GoneTurn.__struct_fields__
+        statement = select(*columns_of(gone_turns, *fields)).where(gone_turns.c.is_billed.is_(False)).limit(limit)
+        rows = await self._database.rows(statement)
+        return msgspec.convert([dict(zip(fields, row, strict=True)) for row in rows], list[GoneTurn])
+
+    async def forget_gone(self, before: datetime) -> None:
+        """By their own index."""
+        old = delete(gone_turns).where(gone_turns.c.gone_at < before, gone_turns.c.is_billed)
+        if await self._database.rows(select(gone_turns.c.pk).where(gone_turns.c.gone_at < before).limit(1)):
+            await self._database.transact(lambda connection: connection.execute(old))
 
     async def forget_events(self, before: datetime, limit: int) -> int:
         """A page of turns at a time, by their own index; the floor of each tells that its log is gone."""

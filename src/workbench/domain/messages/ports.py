@@ -52,6 +52,10 @@ class TurnSlots(Protocol):
         """The message that has a slot of a turn, published or not; None while nobody has it."""
         ...
 
+    async def pending(self, conversation_id: UUID, message_id: UUID) -> str | None:
+        """The turn whose answer a message is to be, while it is made; None for any other message."""
+        ...
+
     async def parts_of(self, message_ids: Sequence[UUID]) -> dict[UUID, Parts]:
         """The parts of those messages that have any."""
         ...

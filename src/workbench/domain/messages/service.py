@@ -5,7 +5,7 @@ from uuid import UUID
 import msgspec
 
 from workbench.domain.clock import Clock
-from workbench.domain.errors import ConflictError, NotFoundError
+from workbench.domain.errors import ConflictError, NotFoundError, WorkbenchError
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
 from workbench.domain.messages.events import message_created, message_deleted
@@ -105,12 +105,17 @@ class MessageService:
         return MessageDebug(message_id=message_id, debug_data=stored.debug_data)
 
     async def delete(self, principal: Principal, conversation_id: UUID, message_id: UUID) -> None:
-        """Take a message back: its sender, the conversation's owner, or whoever may write. Raises NotFoundError."""
+        """Take a message back: its sender, the conversation's owner, or whoever may write.
+
+        Raises NotFoundError, ConflictError (turn_active) for an answer that is still made.
+        """
         await retrying(lambda: self._delete(principal, conversation_id, message_id))
 
     async def _delete(self, principal: Principal, conversation_id: UUID, message_id: UUID) -> None:
         async with self._transactions.write(principal.workspace_id) as tx:
-            stored, seat = await _read(tx, principal, conversation_id, message_id)
+            seat, stored = await _find(tx, principal, conversation_id, message_id)
+            if stored is None:
+                raise await _not_there(tx, seat, message_id)
             sent_it = stored.message.sender == Sender(participant_role="user", participant_id=principal.id)
             if not (seat.owns or seat.may_write or sent_it):
                 raise NotFoundError
@@ -150,12 +155,28 @@ async def _ask_for_title(tx: MessageTx, stored: StoredMessage) -> None:
 async def _read(
     tx: MessageTx, principal: Principal, conversation_id: UUID, message_id: UUID
 ) -> tuple[StoredMessage, Seat]:
+    seat, stored = await _find(tx, principal, conversation_id, message_id)
+    if stored is None:
+        raise NotFoundError
+    return stored, seat
+
+
+async def _find(
+    tx: MessageTx, principal: Principal, conversation_id: UUID, message_id: UUID
+) -> tuple[Seat, StoredMessage | None]:
     seat = await tx.participants.seat(conversation_id, principal)
     seat.require_read()
     stored = await tx.messages.find(message_id)
-    if stored is None or stored.conversation_id != conversation_id:
-        raise NotFoundError
-    return stored, seat
+    return seat, stored if stored is not None and stored.conversation_id == conversation_id else None
+
+
+async def _not_there(tx: MessageTx, seat: Seat, message_id: UUID) -> WorkbenchError:
+    """Say that there is no such message, or, to who may delete it later, that it is still made."""
+    turn_id = await tx.turn_slots.pending(seat.conversation_id, message_id) if seat.may_write or seat.owns else None
+    if turn_id is None:
+        return NotFoundError()
+    extra = {"active_turn_id": turn_id}
+    return ConflictError("This answer is still made: cancel its turn first", code="turn_active", extra=extra)
 
 
 def _same(stored: StoredMessage, wanted: StoredMessage) -> Message:

@@ -293,6 +293,18 @@ class LogSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     state: dict[str, Any]
 
 
+class GoneTurn(msgspec.Struct, frozen=True, kw_only=True):
+    """What is left of a turn whose conversation was deleted while it was made: enough to tell its producer, and to bill."""
+
+    workspace_id: str
+    pk: UUID
+    conversation_id: UUID
+    turn_id: str
+    assistant_id: UUID
+    assistant_service_id: str | None
+    user_id: str | None
+
+
 TERMINAL = {"finalized": "turn.finalized", "aborted": "turn.aborted", "failed": "turn.failed"}
 TERMINAL_TYPES = frozenset(TERMINAL.values())
 

@@ -11,7 +11,7 @@ from workbench.domain.assistants.ports import AssistantTx
 from workbench.domain.jobs.ports import Jobs
 from workbench.domain.messages.ports import Messages, TurnSlots
 from workbench.domain.parts.model import Parts
-from workbench.domain.turns.model import LogSnapshot, Turn, TurnEvent
+from workbench.domain.turns.model import GoneTurn, LogSnapshot, Turn, TurnEvent
 from workbench.domain.usage.ports import UsageTx
 
 
@@ -37,6 +37,14 @@ class Turns(TurnSlots, Protocol):
 
     async def find(self, conversation_id: UUID, turn_id: str) -> Turn | None:
         """A turn by the id that its client chose."""
+        ...
+
+    async def gone(self, conversation_id: UUID, turn_id: str) -> GoneTurn | None:
+        """What is left of a turn that went with its conversation."""
+        ...
+
+    def gone_is_billed(self, pk: UUID) -> None:
+        """Note that what it took is settled."""
         ...
 
     async def active(self, conversation_id: UUID, assistant_id: UUID | None = None) -> Sequence[Turn]:
@@ -132,6 +140,14 @@ class TurnWatch(Protocol):
 
     async def unbilled(self, limit: int) -> Sequence[DueTurn]:
         """Turns that ended before what they took could be settled."""
+        ...
+
+    async def gone_unbilled(self, limit: int) -> Sequence[GoneTurn]:
+        """Turns that went with their conversations, of which nobody has settled what they took."""
+        ...
+
+    async def forget_gone(self, before: datetime) -> None:
+        """Forget those that went before that time, and are settled."""
         ...
 
     async def forget_events(self, before: datetime, limit: int) -> int:

@@ -16,12 +16,12 @@ from workbench.domain.parts.closing import Marker, closed
 from workbench.domain.parts.events import ProducerEvent, producer_events
 from workbench.domain.parts.model import Parts, Warned
 from workbench.domain.transactions import Transactions, retrying
-from workbench.domain.turns.access import produced_turn
+from workbench.domain.turns.access import produced_or_gone, produced_turn
 from workbench.domain.turns.events import turn_status
-from workbench.domain.turns.model import Turn, logged
+from workbench.domain.turns.model import GoneTurn, Turn, logged
 from workbench.domain.turns.ports import TurnTx
-from workbench.domain.turns.refusals import batch_gap, lease_held, stale_epoch, turn_over, unprocessable
-from workbench.domain.turns.settling import Close, Ended, bill, folded, made, put_content, settle
+from workbench.domain.turns.refusals import batch_gap, lease_held, stale_epoch, turn_gone, turn_over, unprocessable
+from workbench.domain.turns.settling import Close, Ended, bill, bill_gone, folded, made, put_content, settle
 from workbench.domain.turns.shapes import (
     Batch,
     BatchTaken,
@@ -81,8 +81,8 @@ class ProducingService:
     async def add(self, principal: Principal, conversation_id: UUID, turn_id: str, batch: Batch) -> BatchTaken:
         """Add what was made since the last batch; the same batch again is taken once.
 
-        Raises NotFoundError, ForbiddenError, ConflictError (stale_epoch, batch_gap, turn_terminal), UnprocessableError,
-        UnavailableError (log_full), TooLargeError.
+        Raises NotFoundError, GoneError, ForbiddenError, ConflictError (stale_epoch, batch_gap, turn_terminal),
+        UnprocessableError, UnavailableError (log_full), TooLargeError.
         """
         happened = producer_events(batch.events)
         calls = [_reported(event, place) for place, event in enumerate(happened) if event.type == "usage.call"]
@@ -122,7 +122,7 @@ class ProducingService:
     async def finalize(self, principal: Principal, conversation_id: UUID, turn_id: str, ending: Ending) -> Settled:
         """End a turn. The same again is safe: the content is what came last, and what was used is settled once.
 
-        Raises NotFoundError, ForbiddenError, ConflictError (stale_epoch).
+        Raises NotFoundError, GoneError, ForbiddenError, ConflictError (stale_epoch).
         """
         calls = ending.usage.all_calls if ending.usage is not None else ()
         try:
@@ -146,10 +146,16 @@ class ProducingService:
     ) -> Settled:
         now = self._clock.now()
         async with self._transactions.write(principal.workspace_id) as tx:
-            turn = await produced_turn(tx, principal, conversation_id, turn_id)
+            turn = await produced_or_gone(tx, principal, conversation_id, turn_id)
             tx.usage.record_calls(self._books.entered(calls, turn.pk, ending.epoch))
-            is_stale = ending.epoch != turn.epoch
-            done = None if is_stale else await _end(tx, turn, ending, now, bill_now=bill_now)
+            if isinstance(turn, GoneTurn):
+                await bill_gone(tx, turn, "external", now)
+                done = None
+            else:
+                is_stale = ending.epoch != turn.epoch
+                done = None if is_stale else await _end(tx, turn, ending, now, bill_now=bill_now)
+        if isinstance(turn, GoneTurn):
+            raise turn_gone()
         if done is None:
             # What it took is written down all the same: it was spent (T5).
             raise stale_epoch(turn)

@@ -8,9 +8,9 @@ import msgspec
 from workbench.domain.clock import Clock
 from workbench.domain.parts.closing import Marker, closed
 from workbench.domain.transactions import Transactions, retrying
-from workbench.domain.turns.model import TurnError, UsageState
+from workbench.domain.turns.model import GoneTurn, TurnError, UsageState
 from workbench.domain.turns.ports import DueTurn, TurnTx, TurnWatch
-from workbench.domain.turns.settling import Close, bill, folded, settle
+from workbench.domain.turns.settling import Close, bill, bill_gone, folded, settle
 
 PAGE = 100
 LOST: dict[str, TurnError] = {
@@ -44,6 +44,9 @@ class ReapingService:
         await self._watch.forget_events(self._clock.now() - self._policy.events_kept, PAGE)
         for turn in await self._watch.unbilled(PAGE):
             await retrying(lambda turn=turn: self._bill(turn))
+        for gone in await self._watch.gone_unbilled(PAGE):
+            await retrying(lambda gone=gone: self._bill_gone(gone))
+        await self._watch.forget_gone(self._clock.now() - self._policy.events_kept)
         return await self._end_all(await self._watch.due(self._clock.now(), PAGE))
 
     async def _end_all(self, due: Sequence[DueTurn]) -> int:
@@ -59,6 +62,11 @@ class ReapingService:
             billed = await bill(tx, turn, Close(outcome="completed", parts=[]), now)
             state: UsageState = "recorded" if billed.row is not None else "none"
             tx.turns.change(msgspec.structs.replace(turn, usage_state=state))
+
+    async def _bill_gone(self, gone: GoneTurn) -> None:
+        """Settle what a turn took that went with its conversation; its producer may still say more."""
+        async with self._transactions.write(gone.workspace_id) as tx:
+            await bill_gone(tx, gone, "recovery", self._clock.now(), provisional=True)
 
     async def _end(self, due: DueTurn) -> bool:
         """End one, if it is still to be ended: what another process did meanwhile is seen or makes this one stale."""

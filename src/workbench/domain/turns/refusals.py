@@ -1,6 +1,6 @@
 """What is said when something about a turn cannot be, each in one place."""
 
-from workbench.domain.errors import ConflictError, TooLargeError, UnavailableError, UnprocessableError
+from workbench.domain.errors import ConflictError, GoneError, TooLargeError, UnavailableError, UnprocessableError
 from workbench.domain.turns.model import MAX_TOLD_BYTES, Turn
 
 TURN_ACTIVE = "turn_active"
@@ -31,6 +31,11 @@ def turn_id_taken() -> ConflictError:
 def turn_over(turn: Turn) -> ConflictError:
     """The turn has ended."""
     return ConflictError(f"The turn is {turn.status}", code="turn_terminal", extra={"status": turn.status})
+
+
+def turn_gone() -> GoneError:
+    """Nobody is left to be answered."""
+    return GoneError("The conversation of the turn, or its answer, was deleted", code="turn_gone")
 
 
 def stale_epoch(turn: Turn) -> ConflictError:

@@ -18,6 +18,7 @@ from workbench.domain.turns.events import message_updated, turn_status
 from workbench.domain.turns.model import (
     TERMINAL,
     FinishReason,
+    GoneTurn,
     LogSnapshot,
     Outcome,
     Turn,
@@ -146,6 +147,23 @@ async def bill(tx: TurnTx, turn: Turn, close: Close, now: datetime) -> SettledUs
         ),
         now,
     )
+
+
+async def bill_gone(
+    tx: TurnTx, gone: GoneTurn, source: UsageSource, now: datetime, *, provisional: bool = False
+) -> SettledUsage:
+    """Settle what the calls of a turn took that went with its conversation."""
+    tx.turns.gone_is_billed(gone.pk)
+    bill = Bill(
+        source=source,
+        provisional=provisional,
+        conversation_id=gone.conversation_id,
+        user_id=gone.user_id,
+        turn_pk=gone.pk,
+        assistant_id=gone.assistant_id,
+        assistant_service_id=gone.assistant_service_id,
+    )
+    return await settle_usage(tx, bill, now)
 
 
 def _state(turn: Turn, billed: SettledUsage | None) -> UsageState:

@@ -8,7 +8,7 @@ from litestar import Controller, Request, Response, get, post, put
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
-from workbench.domain.errors import ConflictError, ForbiddenError, NotAcceptableError, UnprocessableError
+from workbench.domain.errors import ConflictError, ForbiddenError, GoneError, NotAcceptableError, UnprocessableError
 from workbench.domain.identity.model import Principal
 from workbench.domain.turns.controlling import ControlService
 from workbench.domain.turns.opening import OpeningService
@@ -209,7 +209,7 @@ class TurnController(Controller):
     @put(
         f"{ONE}/lease",
         operation_id="lease_turn",
-        responses=failing(ForbiddenError),
+        responses=failing(ForbiddenError, GoneError),
         summary="Take a turn, or keep it",
     )
     async def lease(
@@ -228,7 +228,7 @@ class TurnController(Controller):
         operation_id="add_turn_events",
         request_max_body_size=MAX_BATCH_BYTES,
         status_code=200,
-        responses=failing(ForbiddenError, UnprocessableError),
+        responses=failing(ForbiddenError, GoneError, UnprocessableError),
         summary="Add to an answer",
     )
     async def add(
@@ -247,7 +247,7 @@ class TurnController(Controller):
         operation_id="finalize_turn",
         request_max_body_size=MAX_ENDING_BYTES,
         status_code=200,
-        responses=failing(ForbiddenError),
+        responses=failing(ForbiddenError, GoneError),
         summary="End an answer",
     )
     async def finalize(
