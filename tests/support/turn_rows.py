@@ -32,6 +32,7 @@ def some_turn(conversation_id: UUID, assistant_id: UUID, now: datetime) -> Turn:
         options={},
         deadline_at=now + timedelta(hours=1),
         created_at=now,
+        read_at=now,
     )
     return logged(turn, [("turn.finalized", {})], now)[0]
 
@@ -71,6 +72,7 @@ READS: dict[str, tuple[Any, object]] = {
     "turns.parts_of": (lambda tx, w: tx.turns.parts_of([w.spare.id]), {}),
     "turns.makes_turns": (lambda tx, w: tx.turns.makes_turns(w.assistant.id), False),
 }
+WITHOUT_AN_ID = {"turns.now"}
 WRITES: dict[str, Any] = {
     "turns.add": lambda tx, w: tx.turns.add(other_turn(w.turn)),
     "turns.reserve": lambda tx, w: tx.turns.reserve(w.conversation.id, "t2", "input", w.message.id),

@@ -1,14 +1,15 @@
 """Turns in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Executable, and_, bindparam, delete, false, func, insert, or_, select, tuple_, update
+from sqlalchemy import Executable, and_, bindparam, delete, false, insert, or_, select, tuple_, update
 
+from workbench.adapters.sql.clocks import GIVEN_NOW, SharedNow, shared_now
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.prepared import Prepared
 from workbench.adapters.sql.repository import Context, Query, Repository, columns_of, here
@@ -52,7 +53,7 @@ _MUTABLE = [name for name in _FIELDS if name not in _KEPT | _BESIDE and name != 
 _EVENT_FIELDS = TurnEvent.__struct_fields__
 _IN_CONVERSATION = and_(here(turns), turns.c.conversation_id == bindparam("conversation_id", type_=Id))
 
-_ALL = select(*columns_of(turns, *_FIELDS))
+_ALL = select(*columns_of(turns, *_FIELDS), SharedNow().label("read_at"))
 _ONE = Query(Turn, _ALL.where(_IN_CONVERSATION, turns.c.turn_id == bindparam("turn_id")))
 _ACTIVE = Query(Turn, _ALL.where(_IN_CONVERSATION, ACTIVE).order_by(turns.c.created_at))
 _ACTIVE_OF = Query(
@@ -166,7 +167,6 @@ _MAKES = (
 
 _DUE_FIELDS = DueTurn.__struct_fields__
 _DUE = columns_of(turns, *_DUE_FIELDS)
-_SHARED_CLOCK = select(func.clock_timestamp(type_=Moment))
 
 
 @lru_cache(64)
@@ -207,12 +207,19 @@ class SqlTurns(Repository, Turns):
         super().__init__(context)
         self._read: dict[UUID, Turn] = {}
 
+    async def now(self) -> datetime:
+        """The database's, where it has a clock of its own."""
+        return await shared_now(self._context.database, self._context.clock)
+
     async def find(self, conversation_id: UUID, turn_id: str) -> Turn | None:
         """By the unique index; remembered, so that a change stores only what it changes."""
-        found = await self._maybe(_ONE, {"conversation_id": conversation_id, "turn_id": turn_id})
-        if found is not None:
-            self._read[found.pk] = found
-        return found
+        found = await self._found(_ONE, {"conversation_id": conversation_id, "turn_id": turn_id})
+        for turn in found:
+            self._read[turn.pk] = turn
+        return found[0] if found else None
+
+    async def _found(self, query: Query[Turn], place: Mapping[str, Any]) -> Sequence[Turn]:
+        return await self._all(query, {**place, GIVEN_NOW: self._context.clock.now()})
 
     async def gone(self, conversation_id: UUID, turn_id: str) -> GoneTurn | None:
         """By the primary key."""
@@ -229,8 +236,8 @@ class SqlTurns(Repository, Turns):
     async def active(self, conversation_id: UUID, assistant_id: UUID | None = None) -> Sequence[Turn]:
         """By the index of active ones."""
         if assistant_id is None:
-            return await self._all(_ACTIVE, {"conversation_id": conversation_id})
-        return await self._all(_ACTIVE_OF, {"conversation_id": conversation_id, "assistant_id": assistant_id})
+            return await self._found(_ACTIVE, {"conversation_id": conversation_id})
+        return await self._found(_ACTIVE_OF, {"conversation_id": conversation_id, "assistant_id": assistant_id})
 
     async def page(self, conversation_id: UUID, query: TurnQuery) -> Sequence[Turn]:
         """Along the index on time."""
@@ -239,7 +246,7 @@ class SqlTurns(Repository, Turns):
             only_active=query.only_active, of_assistant=query.assistant_id is not None, before=query.before is not None
         )
         place = {name: value for name, value in given.items() if value is not None}
-        return await self._all(page, {"conversation_id": conversation_id, "limit": query.limit, **place})
+        return await self._found(page, {"conversation_id": conversation_id, "limit": query.limit, **place})
 
     async def slot(self, conversation_id: UUID, turn_id: str, slot: Slot) -> UUID | None:
         """By the primary key."""
@@ -320,9 +327,7 @@ class SqlTurnWatch(TurnWatch):
 
     async def now(self) -> datetime:
         """The database's, where it has a clock of its own."""
-        if self._database.dialect_name == "sqlite":
-            return self._clock.now()
-        return (await self._database.rows(_SHARED_CLOCK))[0][0]
+        return await shared_now(self._database, self._clock)
 
     async def watched(self, pks: Sequence[UUID], until: datetime) -> None:
         """By the primary key. A note of less is never put in the place of one of more."""

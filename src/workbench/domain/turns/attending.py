@@ -37,10 +37,9 @@ class AttendanceService:
 
     async def _end(self, left: DueTurn) -> bool:
         """Ask for the end of one, unless somebody came back meanwhile, or it is over."""
-        shared = await self._watch.now()
         async with self._transactions.write(left.workspace_id) as tx:
             turn = await tx.turns.find(left.conversation_id, left.turn_id)
-            if turn is None or not turn.is_abandoned(shared):
+            if turn is None or not turn.is_abandoned(turn.read_at):
                 return False
             await ask_for_end(tx, turn, turn.initiator_id, REASON, self._clock.now())
         return True

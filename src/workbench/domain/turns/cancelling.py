@@ -10,7 +10,7 @@ from workbench.domain.turns.settling import Close, folded, settle
 
 async def ask_for_end(tx: TurnTx, turn: Turn, who: str, reason: str | None, now: datetime) -> Turn:
     """Ask the producer of a turn under way to end it; where nobody has begun it, it is over at once."""
-    asked = turn.cancelled_by(who, now)
+    asked = turn.cancelled_by(who, turn.read_at)
     if turn.cancel_requested_at is None:
         asked, events = logged(asked, [("turn.cancel_requested", {"by": who, "reason": reason})], now)
         tx.turns.log(asked, events)

@@ -59,7 +59,7 @@ class ControlService:
             if not turn.can_be_retried:
                 raise turn_settled(turn)
             tx.turns.supersede_ending(turn)
-            reopened, events = logged(turn.reopened(now), [("turn.reset", {"reason": "retry"})], now)
+            reopened, events = logged(turn.reopened(turn.read_at), [("turn.reset", {"reason": "retry"})], now)
             tx.turns.change(reopened)
             tx.turns.log(reopened, events)
             tx.events.record(turn_status(reopened))

@@ -72,7 +72,11 @@ class TurnError(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
-    """A turn. `version` counts the changes that were stored; `read_at` is when it was read, by the database's clock."""
+    """A turn. `version` counts the changes that were stored.
+
+    `read_at` is when it was read, by the clock that all processes share. By this clock alone is decided, and stored, until
+    when something holds: the clocks of processes need not agree.
+    """
 
     pk: UUID
     conversation_id: UUID
@@ -90,6 +94,7 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, Any]
     deadline_at: datetime
     created_at: datetime
+    read_at: datetime
     status: TurnStatus = "opened"
     finish_reason: FinishReason | None = None
     error_code: str | None = None
@@ -120,7 +125,6 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     watched_until: datetime | None = None
     """Of a turn that is to end when nobody watches it: when that will be, unless a watcher is noted before."""
     version: int = 0
-    read_at: datetime | None = None
 
     @property
     def is_active(self) -> bool:

@@ -35,6 +35,10 @@ class DueTurn(msgspec.Struct, frozen=True, kw_only=True):
 class Turns(TurnSlots, Protocol):
     """The turns of one workspace."""
 
+    async def now(self) -> datetime:
+        """The time by the clock that all processes share."""
+        ...
+
     async def find(self, conversation_id: UUID, turn_id: str) -> Turn | None:
         """A turn by the id that its client chose."""
         ...

@@ -63,20 +63,21 @@ class ProducingService:
     async def _lease(
         self, principal: Principal, conversation_id: UUID, turn_id: str, wanted: LeaseRequest
     ) -> LeaseGrant:
-        now, ttl = self._clock.now(), timedelta(seconds=wanted.ttl_s)
+        ttl = timedelta(seconds=wanted.ttl_s)
         async with self._transactions.write(principal.workspace_id) as tx:
             turn = await produced_turn(tx, principal, conversation_id, turn_id)
             if not turn.is_active:
                 raise turn_over(turn)
             parts: Parts = []
-            if turn.is_held(now) and turn.producer_id == wanted.producer_id:
-                turn = turn.renewed(now, ttl)
+            expires_at = turn.read_at + ttl
+            if turn.is_held(turn.read_at) and turn.producer_id == wanted.producer_id:
+                turn = turn.renewed(turn.read_at, ttl)
             else:
-                if turn.is_held(now):
+                if turn.is_held(turn.read_at):
                     raise lease_held(turn)
-                turn, parts = await _claim(tx, turn, wanted, ttl, now)
+                turn, parts = await _claim(tx, turn, wanted, ttl, self._clock.now())
             tx.turns.change(turn)
-        return LeaseGrant(epoch=turn.epoch, lease_expires_at=now + ttl, next_batch=turn.last_batch + 1, parts=parts)
+        return LeaseGrant(epoch=turn.epoch, lease_expires_at=expires_at, next_batch=turn.last_batch + 1, parts=parts)
 
     async def add(self, principal: Principal, conversation_id: UUID, turn_id: str, batch: Batch) -> BatchTaken:
         """Add what was made since the last batch; the same batch again is taken once.
@@ -109,7 +110,7 @@ class ProducingService:
             if batch.batch != turn.last_batch + 1:
                 raise batch_gap(turn)
             self._shortening.require_room(turn)
-            renewed = turn.renewed(now)
+            renewed = turn.renewed(turn.read_at)
             told = _merged(happened)
             tx.usage.record_calls(self._books.entered(calls, turn.pk, turn.epoch))
             changed, events = logged(msgspec.structs.replace(renewed, last_batch=batch.batch), told, now)
@@ -270,7 +271,7 @@ async def _claim(tx: TurnTx, turn: Turn, wanted: LeaseRequest, ttl: timedelta, n
     began = turn.last_seq > 1
     goes_on = began and wanted.mode == "continue"
     parts = (await folded(tx, turn)).snapshot() if goes_on else []
-    claimed = msgspec.structs.replace(turn.claimed(wanted.producer_id, ttl, now), producer_kind="external")
+    claimed = msgspec.structs.replace(turn.claimed(wanted.producer_id, ttl, turn.read_at), producer_kind="external")
     happened = [("turn.started", {"producer_kind": "external"})]
     if began and not goes_on:
         happened.insert(0, ("turn.reset", {"reason": "producer_lost"}))

@@ -41,13 +41,14 @@ class ReapingService:
 
     async def round(self) -> int:
         """End all that are due, and forget what happened long ago; says how many were ended."""
-        await self._watch.forget_events(self._clock.now() - self._policy.events_kept, PAGE)
+        now = await self._watch.now()
+        await self._watch.forget_events(now - self._policy.events_kept, PAGE)
         for turn in await self._watch.unbilled(PAGE):
             await retrying(lambda turn=turn: self._bill(turn))
         for gone in await self._watch.gone_unbilled(PAGE):
             await retrying(lambda gone=gone: self._bill_gone(gone))
         await self._watch.forget_gone(self._clock.now() - self._policy.events_kept)
-        return await self._end_all(await self._watch.due(self._clock.now(), PAGE))
+        return await self._end_all(await self._watch.due(now, PAGE))
 
     async def _end_all(self, due: Sequence[DueTurn]) -> int:
         return sum([await retrying(lambda turn=turn: self._end(turn)) for turn in due])
@@ -73,7 +74,7 @@ class ReapingService:
         now = self._clock.now()
         async with self._transactions.write(due.workspace_id) as tx:
             turn = await tx.turns.find(due.conversation_id, due.turn_id)
-            ending = None if turn is None else turn.overdue(now)
+            ending = None if turn is None else turn.overdue(turn.read_at)
             if turn is None or ending is None:
                 return False
             outcome, reason = ending

@@ -115,7 +115,7 @@ async def settle(tx: TurnTx, turn: Turn, close: Close, now: datetime) -> Ended:
     billed = await bill(tx, turn, close, now) if close.bill else None
     cut = billed is not None and billed.row is not None and billed.row.truncated
     reason = close.reason or ("length" if cut and close.outcome == "completed" else None)
-    ended = turn.ended(close.outcome, reason, now, close.error)
+    ended = turn.ended(close.outcome, reason, turn.read_at, close.error)
     ended = msgspec.structs.replace(ended, usage_state=_state(turn, billed))
     if close.revision is not None:
         ended = msgspec.structs.replace(ended, revision=close.revision)
