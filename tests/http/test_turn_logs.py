@@ -17,6 +17,8 @@ from tests.support.service import Service, running_service
 from workbench.adapters.clock import SystemClock
 from workbench.adapters.sql.turn_tables import turn_events, turn_snapshots, turns
 from workbench.adapters.sql.turns import SqlTurnWatch
+from workbench.domain.events.hub import EventHub
+from workbench.domain.events.service import EventService, ReaderPolicy
 from workbench.domain.identity.model import Principal
 from workbench.domain.turns.hub import TurnHub
 from workbench.domain.turns.model import FULL_LOG_BYTES, LONG_LOG_BYTES, MAX_TOLD_BYTES, TurnEvent
@@ -164,7 +166,8 @@ async def long_log(scene: Scene, store: Store) -> ShorteningService:
 async def test_a_slow_watcher_is_told_a_snapshot_where_its_place_is_gone(left_scene: Scene) -> None:
     async with opened(left_scene) as store:
         shortening = await long_log(left_scene, store)
-        reading = ReadingService(store.transactions, SystemClock(), TurnHub())
+        events = EventService(store.transactions, EventHub(store.transactions), ReaderPolicy())
+        reading = ReadingService(store.transactions, events, SystemClock(), TurnHub())
         ann = Principal(role="user", id="ann", workspace_id="default", name="Ann")
         conversation = UUID(left_scene.path.rpartition("/")[2])
         watch = await reading.watch(ann, conversation, "t1", Place(after=2, is_given=True), lambda: None)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,8 @@ import pytest
 from sqlalchemy import select, update
 from tests.http.test_turns import LONG_AGO, Scene, said, set_up
 from tests.support.databases import Store, open_store
-from tests.support.service import Service
+from tests.support.servers import eventually
+from tests.support.service import Service, running_service
 
 from workbench.adapters.clock import SystemClock
 from workbench.adapters.sql.turn_tables import turns
@@ -20,6 +22,12 @@ from workbench.domain.turns.attending import AttendanceService
 from workbench.domain.turns.hub import TurnHub, Watcher
 
 ENDS_UNWATCHED = {"on_disconnect": "cancel"}
+
+
+@pytest.fixture
+async def scene(service: Service) -> AsyncGenerator[Scene]:
+    async with set_up(service) as made:
+        yield made
 
 
 @pytest.fixture
@@ -149,3 +157,94 @@ async def test_turns_go_on_without_watchers_unless_they_were_opened_to_end_then(
     await own_scene.finalize()
     said_at_last = [message["content"] for message in await own_scene.messages()][-1]
     assert said_at_last == "whole"
+
+
+FORMS = pytest.mark.parametrize("form", ["native", "ai-sdk", "ag-ui"])
+
+
+async def leave(who: Any, scene: Scene) -> None:
+    left = await who.put(f"{scene.path}/participants/me", json={"active_participant": False})
+    assert left.status_code == 200
+
+
+class Watching:
+    """One who watches a turn in any vocabulary."""
+
+    def __init__(self, lines: Any) -> None:
+        self._lines = lines
+
+    async def until(self, text: str) -> None:
+        async for line in self._lines:
+            if text in line:
+                return
+        raise AssertionError(f"the stream ended without {text}")
+
+    async def rest(self) -> str:
+        async with asyncio.timeout(10):
+            return "\n".join([line async for line in self._lines])
+
+
+@asynccontextmanager
+async def watching(who: Any, scene: Scene, form: str) -> AsyncGenerator[Watching]:
+    async with who.stream("GET", f"{scene.path}/turns/t1/stream", params={"format": form}) as response:
+        assert response.status_code == 200
+        yield Watching(response.aiter_lines())
+
+
+@FORMS
+async def test_who_leaves_the_conversation_hears_no_more_of_its_turns(scene: Scene, form: str) -> None:
+    for name in ("ben", "bea"):
+        await scene.service.seat_user(scene.path.rpartition("/")[2], name)
+    ben, bea = scene.service.user("ben"), scene.service.user("bea")
+    await scene.open()
+    await scene.lease()
+    await scene.add(1, said("for all "))
+    async with watching(bea, scene, form) as hers, watching(ben, scene, form) as his:
+        await hers.until("for all ")
+        await his.until("for all ")
+        await leave(bea, scene)
+        await scene.add(2, said("who stay"))
+        rest = await hers.rest()
+        assert "who stay" not in rest
+        assert ": access to this conversation has ended" in rest
+        await his.until("who stay")
+        await scene.finalize()
+        assert "access" not in await his.rest()
+    again = await bea.get(f"{scene.path}/turns/t1/stream", params={"format": form})
+    assert again.status_code == 404
+
+
+@FORMS
+async def test_nor_does_one_who_watches_on_another_replica(database_url: str, tmp_path: Path, form: str) -> None:
+    async with (
+        running_service(database_url, tmp_path / "data") as here,
+        running_service(database_url, tmp_path / "data") as there,
+        set_up(here) as scene,
+    ):
+        await scene.service.seat_user(scene.path.rpartition("/")[2], "bea")
+        await scene.open()
+        await scene.lease()
+        await scene.add(1, said("for all "))
+        async with watching(there.user("bea"), scene, form) as hers:
+            await hers.until("for all ")
+            await leave(here.user("bea"), scene)
+            assert ": access to this conversation has ended" in await hers.rest()
+        await eventually(lambda: there.stream_count() == 0)
+
+
+async def test_an_owner_who_leaves_and_all_whose_conversation_is_deleted_hear_no_more(scene: Scene) -> None:
+    await scene.service.seat_user(scene.path.rpartition("/")[2], "bea")
+    await scene.open()
+    await scene.lease()
+    async with (
+        watching(scene.ann, scene, "native") as owners,
+        watching(scene.service.user("bea"), scene, "native") as hers,
+    ):
+        await owners.until("turn.started")
+        await hers.until("turn.started")
+        await leave(scene.ann, scene)
+        assert ": access to this conversation has ended" in await owners.rest()
+        assert (await scene.ann.delete(scene.path)).status_code == 204
+        rest = await hers.rest()
+    assert ": access to this conversation has ended" in rest
+    assert "event:" not in rest

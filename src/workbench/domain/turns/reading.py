@@ -8,6 +8,8 @@ import msgspec
 
 from workbench.domain.clock import Clock
 from workbench.domain.errors import ConflictError, UnavailableError
+from workbench.domain.events.hub import Sight
+from workbench.domain.events.service import EventService
 from workbench.domain.identity.model import Principal
 from workbench.domain.parts.model import Parts
 from workbench.domain.transactions import Transactions
@@ -43,13 +45,20 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
 
     turn: Turn
     watcher: Watcher
+    sight: Sight
     first: list[TurnEvent]
+
+    @property
+    def has_lost_access(self) -> bool:
+        """Whether the watcher may hear nothing more."""
+        return self.sight.ended == "no access"
 
 
 class ReadingService:
     """Looks at turns."""
 
-    def __init__(self, transactions: Transactions[TurnTx], clock: Clock, hub: TurnHub) -> None:
+    def __init__(self, transactions: Transactions[TurnTx], events: EventService, clock: Clock, hub: TurnHub) -> None:
+        self._events = events
         self._transactions = transactions
         self._clock = clock
         self._hub = hub
@@ -120,7 +129,8 @@ class ReadingService:
         if place.is_given and not turn.is_active and place.after == turn.last_seq:
             return None
         watcher = Watcher(turn.pk, place.after or 0, ring, is_needed=turn.is_active and turn.ends_unwatched)
-        # From here on what comes rings; what came before this is read.
+        sight = await self._events.watch_access(principal, conversation_id, ring)
+        # From here on what comes rings, a lost seat too; what came before this is read.
         self._hub.join(watcher)
         try:
             async with self._transactions.read(principal.workspace_id) as tx:
@@ -128,12 +138,13 @@ class ReadingService:
                 begins = await _begins(tx, turn, place)
                 if begins is not None:
                     watcher.position = begins
-                    return Watch(turn=turn, watcher=watcher, first=[])
+                    return Watch(turn=turn, watcher=watcher, sight=sight, first=[])
                 first = await _whole(tx, turn, self._clock.now())
                 watcher.position = turn.last_seq if turn.is_active or first[1:] else first[0].seq
-                return Watch(turn=turn, watcher=watcher, first=first)
+                return Watch(turn=turn, watcher=watcher, sight=sight, first=first)
         except BaseException:
             self._hub.part(watcher)
+            self._events.close(sight)
             raise
 
     async def more(self, principal: Principal, watch: Watch) -> Sequence[TurnEvent]:
@@ -157,9 +168,10 @@ class ReadingService:
         """Whether all watchers are to go, to come back elsewhere."""
         return self._hub.is_draining
 
-    def close(self, watcher: Watcher) -> None:
+    def close(self, watch: Watch) -> None:
         """Give a watch back."""
-        self._hub.part(watcher)
+        self._hub.part(watch.watcher)
+        self._events.close(watch.sight)
 
 
 async def _without_hole(tx: TurnTx, watch: Watch, events: Sequence[TurnEvent], now: datetime) -> Sequence[TurnEvent]:
