@@ -14,7 +14,7 @@ from tests.support.clocks import SettableClock, StoppedClock
 from tests.support.databases import open_store
 from tests.support.service import running_service
 
-from workbench.adapters.sql.turns import SqlTurnWatch
+from workbench.adapters.sql.turn_watch import SqlTurnWatch
 from workbench.domain.turns.reaping import ReapingService
 
 WRONG = pytest.mark.parametrize("wrong", [timedelta(minutes=20), -timedelta(minutes=20)], ids=["ahead", "behind"])

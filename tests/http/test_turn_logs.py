@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,7 @@ from tests.support.service import Service, running_service
 
 from workbench.adapters.clock import SystemClock
 from workbench.adapters.sql.turn_tables import turn_events, turn_snapshots, turns
-from workbench.adapters.sql.turns import SqlTurnWatch
+from workbench.adapters.sql.turn_watch import SqlTurnWatch
 from workbench.domain.events.hub import EventHub
 from workbench.domain.events.service import EventService, ReaderPolicy
 from workbench.domain.identity.model import Principal
@@ -227,3 +228,20 @@ async def test_a_turn_that_ended_meanwhile_and_one_that_was_shortened_stay_as_th
         assert await shortening.round() == 0
         assert await one(store, turns.c.log_floor) == floor
         assert (await left_scene.turn())["parts"][0] == {"type": "text", "text": "12345"}
+
+
+async def test_an_answer_stays_whole_while_its_log_is_forgotten_bit_by_bit(own_scene: Scene) -> None:
+    await own_scene.open()
+    await own_scene.lease()
+    for batch in range(1, 6):
+        await own_scene.add(batch, said(str(batch)))
+    await own_scene.finalize()
+    async with opened(own_scene) as store:
+        watch = SqlTurnWatch(store.database, SystemClock())
+        assert await watch.forget_events(await watch.now() + timedelta(seconds=1), 4) == 4
+    whole = [{"type": "text", "text": "12345"}]
+    assert (await own_scene.finalize())["turn"]["parts"] == whole
+    assert (await own_scene.turn())["parts"] == whole
+    async with own_scene.stream(**{"Last-Event-ID": "2"}) as frames:
+        snapshot, ending = await frames.rest()
+    assert (snapshot["event"], snapshot["parts"], ending["event"]) == ("turn.snapshot", whole, "turn.finalized")

@@ -17,7 +17,7 @@ from tests.support.service import Service, running_service
 
 from workbench.adapters.clock import SystemClock
 from workbench.adapters.sql.turn_tables import turns
-from workbench.adapters.sql.turns import SqlTurnWatch
+from workbench.adapters.sql.turn_watch import SqlTurnWatch
 from workbench.domain.turns.attending import AttendanceService
 from workbench.domain.turns.hub import TurnHub, Watcher
 

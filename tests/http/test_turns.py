@@ -22,7 +22,7 @@ from tests.support.service import Service
 
 from workbench.adapters.clock import SystemClock
 from workbench.adapters.sql.turn_tables import ACTIVE, FORGETTABLE, UNBILLED, WATCHED, turns
-from workbench.adapters.sql.turns import SqlTurnWatch
+from workbench.adapters.sql.turn_watch import SqlTurnWatch
 from workbench.domain.turns.reaping import ReapingService
 
 MARKER = [{"type": "status", "text": "(no text response)"}]

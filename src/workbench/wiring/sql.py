@@ -20,7 +20,7 @@ from workbench.adapters.sql.leases import SqlLeases
 from workbench.adapters.sql.retention import SqlAgedMessages
 from workbench.adapters.sql.snapshots import SqlSnapshots
 from workbench.adapters.sql.transactions import GroupCommit, SqlTransactions
-from workbench.adapters.sql.turns import SqlTurnWatch
+from workbench.adapters.sql.turn_watch import SqlTurnWatch
 from workbench.adapters.sql.wakeups import SqlWakeups
 from workbench.domain.archive.ports import CopyTx, ExportTx, ImportTx, Snapshots
 from workbench.domain.assistant_services.ports import RegistrationTx

@@ -7,19 +7,16 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Executable, and_, bindparam, delete, false, insert, or_, select, tuple_, update
+from sqlalchemy import and_, bindparam, delete, false, insert, or_, select, tuple_, update
 
 from workbench.adapters.sql.clocks import GIVEN_NOW, SharedNow, shared_now
-from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.prepared import Prepared
 from workbench.adapters.sql.repository import Context, Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Json, Moment
 from workbench.adapters.sql.tables import assistant_services, assistants, messages
 from workbench.adapters.sql.turn_tables import (
     ACTIVE,
-    FORGETTABLE,
     UNBILLED,
-    WATCHED,
     gone_turns,
     message_parts,
     turn_events,
@@ -27,14 +24,8 @@ from workbench.adapters.sql.turn_tables import (
     turn_snapshots,
     turns,
 )
-from workbench.domain.clock import Clock
 from workbench.domain.parts.model import Parts, Slot
 from workbench.domain.turns.model import (
-    CANCEL_GRACE,
-    CLAIM_TIMEOUT,
-    LEASE_GRACE,
-    LONG_LOG_BYTES,
-    LONG_LOG_EVENTS,
     RECOVERABLE,
     TERMINAL_TYPES,
     GoneTurn,
@@ -42,7 +33,7 @@ from workbench.domain.turns.model import (
     Turn,
     TurnEvent,
 )
-from workbench.domain.turns.ports import DueTurn, TurnQuery, Turns, TurnWatch
+from workbench.domain.turns.ports import TurnQuery, Turns
 
 _FIELDS = [name for name in Turn.__struct_fields__ if name != "read_at"]
 _KEPT = frozenset({"pk", "conversation_id", "turn_id", "created_at", "input_hash", "initiator_role", "initiator_id"})
@@ -164,9 +155,6 @@ _MAKES = (
     .join(assistants, assistants.c.assistant_service_id == assistant_services.c.assistant_service_id)
     .where(here(assistants), assistants.c.id == bindparam("assistant_id", type_=Id))
 )
-
-_DUE_FIELDS = DueTurn.__struct_fields__
-_DUE = columns_of(turns, *_DUE_FIELDS)
 
 
 @lru_cache(64)
@@ -316,94 +304,3 @@ class SqlTurns(Repository, Turns):
     async def makes_turns(self, assistant_id: UUID) -> bool:
         """By the primary keys."""
         return bool(await self._scalar(_MAKES, {"assistant_id": assistant_id}))
-
-
-class SqlTurnWatch(TurnWatch):
-    """The turns of all workspaces."""
-
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
-        self._clock = clock
-
-    async def now(self) -> datetime:
-        """The database's, where it has a clock of its own."""
-        return await shared_now(self._database, self._clock)
-
-    async def watched(self, pks: Sequence[UUID], until: datetime) -> None:
-        """By the primary key. A note of less is never put in the place of one of more."""
-        later = or_(turns.c.watched_until.is_(None), turns.c.watched_until < until)
-        statement = update(turns).where(turns.c.pk.in_(pks), ACTIVE, later).values(watched_until=until)
-        await self._database.transact(lambda connection: connection.execute(statement))
-
-    async def abandoned(self, now: datetime, limit: int) -> Sequence[DueTurn]:
-        """By their own index."""
-        statement = select(*_DUE).where(WATCHED, turns.c.watched_until < now, turns.c.cancel_requested_at.is_(None))
-        return await self._due(statement.limit(limit))
-
-    async def due(self, now: datetime, limit: int) -> Sequence[DueTurn]:
-        """Along the index of active ones, by the rules of `Turn.overdue`, which decides once more on the turn itself."""
-        statement = (
-            select(*_DUE)
-            .where(
-                ACTIVE,
-                or_(
-                    turns.c.deadline_at < now,
-                    turns.c.lease_expires_at < now - LEASE_GRACE,
-                    turns.c.cancel_requested_at < now - CANCEL_GRACE,
-                    (turns.c.epoch == 0)
-                    & (turns.c.producer_kind == "external")
-                    & (turns.c.created_at < now - CLAIM_TIMEOUT),
-                ),
-            )
-            .order_by(turns.c.deadline_at)
-            .limit(limit)
-        )
-        return await self._due(statement)
-
-    async def long(self, limit: int) -> Sequence[DueTurn]:
-        """Among the active ones, which are few: an index would be moved with each batch."""
-        events = turns.c.last_seq - turns.c.log_floor > LONG_LOG_EVENTS
-        size = turns.c.log_bytes - turns.c.folded_bytes > LONG_LOG_BYTES
-        return await self._due(
-            select(*_DUE).where(ACTIVE, or_(events, size)).order_by(turns.c.deadline_at).limit(limit)
-        )
-
-    async def forget_up_to(self, pk: UUID, seq: int) -> None:
-        """Along the primary key."""
-        gone = delete(turn_events).where(turn_events.c.turn_pk == pk, turn_events.c.seq <= seq)
-        await self._database.transact(lambda connection: connection.execute(gone))
-
-    async def unbilled(self, limit: int) -> Sequence[DueTurn]:
-        """By their own index."""
-        return await self._due(select(*_DUE).where(UNBILLED).limit(limit))
-
-    async def _due(self, statement: Executable) -> Sequence[DueTurn]:
-        rows = await self._database.rows(statement)
-        return msgspec.convert([dict(zip(_DUE_FIELDS, row, strict=True)) for row in rows], list[DueTurn])
-
-    async def gone_unbilled(self, limit: int) -> Sequence[GoneTurn]:
-        """Over all of them, which are few."""
-        fields = GoneTurn.__struct_fields__
-        statement = select(*columns_of(gone_turns, *fields)).where(gone_turns.c.is_billed.is_(False)).limit(limit)
-        rows = await self._database.rows(statement)
-        return msgspec.convert([dict(zip(fields, row, strict=True)) for row in rows], list[GoneTurn])
-
-    async def forget_gone(self, before: datetime) -> None:
-        """By their own index."""
-        old = delete(gone_turns).where(gone_turns.c.gone_at < before, gone_turns.c.is_billed)
-        if await self._database.rows(select(gone_turns.c.pk).where(gone_turns.c.gone_at < before).limit(1)):
-            await self._database.transact(lambda connection: connection.execute(old))
-
-    async def forget_events(self, before: datetime, limit: int) -> int:
-        """A page of turns at a time, by their own index; the floor of each tells that its log is gone."""
-        over = select(turns.c.pk).where(turns.c.finished_at < before, FORGETTABLE).limit(limit)
-
-        def work(connection: Any) -> int:
-            pks = [row[0] for row in connection.execute(over)]
-            if not pks:
-                return 0
-            connection.execute(update(turns).where(turns.c.pk.in_(pks)).values(log_floor=turns.c.last_seq))
-            connection.execute(delete(turn_snapshots).where(turn_snapshots.c.turn_pk.in_(pks)))
-            return connection.execute(delete(turn_events).where(turn_events.c.turn_pk.in_(pks))).rowcount
-
-        return await self._database.transact(work)

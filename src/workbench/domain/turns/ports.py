@@ -155,5 +155,5 @@ class TurnWatch(Protocol):
         ...
 
     async def forget_events(self, before: datetime, limit: int) -> int:
-        """Remove up to `limit` events of turns that ended before that time; says how many."""
+        """Remove up to `limit` events of turns that ended before that time; says of how many, 0 where none are left."""
         ...

@@ -1,7 +1,6 @@
 """Ending turns whose producer is gone, whose time is up, or whose end was asked for in vain."""
 
-from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -13,6 +12,8 @@ from workbench.domain.turns.ports import DueTurn, TurnTx, TurnWatch
 from workbench.domain.turns.settling import Close, bill, bill_gone, folded, settle
 
 PAGE = 100
+EVENTS_AT_ONCE, STEPS = 5000, 200
+"""How much is forgotten in one transaction, and how often in one round."""
 LOST: dict[str, TurnError] = {
     "producer_lost": TurnError(code="producer_lost", message="The assistant was lost while answering.", retryable=True),
     "deadline": TurnError(code="deadline", message="The assistant took too long to answer."),
@@ -42,16 +43,30 @@ class ReapingService:
     async def round(self) -> int:
         """End all that are due, and forget what happened long ago; says how many were ended."""
         now = await self._watch.now()
-        await self._watch.forget_events(now - self._policy.events_kept, PAGE)
+        ended = await self._end_all(now)
         for turn in await self._watch.unbilled(PAGE):
             await retrying(lambda turn=turn: self._bill(turn))
         for gone in await self._watch.gone_unbilled(PAGE):
             await retrying(lambda gone=gone: self._bill_gone(gone))
         await self._watch.forget_gone(self._clock.now() - self._policy.events_kept)
-        return await self._end_all(await self._watch.due(now, PAGE))
+        await self._forget(now - self._policy.events_kept)
+        return ended
 
-    async def _end_all(self, due: Sequence[DueTurn]) -> int:
-        return sum([await retrying(lambda turn=turn: self._end(turn)) for turn in due])
+    async def _forget(self, before: datetime) -> None:
+        """Forget logs in short steps, until nothing is left or it is time to look at something else."""
+        for _ in range(STEPS):
+            if not await self._watch.forget_events(before, EVENTS_AT_ONCE):
+                return
+
+    async def _end_all(self, now: datetime) -> int:
+        """End page after page, for many may be lost at once; what could not be ended waits for the next round."""
+        all_ended, is_more = 0, True
+        while is_more:
+            due = await self._watch.due(now, PAGE)
+            ended = sum([await retrying(lambda turn=turn: self._end(turn)) for turn in due])
+            all_ended += ended
+            is_more = ended > 0 and len(due) == PAGE
+        return all_ended
 
     async def _bill(self, unbilled: DueTurn) -> None:
         """Settle what a turn took, from the ledger (T3)."""
