@@ -46,6 +46,7 @@ from workbench.domain.lifecycle.ports import (
 from workbench.domain.messages.ports import MessageTx
 from workbench.domain.participants.ports import ParticipantTx
 from workbench.domain.shares.ports import ShareTx
+from workbench.domain.titles.ports import TitleTx
 from workbench.domain.transactions import Transactions
 from workbench.domain.turns.ports import TurnTx, TurnWatch
 from workbench.domain.usage.ports import UsageReadTx
@@ -214,6 +215,11 @@ class Sql(Provider):
     @provide
     def audit_tx(self, sql: SqlTransactions) -> Transactions[AuditTx]:
         """See the record of administrative acts."""
+        return sql
+
+    @provide
+    def title_tx(self, sql: SqlTransactions) -> Transactions[TitleTx]:
+        """See what titles need."""
         return sql
 
     @provide
