@@ -1,15 +1,24 @@
-"""`python -m tests.fuzz`: Schemathesis against `workbench serve`, as every kind of caller, for so many seconds."""
+"""`python -m tests.fuzz`: Schemathesis against `workbench serve`, as every kind of caller, for so many seconds.
+
+A line for each caller; its whole report where something was found.
+"""
 
 import argparse
 import asyncio
+import io
 import random
+import re
 import sys
 import tempfile
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from tests.support.assistants import RecordingAssistantService
 from tests.support.fuzzing import CALLERS, World, fuzz
 from tests.support.processes import ServerProcess
+
+
+CASES = re.compile(r"(\d+) generated, .*passed")
 
 
 async def is_quiet(server: ServerProcess, seconds: int, seed: int) -> bool:
@@ -19,11 +28,22 @@ async def is_quiet(server: ServerProcess, seconds: int, seed: int) -> bool:
         quiet = True
         for caller, share in CALLERS.items():
             options = ("--seed", str(seed), "--max-time", str(max(1, round(seconds * share))))
-            sys.stdout.write(f"\nAs {caller}. To repeat: make fuzz FUZZ_SEED={seed} FUZZ_SECONDS={seconds}\n\n")
+            with redirect_stdout(io.StringIO()) as report:
+                found_nothing = await asyncio.to_thread(fuzz, world, caller, f"{server.url}/openapi.json", *options)
+            sys.stdout.write(_told(caller, report.getvalue(), found_nothing=found_nothing))
             sys.stdout.flush()
-            quiet &= await asyncio.to_thread(fuzz, world, caller, f"{server.url}/openapi.json", *options)
+            quiet &= found_nothing
+        if not quiet:
+            sys.stdout.write(f"To repeat: make fuzz FUZZ_SEED={seed} FUZZ_SECONDS={seconds}\n")
         world.close()
     return quiet
+
+
+def _told(caller: str, report: str, *, found_nothing: bool) -> str:
+    cases = CASES.search(report)
+    if found_nothing and cases:
+        return f"as {caller}: {cases[1]} requests, nothing found\n"
+    return f"{report}\nas {caller}: see above\n"
 
 
 async def main(seconds: int, seed: int) -> int:
