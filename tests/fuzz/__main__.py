@@ -17,7 +17,6 @@ from tests.support.assistants import RecordingAssistantService
 from tests.support.fuzzing import CALLERS, World, fuzz
 from tests.support.processes import ServerProcess
 
-
 CASES = re.compile(r"(\d+) generated, .*passed")
 
 

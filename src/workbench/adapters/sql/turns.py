@@ -24,6 +24,7 @@ from workbench.adapters.sql.turn_tables import (
     turn_snapshots,
     turns,
 )
+from workbench.domain.messages.model import PendingAnswer
 from workbench.domain.parts.model import Parts, Slot
 from workbench.domain.turns.model import (
     RECOVERABLE,
@@ -82,11 +83,14 @@ REMEMBER_GONE = insert(gone_turns).from_select(
     ),
 )
 """What is left of the turns that are made in a conversation when it goes."""
-_PENDING = select(turns.c.turn_id).where(
-    _IN_CONVERSATION,
-    ACTIVE,
-    turns.c.output_message_id == bindparam("message_id", type_=Id),
-    turns.c.is_published.is_(False),
+_PENDING = Query(
+    PendingAnswer,
+    select(*columns_of(turns, *PendingAnswer.__struct_fields__)).where(
+        _IN_CONVERSATION,
+        ACTIVE,
+        turns.c.output_message_id == bindparam("message_id", type_=Id),
+        turns.c.is_published.is_(False),
+    ),
 )
 _EVENTS = Query(
     TurnEvent,
@@ -217,9 +221,9 @@ class SqlTurns(Repository, Turns):
         """Update."""
         self._writes.change(_GONE_IS_BILLED, {"of_pk": pk})
 
-    async def pending(self, conversation_id: UUID, message_id: UUID) -> str | None:
+    async def pending(self, conversation_id: UUID, message_id: UUID) -> PendingAnswer | None:
         """Among the active ones of the conversation."""
-        return await self._scalar(_PENDING, {"conversation_id": conversation_id, "message_id": message_id})
+        return await self._maybe(_PENDING, {"conversation_id": conversation_id, "message_id": message_id})
 
     async def active(self, conversation_id: UUID, assistant_id: UUID | None = None) -> Sequence[Turn]:
         """By the index of active ones."""

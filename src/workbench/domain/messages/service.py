@@ -27,6 +27,12 @@ from workbench.domain.sizes import SizeLimits
 from workbench.domain.transactions import Transactions, retrying
 
 
+class TurnOpenedError(ConflictError):
+    """The turn of this answer was opened just now"""
+
+    code = "turn_active"
+
+
 class MessageService:
     """Acts about messages."""
 
@@ -41,7 +47,8 @@ class MessageService:
     async def post(self, principal: Principal, conversation_id: UUID, new: NewMessage) -> Message:
         """Store the message and its event, or answer with what the same id and body stored before.
 
-        Raises NotFoundError (no seat that may write), ConflictError (the id names another message), TooLargeError.
+        Raises NotFoundError (no seat that may write), ConflictError (the id names another message), TooLargeError,
+        TurnOpenedError where a turn is under way whose answer this is.
         """
         new.require_within(self._limits)
         return await retrying(lambda: self._post(principal, conversation_id, new))
@@ -134,14 +141,19 @@ async def _with_parts(tx: MessageTx, found: list[Message]) -> list[Message]:
 async def _take_slot(tx: MessageTx, conversation_id: UUID, named: tuple[str, Slot], message: Message) -> Message | None:
     """Take the slot of a turn for a message, or give the message of the same sender that has it.
 
-    A slot of somebody else's stays theirs, and then this is a message like any other.
+    A slot of somebody else's stays theirs, and then this is a message like any other. Raises TurnOpenedError.
     """
     taken = await tx.turn_slots.slot(conversation_id, *named)
     if taken is None:
         tx.turn_slots.reserve(conversation_id, *named, message.id)
         return None
     stored = await tx.messages.find(taken)
-    return stored.message if stored is not None and stored.message.sender == message.sender else None
+    if stored is None:
+        pending = await tx.turn_slots.pending(conversation_id, taken)
+        if pending is not None and message.sender.participant_id == str(pending.assistant_id):
+            raise TurnOpenedError
+        return None
+    return stored.message if stored.message.sender == message.sender else None
 
 
 async def _ask_for_title(tx: MessageTx, stored: StoredMessage) -> None:
@@ -172,10 +184,10 @@ async def _find(
 
 async def _not_there(tx: MessageTx, seat: Seat, message_id: UUID) -> WorkbenchError:
     """Say that there is no such message, or, to who may delete it later, that it is still made."""
-    turn_id = await tx.turn_slots.pending(seat.conversation_id, message_id) if seat.may_write or seat.owns else None
-    if turn_id is None:
+    pending = await tx.turn_slots.pending(seat.conversation_id, message_id) if seat.may_write or seat.owns else None
+    if pending is None:
         return NotFoundError()
-    extra = {"active_turn_id": turn_id}
+    extra = {"active_turn_id": pending.turn_id}
     return ConflictError("This answer is still made: cancel its turn first", code="turn_active", extra=extra)
 
 

@@ -95,8 +95,7 @@ class ReapingService:
             outcome, reason = ending
             marker = Marker(code="cancelled" if outcome == "aborted" else "interrupted", error_code=reason)
             parts = closed((await folded(tx, turn)).snapshot(), marker)
-            close = Close(
-                outcome=outcome, reason=reason, error=LOST.get(reason), parts=parts, source="recovery", provisional=True
-            )
+            error = LOST[reason] if outcome == "failed" else None
+            close = Close(outcome=outcome, reason=reason, error=error, parts=parts, source="recovery", provisional=True)
             await settle(tx, turn, close, now)
         return True
