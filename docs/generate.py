@@ -13,7 +13,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from litestar import Litestar
@@ -175,6 +175,7 @@ def settings_part() -> str:
 
 def _settings_group(name: str, entries: list[SettingEntry]) -> str:
     annotation: Any = Settings.model_fields[name].annotation if name else None
+    annotation = (get_args(annotation) or [annotation])[-1]
     heading = f"### {name.upper()}\n\n{annotation.__doc__.strip()}\n\n" if annotation else ""
     rows = [(f"`{entry.name}`", entry.description, entry.allowed, code(entry.default)) for entry in entries]
     return heading + table(("setting", "meaning", "allowed", "default"), rows)

@@ -162,6 +162,22 @@ def test_the_doctor_sees_what_is_open_and_what_is_away(folder: Path) -> None:
     assert "chmod 600" in plain(run(folder, "doctor"))
 
 
+def test_the_doctor_tells_which_models_are_configured(folder: Path) -> None:
+    named = {
+        "WORKBENCH__MODELS__NAMED__FAST__PROVIDER": "openai",
+        "WORKBENCH__MODELS__NAMED__FAST__MODEL": "gpt-4o-mini",
+        "WORKBENCH__MODELS__NAMED__FAST__API_KEY": "sk-very-secret",
+        "WORKBENCH__MODELS__NAMED__TRIAL__PROVIDER": "demo",
+        "WORKBENCH__MODELS__DEFAULT": "trial",
+        "WORKBENCH__MCP__DESK__URL": "https://tools.example/mcp",
+    }
+    result = run(folder, "doctor", "--json", **named)
+    details = {finding["check"]: finding["detail"] for finding in json.loads(result.output)["findings"]}
+    wanted = "trial (demo), fast (gpt-4o-mini of openai); none was asked; MCP servers: desk"
+    assert (result.exit_code, details["models"]) == (0, wanted)
+    assert "sk-very-secret" not in result.output
+
+
 def test_the_doctor_sees_that_the_key_vault_is_away(folder: Path) -> None:
     url = "https://127.0.0.1:1"
     result = run(folder, "doctor", "--json", WORKBENCH__SERVICE__ASSISTANT_API_KEY__KEY_VAULT_URL=url)

@@ -100,13 +100,20 @@ async def test_once_it_prints_the_transcript_and_ends_well(tmp_path: Path) -> No
     async with running_demo(tmp_path, "--once") as demo:
         code, output = await demo.end()
     assert code == 0, output
-    said = [line[10:] for line in output.splitlines()[1:] if line]
+    said = [line[10:] for line in output.partition("\nAnother")[0].splitlines()[1:] if line]
     assert said[:2] == ['          Ann opens the conversation "A first talk"', "          Echo joins the conversation"]
     assert said.count("          Echo: thinking...") == 1 + len(LINES)
     heard = [line.split(maxsplit=1) for line in said if line.startswith(("Ann", "Echo"))]
     assert [who for who, _ in heard] == ["Echo", *["Ann", "Echo"] * len(LINES)]
     assert ["Ann", "/reverse desserts, I stressed"] in heard
     assert ["Echo", "desserts I ,stressed"] in heard
+    shown = [line.strip() for line in output.partition("hosts itself")[2].splitlines()]
+    assert shown[0] == ", answers by a small script in the place of a model:"
+    assert shown[1].startswith("Ann       Please write a note")
+    assert shown[2].startswith('Mo calls write_file {"filename":"note.txt"')
+    assert shown[3].startswith('and gets back {"filename":"note.txt","version":1')
+    assert shown[4].startswith("Mo        I called the tool write_file")
+    assert re.match(r"Stored once, with its usage: \d+ tokens read, \d+ written", shown[-3])
     assert "\x1b" not in output
 
 

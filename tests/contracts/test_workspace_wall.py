@@ -267,6 +267,7 @@ READS: dict[str, tuple[Read, object]] = {
     "participants.conversations_of": (lambda tx, w: tx.sight.conversations_of("cay"), []),
     "messages.find": (lambda tx, w: tx.messages.find(w.message.id), None),
     "messages.page": (lambda tx, w: tx.messages.page(w.conversation.id, MessageQuery()), []),
+    "messages.containing": (lambda tx, w: tx.messages.containing(w.conversation.id, [], 10), []),
     "messages.latest_of_each": (lambda tx, w: tx.messages.latest_of_each([w.conversation.id], ["chat"]), {}),
     "files.listed": (lambda tx, w: tx.files.listed(w.conversation.id, ""), []),
     "files.named": (lambda tx, w: tx.files.named(w.conversation.id, ["a.txt"]), []),

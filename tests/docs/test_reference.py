@@ -9,6 +9,7 @@ import pytest
 
 from docs import generate
 from workbench.entrypoints.cli.main import main
+from workbench.wiring.setting_names import unknown_names
 from workbench.wiring.settings import settings_reference
 
 DOCS = Path(generate.__file__).parent
@@ -32,13 +33,14 @@ def test_a_stale_page_is_seen() -> None:
 
 
 def unknown_settings(text: str) -> set[str]:
-    known = {entry.name for entry in settings_reference()}
-    return set(re.findall(r"WORKBENCH(?:__[A-Z]+(?:_[A-Z]+)*)+", text)) - known - {"WORKBENCH__DB__POOLSIZE"}
+    named = re.findall(r"WORKBENCH(?:__(?:[A-Z]+(?:_[A-Z]+)*|<NAME>))+", text)
+    return set(unknown_names(named, settings_reference())) - {"WORKBENCH__DB__POOLSIZE"}
 
 
 def test_pages_name_settings_that_exist() -> None:
     assert {page.name: wrong for page in PAGES if (wrong := unknown_settings(text_of(page)))} == {}
     assert unknown_settings("WORKBENCH__DB__URI and WORKBENCH__DB__URL") == {"WORKBENCH__DB__URI"}
+    assert unknown_settings("WORKBENCH__MCP__DESK__URL and WORKBENCH__MCP__DESK__URI") == {"WORKBENCH__MCP__DESK__URI"}
 
 
 def misused_commands(text: str) -> list[str]:

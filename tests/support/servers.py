@@ -12,11 +12,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import uvicorn
 from multipart import MultipartParser, parse_options_header
+
+T = TypeVar("T")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -190,6 +192,14 @@ async def close_connection(receive: Receive) -> None:
 async def send_json(send: Send, status: int, value: Any) -> None:
     """Send an answer in JSON."""
     await send_response(send, status, json.dumps(value).encode(), {"content-type": "application/json"})
+
+
+async def until(look: Callable[[], Awaitable[T | None]], *, timeout_seconds: float = 10.0) -> T:
+    """Look until there is something to be seen, and give it back; raises TimeoutError where nothing comes."""
+    async with asyncio.timeout(timeout_seconds):
+        while not (found := await look()):  # noqa: ASYNC110 - what is waited for is elsewhere
+            await asyncio.sleep(0.02)
+    return found
 
 
 async def eventually(true: Callable[[], object], *, timeout_seconds: float = 5.0, reason: str = "") -> None:

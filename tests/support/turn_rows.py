@@ -9,6 +9,7 @@ import msgspec
 from workbench.adapters.sql.transactions import SqlTransaction
 from workbench.adapters.sql.turn_tables import gone_turns
 from workbench.domain.ids import new_id
+from workbench.domain.model_assistants.model import ModelConfig
 from workbench.domain.turns.model import GoneTurn, LogSnapshot, Turn, TurnEvent, logged
 from workbench.domain.turns.ports import TurnQuery
 
@@ -46,6 +47,7 @@ def add_turn(tx: SqlTransaction, conversation_id: UUID, assistant_id: UUID, mess
     left = {name: getattr(turn, name) for name in GoneTurn.__struct_fields__ if name != "workspace_id"}
     tx.writes.insert(gone_turns, {**left, "turn_id": "gone", "gone_at": now, "is_billed": False})
     tx.turns.attach_parts(message_id, [{"type": "text", "text": "said"}], now)
+    tx.model_configs.put(assistant_id, "chat", ModelConfig())
     return turn
 
 
@@ -70,10 +72,13 @@ READS: dict[str, tuple[Any, object]] = {
     "turns.pending": (lambda tx, w: tx.turn_slots.pending(w.conversation.id, w.turn.output_message_id), None),
     "turns.snapshot": (lambda tx, w: tx.turns.snapshot(w.turn.pk), None),
     "turns.parts_of": (lambda tx, w: tx.turns.parts_of([w.spare.id]), {}),
+    "model_configs.find": (lambda tx, w: tx.model_configs.find(w.assistant.id), None),
     "turns.makes_turns": (lambda tx, w: tx.turns.makes_turns(w.assistant.id), False),
 }
 WITHOUT_AN_ID = {"turns.now"}
 WRITES: dict[str, Any] = {
+    "model_configs.put": lambda tx, w: tx.model_configs.put(w.assistant.id, "files", ModelConfig()),
+    "model_configs.remove": lambda tx, w: tx.model_configs.remove(w.assistant.id),
     "turns.add": lambda tx, w: tx.turns.add(other_turn(w.turn)),
     "turns.reserve": lambda tx, w: tx.turns.reserve(w.conversation.id, "t2", "input", w.message.id),
     "turns.change": lambda tx, w: tx.turns.change(msgspec.structs.replace(w.turn, status="failed")),

@@ -18,6 +18,8 @@ with correlated("c-1"):
     structlog.get_logger("ours").info("posted", token="hidden", headers={"X-API-Key": "hidden"}, count=2)
     logging.getLogger("uvicorn.error").info("started %d", 7, extra={"password": "hidden", "color_message": "x"})
     logging.getLogger("httpx").info("GET /?token=hidden")
+    logging.getLogger("httpx2").info("GET /?token=hidden")
+    logging.getLogger("openai._base_client").info("Request options: hidden")
     logging.getLogger("uvicorn.access").info("GET /?token=hidden")
     structlog.get_logger("ours").debug("unseen")
 try:

@@ -128,9 +128,16 @@ class UpstreamError(WorkbenchError):
 
     code = "assistant_failed"
 
-    def __init__(self, detail: str, *, status: int | None = None, retry_after_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        detail: str,
+        *,
+        status: int | None = None,
+        retry_after_seconds: float | None = None,
+        code: str | None = None,
+    ) -> None:
         """Keep the assistant's own status, which decides ours."""
-        super().__init__(detail)
+        super().__init__(detail, code=code)
         self.status = status
         self.retry_after_seconds = retry_after_seconds
 

@@ -5,6 +5,7 @@ from dishka import AsyncContainer, Provider, Scope, make_async_container
 from workbench.wiring.announcements import Announcements
 from workbench.wiring.domain import Domain, Policies
 from workbench.wiring.jobs import Jobs
+from workbench.wiring.model_gateway import ModelsOfSettings
 from workbench.wiring.outbound import Outbound
 from workbench.wiring.settings import Settings
 from workbench.wiring.sql import Sql
@@ -25,6 +26,17 @@ class Given(Provider):
 def make_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
     """Make the container; a later provider overrides an earlier one, so `overrides` swap any adapter."""
     return make_async_container(
-        *(Given(settings), Policies(), Domain(), Sql(), Storage(), Outbound(), titles_of(settings), Jobs(), Tokens()),
+        *(
+            Given(settings),
+            Policies(),
+            Domain(),
+            Sql(),
+            Storage(),
+            Outbound(),
+            titles_of(settings),
+            ModelsOfSettings(),
+            Jobs(),
+            Tokens(),
+        ),
         *overrides,
     )

@@ -52,7 +52,7 @@ async def diagnose(settings: Settings) -> list[Finding]:
     found = [_data_folder(settings), *await _database(settings), _storage(settings), _year()]
     found += _local_keys(settings)
     found += await asyncio.gather(*(_issuer(issuer) for issuer in settings.issuers))
-    found += [*await _key_vault(settings), _titles(settings), _address(settings)]
+    found += [*await _key_vault(settings), _titles(settings), _models(settings), _address(settings)]
     return found
 
 
@@ -219,8 +219,17 @@ def _titles(settings: Settings) -> Finding:
     titles = settings.title_model
     if titles is None:
         return Finding(check="titles", ok=True, detail="off, no model is configured")
-    name = titles.azure_deployment if titles.provider == "azure" else titles.model
-    return Finding(check="titles", ok=True, detail=f"by {name} of {titles.provider}, which was not asked")
+    return Finding(check="titles", ok=True, detail=f"by {titles.shown}, which was not asked")
+
+
+def _models(settings: Settings) -> Finding:
+    """Which models assistants may use; they are not asked, since that may cost money."""
+    named = settings.models.in_order
+    if not named:
+        return Finding(check="models", ok=True, detail="off, none is configured")
+    detail = ", ".join(f"{name} ({model.shown})" for name, model in named.items())
+    servers = f"; MCP servers: {', '.join(sorted(settings.mcp))}" if settings.mcp else ""
+    return Finding(check="models", ok=True, detail=f"{detail}; none was asked{servers}")
 
 
 def _address(settings: Settings) -> Finding:

@@ -33,6 +33,7 @@ from workbench.domain.events.service import EventService, ReaderPolicy
 from workbench.domain.files.model import FileLimits
 from workbench.domain.files.service import FileService
 from workbench.domain.files.uploading import UploadService
+from workbench.domain.identity.model import MODEL_SERVICE_ID
 from workbench.domain.identity.service import Authenticator
 from workbench.domain.jobs.model import RetryPolicy
 from workbench.domain.lifecycle.content import ContentErasure
@@ -43,6 +44,11 @@ from workbench.domain.lifecycle.model import RetentionPolicy, Terms
 from workbench.domain.lifecycle.retention import RetentionService
 from workbench.domain.lifecycle.stats import StatsService
 from workbench.domain.messages.service import MessageService
+from workbench.domain.model_assistants.briefing import BriefingService
+from workbench.domain.model_assistants.hosting import ModelHost
+from workbench.domain.model_assistants.ports import ModelGateway
+from workbench.domain.model_assistants.running import RunningService
+from workbench.domain.model_assistants.tools import ToolService
 from workbench.domain.participants.service import ParticipantService
 from workbench.domain.rates.model import Rate
 from workbench.domain.shares.service import SharePolicy, ShareService
@@ -119,6 +125,10 @@ class Domain(Provider):
     reaping = provide(ReapingService)
     attendance = provide(AttendanceService)
     shortening = provide(ShorteningService)
+    model_host = provide(ModelHost)
+    briefing = provide(BriefingService)
+    tools = provide(ToolService)
+    running = provide(RunningService)
 
 
 class Policies(Provider):
@@ -157,10 +167,11 @@ class Policies(Provider):
         return ReaderPolicy(buffer=settings.events.reader_buffer)
 
     @provide
-    def registration(self, settings: Settings) -> RegistrationPolicy:
+    def registration(self, settings: Settings, gateway: ModelGateway) -> RegistrationPolicy:
         """Whether services need keys."""
         return RegistrationPolicy(
             secured=settings.service.assistant_keys == "secured",
+            resident=frozenset({MODEL_SERVICE_ID}) if gateway.models else frozenset(),
             key_overlap_seconds=settings.service.assistant_key_overlap_hours * 3600,
         )
 

@@ -31,8 +31,11 @@ SECRET_NAMES = frozenset(
     }
 )
 SECRET_ENDINGS = ("_api_key", "_password", "_secret", "_token")
-# They log every request's whole address at INFO, which may carry a token in its query.
-TALKATIVE = ("httpx", "httpcore", "asyncio", "aiosqlite", "azure")
+# They log every request's whole address at INFO, which may carry a token in its query, or what it holds at DEBUG.
+TALKATIVE = (
+    *("httpx", "httpx2", "httpcore", "httpcore2", "asyncio", "aiosqlite", "azure"),
+    *("openai", "anthropic", "google_genai", "mcp", "fastmcp"),
+)
 
 
 def configure_logging(settings: Settings, *, stream: TextIO | None = None) -> None:

@@ -5,21 +5,65 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 from pydantic_ai.models import Model
 
+from workbench.adapters.models.answers import ModelAnswers, ToolServers
+from workbench.adapters.models.calls import ReachedModel
 from workbench.adapters.models.choice import AzureChoice, ModelChoice
+from workbench.adapters.models.demo import completed, demo_model
 from workbench.adapters.models.titles import ModelTitleWriter
+from workbench.domain.model_assistants.ports import ModelGateway, ModelInfo
 from workbench.domain.titles.ports import TitleWriter
-from workbench.wiring.model_settings import DEFAULT_AZURE_MODEL, Titles
+from workbench.wiring.model_settings import DEFAULT_AZURE_MODEL, McpServer, Models, NamedModel, Titles
 
 
 @asynccontextmanager
 async def open_title_writer(chosen: Titles) -> AsyncGenerator[TitleWriter]:
     """Open the model that titles are asked of."""
-    opened = _open_azure(chosen) if chosen.provider == "azure" else _open(chosen)
-    async with opened as model:
+    async with _opened(chosen) as model:
         yield ModelTitleWriter(model, chosen.timeout_seconds)
 
 
-def _open(chosen: Titles) -> AbstractAsyncContextManager[Model]:
+@asynccontextmanager
+async def open_model_gateway(chosen: Models, servers: dict[str, McpServer]) -> AsyncGenerator[ModelGateway]:
+    """Open all models that assistants may use; they are closed with the block."""
+    async with AsyncExitStack() as stack:
+        reached = [
+            await stack.enter_async_context(_reached(name, model, chosen)) for name, model in chosen.in_order.items()
+        ]
+        yield ModelAnswers(
+            reached,
+            fallback=chosen.fallback,
+            servers=_servers(servers) if servers else None,
+            silence_seconds=chosen.timeout_seconds,
+        )
+
+
+def _servers(servers: dict[str, McpServer]) -> ToolServers:
+    from workbench.adapters.models.mcp import McpAddress, McpServers  # noqa: PLC0415 - takes long to load
+
+    return McpServers(
+        {
+            name: McpAddress(url=server.url, headers=server.headers, timeout_seconds=server.timeout_seconds)
+            for name, server in servers.items()
+        }
+    )
+
+
+@asynccontextmanager
+async def _reached(name: str, named: NamedModel, chosen: Models) -> AsyncGenerator[ReachedModel]:
+    info = ModelInfo(name=name, takes_images=named.takes_images)
+    if named.provider == "demo":
+        model = demo_model(chosen.demo_pause_seconds)
+        yield ReachedModel(info=info, provider=named.provider, model=model, complete=completed)
+        return
+    async with _opened(named) as model:
+        yield ReachedModel(info=info, provider=named.provider, model=model)
+
+
+def _opened(chosen: Titles | NamedModel) -> AbstractAsyncContextManager[Model]:
+    return _open_azure(chosen) if chosen.provider == "azure" else _open(chosen)
+
+
+def _open(chosen: Titles | NamedModel) -> AbstractAsyncContextManager[Model]:
     choice = ModelChoice(model=chosen.model or "", base_url=chosen.base_url, api_key=chosen.api_key)
     if chosen.provider == "anthropic":
         from workbench.adapters.models.anthropic import open_anthropic  # noqa: PLC0415 - one provider's library alone
@@ -35,7 +79,7 @@ def _open(chosen: Titles) -> AbstractAsyncContextManager[Model]:
 
 
 @asynccontextmanager
-async def _open_azure(chosen: Titles) -> AsyncGenerator[Model]:
+async def _open_azure(chosen: Titles | NamedModel) -> AsyncGenerator[Model]:
     from workbench.adapters.models.openai import open_azure  # noqa: PLC0415 - one provider's library alone
 
     async with AsyncExitStack() as stack:

@@ -11,6 +11,7 @@ from dishka import AnyOf, Provider, Scope, provide  # pyright: ignore[reportUnkn
 from workbench.adapters.assistants.addresses import AddressPolicy
 from workbench.adapters.assistants.breaker import BreakerPolicy, CircuitBreakers
 from workbench.adapters.assistants.client import HttpAssistantClient, Patience, make_http_client
+from workbench.adapters.assistants.in_process import HouseCalls
 from workbench.adapters.clock import SystemClock
 from workbench.adapters.keys.adopting import AdoptingKeys
 from workbench.adapters.keys.cached import CachedKeys
@@ -28,8 +29,10 @@ from workbench.adapters.sql.service_keys import SqlServiceKeys
 from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.clock import Clock
 from workbench.domain.delivery.ports import DeliveryMeter
+from workbench.domain.identity.model import MODEL_SERVICE_ID
 from workbench.domain.identity.ports import ApiKeyStore, AssistantDirectory
 from workbench.domain.lifecycle.ports import Pseudonyms
+from workbench.domain.model_assistants.hosting import ModelHost
 from workbench.domain.rates.ports import RateLimiter
 from workbench.domain.speech.ports import SpeechTokens
 from workbench.domain.usage.ports import UsageMeter
@@ -104,10 +107,15 @@ class Outbound(Provider):
     @provide
     def assistants(
         self, http: AssistantHttp, breakers: CircuitBreakers, keys: ApiKeyStore, clock: Clock, settings: Settings
-    ) -> AssistantClient:
+    ) -> HttpAssistantClient:
         """Call assistant services."""
         patience = Patience(event_seconds=settings.delivery.timeout_seconds)
         return HttpAssistantClient(http, breakers, keys, clock, patience)
+
+    @provide
+    def all_assistants(self, others: HttpAssistantClient, models: ModelHost) -> AssistantClient:
+        """Call assistant services, our own among them."""
+        return HouseCalls({MODEL_SERVICE_ID: models}, others)
 
     @provide
     def cipher(self, settings: Settings) -> KeyCipher:

@@ -387,6 +387,12 @@ class Turns(Group):
         le=30 * 86_400,
         description="Seconds after its end for which a turn can be watched again event by event; later, as a whole.",
     )
+    model_answers_at_once: int = Field(
+        default=64,
+        ge=1,
+        le=10_000,
+        description="Answers of the service's own assistants that one process makes at once; what is more waits.",
+    )
 
 
 class Usage(Group):

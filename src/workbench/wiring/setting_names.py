@@ -3,13 +3,15 @@
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import takewhile
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from pydantic import BaseModel, ValidationError
 
 PREFIX = "WORKBENCH__"
 DELIMITER = "__"
+ANY_NAME = "<NAME>"
+"""Stands in a setting's name where the operator puts one of their own."""
 
 
 class SettingsError(ValueError):
@@ -68,7 +70,7 @@ def unknown_names(given: Iterable[str], known: Iterable[SettingEntry]) -> dict[s
     """Report each variable that has our prefix but names no setting; case does not matter."""
     names = [entry.name for entry in known]
     wrong = (name.upper() for name in given if name.upper().startswith(PREFIX))
-    return {name: _no_such(name, names) for name in wrong if name not in names}
+    return {name: _no_such(name, names) for name in wrong if _known_as(name, names) is None}
 
 
 def faults_of(error: ValidationError, known: Iterable[SettingEntry]) -> dict[str, str]:
@@ -82,18 +84,36 @@ def faults_of(error: ValidationError, known: Iterable[SettingEntry]) -> dict[str
             faults[name] = _no_such(name, list(entries))
             continue
         what = str(cause) if cause is not None else _lower_first(fault["msg"])
-        entry = entries.get(name.partition("[")[0])
+        entry = entries.get(_known_as(name.partition("[")[0], entries) or "")
         faults[name] = f"{what}; allowed: {entry.allowed}" if entry is not None else what
     return faults
 
 
 def _leaves(group: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
     for name, node in group["properties"].items():
-        inner = _resolved(node, schema)
+        inner, of_any_name = _resolved(node, schema), _resolved_entry(node, schema)
         if "properties" in inner:
             yield from (((name, *path), leaf) for path, leaf in _leaves(inner, schema))
+        elif "properties" in of_any_name:
+            yield from (((name, ANY_NAME, *path), leaf) for path, leaf in _leaves(of_any_name, schema))
         else:
             yield (name,), node
+
+
+def _resolved_entry(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of what a group holds by names of the operator's own; empty where it is not such a group."""
+    entry = node.get("additionalProperties")
+    return _resolved(cast("dict[str, Any]", entry), schema) if isinstance(entry, dict) else {}
+
+
+def _known_as(name: str, names: Iterable[str]) -> str | None:
+    """The setting that this variable sets."""
+    parts = name.split(DELIMITER)
+    return next((known for known in names if _fits(parts, known.split(DELIMITER))), None)
+
+
+def _fits(parts: list[str], known: list[str]) -> bool:
+    return len(parts) == len(known) and all(own in (part, ANY_NAME) for part, own in zip(parts, known, strict=True))
 
 
 def _resolved(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
@@ -130,7 +150,12 @@ def _allowed_scalar(node: dict[str, Any]) -> str:
 
 
 def _no_such(name: str, names: list[str]) -> str:
-    group = [known for known in names if known.startswith(name + DELIMITER)]
+    parts = name.split(DELIMITER)
+    group = [
+        known
+        for known in names
+        if len(known.split(DELIMITER)) > len(parts) and _fits(parts, known.split(DELIMITER)[: len(parts)])
+    ]
     if group:
         return f"is a group, not a setting; allowed: {', '.join(group)}"
     if "[" in name:

@@ -16,7 +16,7 @@ from pydantic_settings import (
 )
 from sqlalchemy.engine import URL
 
-from workbench.wiring.model_settings import Titles, azure_titles
+from workbench.wiring.model_settings import McpServer, Models, Titles, azure_titles, require_mcp_names
 from workbench.wiring.setting_groups import (
     ENTRA_KEYS_URL,
     LOCAL_MODE_CONSENT,
@@ -74,6 +74,8 @@ class Settings(BaseModel):
     delivery: Delivery = Delivery()
     limits: Limits = Limits()
     titles: Titles = Titles()
+    models: Models = Models()
+    mcp: dict[str, McpServer] = {}
     turns: Turns = Turns()
     usage: Usage = Usage()
     azure_speech: AzureSpeech = AzureSpeech()
@@ -118,6 +120,11 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _titles_are_complete(self) -> "Settings":
         _ = self.title_model
+        return self
+
+    @model_validator(mode="after")
+    def _mcp_servers_have_names(self) -> "Settings":
+        require_mcp_names(self.mcp)
         return self
 
     @property

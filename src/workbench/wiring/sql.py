@@ -44,6 +44,7 @@ from workbench.domain.lifecycle.ports import (
     UnfinishedErasures,
 )
 from workbench.domain.messages.ports import MessageTx
+from workbench.domain.model_assistants.ports import ModelAssistantTx
 from workbench.domain.participants.ports import ParticipantTx
 from workbench.domain.shares.ports import ShareTx
 from workbench.domain.titles.ports import TitleTx
@@ -225,6 +226,11 @@ class Sql(Provider):
     @provide
     def turn_tx(self, sql: SqlTransactions) -> Transactions[TurnTx]:
         """See what turns need."""
+        return sql
+
+    @provide
+    def model_assistant_tx(self, sql: SqlTransactions) -> Transactions[ModelAssistantTx]:
+        """See what model assistants need."""
         return sql
 
     @provide

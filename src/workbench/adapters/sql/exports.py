@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import BindParameter, and_, bindparam, or_, select
 
-from workbench.adapters.sql.registrations import IS_ONLINE
+from workbench.adapters.sql.registrations import IS_ONLINE, SEEN
 from workbench.adapters.sql.repository import Query, Repository, here
 from workbench.adapters.sql.schema import Id, Moment
 from workbench.adapters.sql.tables import (
@@ -61,7 +61,7 @@ _ONLINE = (
     .join(assistant_services, assistant_services.c.assistant_service_id == assistants.c.assistant_service_id)
     .where(
         here(assistants),
-        here(assistant_services),
+        SEEN,
         assistants.c.id.in_(bindparam("assistant_ids", expanding=True)),
         IS_ONLINE,
     )

@@ -1,5 +1,6 @@
 """Messages in SQL."""
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -10,7 +11,7 @@ from sqlalchemy import Select, and_, bindparam, delete, select
 
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
 from workbench.adapters.sql.tables import conversations, message_debug, messages
-from workbench.domain.messages.model import Message, MessageQuery, MessageType, StoredMessage
+from workbench.domain.messages.model import MAX_WORDS, SEARCHED, Message, MessageQuery, MessageType, StoredMessage
 from workbench.domain.messages.ports import Messages
 
 MESSAGE_FIELDS = (
@@ -60,6 +61,7 @@ _IN_CONVERSATION = and_(here(messages), messages.c.conversation_id == bindparam(
 _PLACE_OF = select(messages.c.id, messages.c.sequence).where(
     _IN_CONVERSATION, messages.c.id.in_(bindparam("ids", expanding=True))
 )
+_LIKE_SIGNS = re.compile("[%_/]")
 _REMOVE = delete(messages).where(here(messages), messages.c.id == bindparam("of_id"))
 
 
@@ -81,6 +83,23 @@ def _page(filters: frozenset[str], *, oldest_first: bool) -> Query[Message]:
         .limit(bindparam("limit"))
     )
     return Query(Message, statement, message_of)
+
+
+@lru_cache(MAX_WORDS + 1)
+def _containing(words: int) -> Query[Message]:
+    """Build the statement for so many words: a walk over the newest messages, which ends at some point."""
+    newest = (
+        select(messages).where(_IN_CONVERSATION).order_by(messages.c.sequence.desc()).limit(SEARCHED).subquery("newest")
+    )
+    said = [newest.c.content.icontains(bindparam(f"word{place}"), escape="/") for place in range(words)]
+    return Query(
+        Message,
+        select(*(newest.c[name] for name in MESSAGE_FIELDS))
+        .where(*said)
+        .order_by(newest.c.sequence.desc())
+        .limit(bindparam("limit")),
+        message_of,
+    )
 
 
 @lru_cache(2)
@@ -145,6 +164,11 @@ class SqlMessages(Repository, Messages):
         rows = await self._rows(_PLACE_OF, {"conversation_id": conversation_id, "ids": ids})
         places = {str(row[0]): row[1] for row in rows}
         return {name: places[str(cursor)] for name, cursor in cursors.items() if str(cursor) in places}
+
+    async def containing(self, conversation_id: UUID, words: Sequence[str], limit: int) -> list[Message]:
+        """Search."""
+        wanted = {f"word{place}": _LIKE_SIGNS.sub(r"/\g<0>", word) for place, word in enumerate(words)}
+        return await self._all(_containing(len(words)), {"conversation_id": conversation_id, "limit": limit, **wanted})
 
     async def latest_of_each(
         self, conversation_ids: Sequence[UUID], message_types: Sequence[MessageType]

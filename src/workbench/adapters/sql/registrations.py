@@ -6,17 +6,20 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import BindParameter, and_, bindparam, delete, func, not_, select, update
+from sqlalchemy import BindParameter, and_, bindparam, delete, func, not_, or_, select, update
 
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Moment
 from workbench.adapters.sql.tables import assistant_services, assistants, deliveries
 from workbench.domain.assistant_services.model import Registration, RegistrationFilter, ServiceAddress, Sign
 from workbench.domain.assistant_services.ports import Registrations
+from workbench.domain.identity.model import EVERYWHERE
 
 NOW = bindparam("now", type_=Moment)
 IS_ONLINE = func.coalesce(assistant_services.c.online_expires > NOW, False)
 
+# Services that live in this process are there for every workspace to see, and for none to change.
+SEEN = or_(here(assistant_services), assistant_services.c.workspace_id == EVERYWHERE)
 _THIS_ONE = and_(here(assistant_services), assistant_services.c.assistant_service_id == bindparam("of_id"))
 _SHOWN = select(
     *columns_of(
@@ -35,17 +38,17 @@ _SHOWN = select(
     assistant_services.c.online_expires.label("assistant_service_online_expiration_datetime"),
     assistant_services.c.key_last_used.label("api_key_last_used_datetime"),
     assistant_services.c.api_key_expires.label("api_key_expiration_datetime"),
-).where(here(assistant_services))
+).where(SEEN)
 _REGISTRATION = Query(Registration, _SHOWN.where(assistant_services.c.assistant_service_id == bindparam("id")))
 _ADDRESSES = select(
     assistant_services.c.assistant_service_id, assistant_services.c.url, assistant_services.c.key_last_used
 ).where(
-    here(assistant_services),
+    SEEN,
     assistant_services.c.assistant_service_id.in_(bindparam("ids", expanding=True)),
     assistant_services.c.url != "",
 )
 _ADDRESS = select(assistant_services.c.url, assistant_services.c.key_last_used).where(
-    here(assistant_services),
+    SEEN,
     assistant_services.c.assistant_service_id == bindparam("id"),
     assistant_services.c.url != "",
 )

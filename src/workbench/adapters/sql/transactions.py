@@ -24,6 +24,7 @@ from workbench.adapters.sql.files import SqlFiles
 from workbench.adapters.sql.imports import SqlImports
 from workbench.adapters.sql.jobs import SqlJobs
 from workbench.adapters.sql.messages import SqlMessages
+from workbench.adapters.sql.model_assistants import SqlModelConfigs
 from workbench.adapters.sql.participants import SqlParticipants
 from workbench.adapters.sql.registrations import SqlRegistrations
 from workbench.adapters.sql.repository import Context, Repository
@@ -123,6 +124,11 @@ class SqlTransaction:
     def turns(self) -> SqlTurns:
         """Turns."""
         return self._the(SqlTurns)
+
+    @property
+    def model_configs(self) -> SqlModelConfigs:
+        """Configurations of model assistants."""
+        return self._the(SqlModelConfigs)
 
     @property
     def turn_slots(self) -> SqlTurns:

@@ -93,6 +93,16 @@ class SqlTurnWatch(TurnWatch):
         gone = delete(turn_events).where(turn_events.c.turn_pk == pk, turn_events.c.seq <= seq)
         await self._database.transact(lambda connection: connection.execute(gone))
 
+    async def unstarted(self, opened_before: datetime, limit: int) -> Sequence[DueTurn]:
+        """Along the index of active ones. One that was opened once more is as old as it was."""
+        statement = select(*_DUE).where(
+            ACTIVE,
+            turns.c.producer_kind == "builtin",
+            turns.c.status == "opened",
+            turns.c.created_at < opened_before,
+        )
+        return await self._due(statement.order_by(turns.c.deadline_at).limit(limit))
+
     async def unbilled(self, limit: int) -> Sequence[DueTurn]:
         """By their own index."""
         return await self._due(select(*_DUE).where(UNBILLED).limit(limit))

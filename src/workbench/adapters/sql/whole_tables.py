@@ -7,10 +7,25 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Column, Connection, Table, Text, bindparam, func, insert, literal, select, tuple_, type_coerce
+from sqlalchemy import (
+    Column,
+    Connection,
+    Table,
+    Text,
+    bindparam,
+    func,
+    insert,
+    literal,
+    select,
+    true,
+    tuple_,
+    type_coerce,
+)
 
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.schema import Id, Json, Moment
+from workbench.adapters.sql.tables import assistant_services
+from workbench.domain.identity.model import EVERYWHERE
 from workbench.domain.moving.model import Comparison
 
 PAGE = 1000
@@ -53,17 +68,19 @@ class WholeTable:
         self.name = f"{table.name}"
         self._table = table
         self._key = list(table.primary_key.columns)
+        # What belongs to all workspaces comes with the schema.
+        self._own = table.c.workspace_id != EVERYWHERE if table is assistant_services else true()
         self._places = [table.columns.keys().index(column.name) for column in self._key]
         # JSON passes as the text that it is: decoded and encoded again, it might not be the same to the byte.
         read = [type_coerce(column, Text) if isinstance(column.type, Json) else column for column in table.columns]
-        self._select = select(*read).order_by(*self._key)
+        self._select = select(*read).where(self._own).order_by(*self._key)
         self._insert = insert(table).values(
             {column: bindparam(f"v{place}", type_=_written(column.type)) for place, column in enumerate(table.columns)}
         )
 
     async def count(self, database: Database) -> int:
         """How many rows there are."""
-        return int((await database.rows(select(func.count()).select_from(self._table)))[0][0])
+        return int((await database.rows(select(func.count()).select_from(self._table).where(self._own)))[0][0])
 
     async def pages(self, database: Database) -> AsyncIterator[list[Values]]:
         """All rows in the order of their keys, which is the same each time, though not on each database."""

@@ -19,7 +19,7 @@ from workbench.domain.assistant_services.ports import RegistrationTx
 from workbench.domain.audit.model import Act, Actor, NewAuditEntry
 from workbench.domain.clock import Clock
 from workbench.domain.errors import ConflictError, NotFoundError, StaleError, WorkbenchError
-from workbench.domain.identity.model import Principal, ServiceKeys
+from workbench.domain.identity.model import RESIDENT_SERVICE_IDS, Principal, ServiceKeys
 from workbench.domain.identity.ports import ApiKeyStore
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.users.service import meet
@@ -35,6 +35,12 @@ class RegistrationPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     secured: bool
     key_overlap_seconds: float = 86_400.0
+    resident: frozenset[str] = frozenset()
+    """The services of this process that have something to offer; the others are not listed."""
+
+    def shows(self, assistant_service_id: str) -> bool:
+        """Whether a service is listed."""
+        return assistant_service_id not in RESIDENT_SERVICE_IDS or assistant_service_id in self.resident
 
 
 class RegistrationService:
@@ -89,7 +95,8 @@ class RegistrationService:
     async def all(self, principal: Principal, wanted: RegistrationFilter) -> list[Registration]:
         """The registrations asked for, oldest first."""
         async with self._transactions.read(principal.workspace_id) as tx:
-            return list(await tx.registrations.all_of(_for(principal, wanted)))
+            found = await tx.registrations.all_of(_for(principal, wanted))
+        return [each for each in found if self._policy.shows(each.assistant_service_id)]
 
     async def get(self, principal: Principal, assistant_service_id: str) -> Registration:
         """One registration, its key masked. Raises NotFoundError."""
@@ -131,7 +138,7 @@ class RegistrationService:
 
     def _own(self, principal: Principal, registration: Registration | None) -> Registration:
         """Let its creator pass; in local mode, which knows no keys, anybody. Raises NotFoundError."""
-        if registration is None:
+        if registration is None or registration.assistant_service_id in RESIDENT_SERVICE_IDS:
             raise NotFoundError
         if self._policy.secured and registration.created_by_user_id != principal.id:
             raise NotFoundError

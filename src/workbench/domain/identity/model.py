@@ -11,6 +11,12 @@ from workbench.domain.errors import UnauthenticatedError
 Role = Literal["user", "assistant", "service"]
 
 DEFAULT_WORKSPACE = "default"
+EVERYWHERE = "*"
+"""Stands for the workspace of what belongs to all of them. No workspace of anybody's is called so."""
+
+MODEL_SERVICE_ID = "workbench.model"
+RESIDENT_SERVICE_IDS = frozenset({MODEL_SERVICE_ID})
+"""Assistant services that live inside this one: there is one for all workspaces, and no caller can speak as it."""
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):

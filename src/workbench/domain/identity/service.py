@@ -4,7 +4,7 @@ from uuid import UUID
 
 from workbench.domain.clock import Clock
 from workbench.domain.errors import UnauthenticatedError
-from workbench.domain.identity.model import DEFAULT_WORKSPACE, Credentials, Principal
+from workbench.domain.identity.model import DEFAULT_WORKSPACE, RESIDENT_SERVICE_IDS, Credentials, Principal
 from workbench.domain.identity.ports import ApiKeyStore, AssistantDirectory, TokenVerifier
 
 
@@ -19,6 +19,9 @@ class Authenticator:
 
     async def authenticate(self, credentials: Credentials) -> Principal:
         """Prove the credentials. Raises UnauthenticatedError with the contract's texts, UnavailableError."""
+        if credentials.service_id in RESIDENT_SERVICE_IDS:
+            # They call nobody from outside, whatever key is shown.
+            raise UnauthenticatedError("Invalid credentials", code="invalid_credentials")
         if credentials.service_id:
             return await self._service(credentials.service_id, credentials)
         if credentials.bearer_token:

@@ -20,6 +20,9 @@ MAX_PAGE = 500
 """Front ends ask for exactly 500 and take a shorter page as the end, so the cap may not be lower."""
 DEFAULT_PAGE = 100
 MAX_FILENAMES = 1000
+SEARCHED = 10_000
+"""How many messages of a conversation a search looks through."""
+MAX_WORDS = 10
 TITLE_JOB = "title"
 """The kind of job that asks a model for a conversation's title."""
 

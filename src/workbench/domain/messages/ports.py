@@ -22,6 +22,10 @@ class Messages(Protocol):
         """The messages asked for, in the order in which they were committed."""
         ...
 
+    async def containing(self, conversation_id: UUID, words: Sequence[str], limit: int) -> list[Message]:
+        """Those of the newest `SEARCHED` that contain each of the words, whatever their case, the newest first."""
+        ...
+
     async def latest_of_each(
         self, conversation_ids: Sequence[UUID], message_types: Sequence[MessageType]
     ) -> dict[UUID, Message]:

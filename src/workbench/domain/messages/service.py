@@ -1,5 +1,6 @@
 """Posting, reading and taking back messages."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
@@ -10,6 +11,7 @@ from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
 from workbench.domain.messages.events import message_created, message_deleted
 from workbench.domain.messages.model import (
+    MAX_WORDS,
     Message,
     MessageDebug,
     MessageQuery,
@@ -110,6 +112,17 @@ class MessageService:
         if not stored.debug_data:
             raise NotFoundError
         return MessageDebug(message_id=message_id, debug_data=stored.debug_data)
+
+    async def search(
+        self, principal: Principal, conversation_id: UUID, words: Sequence[str], limit: int
+    ) -> list[Message]:
+        """Messages that contain all of the words, whatever their case, of the newest `SEARCHED`; the newest first.
+
+        Raises NotFoundError.
+        """
+        async with self._transactions.read(principal.workspace_id) as tx:
+            (await tx.participants.seat(conversation_id, principal)).require_read()
+            return await tx.messages.containing(conversation_id, words[:MAX_WORDS], limit)
 
     async def delete(self, principal: Principal, conversation_id: UUID, message_id: UUID) -> None:
         """Take a message back: its sender, the conversation's owner, or whoever may write.

@@ -67,6 +67,12 @@ def set_apart(parts: Parts) -> tuple[Parts, list[ImageFile]]:
     return kept, list(files.values())
 
 
+def bytes_of(image: str) -> tuple[str, bytes]:
+    """The type and the bytes of an image that stands in a part as a `data:` URL and was checked when it came."""
+    media_type, data = _split(image, "image")
+    return media_type, base64.b64decode(data)
+
+
 def _large(part: Part) -> ImageFile | None:
     image: str = part["image"] if part["type"] == "image" else ""
     if not image.startswith("data:"):

@@ -12,7 +12,7 @@ import msgspec
 from workbench.domain.clock import Clock
 from workbench.domain.errors import ConflictError, ForbiddenError, StaleError
 from workbench.domain.files.uploading import UploadService
-from workbench.domain.identity.model import Principal
+from workbench.domain.identity.model import RESIDENT_SERVICE_IDS, Principal
 from workbench.domain.ids import new_id
 from workbench.domain.messages.events import message_created
 from workbench.domain.messages.model import Message, Sender, StoredMessage, is_turn_id
@@ -139,7 +139,7 @@ class OpeningService:
             service_id = await _service_of(tx, conversation_id, new.assistant_id)
             question = await _question(tx, principal, conversation_id, new, built, now)
             output_id, is_published = await _place_of_answer(tx, conversation_id, new)
-            kind, shared = await _kind_of(tx, new), await tx.turns.now()
+            kind, shared = await _kind_of(tx, new, service_id), await tx.turns.now()
             turn = Turn(
                 pk=new_id(),
                 conversation_id=conversation_id,
@@ -243,8 +243,10 @@ async def _service_of(tx: TurnTx, conversation_id: UUID, assistant_id: UUID) -> 
     )
 
 
-async def _kind_of(tx: TurnTx, new: NewTurn) -> ProducerKind:
+async def _kind_of(tx: TurnTx, new: NewTurn, service_id: str) -> ProducerKind:
     """A service that has never made a turn may only know how to post messages."""
+    if service_id in RESIDENT_SERVICE_IDS:
+        return "builtin"
     if new.producer is not None or await tx.turns.makes_turns(new.assistant_id):
         return "external"
     return "legacy_external"

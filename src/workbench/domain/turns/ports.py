@@ -30,6 +30,7 @@ class DueTurn(msgspec.Struct, frozen=True, kw_only=True):
     workspace_id: str
     conversation_id: UUID
     turn_id: str
+    assistant_id: UUID
 
 
 class Turns(TurnSlots, Protocol):
@@ -140,6 +141,10 @@ class TurnWatch(Protocol):
 
     async def forget_up_to(self, pk: UUID, seq: int) -> None:
         """Remove the events up to a place, which its snapshot stands for."""
+        ...
+
+    async def unstarted(self, opened_before: datetime, limit: int) -> Sequence[DueTurn]:
+        """Turns of the service's own assistants that wait for somebody to make them, the oldest first."""
         ...
 
     async def unbilled(self, limit: int) -> Sequence[DueTurn]:

@@ -18,7 +18,7 @@ from workbench.domain.parts.model import Parts, Warned
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.turns.access import produced_or_gone, produced_turn
 from workbench.domain.turns.events import turn_status
-from workbench.domain.turns.model import GoneTurn, Turn, logged
+from workbench.domain.turns.model import GoneTurn, ProducerKind, Turn, logged
 from workbench.domain.turns.ports import TurnTx
 from workbench.domain.turns.refusals import batch_gap, lease_held, stale_epoch, turn_gone, turn_over, unprocessable
 from workbench.domain.turns.settling import Close, Ended, bill, bill_gone, folded, made, put_content, settle
@@ -207,6 +207,7 @@ async def _close(tx: TurnTx, turn: Turn, ending: Ending, *, bill: bool) -> tuple
         revision=ending.revision,
         metadata=ending.metadata,
         debug_data=ending.debug_data,
+        source="server" if turn.producer_kind == "builtin" else "external",
         bill=bill,
     )
     return close, [*warnings, *cut]
@@ -271,13 +272,14 @@ async def _claim(tx: TurnTx, turn: Turn, wanted: LeaseRequest, ttl: timedelta, n
     began = turn.last_seq > 1
     goes_on = began and wanted.mode == "continue"
     parts = (await folded(tx, turn)).snapshot() if goes_on else []
-    claimed = msgspec.structs.replace(turn.claimed(wanted.producer_id, ttl, turn.read_at), producer_kind="external")
-    happened = [("turn.started", {"producer_kind": "external"})]
+    kind: ProducerKind = "builtin" if turn.producer_kind == "builtin" else "external"
+    claimed = msgspec.structs.replace(turn.claimed(wanted.producer_id, ttl, turn.read_at), producer_kind=kind)
+    happened = [("turn.started", {"producer_kind": kind})]
     if began and not goes_on:
         happened.insert(0, ("turn.reset", {"reason": "producer_lost"}))
     claimed, events = logged(claimed, happened, now)
     tx.turns.log(claimed, events)
     tx.events.record(turn_status(claimed))
-    if turn.assistant_service_id is not None:
+    if kind == "external" and turn.assistant_service_id is not None:
         tx.turns.mark_producer(turn.assistant_service_id)
     return claimed, parts

@@ -11,6 +11,8 @@ import msgspec
 
 from workbench.domain.messages.events import message_created
 from workbench.domain.messages.model import Message, Sender, StoredMessage
+from workbench.domain.participants.events import participant_updated
+from workbench.domain.participants.model import ParticipantChange
 from workbench.domain.parts.flattening import filenames_of, flattened
 from workbench.domain.parts.folding import Folding
 from workbench.domain.parts.model import Part, Parts
@@ -126,6 +128,8 @@ async def settle(tx: TurnTx, turn: Turn, close: Close, now: datetime) -> Ended:
     tx.turns.change(ended)
     tx.turns.log(ended, events)
     tx.events.record(turn_status(ended))
+    if turn.producer_kind == "builtin":
+        await _clear_status(tx, turn, now)
     return Ended(turn=ended, content=content, usage=billed)
 
 
@@ -164,6 +168,16 @@ async def bill_gone(
         assistant_service_id=gone.assistant_service_id,
     )
     return await settle_usage(tx, bill, now)
+
+
+async def _clear_status(tx: TurnTx, turn: Turn, now: datetime) -> None:
+    """Have our own assistant no longer say that it is at work; others look after that themselves (4.2)."""
+    everyone = await tx.participants.all_of(turn.conversation_id)
+    seat = next((one for one in everyone if one.id == str(turn.assistant_id)), None)
+    if seat is not None and seat.status is not None:
+        idle = seat.changed(ParticipantChange(), now)
+        tx.participants.change(idle)
+        tx.events.record(participant_updated(idle, everyone))
 
 
 def _state(turn: Turn, billed: SettledUsage | None) -> UsageState:

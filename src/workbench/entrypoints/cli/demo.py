@@ -5,6 +5,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 import tempfile
@@ -16,6 +17,7 @@ import rich_click as click
 from rich.console import Console
 from rich.text import Text
 
+from workbench.entrypoints.cli.answering import StreamedAnswer
 from workbench.entrypoints.cli.processes import Child, child, while_alive
 from workbench.entrypoints.cli.talk import Talk
 from workbench.entrypoints.cli.transcript import Transcript
@@ -28,6 +30,9 @@ ASSISTANT_SERVICE_ID = "echo.workbench.example"
 TOKEN_SECONDS = 12 * 3600
 CALL_SECONDS = 20.0
 EXIT_TOLD_TO_STOP = 130
+MODELS = "WORKBENCH__MODELS__"
+"""Settings of the caller's that the demo takes over: with a model of theirs it is a model that answers."""
+DEMO_MODEL = "WORKBENCH__MODELS__NAMED__DEMO__PROVIDER"
 
 
 @click.command()
@@ -52,6 +57,9 @@ class Demo:
         self._once = once
         self._settings = Settings.of(data_root=folder)
         self._console = Console(highlight=False)
+        own = {name: value for name, value in os.environ.items() if name.upper().startswith(MODELS)}
+        self._models = own or {DEMO_MODEL: "demo"}
+        self._model = "the model of your settings" if own else "a small script in the place of a model"
 
     async def run(self) -> None:
         """Show it; a signal cancels it. Raises ClickException when something is not as it should be."""
@@ -78,6 +86,7 @@ class Demo:
 
     def _process(self, name: str, module: str, *arguments: str) -> AbstractAsyncContextManager[Child]:
         settings = {"WORKBENCH__DATA_ROOT": str(self._folder), "WORKBENCH__LOGGING__LOG_LEVEL": "WARNING"}
+        settings |= self._models
         return child(name, [sys.executable, "-m", module, *arguments], self._folder, settings)
 
     async def _talk(self, service: Child, assistant: Child) -> None:
@@ -90,11 +99,15 @@ class Demo:
         ) as ann:
             talk = await Talk.begin(ann, ASSISTANT_SERVICE_ID, Transcript(self._console))
             explanation = _explanation(service, assistant, self._folder, token, talk.path)
-            await while_alive(self._play(talk, assistant, explanation), [talk])
+            answer = StreamedAnswer(ann, self._console)
+            await while_alive(self._play(talk, answer, assistant, explanation), [talk])
 
-    async def _play(self, talk: Talk, assistant: Child, explanation: Text) -> None:
+    async def _play(self, talk: Talk, answer: StreamedAnswer, assistant: Child, explanation: Text) -> None:
         if missing := await talk.play():
             raise click.ClickException(f"There did not come {'; nor '.join(missing)}. {assistant.last_words()}")
+        self._say(f"\nAnother assistant, which the service hosts itself, answers by {self._model}:")
+        if missing := await answer.play():
+            raise click.ClickException(f"There did not come {'; nor '.join(missing)}")
         self.is_complete = True
         if self._once:
             self._say("\nEvery answer came as expected.")

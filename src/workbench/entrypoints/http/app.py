@@ -45,8 +45,9 @@ from workbench.entrypoints.workers.jobs import JobWorker
 from workbench.entrypoints.workers.presence import OnlineCheck, PresenceWorker
 from workbench.entrypoints.workers.pruning import PruningWorker
 from workbench.entrypoints.workers.reaping import ReapingWorker
+from workbench.entrypoints.workers.running import RunnerPolicy, RunningWorker
 from workbench.entrypoints.workers.shortening import ShorteningWorker
-from workbench.entrypoints.workers.supervisor import Hubs, OtherDuties, Supervisor
+from workbench.entrypoints.workers.supervisor import Hubs, OtherDuties, Supervisor, Workers
 from workbench.entrypoints.workers.turn_duties import TurnDuties
 from workbench.wiring import migrations
 from workbench.wiring.container import make_container
@@ -88,11 +89,13 @@ class Http(Provider):
     jobs = provide(JobWorker)
     pruning = provide(PruningWorker)
     presence = provide(PresenceWorker)
+    running = provide(RunningWorker)
     reaping = provide(ReapingWorker)
     attending = provide(AttendanceWorker)
     shortening = provide(ShorteningWorker)
     turn_duties = provide(TurnDuties)
     hubs = provide(Hubs)
+    workers = provide(Workers)
     supervisor = provide(Supervisor)
 
     @provide
@@ -110,6 +113,11 @@ class Http(Provider):
     def beats(self, settings: Settings) -> Heartbeats:
         """Keep silent streams alive."""
         return Heartbeats(settings.events.keep_alive_seconds)
+
+    @provide
+    def runners(self, settings: Settings) -> RunnerPolicy:
+        """Say how many answers are made at once."""
+        return RunnerPolicy(at_once=settings.turns.model_answers_at_once)
 
     @provide
     def online_check(self, settings: Settings) -> OnlineCheck:

@@ -11,6 +11,7 @@ from workbench.domain.events.hub import EventHub
 from workbench.domain.turns.hub import TurnHub
 from workbench.entrypoints.workers.delivery import DeliveryWorker
 from workbench.entrypoints.workers.jobs import JobWorker
+from workbench.entrypoints.workers.running import RunningWorker
 from workbench.wiring.announcements import Announcements
 from workbench.wiring.wakeups import Wakeups
 
@@ -39,6 +40,15 @@ class Hubs:
         self.turns = turns
 
 
+class Workers:
+    """Who hears of what is committed, and has something to end when the process does."""
+
+    def __init__(self, delivery: DeliveryWorker, running: RunningWorker, jobs: JobWorker) -> None:
+        self.delivery = delivery
+        self.running = running
+        self.jobs = jobs
+
+
 class Supervisor:
     """Runs each duty for ever, and again where it fails."""
 
@@ -47,35 +57,46 @@ class Supervisor:
         announcements: Announcements,
         wakeups: Wakeups,
         hubs: Hubs,
-        delivery: DeliveryWorker,
-        jobs: JobWorker,
+        workers: Workers,
         others: OtherDuties,
     ) -> None:
         self._announcements = announcements
         self._wakeups = wakeups
         self._hubs = hubs
-        self._delivery = delivery
-        self._jobs = jobs
+        self._workers = workers
         self._others = others
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Run everything while the block lasts."""
         self._announcements.listen(self._hubs.events.announce)
-        self._announcements.listen(self._delivery.announce)
-        self._announcements.listen(self._jobs.announce)
+        self._announcements.listen(self._workers.delivery.announce)
+        self._announcements.listen(self._workers.jobs.announce)
+        self._announcements.listen(self._workers.running.announce)
+        self._announcements.listen_to_turns(self._workers.running.announce_turn)
+        self._wakeups.listen_to_turns(self._workers.running.notice_turn)
         self._announcements.listen_to_turns(self._hubs.turns.announce)
         self._wakeups.listen(self._hubs.events.notice)
         self._wakeups.listen_to_turns(self._hubs.turns.notice)
-        self._wakeups.listen(self._delivery.notice)
-        duties = [duty.run for duty in (self._wakeups, self._delivery, self._jobs, *self._others)]
+        self._wakeups.listen(self._workers.delivery.notice)
+        duties = [
+            duty.run
+            for duty in (
+                self._wakeups,
+                self._workers.delivery,
+                self._workers.running,
+                self._workers.jobs,
+                *self._others,
+            )
+        ]
         tasks = [asyncio.create_task(self._keep_up(duty)) for duty in duties]
         try:
             yield
         finally:
             await _end(tasks)
-            await self._delivery.stop()
-            await self._jobs.stop()
+            await self._workers.running.stop()
+            await self._workers.delivery.stop()
+            await self._workers.jobs.stop()
 
     async def _keep_up(self, duty: Callable[[], Awaitable[None]]) -> None:
         while True:

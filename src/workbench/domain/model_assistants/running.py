@@ -1,0 +1,278 @@
+"""Making the answers of model assistants: each in a task of its own, and each ended once, whatever breaks (turns, 2.1)."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from workbench.domain.errors import ConflictError, NotFoundError, StaleError, UnavailableError, WorkbenchError
+from workbench.domain.identity.model import Principal
+from workbench.domain.model_assistants.briefing import BriefingService
+from workbench.domain.model_assistants.failures import FailureCode, ModelFailedError, told
+from workbench.domain.model_assistants.hosting import speaking
+from workbench.domain.model_assistants.outlet import Outlet
+from workbench.domain.model_assistants.ports import Ask, ModelGateway
+from workbench.domain.model_assistants.tools import ToolService
+from workbench.domain.participants.model import ParticipantChange
+from workbench.domain.participants.service import ParticipantService
+from workbench.domain.parts.events import ProducerEvent
+from workbench.domain.turns.model import TurnEvent
+from workbench.domain.turns.ports import DueTurn
+from workbench.domain.turns.producing import ProducingService
+from workbench.domain.turns.shapes import Batch, BatchTaken, Ending, LeaseRequest, Settled
+
+LEASE_SECONDS = 30
+RENEWAL_SECONDS = 10.0
+AT_WORK = "thinking..."
+"""What the assistant's seat says meanwhile."""
+STORE_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""Between tries to store a batch; together they are shorter than the lease."""
+FINALIZE_PAUSES = (0.2, 1.0, 3.0)
+FINALIZE_SECONDS = 10.0
+USAGE = "usage.call"
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a turn that was taken: how it was stored, or why not."""
+
+    turn_id: str
+    settled: Settled | None
+    failure: BaseException | None = None
+    """What kept its end from being stored; then whoever looks after turns will end it."""
+    cause: BaseException | None = None
+    """Why there is no answer, where a model, or we, failed."""
+
+
+class LostError(Exception):
+    """The turn is somebody else's by now, or over, or gone."""
+
+
+class Making:
+    """A turn while its answer is made."""
+
+    def __init__(self, principal: Principal, conversation_id: UUID, turn_id: str, epoch: int) -> None:
+        self.principal = principal
+        self.conversation_id = conversation_id
+        self.turn_id = turn_id
+        self.epoch = epoch
+        self.outlet = Outlet()
+        self.batch = 1
+        self.has_output = False
+        self.is_cancelled = False
+        self.must_look = False
+        self.calls: list[dict[str, Any]] = []
+
+    def cancel(self) -> None:
+        """Hear that its end was asked for."""
+        self.is_cancelled = True
+        self.outlet.ring()
+
+    def look(self) -> None:
+        """Hear that something may have happened to it elsewhere."""
+        self.must_look = True
+        self.outlet.ring()
+
+    def heed(self, event: ProducerEvent) -> None:
+        """Keep in mind what decides how it goes on and ends."""
+        if event.type == USAGE:
+            self.calls.append(event.payload)
+        else:
+            self.has_output = True
+
+    def done(self) -> Ending:
+        """How it ends where all went well."""
+        refused = bool(self.calls) and self.calls[-1].get("finish_reason") == "content_filter"
+        return self._ending(outcome="completed", finish_reason="content_filter" if refused else None)
+
+    def aborted(self) -> Ending:
+        """How it ends where that was asked for."""
+        return self._ending(outcome="aborted")
+
+    def failed(self, code: FailureCode) -> Ending:
+        """How it ends where something went wrong; what was cut short by our own end can be run again."""
+        reason = "shutdown" if code == "shutdown" else None
+        return self._ending(outcome="failed", finish_reason=reason, error=told(code))
+
+    def _ending(self, **how: Any) -> Ending:
+        return Ending(epoch=self.epoch, debug_data={"model_calls": self.calls} if self.calls else {}, **how)
+
+
+class RunningService:
+    """Makes answers. Who calls it decides how many at once."""
+
+    def __init__(
+        self,
+        gateway: ModelGateway,
+        briefing: BriefingService,
+        tools: ToolService,
+        producing: ProducingService,
+        participants: ParticipantService,
+    ) -> None:
+        self._gateway = gateway
+        self._briefing = briefing
+        self._tools = tools
+        self._producing = producing
+        self._participants = participants
+        self._makings: dict[UUID, Making] = {}
+        self._finalizing: set[asyncio.Task[Run]] = set()
+
+    def announce(self, turn_pk: UUID, events: Sequence[TurnEvent]) -> None:
+        """Hear of what this process committed to a turn."""
+        making = self._makings.get(turn_pk)
+        if making is not None and any(event.type == "turn.cancel_requested" for event in events):
+            making.cancel()
+
+    def notice(self, turn_pk: UUID | None) -> None:
+        """Hear that a turn, or any, may have gone on elsewhere."""
+        makings = self._makings.values() if turn_pk is None else filter(None, [self._makings.get(turn_pk)])
+        for making in list(makings):
+            making.look()
+
+    async def run(self, due: DueTurn, producer_id: str) -> Run | None:
+        """Take a turn, make its answer and end it; None where it was not to be had.
+
+        A cancellation ends the turn as cut short by our own end, which is stored before it is raised again, however
+        often it comes. So is any other defect.
+        """
+        principal = speaking(due.workspace_id, due.assistant_id)
+        making = await self._take(principal, due, producer_id)
+        if making is None:
+            return None
+        cause: BaseException | None = None
+        try:
+            ending = await self._make(making)
+        except LostError:
+            return None
+        except ModelFailedError as error:
+            ending, cause = making.failed(error.code), error
+        except BaseException as error:
+            code: FailureCode = "shutdown" if isinstance(error, asyncio.CancelledError) else "server_error"
+            await self._settle(making, making.failed(code))
+            raise
+        run, interruption = await self._settle(making, ending)
+        if interruption is not None:
+            raise interruption
+        return msgspec.structs.replace(run, cause=cause)
+
+    async def _take(self, principal: Principal, due: DueTurn, producer_id: str) -> Making | None:
+        wanted = LeaseRequest(producer_id=producer_id, ttl_s=LEASE_SECONDS)
+        try:
+            grant = await self._producing.lease(principal, due.conversation_id, due.turn_id, wanted)
+        except (ConflictError, NotFoundError):
+            return None
+        return Making(principal, due.conversation_id, due.turn_id, grant.epoch)
+
+    async def _make(self, making: Making) -> Ending:
+        """Ask the model, and store what it says until it is done. Raises ModelFailedError, LostError."""
+        try:
+            brief = await self._briefing.brief(making.principal, making.conversation_id, making.turn_id)
+            status = ParticipantChange(status=AT_WORK)
+            await self._participants.change_self(making.principal, making.conversation_id, status)
+        except NotFoundError as error:
+            raise LostError from error
+        answering = asyncio.create_task(self._answer(making, brief.ask))
+        self._makings[brief.turn.pk] = making
+        try:
+            return await self._pass_on(making, answering)
+        finally:
+            del self._makings[brief.turn.pk]
+            making.outlet.take_all()
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
+
+    async def _answer(self, making: Making, ask: Ask) -> None:
+        """Have the model speak; where it is too busy to begin, once another one (turns, 6)."""
+        try:
+            await self._speak(making, ask)
+        except ModelFailedError as error:
+            other = self._gateway.fallback
+            if error.code != "rate_limited" or making.has_output or other in (None, ask.model):
+                raise
+            await self._speak(making, msgspec.structs.replace(ask, model=other))
+        finally:
+            making.outlet.close()
+
+    async def _speak(self, making: Making, ask: Ask) -> None:
+        call = self._tools.bound(making.principal, making.conversation_id, ask.tools)
+        async with contextlib.aclosing(self._gateway.answer(ask, call)) as said:
+            async for event in said:
+                making.heed(event)
+                await making.outlet.put(event)
+
+    async def _pass_on(self, making: Making, answering: asyncio.Task[None]) -> Ending:
+        """Store what the model says, batch by batch, and keep the lease while it is silent."""
+        loop = asyncio.get_running_loop()
+        renewed = loop.time()
+        while not (answering.done() and making.outlet.is_empty):
+            if making.is_cancelled:
+                return await self._stop(making, answering)
+            if making.must_look or making.outlet.is_due() or loop.time() - renewed >= RENEWAL_SECONDS:
+                making.must_look = False
+                taken = await self._add(making)
+                making.is_cancelled |= taken.cancel_requested
+                renewed = loop.time()
+            else:
+                await making.outlet.due(renewed + RENEWAL_SECONDS)
+        answering.result()
+        return making.done()
+
+    async def _stop(self, making: Making, answering: asyncio.Task[None]) -> Ending:
+        """Have the model stop, and store what it had said and what that took."""
+        making.outlet.take_all()
+        answering.cancel()
+        await asyncio.gather(answering, return_exceptions=True)
+        while not making.outlet.is_empty:
+            await self._add(making)
+        return making.aborted()
+
+    async def _add(self, making: Making) -> BatchTaken:
+        """Store a batch, which may be empty: then it only prolongs the lease. Raises LostError."""
+        events = [{"type": event.type, **event.payload} for event in making.outlet.take()]
+        taken = await self._stored(making, Batch(epoch=making.epoch, batch=making.batch, events=events))
+        making.batch += 1
+        return taken
+
+    async def _stored(self, making: Making, batch: Batch) -> BatchTaken:
+        for pause in (*STORE_PAUSES, None):
+            try:
+                return await self._producing.add(making.principal, making.conversation_id, making.turn_id, batch)
+            except (UnavailableError, StaleError) as error:
+                if pause is None:
+                    raise LostError from error
+                await asyncio.sleep(pause)
+            except (ConflictError, NotFoundError) as error:
+                raise LostError from error
+        raise AssertionError  # the last try returns or raises
+
+    async def _settle(self, making: Making, ending: Ending) -> tuple[Run, asyncio.CancelledError | None]:
+        """End the turn in a task that nobody can cut short; answers with the cancellation that tried to."""
+        task = asyncio.create_task(self._finalize(making, ending))
+        self._finalizing.add(task)
+        task.add_done_callback(self._finalizing.discard)
+        interruption: asyncio.CancelledError | None = None
+        while not task.done():
+            try:
+                await asyncio.shield(task)
+            except asyncio.CancelledError as error:
+                interruption = error
+        return task.result(), interruption
+
+    async def _finalize(self, making: Making, ending: Ending) -> Run:
+        failure: BaseException | None = None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FINALIZE_SECONDS):
+                for pause in FINALIZE_PAUSES:
+                    try:
+                        settled = await self._producing.finalize(
+                            making.principal, making.conversation_id, making.turn_id, ending
+                        )
+                        return Run(turn_id=making.turn_id, settled=settled)
+                    except (UnavailableError, StaleError) as error:
+                        failure = error
+                        await asyncio.sleep(pause)
+                    except WorkbenchError as error:
+                        return Run(turn_id=making.turn_id, settled=None, failure=error)
+        return Run(turn_id=making.turn_id, settled=None, failure=failure or TimeoutError())
