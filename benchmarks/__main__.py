@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--quick] [--deep N]`: measures, and prints a table in Markdown.
+"""`python -m benchmarks [--quick] [--deep N] [--turns SECONDS]`: measures, and prints a table in Markdown.
 
 Nothing here is asserted: figures depend on the machine. `RESULTS.md` keeps what was measured, with the machine.
 """
@@ -26,15 +26,23 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="shorter, with fewer streams")
     parser.add_argument("--deep", type=int, default=1_000_000, help="messages in the deep history; 0 leaves it out")
     parser.add_argument("--only", choices=["sqlite", "postgresql"], help="one database only")
+    parser.add_argument(
+        "--turns", type=float, metavar="SECONDS", help="the turns that stream at once, and nothing else"
+    )
     options = parser.parse_args()
     effort = Effort(seconds=3, streams=200, file_mib=256, turns=20, turn_seconds=5) if options.quick else Effort()
+    if options.turns:
+        effort.turn_seconds = options.turns
     print(f"{platform.machine()}, {psutil.cpu_count()} cores, Python {platform.python_version()}, client on it too\n")
     columns: dict[str, dict[str, Figure]] = {}
     with tempfile.TemporaryDirectory(prefix="workbench-bench-", ignore_cleanup_errors=True) as folder:
         for kind in ("sqlite", "postgresql"):
             if options.only in (None, kind):
                 with _databases(kind, Path(folder)) as create:
-                    columns |= _measure(kind, create, Path(folder), effort, options.deep)
+                    if options.turns:
+                        columns |= _measure_turns(kind, create, Path(folder), effort)
+                    else:
+                        columns |= _measure(kind, create, Path(folder), effort, options.deep)
     _print_table(columns)
 
 
@@ -67,6 +75,11 @@ def _measure(kind: str, create: Create, folder: Path, effort: Effort, depth: int
         ground += uvloop.run(scenarios.posting(server, effort))
         ground += uvloop.run(scenarios.reading(server, effort))
     return {kind: _by_name(figures), f"{kind} floor": _by_name(ground)}
+
+
+def _measure_turns(kind: str, create: Create, folder: Path, effort: Effort) -> dict[str, dict[str, Figure]]:
+    with servers.workbench(kind, folder / f"data-{kind}", create("workbench")) as server:
+        return {kind: _by_name(uvloop.run(turns.streaming_turns(server, effort)))}
 
 
 async def _one_conversation(server: servers.Server) -> str:

@@ -8,7 +8,8 @@ from sqlalchemy.engine import make_url
 
 from workbench.adapters.clock import SystemClock
 from workbench.adapters.sql.database import open_database
-from workbench.adapters.sql.transactions import GroupCommit, SqlTransactions
+from workbench.adapters.sql.group_commit import GroupCommit
+from workbench.adapters.sql.transactions import SqlTransactions
 from workbench.domain.ids import new_id
 from workbench.domain.messages.model import Message, Sender, StoredMessage
 

@@ -32,6 +32,12 @@ class Server:
         times = psutil.Process(self.process.pid).cpu_times()
         return times.user + times.system
 
+    def counter(self, name: str) -> float:
+        """Read a counter that the server has of itself."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return float(dict(line.rsplit(" ", 1) for line in lines)[name])
+
 
 def free_port() -> int:
     """Find a port that nobody listens on."""

@@ -14,6 +14,7 @@ DELTA_SECONDS = 1 / 50
 BATCH = 4
 """Deltas that gather in 80 ms, which is how long a producer may hold them."""
 WATCHERS = 2
+COUNTERS = ("workbench_write_statements_total", "workbench_commits_total")
 
 _DELTA = re.compile(rb'"delta":"([\d ]+)"')
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
@@ -97,10 +98,13 @@ async def streaming_turns(server: Server, effort: Effort) -> list[Figure]:
     beat = {"name": "b", "description": "", "url": url, "online_expires_in_seconds": 3600}
     await heart.json("PUT", f"/assistant-service-registrations/{SERVICE}", beat)
     turns = [await _opened(server, ann) for _ in range(effort.turns)]
+    before = [await asyncio.to_thread(server.counter, name) for name in COUNTERS]
     used = server.cpu_seconds()
     begun = time.perf_counter()
     await asyncio.gather(*(turn.run(effort.turn_seconds) for turn in turns))
     took, used = time.perf_counter() - begun, server.cpu_seconds() - used
+    after = [await asyncio.to_thread(server.counter, name) for name in COUNTERS]
+    statements, commits = ((new - old) / took for new, old in zip(after, before, strict=True))
     late = [
         watcher.arrivals[number] - made
         for turn in turns
@@ -119,6 +123,8 @@ async def streaming_turns(server: Server, effort: Effort) -> list[Figure]:
         Figure(f"{name}, delta late by, p50", quantile(late, 0.5) * 1e3, "ms"),
         Figure(f"{name}, delta late by, p99", quantile(late, 0.99) * 1e3, "ms"),
         Figure(f"{name}, batches stored", wanted / WATCHERS / BATCH / took, "/s"),
+        Figure(f"{name}, write statements", statements, "/s"),
+        Figure(f"{name}, commits", commits, "/s"),
         Figure(f"{name}, server's CPU", 100 * used / took, "%"),
     ]
 

@@ -103,9 +103,9 @@ async def test_of_a_group_only_the_block_at_fault_fails(store: Store) -> None:
 
 async def test_many_blocks_share_a_commit(store: Store) -> None:
     conversation = await new_conversation(store)
-    before = store.group.commits
+    before = store.database.written.commits
     await asyncio.gather(*(post(store, conversation, message(store, str(n))) for n in range(200)))
-    assert store.group.commits - before <= 4
+    assert store.database.written.commits - before <= 4
     assert await count(store, messages) == 200
 
 

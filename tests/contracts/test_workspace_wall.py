@@ -390,6 +390,7 @@ def test_every_method_of_every_repository_is_in_the_tables() -> None:
 async def test_no_method_finds_what_is_in_another_workspace(store: Store) -> None:
     world = await fill(store, "default")
     await store.seat_user(world.conversation.id, "cay")
+    store.group.remembered.turns.keep("default", world.turn)
     ours = await fill(store, "elsewhere")
     found: dict[str, object] = {}
     for name, (read, _) in READS.items():

@@ -130,7 +130,7 @@ async def test_above_twenty_thousand_events_the_beginning_is_folded(own_scene: S
 
 async def told(store: Store, size: int) -> None:
     """Have the turn be one of which so much was told."""
-    statement = update(turns).values(log_bytes=size)
+    statement = update(turns).values(log_bytes=size, version=turns.c.version + 1)
     await store.database.transact(lambda connection: connection.execute(statement))
 
 
@@ -168,7 +168,8 @@ async def test_a_slow_watcher_is_told_a_snapshot_where_its_place_is_gone(left_sc
     async with opened(left_scene) as store:
         shortening = await long_log(left_scene, store)
         events = EventService(store.transactions, EventHub(store.transactions), ReaderPolicy())
-        reading = ReadingService(store.transactions, events, SystemClock(), TurnHub())
+        hub = TurnHub()
+        reading = ReadingService(store.transactions, events, SystemClock(), hub)
         ann = Principal(role="user", id="ann", workspace_id="default", name="Ann")
         conversation = UUID(left_scene.path.rpartition("/")[2])
         watch = await reading.watch(ann, conversation, "t1", Place(after=2, is_given=True), lambda: None)
@@ -179,6 +180,7 @@ async def test_a_slow_watcher_is_told_a_snapshot_where_its_place_is_gone(left_sc
         assert (snapshot.type, snapshot.seq) == ("turn.snapshot", watch.watcher.position)
         assert '"text":"12345"' in snapshot.data
         await left_scene.add(6, said("6"))
+        hub.notice(watch.turn.pk)
         assert [event.type for event in await reading.more(ann, watch)] == ["text.delta"]
 
 

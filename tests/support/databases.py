@@ -10,7 +10,8 @@ from sqlalchemy.engine import make_url
 from tests.support.clocks import SettableClock
 
 from workbench.adapters.sql.database import Database, open_database
-from workbench.adapters.sql.transactions import GroupCommit, SqlTransactions
+from workbench.adapters.sql.group_commit import GroupCommit
+from workbench.adapters.sql.transactions import SqlTransactions
 from workbench.domain.clock import Clock
 from workbench.domain.events.model import Event
 from workbench.domain.participants.model import Participant, Permission

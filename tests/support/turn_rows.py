@@ -62,8 +62,16 @@ def other_turn(turn: Turn) -> Turn:
 
 
 A_SNAPSHOT = LogSnapshot(up_to_seq=1, state={"parts": []})
+
+
+async def recalled(tx: SqlTransaction, world: Any) -> Turn | None:
+    """What this process has in mind of a turn."""
+    return tx.turns.recall(world.conversation.id, "t1")
+
+
 READS: dict[str, tuple[Any, object]] = {
     "turns.find": (lambda tx, w: tx.turns.find(w.conversation.id, "t1"), None),
+    "turns.recall": (recalled, None),
     "turns.active": (lambda tx, w: tx.turns.active(w.conversation.id), []),
     "turns.page": (lambda tx, w: tx.turns.page(w.conversation.id, TurnQuery()), []),
     "turns.slot": (lambda tx, w: tx.turn_slots.slot(w.conversation.id, "t1", "output"), None),
@@ -82,6 +90,7 @@ WRITES: dict[str, Any] = {
     "turns.add": lambda tx, w: tx.turns.add(other_turn(w.turn)),
     "turns.reserve": lambda tx, w: tx.turns.reserve(w.conversation.id, "t2", "input", w.message.id),
     "turns.change": lambda tx, w: tx.turns.change(msgspec.structs.replace(w.turn, status="failed")),
+    "turns.advance": lambda tx, w: tx.turns.advance(w.turn, [an_event(2, w.job.run_at)]),
     "turns.log": lambda tx, w: tx.turns.log(w.turn, [an_event(2, w.job.run_at)]),
     "turns.gone_is_billed": lambda tx, w: tx.turns.gone_is_billed(w.turn.pk),
     "turns.shorten": lambda tx, w: tx.turns.shorten(w.turn, A_SNAPSHOT, 1),

@@ -15,6 +15,8 @@ MAX_INTEGER_BITS = 1024
 # An escaped NUL in JSON: an odd number of backslashes before the u. Not the escaped backslash before a plain `u0000`.
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 _UNSAFE = re.compile("[\x00\ud800-\udfff]")
+_OBJECTS = (dict, Mapping)
+"""Nearly all are dicts; to ask whether something is any other mapping takes far longer."""
 _TOO_DEEP = f"JSON may be nested {MAX_DEPTH} deep"
 
 
@@ -46,6 +48,9 @@ def read_json(text: bytes) -> Any:
 
 def cleaned_text(text: str) -> str:
     """The text with U+FFFD for every NUL and lone surrogate: PostgreSQL keeps neither, UTF-8 has no surrogates (D8)."""
+    # Nearly all are so, and to see that takes a fifth of the time.
+    if text.isascii() and "\x00" not in text:
+        return text
     return _UNSAFE.sub("\ufffd", text)
 
 
@@ -62,7 +67,7 @@ def cleaned(value: Any, depth: int = MAX_DEPTH) -> Any:
         return _cleaned_number(value)
     if depth <= 0:
         return None
-    if isinstance(value, Mapping):
+    if isinstance(value, _OBJECTS):
         members = cast("Mapping[Any, Any]", value).items()
         return {cleaned_text(str(key)): cleaned(member, depth - 1) for key, member in members}
     if isinstance(value, list | tuple | set | frozenset):

@@ -9,12 +9,13 @@ from collections.abc import Generator
 from prometheus_client.multiprocess import mark_process_dead  # pyright: ignore[reportUnknownVariableType]
 
 from workbench.adapters.metrics.prometheus import MULTIPROCESS_FOLDER, PrometheusMeter
+from workbench.adapters.sql.database import Database, Written
 from workbench.domain.clock import Clock
 from workbench.domain.delivery.ports import DeliveryQueue
 from workbench.domain.events.hub import EventHub
 from workbench.wiring.announcements import Announcements
 
-STREAMS_EVERY_SECONDS = 5.0
+NOTED_EVERY_SECONDS = 5.0
 
 
 class Measures:
@@ -26,12 +27,15 @@ class Measures:
         announcements: Announcements,
         queue: DeliveryQueue,
         hub: EventHub,
+        database: Database,
         clock: Clock,
     ) -> None:
         announcements.listen(meter.committed)
         self._meter = meter
         self._queue = queue
         self._hub = hub
+        self._written = database.written
+        self._noted = Written()
         self._clock = clock
 
     async def read(self) -> bytes:
@@ -39,14 +43,20 @@ class Measures:
         backlog = await self._queue.backlog()
         waited = (self._clock.now() - backlog.oldest_waiting).total_seconds() if backlog.oldest_waiting else 0.0
         self._meter.backlog(backlog, max(waited, 0.0))
-        self._meter.streams(self._hub.reader_count)
+        self._note()
         return self._meter.exposition()
 
+    def _note(self) -> None:
+        self._meter.streams(self._hub.reader_count)
+        commits, statements = self._written.commits, self._written.statements
+        self._meter.wrote(commits - self._noted.commits, statements - self._noted.statements)
+        self._noted = Written(commits, statements)
+
     async def run(self) -> None:
-        """Note the streams of this process for ever: another process may be the one that is asked."""
+        """Note what this process does for ever: another process may be the one that is asked."""
         while True:
-            self._meter.streams(self._hub.reader_count)
-            await asyncio.sleep(STREAMS_EVERY_SECONDS)
+            self._note()
+            await asyncio.sleep(NOTED_EVERY_SECONDS)
 
 
 @contextlib.contextmanager

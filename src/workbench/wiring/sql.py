@@ -15,11 +15,13 @@ from workbench.adapters.sql.deliveries import SqlDeliveryQueue
 from workbench.adapters.sql.erasures import SqlUnfinishedErasures
 from workbench.adapters.sql.events import SqlEventKeeping
 from workbench.adapters.sql.figures import SqlFigures
+from workbench.adapters.sql.group_commit import GroupCommit
 from workbench.adapters.sql.jobs import SqlJobQueue
 from workbench.adapters.sql.leases import SqlLeases
+from workbench.adapters.sql.remembered import Remembered
 from workbench.adapters.sql.retention import SqlAgedMessages
 from workbench.adapters.sql.snapshots import SqlSnapshots
-from workbench.adapters.sql.transactions import GroupCommit, SqlTransactions
+from workbench.adapters.sql.transactions import SqlTransactions
 from workbench.adapters.sql.turn_watch import SqlTurnWatch
 from workbench.adapters.sql.wakeups import SqlWakeups
 from workbench.domain.archive.ports import CopyTx, ExportTx, ImportTx, Snapshots
@@ -78,13 +80,15 @@ class Sql(Provider):
         await database.close()
 
     @provide
-    async def group(self, database: Database, announcements: Announcements) -> AsyncIterator[GroupCommit]:
+    async def group(
+        self, database: Database, announcements: Announcements, remembered: Remembered
+    ) -> AsyncIterator[GroupCommit]:
         """Share commits, and let what is stored be known."""
 
         def announce(events: Sequence[Event]) -> None:
             announcements.tell(events)
 
-        group = GroupCommit(database, announce, announcements.tell_of_turn)
+        group = GroupCommit(database, announce, announcements.tell_of_turn, remembered)
         yield group
         await group.close()
 
@@ -94,9 +98,14 @@ class Sql(Provider):
         return SqlTransactions(database, group, clock)
 
     @provide
-    def directory(self, database: Database) -> AssistantDirectory:
+    def remembered(self) -> Remembered:
+        """Keep in mind what is asked for all the time."""
+        return Remembered()
+
+    @provide
+    def directory(self, database: Database, remembered: Remembered) -> AssistantDirectory:
         """Find the workspace of a service."""
-        return SqlDirectory(database)
+        return SqlDirectory(database, remembered)
 
     @provide
     def presence(self, database: Database, clock: Clock) -> PresenceWatch:
@@ -119,9 +128,11 @@ class Sql(Provider):
         return SqlDeliveryQueue(database)
 
     @provide
-    def wakeups(self, database: Database) -> Wakeups:
+    def wakeups(self, database: Database, remembered: Remembered) -> Wakeups:
         """Hear of other processes' commits."""
-        return SqlWakeups(database)
+        wakeups = SqlWakeups(database)
+        wakeups.listen_to_turns(remembered.turns.forget)
+        return wakeups
 
     @provide
     def readiness(self, database: Database, store: ContentStore) -> Readiness:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import msgspec
 import structlog
 
+from workbench.adapters.memory import Memory
 from workbench.domain.errors import UnavailableError
 from workbench.domain.identity.model import ServiceKeys
 from workbench.domain.identity.ports import ApiKeyStore
@@ -22,32 +23,6 @@ logger = structlog.get_logger(__name__)
 
 class _Kept(msgspec.Struct, frozen=True):
     keys: ServiceKeys | None
-    until: float
-
-
-class _Memory:
-    """As many entries as fit, the one unused for longest going first."""
-
-    def __init__(self, now: Callable[[], float], seconds: float) -> None:
-        self._now = now
-        self._seconds = seconds
-        self._kept: dict[str, _Kept] = {}
-
-    def find(self, name: str) -> _Kept | None:
-        kept = self._kept.pop(name, None)
-        if kept is None or kept.until <= self._now():
-            return None
-        self._kept[name] = kept
-        return kept
-
-    def keep(self, name: str, keys: ServiceKeys | None) -> None:
-        self._kept.pop(name, None)
-        if len(self._kept) >= MAX_KEYS:
-            del self._kept[next(iter(self._kept))]
-        self._kept[name] = _Kept(keys, self._now() + self._seconds)
-
-    def forget(self, name: str) -> None:
-        self._kept.pop(name, None)
 
 
 class CachedKeys(ApiKeyStore):
@@ -59,9 +34,9 @@ class CachedKeys(ApiKeyStore):
     def __init__(self, store: ApiKeyStore, now: Callable[[], float] = time.monotonic) -> None:
         """`now` gives monotonic seconds."""
         self._store = store
-        self._known = _Memory(now, FRESH_SECONDS)
+        self._known = Memory[str, _Kept](MAX_KEYS, FRESH_SECONDS, now)
         # Apart from the known ones, which made-up ids could otherwise push out.
-        self._absent = _Memory(now, ABSENT_SECONDS)
+        self._absent = Memory[str, _Kept](MAX_KEYS, ABSENT_SECONDS, now)
         self._lookups: dict[str, asyncio.Task[ServiceKeys | None]] = {}
         self._writing = asyncio.Lock()
         self._failure = ""
@@ -84,7 +59,7 @@ class CachedKeys(ApiKeyStore):
         async with self._writing:
             with self._writing_to(assistant_service_id):
                 await self._store.put(assistant_service_id, keys)
-            self._known.keep(assistant_service_id, keys)
+            self._known.keep(assistant_service_id, _Kept(keys))
 
     async def remove(self, assistant_service_id: str) -> None:
         """Remove the keys, then forget them."""
@@ -97,7 +72,7 @@ class CachedKeys(ApiKeyStore):
             with self._noting():
                 keys = await self._store.find(assistant_service_id)
             if self._is_current(assistant_service_id):
-                (self._absent if keys is None else self._known).keep(assistant_service_id, keys)
+                (self._absent if keys is None else self._known).keep(assistant_service_id, _Kept(keys))
             return keys
         finally:
             if self._is_current(assistant_service_id):

@@ -26,6 +26,8 @@ class PrometheusMeter(DeliveryMeter, UsageMeter):
         self._events = self._counter("workbench_events", "Events committed to the log by this process.", "type")
         self._attempts = self._counter("workbench_delivery_attempts", "Events brought to assistants.", "outcome")
         self._refused = self._counter("workbench_usage_refused", "Bills that came when another one held.", "source")
+        self._commits = self._total("workbench_commits", "Commits of this process; many requests may share one.")
+        self._statements = self._total("workbench_write_statements", "Statements sent for them.")
         self._streams = self._gauge("workbench_streams", "Open event streams.", "livesum")
         self._lag_events = self._gauge("workbench_delivery_lag_events", "Events not brought to assistants yet.")
         self._lag_seconds = self._gauge("workbench_delivery_lag_seconds", "How long the oldest of them has waited.")
@@ -34,12 +36,20 @@ class PrometheusMeter(DeliveryMeter, UsageMeter):
     def _counter(self, name: str, text: str, label: str) -> Counter:
         return Counter(name, text, [label], registry=self._registry)
 
+    def _total(self, name: str, text: str) -> Counter:
+        return Counter(name, text, registry=self._registry)
+
     def _gauge(self, name: str, text: str, mode: str = "mostrecent") -> Gauge:
         return Gauge(name, text, registry=self._registry, multiprocess_mode=mode)  # pyright: ignore[reportArgumentType]
 
     def attempted(self, outcome: DeliveryOutcome) -> None:
         """Count a call that was to bring an event."""
         self._attempts.labels(outcome).inc()
+
+    def wrote(self, commits: int, statements: int) -> None:
+        """Count what was written to the database."""
+        self._commits.inc(commits)
+        self._statements.inc(statements)
 
     def usage_refused(self, source: str) -> None:
         """Count a bill that came when another one held."""

@@ -111,14 +111,7 @@ def only_appends(group: Sequence[Writes]) -> bool:
     """Whether the group adds messages and events to conversations that are there, and does nothing else."""
     return all(
         writes.events
-        and not (
-            writes.inserts
-            or writes.upserts
-            or writes.changes
-            or writes.removals
-            or writes.attachments
-            or writes.turn_events
-        )
+        and not (writes.steps or writes.does_more)
         and not any(recorded.new.farewell for recorded in writes.events)
         for writes in group
     )

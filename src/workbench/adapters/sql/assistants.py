@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, delete, exists, select, update
 
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.registrations import IS_ONLINE, NOW
+from workbench.adapters.sql.remembered import Remembered
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
 from workbench.adapters.sql.tables import (
     assistant_services,
@@ -168,6 +169,7 @@ class SqlAssistants(Repository, Assistants):
 
     def remove(self, assistant_id: UUID) -> None:
         """Delete."""
+        self._context.remembered.assistants.forget(assistant_id)
         for statement in (_REMOVE_DELIVERIES, _REMOVE_LETTERS, _REMOVE):
             self._writes.remove(statement, {"of_id": assistant_id})
 
@@ -205,10 +207,14 @@ class SqlPresenceWatch(PresenceWatch):
 
 
 class SqlDirectory(AssistantDirectory):
-    """Where services and assistants belong, before a workspace is known."""
+    """Where services and assistants belong, before a workspace is known.
 
-    def __init__(self, database: Database) -> None:
+    An assistant that was found is believed for a moment longer, since one that streams calls many times a second.
+    """
+
+    def __init__(self, database: Database, remembered: Remembered) -> None:
         self._database = database
+        self._assistants = remembered.assistants
 
     async def workspace_of_service(self, assistant_service_id: str) -> str | None:
         """Where the service is registered."""
@@ -217,6 +223,12 @@ class SqlDirectory(AssistantDirectory):
 
     async def workspace_of_assistant(self, assistant_id: UUID, assistant_service_id: str) -> str | None:
         """Where the service's assistant lives."""
+        kept = self._assistants.find(assistant_id)
+        if kept is not None and kept[0] == assistant_service_id:
+            return kept[1]
         place = {"id": assistant_id, "service_id": assistant_service_id}
         rows = await self._database.rows(_ASSISTANT_WORKSPACE, place)
-        return rows[0][0] if rows else None
+        if not rows:
+            return None
+        self._assistants.keep(assistant_id, (assistant_service_id, rows[0][0]))
+        return rows[0][0]

@@ -13,11 +13,12 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, Protocol, TypeVar
 
+import msgspec
 from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from workbench.adapters.sql.prepared import Prepared, Row, Statements, Values
+from workbench.adapters.sql.prepared import Prepared, Row, Statements, Values, count_statement, statements_sent
 from workbench.domain.ids import new_hex_id
 
 T = TypeVar("T")
@@ -37,6 +38,18 @@ POSTGRES_LISTENERS = 1
 STATEMENT_CACHE = 1000
 
 Parameters = Mapping[str, Any] | None
+
+
+class Written(msgspec.Struct):
+    """How much this process has written: commits, and statements that were sent for them, BEGIN and COMMIT included."""
+
+    commits: int = 0
+    statements: int = 0
+
+    def add(self, statements: int) -> None:
+        """Count a commit."""
+        self.commits += 1
+        self.statements += statements
 
 
 class ConnectionLostError(Exception):
@@ -62,6 +75,7 @@ class Database(Protocol):
     """What the repositories and the group commit stand on."""
 
     dialect_name: Literal["sqlite", "postgresql"]
+    written: Written
 
     async def rows(self, statement: Executable, parameters: Parameters = None) -> Sequence[Values]:
         """Run one reading statement by itself."""
@@ -96,7 +110,9 @@ class SqliteDatabase:
 
     def __init__(self, url: URL, synchronous: str = "FULL") -> None:
         """Open the file lazily; `synchronous` is FULL (each commit is on disk) or NORMAL."""
+        self.written = Written()
         self._engine = sqlite_engine(url, synchronous)
+        event.listen(self._engine, "before_cursor_execute", _count)
         self._local = threading.local()
         self._held: list[Connection] = []
         self._readers = ThreadPoolExecutor(SQLITE_READERS, thread_name_prefix="sqlite-read")
@@ -159,10 +175,12 @@ class SqliteDatabase:
 
     def _write(self, work: Callable[[Connection], T]) -> T:
         connection = self._connection()
+        sent = statements_sent(connection)
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         try:
             result = work(connection)
             connection.exec_driver_sql("COMMIT")
+            self.written.add(statements_sent(connection) - sent)
         except BaseException:
             # A failed COMMIT (disk full) may have ended the transaction already.
             with contextlib.suppress(DBAPIError):
@@ -195,6 +213,10 @@ class SqliteDatabase:
         for connection in self._held:
             connection.close()
         self._engine.dispose()
+
+
+def _count(connection: Connection, *_: Any) -> None:
+    count_statement(connection)
 
 
 def sqlite_engine(url: URL, synchronous: str = "FULL") -> Engine:
@@ -255,6 +277,8 @@ class PostgresDatabase:
             query_cache_size=STATEMENT_CACHE,
             connect_args=connect_args,
         )
+        self.written = Written()
+        event.listen(self.engine.sync_engine, "before_cursor_execute", _count)
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._statements = Statements(self.engine.dialect)
         self._idle: list[Held] = []
@@ -279,7 +303,14 @@ class PostgresDatabase:
 
     async def transact(self, work: Callable[[Connection], T]) -> T:
         """Run the work between BEGIN and COMMIT, which we say ourselves: each is one short trip."""
-        return await self._between("BEGIN", work)
+
+        def counted(connection: Connection) -> tuple[T, int]:
+            sent = statements_sent(connection)
+            return work(connection), statements_sent(connection) - sent
+
+        result, sent = await self._between("BEGIN", counted)
+        self.written.add(sent + len(("BEGIN", "COMMIT")))
+        return result
 
     async def _between(self, begin: str, work: Callable[[Connection], T]) -> T:
         async with self._held() as (connection, driver):
@@ -297,7 +328,9 @@ class PostgresDatabase:
         """Run the statement in autocommit mode, which saves the trips of BEGIN and COMMIT."""
         compiled = statement.compiled(self.engine.dialect)
         async with self._held() as (_, driver):
-            return await driver.fetch(compiled.text, *compiled.parameters(row))
+            answer = await driver.fetch(compiled.text, *compiled.parameters(row))
+        self.written.add(1)
+        return answer
 
     @contextlib.asynccontextmanager
     async def _held(self) -> AsyncGenerator[Held]:

@@ -19,6 +19,17 @@ Values = Sequence[Any]
 """A row of an answer: its columns by place."""
 
 POSTGRESQL = "postgresql"
+_COUNTED = "statements"
+
+
+def count_statement(connection: Connection) -> None:
+    """Note that a statement is sent; one that is run for many rows is one."""
+    connection.info[_COUNTED] = statements_sent(connection) + 1
+
+
+def statements_sent(connection: Connection) -> int:
+    """How many statements were sent on this connection to the database so far."""
+    return connection.info.get(_COUNTED, 0)
 
 
 class Compiled:
@@ -92,18 +103,20 @@ class Prepared:
         self._names = names
         self._compiled: dict[str, Compiled] = {}
 
-    def many(self, connection: Connection, rows: Sequence[Row]) -> None:
-        """Run once for each row."""
+    def many(self, connection: Connection, rows: Sequence[Row]) -> int:
+        """Run once for each row; says how many rows that hit, or -1 on PostgreSQL, whose driver does not tell."""
+        count_statement(connection)
         compiled = self.compiled(connection.dialect)
         values = [compiled.parameters(row) for row in rows]
         driver: Any = connection.connection.driver_connection
         if connection.dialect.name == POSTGRESQL:
             await_only(driver.executemany(compiled.text, values))
-        else:
-            driver.executemany(compiled.text, values)
+            return -1
+        return driver.executemany(compiled.text, values).rowcount
 
     def one(self, connection: Connection, row: Row) -> Sequence[Values]:
         """Run once, and answer with all rows that it returns."""
+        count_statement(connection)
         compiled = self.compiled(connection.dialect)
         values = compiled.parameters(row)
         driver: Any = connection.connection.driver_connection

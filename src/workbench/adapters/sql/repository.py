@@ -8,6 +8,7 @@ from sqlalchemy import BindParameter, Column, ColumnElement, Executable, Table, 
 
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.prepared import Values
+from workbench.adapters.sql.remembered import Remembered
 from workbench.adapters.sql.writes import Writes
 from workbench.domain.clock import Clock
 
@@ -48,11 +49,12 @@ class Query(Generic[T]):
 class Context:
     """What all repositories of one block share."""
 
-    __slots__ = ("clock", "database", "writes")
+    __slots__ = ("clock", "database", "remembered", "writes")
 
-    def __init__(self, database: Database, clock: Clock, workspace_id: str) -> None:
+    def __init__(self, database: Database, clock: Clock, remembered: Remembered, workspace_id: str) -> None:
         self.database = database
         self.clock = clock
+        self.remembered = remembered
         self.writes = Writes(workspace_id)
 
 

@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import Connection, Table, insert, text
 from sqlalchemy.dialects import postgresql, sqlite
 
+from workbench.adapters.sql.advancing import take_steps
 from workbench.adapters.sql.positions import TURN_CHANNEL, WAKEUP_SENDER, Positions, take_positions
 from workbench.adapters.sql.prepared import Prepared
 from workbench.adapters.sql.schema import metadata
@@ -36,6 +37,7 @@ def store(connection: Connection, group: Sequence[Writes]) -> list[list[Event]]:
     for table, rows in _by_table([item for writes in group for item in writes.upserts]):
         connection.execute(_upsert(table, tuple(rows[0]), connection.dialect.name), rows)
     _carry_out(connection, [change for writes in group for change in writes.changes])
+    take_steps(connection, [step for writes in group for step in writes.steps])
     _log_turns(connection, group)
     positions = take_positions(connection, group)
     stored = _place_events(connection, group, positions)

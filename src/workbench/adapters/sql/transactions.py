@@ -1,26 +1,21 @@
-"""Transactions in SQL: reads happen at once, writes when the block ends, many blocks in one commit."""
+"""Transactions in SQL: reads happen at once, writes when the block ends."""
 
-import asyncio
-from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
-from uuid import UUID
 
-import structlog
-
-from workbench.adapters.sql.append import append, only_appends
 from workbench.adapters.sql.assistants import SqlAssistants, SqlRecipients
 from workbench.adapters.sql.audit import SqlAuditLog
 from workbench.adapters.sql.contents import SqlContents
 from workbench.adapters.sql.conversations import SqlConversations
 from workbench.adapters.sql.copies import SqlCopies
-from workbench.adapters.sql.database import Database, lost_to_another, violates_integrity
+from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.deliveries import SqlDeliveries
 from workbench.adapters.sql.erasures import SqlErasures, SqlEstate
 from workbench.adapters.sql.events import SqlEventLog
 from workbench.adapters.sql.exports import SqlExports
 from workbench.adapters.sql.file_versions import SqlFileVersions
 from workbench.adapters.sql.files import SqlFiles
+from workbench.adapters.sql.group_commit import GroupCommit
 from workbench.adapters.sql.imports import SqlImports
 from workbench.adapters.sql.jobs import SqlJobs
 from workbench.adapters.sql.messages import SqlMessages
@@ -30,28 +25,11 @@ from workbench.adapters.sql.registrations import SqlRegistrations
 from workbench.adapters.sql.repository import Context, Repository
 from workbench.adapters.sql.retention import SqlRetentionRules
 from workbench.adapters.sql.shares import SqlShares
-from workbench.adapters.sql.store import store
 from workbench.adapters.sql.traced import SqlTraces
 from workbench.adapters.sql.turns import SqlTurns
 from workbench.adapters.sql.usage import SqlUsageLedger
 from workbench.adapters.sql.users import SqlUsers
-from workbench.adapters.sql.writes import Writes
 from workbench.domain.clock import Clock
-from workbench.domain.errors import StaleError, UnavailableError, WorkbenchError
-from workbench.domain.events.model import Event
-from workbench.domain.turns.model import TurnEvent
-
-MAX_GROUP = 256
-DEADLOCK_TRIES = 3
-
-Announce = Callable[[Sequence[Event]], None]
-"""Called in the event loop with the events of one workspace, in their order, once they are committed."""
-
-AnnounceTurn = Callable[[UUID, Sequence[TurnEvent]], None]
-"""The same for what happened in a turn."""
-
-logger = structlog.get_logger(__name__)
-
 
 R = TypeVar("R", bound=Repository)
 
@@ -221,7 +199,7 @@ class Block:
 
     __slots__ = ("_group", "_transaction")
 
-    def __init__(self, transaction: SqlTransaction, group: "GroupCommit | None") -> None:
+    def __init__(self, transaction: SqlTransaction, group: GroupCommit | None) -> None:
         self._transaction = transaction
         self._group = group
 
@@ -238,106 +216,18 @@ class Block:
 class SqlTransactions:
     """Opens blocks."""
 
-    def __init__(self, database: Database, group: "GroupCommit", clock: Clock) -> None:
+    def __init__(self, database: Database, group: GroupCommit, clock: Clock) -> None:
         self._database = database
         self._group = group
         self._clock = clock
 
     def read(self, workspace_id: str) -> Block:
         """Open a block that only reads; what it sets down is never stored."""
-        return Block(SqlTransaction(Context(self._database, self._clock, workspace_id)), None)
+        return Block(SqlTransaction(self._context(workspace_id)), None)
 
     def write(self, workspace_id: str) -> Block:
         """Open a block that commits."""
-        return Block(SqlTransaction(Context(self._database, self._clock, workspace_id)), self._group)
+        return Block(SqlTransaction(self._context(workspace_id)), self._group)
 
-
-def _tell_nobody(_turn_pk: UUID, _events: Sequence[TurnEvent]) -> None:
-    """Where nobody watches turns."""
-
-
-class GroupCommit:
-    """One writer; whatever has gathered while it was busy goes into its next commit.
-
-    Under load the cost of a commit, a sync of the disk, is so shared by many requests.
-    """
-
-    def __init__(self, database: Database, announce: Announce, announce_turn: AnnounceTurn | None = None) -> None:
-        self._database = database
-        self._announce = announce
-        self._announce_turn = announce_turn or _tell_nobody
-        self._waiting: list[tuple[Writes, asyncio.Future[None]]] = []
-        self._running: asyncio.Task[None] | None = None
-        self.commits = 0
-
-    async def commit(self, writes: Writes) -> None:
-        """Store the writes, or raise what kept them from being stored."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((writes, done))
-        if self._running is None:
-            self._running = asyncio.create_task(self._drain())
-        await done
-
-    async def close(self) -> None:
-        """Wait until everything that was handed in is stored."""
-        if self._running is not None:
-            await self._running
-
-    async def _drain(self) -> None:
-        while self._waiting:
-            group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
-            outcomes = await self._store_all([writes for writes, _ in group])
-            for (_, done), outcome in zip(group, outcomes, strict=True):
-                if done.done():
-                    continue
-                if outcome is None:
-                    done.set_result(None)
-                else:
-                    done.set_exception(outcome)
-        self._running = None
-
-    async def _store_all(self, group: list[Writes]) -> list[Exception | None]:
-        """Store the group in one commit; where that fails, each by itself, so that only the one at fault fails."""
-        outcome = await self._try(group)
-        if outcome is None or len(group) == 1:
-            return [outcome] * len(group)
-        return [await self._try([writes]) for writes in group]
-
-    async def _try(self, group: list[Writes]) -> Exception | None:
-        for tries_left in reversed(range(DEADLOCK_TRIES)):
-            try:
-                stored = await self._store(group)
-            except WorkbenchError as error:
-                return error
-            except Exception as error:
-                if violates_integrity(error):
-                    return StaleError()
-                if lost_to_another(error) and tries_left:
-                    continue
-                logger.exception("commit failed")
-                return UnavailableError("the database cannot store this now")
-            self.commits += 1
-            self._announce_all(stored)
-            self._announce_turns(group)
-            return None
-        return None
-
-    async def _store(self, group: list[Writes]) -> list[list[Event]]:
-        if self._database.dialect_name == "postgresql" and only_appends(group):
-            return await append(self._database, group)
-        return await self._database.transact(lambda connection: store(connection, group))
-
-    def _announce_all(self, stored: list[list[Event]]) -> None:
-        for of_workspace in stored:
-            try:
-                self._announce(of_workspace)
-            except Exception:
-                # It is stored: a listener at fault may neither fail the caller nor stop the commits to come.
-                logger.exception("announcing failed")
-
-    def _announce_turns(self, group: list[Writes]) -> None:
-        for pk, happened in [item for writes in group for item in writes.turn_events]:
-            try:
-                self._announce_turn(pk, happened)
-            except Exception:
-                logger.exception("announcing failed")
+    def _context(self, workspace_id: str) -> Context:
+        return Context(self._database, self._clock, self._group.remembered, workspace_id)

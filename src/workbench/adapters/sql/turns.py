@@ -24,6 +24,7 @@ from workbench.adapters.sql.turn_tables import (
     turn_snapshots,
     turns,
 )
+from workbench.adapters.sql.writes import Step
 from workbench.domain.messages.model import PendingAnswer
 from workbench.domain.parts.model import Parts, Slot
 from workbench.domain.turns.model import (
@@ -208,6 +209,7 @@ class SqlTurns(Repository, Turns):
         found = await self._found(_ONE, {"conversation_id": conversation_id, "turn_id": turn_id})
         for turn in found:
             self._read[turn.pk] = turn
+            self._context.remembered.clock.seen(turn.read_at)
         return found[0] if found else None
 
     async def _found(self, query: Query[Turn], place: Mapping[str, Any]) -> Sequence[Turn]:
@@ -224,6 +226,14 @@ class SqlTurns(Repository, Turns):
     async def pending(self, conversation_id: UUID, message_id: UUID) -> PendingAnswer | None:
         """Among the active ones of the conversation."""
         return await self._maybe(_PENDING, {"conversation_id": conversation_id, "message_id": message_id})
+
+    def recall(self, conversation_id: UUID, turn_id: str) -> Turn | None:
+        """From this process's memory, as if it were read now."""
+        found = self._context.remembered.turns.find(self._writes.workspace_id, conversation_id, turn_id)
+        now = self._context.remembered.clock.now()
+        if self._context.database.dialect_name == "sqlite":
+            now = self._context.clock.now()
+        return None if found is None or now is None else msgspec.structs.replace(found, read_at=now)
 
     async def active(self, conversation_id: UUID, assistant_id: UUID | None = None) -> Sequence[Turn]:
         """By the index of active ones."""
@@ -276,11 +286,16 @@ class SqlTurns(Repository, Turns):
 
     def change(self, turn: Turn) -> None:
         """Update where the version is still the one that was read."""
+        self._context.remembered.turns.forget(turn.pk)
         was = self._read.get(turn.pk)
         names = [name for name in _MUTABLE if was is None or getattr(turn, name) != getattr(was, name)]
         changed = {f"new_{name}": getattr(turn, name) for name in names}
         place = {"of_pk": turn.pk, "read_version": turn.version, **changed, "new_version": turn.version + 1}
         self._writes.change(_change((*names, "version")), place, must_hit=True)
+
+    def advance(self, turn: Turn, events: Sequence[TurnEvent]) -> None:
+        """Update where the version is still the one that was read, and insert."""
+        self._writes.advance(Step(self._writes.workspace_id, turn, events))
 
     def log(self, turn: Turn, events: Sequence[TurnEvent]) -> None:
         """Insert, and announce at the commit."""

@@ -10,7 +10,7 @@ from sqlalchemy import Executable, Table
 
 from workbench.adapters.sql.prepared import Prepared
 from workbench.domain.events.model import NewEvent
-from workbench.domain.turns.model import TurnEvent
+from workbench.domain.turns.model import Turn, TurnEvent
 
 Row = dict[str, Any]
 
@@ -36,8 +36,16 @@ class RecordedEvent(msgspec.Struct, frozen=True):
     data: str
 
 
+class Step(msgspec.Struct, frozen=True):
+    """What a batch brings to a turn: the turn as it stands now, with the version that was read, and what happened."""
+
+    workspace_id: str
+    turn: Turn
+    events: Sequence[TurnEvent]
+
+
 class Writes:
-    """The writes of one block, carried out by kind: inserts, upserts, changes, messages, events, removals.
+    """The writes of one block, carried out by kind: inserts, upserts, changes, steps, messages, events, removals.
 
     Rows get the block's workspace, and statements get it as the parameter `ws`: none can name another.
     """
@@ -52,10 +60,26 @@ class Writes:
         self.events: list[RecordedEvent] = []
         self.removals: list[Change] = []
         self.turn_events: list[tuple[UUID, Sequence[TurnEvent]]] = []
+        self.steps: list[Step] = []
 
     def __bool__(self) -> bool:
-        kinds = (self.inserts, self.upserts, self.changes, self.messages, self.attachments, self.events, self.removals)
-        return any(kinds) or bool(self.turn_events)
+        return bool(self.steps or self.messages or self.events) or self.does_more
+
+    @property
+    def does_more(self) -> bool:
+        """Whether there is anything but steps, messages and events."""
+        rest = (self.inserts, self.upserts, self.changes, self.attachments, self.removals, self.turn_events)
+        return any(rest)
+
+    @property
+    def only_steps(self) -> bool:
+        """Whether turns are advanced, and nothing else is done."""
+        return bool(self.steps) and not (self.messages or self.events or self.does_more)
+
+    @property
+    def happened_in_turns(self) -> list[tuple[UUID, Sequence[TurnEvent]]]:
+        """What watchers of turns are told, by turn."""
+        return [*((step.turn.pk, step.events) for step in self.steps if step.events), *self.turn_events]
 
     def insert(self, table: Table, row: Row) -> None:
         """Add a row."""
@@ -80,6 +104,10 @@ class Writes:
     def remove(self, statement: Executable, parameters: Row) -> None:
         """Run a statement after everything else of the block, events included."""
         self.removals.append(Change(statement, {"ws": self.workspace_id, **parameters}))
+
+    def advance(self, step: Step) -> None:
+        """Take a step, if its turn is still as it was read; its watchers are told after the commit."""
+        self.steps.append(step)
 
     def log_turn(self, turn_pk: UUID, events: Sequence[TurnEvent]) -> None:
         """Append to what happened in a turn; its watchers are told after the commit."""

@@ -42,10 +42,10 @@ async def produced_turn(tx: TurnTx, principal: Principal, conversation_id: UUID,
 async def produced_or_gone(tx: TurnTx, principal: Principal, conversation_id: UUID, turn_id: str) -> Turn | GoneTurn:
     """A turn that the caller makes, or made until its conversation was deleted. Raises as `produced_turn`."""
     turn = await tx.turns.find(conversation_id, turn_id)
-    if turn is not None and _makes(principal, turn):
+    if turn is not None and makes(principal, turn):
         return turn
     gone = await tx.turns.gone(conversation_id, turn_id) if turn is None else None
-    if gone is not None and _makes(principal, gone):
+    if gone is not None and makes(principal, gone):
         return gone
     if turn is None or principal.role == "service":
         raise NotFoundError("There is no such turn", code="turn_not_found")
@@ -54,7 +54,7 @@ async def produced_or_gone(tx: TurnTx, principal: Principal, conversation_id: UU
     raise ForbiddenError("Only the turn's assistant makes its answer", code="not_producer")
 
 
-def _makes(principal: Principal, turn: Turn | GoneTurn) -> bool:
+def makes(principal: Principal, turn: Turn | GoneTurn) -> bool:
     """Its maker needs no seat: who has left meanwhile may still say how it ended."""
     if principal.role == "service":
         return turn.assistant_service_id == principal.id

@@ -5,13 +5,19 @@ log. It has no queue of its own, so that a slow one costs nothing but its own ti
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 from workbench.domain.turns.model import TurnEvent
 
 AT_HAND = 256
 """How many of a turn's latest events are kept at hand."""
+READ_PAGE = 200
+"""How many are read from the log at a time."""
+
+ReadLog = Callable[[int, int], Awaitable[Sequence[TurnEvent]]]
+"""Reads so many events of a turn behind a place."""
 
 
 class Watcher:
@@ -28,9 +34,31 @@ class Watcher:
 
 
 class _Tail:
+    """What is known of the end of a turn's log: all that lies behind the place `begins`; None where nothing is known."""
+
     def __init__(self) -> None:
         self.watchers: set[Watcher] = set()
+        self.begins: int | None = None
         self.latest: list[TurnEvent] = []
+        self.rings = 0
+        self.reading = asyncio.Lock()
+
+    @property
+    def ends(self) -> int:
+        """The place of the latest event, where anything is known."""
+        return self.latest[-1].seq if self.latest else self.begins or 0
+
+    def know(self, begins: int | None, latest: Sequence[TurnEvent]) -> None:
+        """Keep as many as are kept."""
+        self.latest = list(latest[-AT_HAND:])
+        left_out = len(latest) - len(self.latest)
+        self.begins = latest[left_out - 1].seq if left_out else begins
+
+    def ring(self) -> None:
+        """Have all watchers look."""
+        self.rings += 1
+        for watcher in list(self.watchers):
+            watcher.ring()
 
 
 class TurnHub:
@@ -89,27 +117,50 @@ class TurnHub:
         tail = self._tails.get(turn_pk)
         if tail is None:
             return
-        if tail.latest and events[0].seq != tail.latest[-1].seq + 1:
-            # Another process has added to it in between.
-            tail.latest = []
-        tail.latest = [*tail.latest, *events][-AT_HAND:]
-        _ring(tail)
+        if tail.begins is not None and events[0].seq == tail.ends + 1:
+            tail.know(tail.begins, [*tail.latest, *events])
+        else:
+            # Others may have added to it before and since: only the log can tell.
+            tail.know(None, [])
+        tail.ring()
 
     def notice(self, turn_pk: UUID | None) -> None:
         """Hear that a turn, or any, may have gone on elsewhere."""
         tails = self._tails.values() if turn_pk is None else filter(None, [self._tails.get(turn_pk)])
         for tail in list(tails):
-            tail.latest = []
-            _ring(tail)
+            tail.know(None, [])
+            tail.ring()
 
-    def at_hand(self, watcher: Watcher) -> Sequence[TurnEvent] | None:
-        """What comes right behind the watcher's place; None where only the log can tell."""
+    async def behind(self, watcher: Watcher, read: ReadLog) -> Sequence[TurnEvent]:
+        """What lies behind the watcher's place, or the beginning of it.
+
+        What is not at hand is read from the log, once for all who wait for the same.
+        """
         tail = self._tails.get(watcher.turn_pk)
-        if tail is None or not tail.latest or not tail.latest[0].seq <= watcher.position + 1 <= tail.latest[-1].seq:
-            return None
-        return tail.latest[watcher.position + 1 - tail.latest[0].seq :]
+        if tail is None:
+            return await read(watcher.position, READ_PAGE)
+        found = _at_hand(tail, watcher.position)
+        if found is not None:
+            return found
+        async with tail.reading:
+            found = _at_hand(tail, watcher.position)
+            return await _read(tail, watcher.position, read) if found is None else found
 
 
-def _ring(tail: _Tail) -> None:
-    for watcher in list(tail.watchers):
-        watcher.ring()
+def _at_hand(tail: _Tail, place: int) -> Sequence[TurnEvent] | None:
+    if tail.begins is None or not tail.begins <= place <= tail.ends:
+        return None
+    return tail.latest[bisect_right(tail.latest, place, key=_place_of) :]
+
+
+def _place_of(event: TurnEvent) -> int:
+    return event.seq
+
+
+async def _read(tail: _Tail, place: int, read: ReadLog) -> Sequence[TurnEvent]:
+    """Read a page; what is its last one is kept at hand, unless something came meanwhile that it may lack."""
+    rings = tail.rings
+    events = await read(place, READ_PAGE)
+    if len(events) < READ_PAGE and rings == tail.rings:
+        tail.know(place, events)
+    return events

@@ -200,6 +200,10 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
         """Whether a producer has it, and is heard of."""
         return self.is_active and self.lease_expires_at is not None and self.lease_expires_at > now
 
+    def awaits(self, epoch: int, batch: int) -> bool:
+        """Whether this batch of its producer's is the next one."""
+        return self.is_active and (epoch, batch) == (self.epoch, self.last_batch + 1)
+
     def claimed(self, producer_id: str, ttl: timedelta, now: datetime) -> "Turn":
         """Give it to a producer, the next epoch. What an earlier one had of it is fenced off from here on."""
         return msgspec.structs.replace(

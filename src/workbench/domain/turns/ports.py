@@ -52,6 +52,13 @@ class Turns(TurnSlots, Protocol):
         """Note that what it took is settled."""
         ...
 
+    def recall(self, conversation_id: UUID, turn_id: str) -> Turn | None:
+        """The turn as this process stored it last, if it has it in mind; others may have changed it since.
+
+        What is decided on it holds only once the turn is stored, which is refused where it was not true any more.
+        """
+        ...
+
     async def active(self, conversation_id: UUID, assistant_id: UUID | None = None) -> Sequence[Turn]:
         """The turns that are not over, of one assistant or of all."""
         ...
@@ -78,6 +85,13 @@ class Turns(TurnSlots, Protocol):
 
     def change(self, turn: Turn) -> None:
         """Store the turn as changed; stale where another change was stored since this block read it."""
+        ...
+
+    def advance(self, turn: Turn, events: Sequence[TurnEvent]) -> None:
+        """Store where the turn stands after a batch, its lease and what happened, as `change` and `log` would do.
+
+        Nothing else of the turn is stored: so many batches can go in one statement.
+        """
         ...
 
     def log(self, turn: Turn, events: Sequence[TurnEvent]) -> None:

@@ -16,7 +16,7 @@ from workbench.domain.parts.closing import Marker, closed
 from workbench.domain.parts.events import ProducerEvent, producer_events
 from workbench.domain.parts.model import Parts, Warned
 from workbench.domain.transactions import Transactions, retrying
-from workbench.domain.turns.access import produced_or_gone, produced_turn
+from workbench.domain.turns.access import makes, produced_or_gone, produced_turn
 from workbench.domain.turns.events import turn_status
 from workbench.domain.turns.model import GoneTurn, ProducerKind, Turn, logged
 from workbench.domain.turns.ports import TurnTx
@@ -100,7 +100,10 @@ class ProducingService:
     ) -> BatchTaken:
         now = self._clock.now()
         async with self._transactions.write(principal.workspace_id) as tx:
-            turn = await produced_turn(tx, principal, conversation_id, turn_id)
+            turn = tx.turns.recall(conversation_id, turn_id)
+            if turn is None or not (makes(principal, turn) and _is_plain(turn, batch)):
+                # Only what is true may be a reason to refuse.
+                turn = await produced_turn(tx, principal, conversation_id, turn_id)
             if batch.epoch != turn.epoch:
                 raise stale_epoch(turn)
             if not turn.is_active:
@@ -114,9 +117,7 @@ class ProducingService:
             told = _merged(happened)
             tx.usage.record_calls(self._books.entered(calls, turn.pk, turn.epoch))
             changed, events = logged(msgspec.structs.replace(renewed, last_batch=batch.batch), told, now)
-            tx.turns.change(changed)
-            if events:
-                tx.turns.log(changed, events)
+            tx.turns.advance(changed, events)
         self._shortening.note(changed)
         return _taken(changed, len(happened), duplicate=False)
 
@@ -266,6 +267,11 @@ def _taken(turn: Turn, accepted: int, *, duplicate: bool) -> BatchTaken:
         cancel_requested=turn.cancel_requested_at is not None,
         lease_expires_at=turn.lease_expires_at,
     )
+
+
+def _is_plain(turn: Turn, batch: Batch) -> bool:
+    """Whether a batch can be added to a turn as it is remembered: its answer may have gone, or its log been shortened."""
+    return turn.awaits(batch.epoch, batch.batch) and not (turn.is_published or turn.is_log_long)
 
 
 async def _claim(tx: TurnTx, turn: Turn, wanted: LeaseRequest, ttl: timedelta, now: datetime) -> tuple[Turn, Parts]:

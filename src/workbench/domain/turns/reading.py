@@ -153,12 +153,15 @@ class ReadingService:
         It is a snapshot where the log was shortened beyond that place.
         """
         watcher = watch.watcher
-        events = self._hub.at_hand(watcher)
-        if events is None:
+
+        async def read(after: int, limit: int) -> Sequence[TurnEvent]:
             async with self._transactions.read(principal.workspace_id) as tx:
-                events = await tx.turns.events(watcher.turn_pk, watcher.position, REPLAY_PAGE)
-                if events and events[0].seq != watcher.position + 1:
-                    events = await _without_hole(tx, watch, events, self._clock.now())
+                return await tx.turns.events(watcher.turn_pk, after, limit)
+
+        events = await self._hub.behind(watcher, read)
+        if events and events[0].seq != watcher.position + 1:
+            async with self._transactions.read(principal.workspace_id) as tx:
+                events = await _without_hole(tx, watch, events, self._clock.now())
         if events:
             watcher.position = events[-1].seq
         return events

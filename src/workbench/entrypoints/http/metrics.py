@@ -13,7 +13,7 @@ REQUESTS = PrometheusConfig(
     prefix="workbench",
     group_path=True,
     # A stream lasts for hours and would carry the middleware along; streams have a gauge of their own.
-    exclude=["^/metrics$", "^/livez$", "^/readyz$", "/events$"],
+    exclude=["^/metrics$", "^/livez$", "^/readyz$", "/events$", "/stream$"],
 )
 
 

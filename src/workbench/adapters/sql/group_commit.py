@@ -1,0 +1,162 @@
+"""Group commit: the writes of many blocks, stored and announced together."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from workbench.adapters.sql.advancing import advance, only_advances
+from workbench.adapters.sql.append import append, only_appends
+from workbench.adapters.sql.database import Database, lost_to_another, violates_integrity
+from workbench.adapters.sql.remembered import Remembered
+from workbench.adapters.sql.store import store
+from workbench.adapters.sql.writes import Writes
+from workbench.domain.errors import StaleError, UnavailableError, WorkbenchError
+from workbench.domain.events.model import Event
+from workbench.domain.turns.model import TurnEvent
+
+MAX_GROUP = 256
+DEADLOCK_TRIES = 3
+
+Announce = Callable[[Sequence[Event]], None]
+"""Called in the event loop with the events of one workspace, in their order, once they are committed."""
+
+AnnounceTurn = Callable[[UUID, Sequence[TurnEvent]], None]
+"""The same for what happened in a turn."""
+
+Outcome = Exception | None
+"""What kept writes from being stored, if anything did."""
+
+logger = structlog.get_logger(__name__)
+
+
+def _tell_nobody(_turn_pk: UUID, _events: Sequence[TurnEvent]) -> None:
+    """Where nobody watches turns."""
+
+
+class Lane:
+    """One commit at a time; whatever has gathered meanwhile goes into the next."""
+
+    def __init__(self, store_all: Callable[[list[Writes]], Awaitable[list[Outcome]]]) -> None:
+        self._store_all = store_all
+        self._waiting: list[tuple[Writes, asyncio.Future[None]]] = []
+        self._running: asyncio.Task[None] | None = None
+
+    async def pass_through(self, writes: Writes) -> None:
+        """Wait until the writes are stored, or raise what kept them from being stored."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((writes, done))
+        if self._running is None:
+            self._running = asyncio.create_task(self._drain())
+        await done
+
+    async def close(self) -> None:
+        """Wait until everything that was handed in is stored."""
+        if self._running is not None:
+            await self._running
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
+            outcomes = await self._store_all([writes for writes, _ in group])
+            for (_, done), outcome in zip(group, outcomes, strict=True):
+                if done.done():
+                    continue
+                if outcome is None:
+                    done.set_result(None)
+                else:
+                    done.set_exception(outcome)
+        self._running = None
+
+
+class GroupCommit:
+    """One writer, so that under load the cost of a commit, a sync of the disk, is shared by many requests.
+
+    Where the database has more than one, batches of answers have a writer of their own. They take no positions in any
+    conversation, so that nobody can tell whether they came before or after what else is stored; and they need a single
+    statement, which would otherwise wait for the many of others.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        announce: Announce,
+        announce_turn: AnnounceTurn | None = None,
+        remembered: Remembered | None = None,
+    ) -> None:
+        self._database = database
+        self.remembered = remembered or Remembered()
+        self._announce = announce
+        self._announce_turn = announce_turn or _tell_nobody
+        self._lane = Lane(self._store_all)
+        self._lane_of_steps = Lane(self._store_all) if database.dialect_name == "postgresql" else self._lane
+
+    async def commit(self, writes: Writes) -> None:
+        """Store the writes, or raise what kept them from being stored."""
+        await (self._lane_of_steps if writes.only_steps else self._lane).pass_through(writes)
+
+    async def close(self) -> None:
+        """Wait until everything that was handed in is stored."""
+        await self._lane.close()
+        await self._lane_of_steps.close()
+
+    async def _store_all(self, group: list[Writes]) -> list[Outcome]:
+        """Store the group in one commit; where that fails, each by itself, so that only the one at fault fails."""
+        outcome = await self._try(group)
+        self._remember(group, outcome)
+        if outcome is None or len(group) == 1:
+            return [outcome] * len(group)
+        return [(await self._store_all([writes]))[0] for writes in group]
+
+    def _remember(self, group: list[Writes], outcome: Exception | None) -> None:
+        """Keep in mind how turns were stored; who was not up to date has to read."""
+        for step in [step for writes in group for step in writes.steps]:
+            if outcome is None:
+                stored = msgspec.structs.replace(step.turn, version=step.turn.version + 1)
+                self.remembered.turns.keep(step.workspace_id, stored)
+            else:
+                self.remembered.turns.forget(step.turn.pk)
+
+    async def _try(self, group: list[Writes]) -> Exception | None:
+        for tries_left in reversed(range(DEADLOCK_TRIES)):
+            try:
+                stored = await self._store(group)
+            except WorkbenchError as error:
+                return error
+            except Exception as error:
+                if violates_integrity(error):
+                    return StaleError()
+                if lost_to_another(error) and tries_left:
+                    continue
+                logger.exception("commit failed")
+                return UnavailableError("the database cannot store this now")
+            self._announce_all(stored)
+            self._announce_turns(group)
+            return None
+        return None
+
+    async def _store(self, group: list[Writes]) -> list[list[Event]]:
+        if self._database.dialect_name == "postgresql":
+            if only_advances(group):
+                await advance(self._database, group)
+                return []
+            if only_appends(group):
+                return await append(self._database, group)
+        return await self._database.transact(lambda connection: store(connection, group))
+
+    def _announce_all(self, stored: list[list[Event]]) -> None:
+        for of_workspace in stored:
+            try:
+                self._announce(of_workspace)
+            except Exception:
+                # It is stored: a listener at fault may neither fail the caller nor stop the commits to come.
+                logger.exception("announcing failed")
+
+    def _announce_turns(self, group: list[Writes]) -> None:
+        for pk, happened in [item for writes in group for item in writes.happened_in_turns]:
+            try:
+                self._announce_turn(pk, happened)
+            except Exception:
+                logger.exception("announcing failed")
