@@ -28,6 +28,7 @@ from workbench.domain.archive.ports import CopyTx, ExportTx, ImportTx, Snapshots
 from workbench.domain.assistant_services.ports import RegistrationTx
 from workbench.domain.assistants.ports import AssistantTx, PresenceWatch
 from workbench.domain.audit.ports import AuditTx
+from workbench.domain.budgets.ports import LimitTx
 from workbench.domain.clock import Clock
 from workbench.domain.contents.ports import ContentLedger, ContentStore, ContentTx
 from workbench.domain.conversations.ports import ConversationTx
@@ -248,6 +249,11 @@ class Sql(Provider):
     def turn_watch(self, database: Database, clock: Clock) -> TurnWatch:
         """Find turns that nobody looks after."""
         return SqlTurnWatch(database, clock)
+
+    @provide
+    def limit_tx(self, sql: SqlTransactions) -> Transactions[LimitTx]:
+        """See what budgets need."""
+        return sql
 
     @provide
     def usage_tx(self, sql: SqlTransactions) -> Transactions[UsageReadTx]:

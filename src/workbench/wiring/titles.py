@@ -6,6 +6,7 @@ import msgspec
 import structlog
 from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 
+from workbench.domain.budgets.book import LimitBook
 from workbench.domain.clock import Clock
 from workbench.domain.jobs.ports import JobHandler
 from workbench.domain.messages.model import TITLE_JOB, Titling
@@ -49,10 +50,15 @@ class TitlesByModel(Provider):
 
     @provide
     def jobs(
-        self, transactions: Transactions[TitleTx], writer: TitleWriter, books: Bookkeeping, clock: Clock
+        self,
+        transactions: Transactions[TitleTx],
+        writer: TitleWriter,
+        limits: LimitBook,
+        books: Bookkeeping,
+        clock: Clock,
     ) -> TitleJobs:
         """Say who does them."""
-        return TitleJobs({TITLE_JOB: TitleService(transactions, writer, books, clock)})
+        return TitleJobs({TITLE_JOB: TitleService(transactions, writer, limits, books, clock)})
 
 
 class NoTitles(Provider):

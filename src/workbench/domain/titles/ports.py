@@ -2,12 +2,13 @@
 
 from typing import Protocol
 
+from workbench.domain.budgets.ports import BudgetTx
 from workbench.domain.conversations.ports import ConversationTx
 from workbench.domain.titles.model import Untitled
 from workbench.domain.usage.ports import UsageTx
 
 
-class TitleTx(ConversationTx, UsageTx, Protocol):
+class TitleTx(ConversationTx, BudgetTx, UsageTx, Protocol):
     """The slice of a transaction that titles may touch."""
 
 

@@ -124,6 +124,8 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None = None
     watched_until: datetime | None = None
     """Of a turn that is to end when nobody watches it: when that will be, unless a watcher is noted before."""
+    is_budgeted: bool = False
+    """Whether something was reserved for it, which is released when its usage is settled."""
     version: int = 0
 
     @property

@@ -6,8 +6,8 @@ from alembic import op
 
 from workbench.adapters.sql.schema import Id, Json, Moment
 
-revision = "0011"
-down_revision = "0010"
+revision = "0013"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
