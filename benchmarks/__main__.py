@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import uvloop
 
-from benchmarks import deep, files, scenarios, servers, turns
+from benchmarks import deep, files, flows, scenarios, servers, turns
 from benchmarks.scenarios import Effort, Figure
 
 Create = Callable[[str], str]
@@ -26,6 +26,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="shorter, with fewer streams")
     parser.add_argument("--deep", type=int, default=1_000_000, help="messages in the deep history; 0 leaves it out")
     parser.add_argument("--only", choices=["sqlite", "postgresql"], help="one database only")
+    parser.add_argument("--amqp-url", help="a RabbitMQ to measure flows on; without it, only the bus inside")
+    parser.add_argument("--flows", action="store_true", help="flows only")
     parser.add_argument(
         "--turns", type=float, metavar="SECONDS", help="the turns that stream at once, and nothing else"
     )
@@ -36,7 +38,9 @@ def main() -> None:
     print(f"{platform.machine()}, {psutil.cpu_count()} cores, Python {platform.python_version()}, client on it too\n")
     columns: dict[str, dict[str, Figure]] = {}
     with tempfile.TemporaryDirectory(prefix="workbench-bench-", ignore_cleanup_errors=True) as folder:
-        for kind in ("sqlite", "postgresql"):
+        if not options.turns:
+            columns["flows"] = _by_name(uvloop.run(flows.flowing(Path(folder), effort, options.amqp_url)))
+        for kind in () if options.flows else ("sqlite", "postgresql"):
             if options.only in (None, kind):
                 with _databases(kind, Path(folder)) as create:
                     if options.turns:
