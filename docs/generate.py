@@ -7,20 +7,31 @@ A generated part stands between two comments; what is around it is written by ha
 # ruff: noqa: INP001 - a script beside the pages that it writes
 
 import ast
+import json
 import re
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, get_args
 
 import click
+import msgspec
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 from pydantic import BaseModel
 
+from workbench.adapters.playbooks.documents import read_document
+from workbench.adapters.playbooks.starters import starter_texts
 from workbench.domain.events.model import ASSISTANT_TYPES, FEED_TYPES
+from workbench.domain.playbooks import model as playbooks
+from workbench.domain.playbooks.calibrating import KnownReport, Measured, Verdict, measured
+from workbench.domain.playbooks.confidence import Thresholds
+from workbench.domain.playbooks.matching import PlaybookIndex
+from workbench.domain.playbooks.model import Node, Playbook, Trigger
+from workbench.domain.playbooks.reading import read_playbook
 from workbench.entrypoints.cli.main import EXIT_CODES, EXIT_SETTINGS, main
 from workbench.entrypoints.http.app import create_app
 from workbench.entrypoints.http.document import TAILS
@@ -31,6 +42,8 @@ from workbench.wiring.settings import Settings, settings_reference
 
 DOCS = Path(__file__).parent
 SOURCE = DOCS.parent / "src" / "workbench"
+CALIBRATION = DOCS.parent / "tests" / "calibration"
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 NAME_WIDTH = 26
 REASON_WIDTH = 60
 GUARDS = {"users_only": "user", "actors_only": "user, assistant", "services_only": "service, assistant"}
@@ -314,12 +327,137 @@ def _reason(path: Path) -> str:
     return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
 
 
+def starters() -> list[Playbook]:
+    """The playbooks of the package."""
+    return [read_playbook(read_document(text, "yaml")).require() for text in starter_texts().values()]
+
+
+def starters_part() -> str:
+    """Write which playbooks come with the package."""
+    rows = [(code(each.key), each.title, each.domain or "", str(len(each.nodes))) for each in starters()]
+    return table(("key", "title", "domain", "nodes"), rows)
+
+
+def limits_part() -> str:
+    """Write how large a playbook and its parts may be."""
+    limits = {
+        "text": f"{playbooks.MAX_BYTES >> 10} KiB",
+        "depth of mappings and lists": str(playbooks.MAX_DEPTH),
+        "nodes": str(playbooks.MAX_NODES),
+        "options of a node": str(playbooks.MAX_OPTIONS),
+        "inputs": str(playbooks.MAX_INPUTS),
+        "phrases, and as many that exclude": str(playbooks.MAX_PHRASES),
+        "examples": str(playbooks.MAX_EXAMPLES),
+        "prompt, help, summary, reason": f"{playbooks.MAX_PROMPT} characters",
+        "label and value": f"{playbooks.MAX_LABEL} characters",
+        "hint": f"{playbooks.MAX_HINT} characters",
+        "title": f"{playbooks.MAX_TITLE} characters",
+        "phrase": f"{playbooks.MAX_PHRASE} characters",
+        "example": f"{playbooks.MAX_EXAMPLE} characters",
+        "`max_visits`": str(playbooks.MAX_VISITS),
+    }
+    return table(("what", "at most"), limits.items())
+
+
+def calibrated() -> list[Measured]:
+    """What the playbooks of the package make of the reports that are known."""
+    reports = msgspec.json.decode((CALIBRATION / "intakes.json").read_bytes(), type=list[KnownReport])
+    return measured(PlaybookIndex(starters()), reports, Thresholds())
+
+
+def reference_index() -> PlaybookIndex:
+    """The ten small playbooks by which the rules were found; only what is matched by matters of them."""
+    end = Node(type="escalation", prompt="Nobody comes here")
+    return PlaybookIndex(
+        Playbook(
+            key=each["key"],
+            title=each["title"],
+            domain=None,
+            inputs=(),
+            match=Trigger(phrases=tuple(each["phrases"]), examples=tuple(each["examples"])),
+            start="end",
+            nodes={"end": end},
+        )
+        for each in reference()["playbooks"]
+    )
+
+
+def reference() -> dict[str, Any]:
+    """The reports by which the rules were found."""
+    return json.loads((CALIBRATION / "reference.json").read_text(encoding="utf-8"))
+
+
+def reference_part() -> str:
+    """Write what the rules make of the reports by which they were found, alone and within a letter."""
+    data = reference()
+    rows: list[tuple[str, ...]] = []
+    for name, letter in {"alone": "{sentence}", "within an e-mail": data["letter"]}.items():
+        meant = [
+            KnownReport(text=letter.format(sentence=one["text"]), expected=one["expected"]) for one in data["matching"]
+        ]
+        foreign = [KnownReport(text=letter.format(sentence=text), expected=None) for text in data["foreign"]]
+        found = measured(reference_index(), meant, Thresholds())
+        others = measured(reference_index(), foreign, Thresholds())
+        counts = Counter(one.verdict for one in found)
+        shown = (counts["run"], counts["offered"], counts["missed"], counts["wrong"], len(found))
+        rows.append((name, *map(str, shown), f"{max(one.score for one in others):.2f}"))
+    head = ("the report stands", "run", "offered", "missed", "wrong", "of", "best score of those that mean none")
+    return table(head, rows)
+
+
+def calibration_part() -> str:
+    """Write how many reports were met, by half and language."""
+    groups: dict[str, list[Measured]] = {}
+    for one in calibrated():
+        other = one.report.language != "en"
+        group = f"{one.report.set.replace('_', ' ')}, {'other languages' if other else 'English'}"
+        groups.setdefault(group, []).append(one)
+    rows: list[tuple[str, ...]] = []
+    for name, members in groups.items():
+        counts = Counter(one.verdict for one in members)
+        rows.append((name, *(str(counts[verdict]) for verdict in VERDICTS), str(len(members))))
+    return table(("half", *VERDICTS, "reports"), rows) + (
+        "\n\n*run* and *offered*: the right playbook. *missed*: nothing to go by. *wrong*: others were run or offered. "
+        "*quiet* and *disturbed*: of the reports that mean no playbook, those that found none and those that did."
+    )
+
+
+def confusion_part() -> str:
+    """Write which playbook was found for which was meant."""
+    found = Counter((one.report.expected or "", one.found or "") for one in calibrated())
+    keys = [*starter_texts(), ""]
+    shown = {key: key or "none" for key in keys}
+    head = ("meant", *(f"{number}" for number in range(1, len(keys))), "none")
+    rows = [
+        (f"{number}. {shown[meant]}" if meant else "none", *(str(found[meant, key] or "·") for key in keys))
+        for number, meant in enumerate(keys, 1)
+    ]
+    return table(head, rows)
+
+
+def confused_part() -> str:
+    """Write the reports that were not met."""
+    rows = [
+        (one.report.text, one.report.expected or "none", one.found or "none", f"{one.score:.2f}")
+        for one in calibrated()
+        if one.verdict not in {"run", "offered", "quiet"}
+    ]
+    return table(("reports that were not met", "meant", "found", "score"), rows)
+
+
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "reference/settings.md": {"settings": settings_part, "issuer": issuer_part},
     "reference/http-routes.md": {"routes": routes_part, "contract": contract_part},
     "reference/events.md": {"events": events_part},
+    "reference/playbooks.md": {"limits": limits_part, "starters": starters_part},
     "reference/errors.md": {"errors": errors_part},
     "explanation/architecture.md": {"tree": tree_part},
+    "explanation/matching.md": {
+        "reference-figures": reference_part,
+        "calibration-figures": calibration_part,
+        "confusion": confusion_part,
+        "confusion-list": confused_part,
+    },
     "reference/command-line.md": {"commands": commands_part, "exit-codes": exit_codes_part},
 }
 

@@ -1,0 +1,56 @@
+"""Everything that is known of a session at one version: what all its texts are made of (8)."""
+
+from collections.abc import Iterator, Mapping
+from uuid import UUID
+
+import msgspec
+
+from workbench.domain.troubleshooting.model import Branch, Escalation, Session, SessionStep
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """A session with its branches, steps and escalations, each in the order of making. `names` are display names of people."""
+
+    session: Session
+    branches: tuple[Branch, ...]
+    steps: tuple[SessionStep, ...] = ()
+    escalations: tuple[Escalation, ...] = ()
+    names: Mapping[str, str] = {}
+
+    def name(self, person_id: str | None) -> str:
+        """How a person is called."""
+        return self.names.get(person_id or "", "somebody who has left")
+
+    def path(self) -> list[SessionStep]:
+        """The steps of the way that is followed, with those before it was forked, in their order."""
+        return steps_of(self.branches, self.steps, self.session.active_branch_id or self.branches[0].id)
+
+    def ruled_out(self) -> Iterator[SessionStep]:
+        """The answered steps that no longer lead anywhere, for another way was taken."""
+        current = {step.id for step in self.path()}
+        yield from (step for step in self.steps if step.is_answered and step.id not in current)
+
+    @property
+    def open_step(self) -> SessionStep | None:
+        """What waits for an answer."""
+        return next((step for step in reversed(self.path()) if not step.is_answered), None)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What was told of the surroundings."""
+        return {
+            name: str(value)
+            for name, value in sorted(self.session.intake.fields.items())
+            if value is not None and str(value).strip()
+        }
+
+
+def steps_of(branches: tuple[Branch, ...], steps: tuple[SessionStep, ...], branch_id: UUID) -> list[SessionStep]:
+    """The steps of a branch: those of its parent before the one that is answered anew, then its own."""
+    own = sorted((step for step in steps if step.branch_id == branch_id), key=lambda step: step.step_order)
+    branch = next((each for each in branches if each.id == branch_id), None)
+    if branch is None or branch.parent_branch_id is None:
+        return own
+    before = steps_of(branches, steps, branch.parent_branch_id)
+    at = next((index for index, step in enumerate(before) if step.id == branch.forked_at_step_id), len(before))
+    return before[:at] + own

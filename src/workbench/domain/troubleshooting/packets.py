@@ -1,0 +1,31 @@
+"""What a colleague gets to know who is asked to take a session over (7.9)."""
+
+from datetime import datetime
+from typing import Any
+
+from workbench.domain.troubleshooting.cases import Case
+from workbench.domain.troubleshooting.masking import masked
+
+MAX_STEPS_TOLD = 50
+"""The newest of a long session; who takes it over can read the others in it."""
+
+
+def packet_of(case: Case, now: datetime) -> dict[str, Any]:
+    """What is known so far: made once, when the colleague is asked for, and kept as it was then."""
+    session, waiting = case.session, case.open_step
+    tried = [step for step in case.path() if step.is_answered]
+    return {
+        "problem": masked(session.problem_summary or session.title or session.intake.text[:300]),
+        "domain": session.problem_domain,
+        "environment": {name: masked(value) for name, value in case.environment.items()},
+        "steps_tried": [
+            {"prompt": step.step.prompt, "answer": masked(step.answer_text), "outcome": step.outcome}
+            for step in tried[-MAX_STEPS_TOLD:]
+        ],
+        "steps_tried_count": len(tried),
+        "ruled_out": [step.step.prompt for step in case.ruled_out()][-MAX_STEPS_TOLD:],
+        "open_step": waiting.step.prompt if waiting else None,
+        "attachments_count": session.intake.upload_count,
+        "psa_ticket_id": session.ticket.id if session.ticket else None,
+        "elapsed_seconds": max(0, int((now - session.created_at).total_seconds())),
+    }
