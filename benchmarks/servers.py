@@ -6,9 +6,10 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,13 @@ class Server:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
             lines = answer.read().decode().splitlines()
         return float(dict(line.rsplit(" ", 1) for line in lines)[name])
+
+    def sent(self) -> float:
+        """How many statements the server has sent to its database, or NaN where it does not count them."""
+        try:
+            return self.counter("workbench_write_statements_total") + self.counter("workbench_read_statements_total")
+        except urllib.error.HTTPError:
+            return float("nan")
 
 
 def free_port() -> int:
@@ -100,6 +108,21 @@ def floor(name: str, database_url: str) -> Generator[Server]:
     command = [sys.executable, "-m", "benchmarks.floor", str(port), database_url]
     with running(name, command, port, {}, "none") as server:
         yield server
+
+
+Create = Callable[[str], str]
+"""Makes a new database of that name and gives its URL."""
+
+
+@contextlib.contextmanager
+def databases(kind: str, folder: Path) -> Generator[Create]:
+    """Make databases of the kind in the folder."""
+    if kind == "sqlite":
+        yield lambda name: f"sqlite:///{folder / name}.db"
+        return
+    (folder / "postgresql").mkdir()
+    with postgresql(folder / "postgresql") as create:
+        yield create
 
 
 @contextlib.contextmanager

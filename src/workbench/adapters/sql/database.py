@@ -41,10 +41,14 @@ Parameters = Mapping[str, Any] | None
 
 
 class Written(msgspec.Struct):
-    """How much this process has written: commits, and statements that were sent for them, BEGIN and COMMIT included."""
+    """How much this process has written: commits, and statements that were sent for them, BEGIN and COMMIT included.
+
+    Beside them stand the statements that only read, each by itself.
+    """
 
     commits: int = 0
     statements: int = 0
+    reads: int = 0
 
     def add(self, statements: int) -> None:
         """Count a commit."""
@@ -123,6 +127,7 @@ class SqliteDatabase:
 
     async def rows(self, statement: Executable, parameters: Parameters = None) -> Sequence[Values]:
         """Run the statement at once, or on a reader thread if that takes too long."""
+        self.written.reads += 1
         try:
             return self._glance(statement, parameters or {})
         except (OperationalError, sqlite3.OperationalError) as error:
@@ -286,6 +291,7 @@ class PostgresDatabase:
 
     async def rows(self, statement: Executable, parameters: Parameters = None) -> Sequence[Values]:
         """Run the statement on a connection that is kept for the next one; one that the server dropped is replaced."""
+        self.written.reads += 1
         with contextlib.suppress(ConnectionLostError):
             return await self._read(statement, parameters or {})
         return await self._read(statement, parameters or {})
