@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument(
         "--deep", type=int, nargs="*", default=[100_000, 1_000_000], help="messages in deep histories; 0 leaves it out"
     )
-    parser.add_argument("--only", choices=["sqlite", "postgresql"], help="one database only")
+    parser.add_argument("--only", choices=servers.KINDS, help="one database only")
     parser.add_argument(
         "--turns", type=float, metavar="SECONDS", help="the turns that stream at once, and nothing else"
     )
@@ -36,7 +36,7 @@ def main() -> None:
     before = report.state_of_machine()
     columns: report.Columns = {}
     with tempfile.TemporaryDirectory(prefix="workbench-bench-", ignore_cleanup_errors=True) as folder:
-        for kind in ("sqlite", "postgresql"):
+        for kind in servers.KINDS:
             if options.only in (None, kind):
                 with servers.databases(kind, Path(folder)) as create:
                     if options.turns:

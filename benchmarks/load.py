@@ -27,7 +27,6 @@ from benchmarks.watchers import Watched, allow_many_files, watching
 PATIENCE_SECONDS = 60.0
 """How long, after the last post, streams and assistants may take to have everything."""
 SETTLING_SECONDS = 3.0
-KINDS = ("sqlite", "postgresql")
 
 
 @dataclass(kw_only=True)
@@ -52,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, value in usual.items():
         whole = isinstance(value, int)
         parser.add_argument(f"--{name.replace('_', '-')}", type=int if whole else float, default=value)
-    parser.add_argument("--only", choices=KINDS, help="one database only")
+    parser.add_argument("--only", choices=servers.KINDS, help="one database only")
     report.add_options(parser)
     options = parser.parse_args(arguments)
     load = Load(**{name: getattr(options, name) for name in usual})
@@ -60,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     before = report.state_of_machine()
     columns: report.Columns = {}
     with tempfile.TemporaryDirectory(prefix="workbench-load-", ignore_cleanup_errors=True) as folder:
-        for kind in KINDS:
+        for kind in servers.KINDS:
             if options.only in (None, kind):
                 columns[kind] = {figure.name: figure for figure in _measure(kind, Path(folder), load)}
     report.tell("load", report.Results(before, columns), options)

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 
 START_SECONDS = 30.0
+KINDS = ("sqlite", "postgresql")
 
 
 class Server:
