@@ -2,7 +2,10 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
-UV_VERSION := 0.13.8
+UV_VERSION := 0.13.9
+# One resolution; the image takes its parts of it.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-header --no-annotate
 
 FUZZ_SECONDS ?= 60
 
@@ -47,8 +50,9 @@ docs: setup  ## Build the documentation site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lock: setup  ## Resolve the dependencies anew
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--all-extras --group dev --no-header --no-annotate --output-file requirements.lock pyproject.toml
+	$(LOCK) --all-extras --group dev --output-file requirements.lock pyproject.toml
+	$(LOCK) --all-extras --constraint requirements.lock --output-file deploy/docker/service.lock pyproject.toml
+	$(LOCK) --group build --constraint requirements.lock --output-file deploy/docker/build.lock
 
 clean:  ## Remove what the targets above made
 	rm -rf .venv .data site

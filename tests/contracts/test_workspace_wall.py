@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from sqlalchemy import select
 from tests.contracts.test_transactions import message, new_conversation
-from tests.support import lifecycle_rows, turn_rows, usage_rows
+from tests.support import budget_rows, lifecycle_rows, turn_rows, usage_rows
 from tests.support.databases import Store
 
 from workbench.adapters.sql.jobs import SqlJobQueue
@@ -86,9 +86,10 @@ async def fill(store: Store, workspace: str) -> World:
     share, (content, file) = some_share(conversation_id, now), some_file(workspace, conversation_id, now)
     async with store.transactions.write(workspace) as tx:
         add_share_and_file(tx, share, content, file)
-        erasure, usage = (
+        erasure, usage, _ = (
             lifecycle_rows.add_lifecycle(tx, workspace, conversation_id, now),
             usage_rows.add_usage(tx, workspace, conversation_id, said.id, now),
+            budget_rows.add_budgets(tx, workspace, now),
         )
         for user_id in ("ann", "bea"):
             tx.users.put(StoredUser(id=user_id, name=user_id, image=None, service_user=False, created_datetime=now))
@@ -368,9 +369,9 @@ WITHOUT_AN_ID = {
 }
 
 
-READS |= lifecycle_rows.READS | turn_rows.READS | usage_rows.READS
-WRITES |= lifecycle_rows.WRITES | turn_rows.WRITES | usage_rows.WRITES
-WITHOUT_AN_ID |= lifecycle_rows.WITHOUT_AN_ID | usage_rows.WITHOUT_AN_ID
+READS |= budget_rows.READS | lifecycle_rows.READS | turn_rows.READS | usage_rows.READS
+WRITES |= budget_rows.WRITES | lifecycle_rows.WRITES | turn_rows.WRITES | usage_rows.WRITES
+WITHOUT_AN_ID |= budget_rows.WITHOUT_AN_ID | lifecycle_rows.WITHOUT_AN_ID | usage_rows.WITHOUT_AN_ID
 
 
 def test_every_method_of_every_repository_is_in_the_tables() -> None:

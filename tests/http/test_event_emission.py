@@ -124,6 +124,9 @@ STORY = [
     Act("robot", "POST", f"{TURN}/finalize", ABORTED, 200, ["message.created", "turn.status"]),
     Act("robot", "POST", f"{TURN}/finalize", ABORTED, 200, ["message.updated"]),
     Act("ann", "POST", f"{TURN}/retry", None, 409),
+    Act("root", "PUT", "/budgets/user/ann", {"limits": []}, 200),
+    Act("ann", "PUT", "/budgets/user/ann", {"limits": []}, 403),
+    Act("root", "DELETE", "/budgets/user/ann", None, 204),
     Act("ann", "PUT", f"{ASSISTANT}/conversations/{{conversation}}/states/notes", {"data": {}}, 200),
     Act("robot", "PATCH", CONVERSATION, {"metadata": {"a": 1}}, 200, ["conversation.updated"]),
     Act("robot", "PATCH", ME, {"status": "typing"}, 200, ["participant.updated"]),
@@ -173,7 +176,7 @@ async def test_each_act_tells_exactly_this(own_service: Service) -> None:
             "bea": own_service.user("bea"),
             "service": own_service.assistant_service(),
         }
-        clients |= {"broken": clients["ann"], "dan": own_service.user("dan")}
+        clients |= {"broken": clients["ann"], "dan": own_service.user("dan"), "root": own_service.admin()}
         head, wrong = 0, []
         for act in STORY:
             if act.who == "broken":
@@ -258,7 +261,11 @@ def test_every_mutating_route_has_its_act(tmp_path: Path) -> None:
     }
     known: set[tuple[str, str]] = set()
     for act in STORY:
-        path = act.path.replace("/api-key", "").replace("/states/notes", "/states/{id}")
+        path = (
+            act.path.replace("/user/ann", "/{whose}/{subject}")
+            .replace("/api-key", "")
+            .replace("/states/notes", "/states/{id}")
+        )
         for service in (SERVICE, REGISTRATION):
             path = path.replace(service, "/assistant-service-registrations/{id}")
         if path in ("/conversation-shares/ann", "/conversations/ann"):

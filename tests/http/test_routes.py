@@ -115,6 +115,11 @@ TABLE = [
     row("GET", "/conversations/{conversation}/usage", "401 200 403 404 404 404 401 401 401 401"),
     row("GET", "/usage", "401 200 200 200 200 200 401 401 401 401"),
     row("GET", "/usage/totals?group_by=day", "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", "/budgets/me", "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", "/budgets", "401 403 403 403 403 403 401 401 401 401"),
+    row("GET", "/budgets/user/ann", "401 403 403 403 403 403 401 401 401 401"),
+    row("PUT", "/budgets/user/ann", "401 403 403 403 403 403 401 401 401 401", {"limits": []}),
+    row("DELETE", "/budgets/user/ann", "401 403 403 403 403 403 401 401 401 401"),
     row("GET", "/conversations/{conversation}/participants", "401 200 200 404 404 404 401 200 404 401"),
     row("GET", "/conversations/{conversation}/participants/ann", "401 200 200 404 404 404 401 200 404 401"),
     row("PUT", "/conversations/{conversation}/participants/me", "401 200 200 404 404 404 401 200 404 401", {}),
@@ -290,7 +295,7 @@ def test_every_route_is_in_the_table(tmp_path: Path) -> None:
         for short, full in named.items():
             path = path.replace(short, full)
         path = path.replace("/assistants/{assistant}", "/assistants/{assistant_id:str}")
-        path = path.replace("/turns/t1", "/turns/{turn_id:str}")
+        path = path.replace("/turns/t1", "/turns/{turn_id:str}").replace("/user/ann", "/{whose:str}/{subject:str}")
         if "/participants/" in path:
             path = path.partition("/participants/")[0] + "/participants/{participant_id:str}"
         if path.startswith("/assistant-service-registrations/"):

@@ -71,6 +71,7 @@ class Life:
         (await self.ann.post("/assistant-service-registrations", json=registration)).raise_for_status()
         (await self.ann.put(f"/conversations/{self.led}/retention", json={"files_days": 90})).raise_for_status()
         await self._use_models()
+        await self._limit()
         await self._ask()
 
     async def _ask(self) -> None:
@@ -90,6 +91,13 @@ class Life:
             (robot, "POST", f"{turns}/asked/finalize", {"epoch": 1, "outcome": "failed", "error": failure}),
         ):
             (await who.request(method, path, json=body)).raise_for_status()
+
+    async def _limit(self) -> None:
+        """An admin gives Ann limits of her own, and something of hers is under way."""
+        limits = [{"measure": "turns", "period": "day", "amount": 900}]
+        (await self.service.admin().put(f"/budgets/user/{ANN}", json={"limits": limits})).raise_for_status()
+        turn = {"turn_id": "begun", "assistant_id": self.anns_robot, "input": {"message_id": self.messages[self.led]}}
+        (await self.ann.post(f"/conversations/{self.led}/turns", json=turn)).raise_for_status()
 
     async def _use_models(self) -> None:
         """Ann pays for a turn, and for another nobody can be named but her as the conversation's owner."""

@@ -9,12 +9,15 @@ from typing import Any
 from workbench.wiring.logs import redact
 
 PROGRAM = """
-import logging, sys, structlog
-from workbench.wiring.logs import configure_logging, correlated
+import contextvars, logging, sys, structlog
+from workbench.wiring.logs import configure_logging
+from workbench.domain.ids import correlation_id, trace_parent
 from workbench.wiring.settings import Settings
 
 configure_logging(Settings.of(logging={"json_format": sys.argv[1] == "json", "log_level": "info"}))
-with correlated("c-1"):
+def in_a_request():
+    correlation_id.set("c-1")
+    trace_parent.set("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
     structlog.get_logger("ours").info("posted", token="hidden", headers={"X-API-Key": "hidden"}, count=2)
     logging.getLogger("uvicorn.error").info("started %d", 7, extra={"password": "hidden", "color_message": "x"})
     logging.getLogger("httpx").info("GET /?token=hidden")
@@ -22,6 +25,7 @@ with correlated("c-1"):
     logging.getLogger("openai._base_client").info("Request options: hidden")
     logging.getLogger("uvicorn.access").info("GET /?token=hidden")
     structlog.get_logger("ours").debug("unseen")
+contextvars.copy_context().run(in_a_request)
 try:
     local = "hid" + "den"
     raise ValueError("boom")
@@ -41,6 +45,8 @@ def test_json_has_one_object_per_line_with_correlation_and_without_secrets() -> 
     entries: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()]
     assert [entry["event"] for entry in entries] == ["posted", "started 7", "failed"]
     assert [entry.get("correlation_id") for entry in entries] == ["c-1", "c-1", None]
+    trace = {"trace_id": "0af7651916cd43dd8448eb211c80319c", "span_id": "b7ad6b7169203331"}
+    assert [trace.items() <= entry.items() for entry in entries] == [True, True, False]
     assert entries[0]["headers"] == {"X-API-Key": "[redacted]"}
     assert (entries[0]["count"], entries[0]["level"], entries[0]["logger"]) == (2, "info", "ours")
     assert entries[0]["timestamp"].endswith("Z")

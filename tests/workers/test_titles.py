@@ -174,6 +174,23 @@ async def test_a_blank_title_keeps_the_one_there_is_but_counts(service: Service,
         assert (await talk.titled(number))["title"] == title
 
 
+async def test_a_workspace_that_has_spent_its_budget_gets_no_titles_and_no_failures(
+    service: Service, model: ModelServer
+) -> None:
+    limit = {"measure": "turns", "period": "day", "amount": 0}
+    root = service.admin()
+    (await root.put("/budgets/workspace/default", json={"limits": [limit]})).raise_for_status()
+    talk = await begin(service)
+    before = await talk.title()
+    await talk.say("Where shall we go?")
+    await nothing_waits(service)
+    assert (await talk.title(), await talk.count(), len(model.requests)) == (before, 0, 0)
+    (await root.delete("/budgets/workspace/default")).raise_for_status()
+    (await root.put("/budgets/user/ann", json={"limits": [limit]})).raise_for_status()
+    await talk.say("And when?")
+    await talk.titled(1)
+
+
 async def test_who_chose_a_title_keeps_it(service: Service, model: ModelServer) -> None:
     chosen, renamed = await begin(service, title="Mine"), await begin(service)
     await renamed.ann.patch(renamed.path, json={"title": "Ours"})

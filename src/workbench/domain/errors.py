@@ -106,9 +106,11 @@ class ExhaustedError(WorkbenchError):
 
     code = "exhausted"
 
-    def __init__(self, detail: str, *, retry_after_seconds: float, code: str | None = None) -> None:
+    def __init__(
+        self, detail: str, *, retry_after_seconds: float, code: str | None = None, extra: dict[str, Any] | None = None
+    ) -> None:
         """Keep how long to wait."""
-        super().__init__(detail, code=code)
+        super().__init__(detail, code=code, extra=extra)
         self.retry_after_seconds = retry_after_seconds
 
 

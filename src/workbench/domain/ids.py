@@ -1,4 +1,4 @@
-"""New identifiers, and the correlation id that follows a request through all it causes."""
+"""New identifiers, and what follows a request through all it causes: its correlation id and its trace."""
 
 import os
 import random
@@ -9,9 +9,18 @@ from uuid import UUID
 correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
 """The `X-Request-ID` of the request that is being served; empty in background work without a cause."""
 
+trace_parent: ContextVar[str | None] = ContextVar("trace_parent", default=None)
+"""Where in a trace the request is served, as a `traceparent` of W3C's Trace Context; None where nothing is traced."""
+
 RANDOM = random.Random()  # noqa: S311 - guards nothing
 """A generator of our own: who seeds the common one, as programs and tests do, would have our ids come again."""
 os.register_at_fork(after_in_child=RANDOM.seed)
+
+
+def continue_cause(correlation: str, parent: str | None) -> None:
+    """Go on, in this task, with what a request caused earlier."""
+    correlation_id.set(correlation)
+    trace_parent.set(parent)
 
 
 def new_id() -> UUID:

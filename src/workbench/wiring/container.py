@@ -1,6 +1,7 @@
 """The container: from settings to everything that runs; the same for the server, its workers and the CLI."""
 
 from dishka import AsyncContainer, Provider, Scope, make_async_container
+from litestar.types import ASGIApp
 
 from workbench.wiring.announcements import Announcements
 from workbench.wiring.domain import Domain, Policies
@@ -38,5 +39,23 @@ def make_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
             Jobs(),
             Tokens(),
         ),
+        *_tracing_of(settings),
         *overrides,
     )
+
+
+def traced(app: ASGIApp, settings: Settings, container: AsyncContainer) -> ASGIApp:
+    """Put spans around the requests of an application, where settings want traces."""
+    if not settings.tracing.enabled:
+        return app
+    from workbench.wiring.tracing import traced_requests  # noqa: PLC0415 - needs the extra `otel`
+
+    return traced_requests(app, container)
+
+
+def _tracing_of(settings: Settings) -> tuple[Provider, ...]:
+    if not settings.tracing.enabled:
+        return ()
+    from workbench.wiring.tracing import Tracing  # noqa: PLC0415 - needs the extra `otel`
+
+    return (Tracing(),)

@@ -23,6 +23,10 @@ from workbench.domain.assistants.removal import RemovalService
 from workbench.domain.assistants.seating import SeatingService
 from workbench.domain.assistants.service import AssistantPolicy, AssistantService
 from workbench.domain.audit.service import AuditService
+from workbench.domain.budgets.book import BudgetPolicy, LimitBook
+from workbench.domain.budgets.model import Limit
+from workbench.domain.budgets.service import BudgetService
+from workbench.domain.budgets.windows import zone_named
 from workbench.domain.contents.service import DisposalService, SweepService
 from workbench.domain.contents.verification import VerificationService
 from workbench.domain.conversations.service import ConversationService
@@ -108,6 +112,8 @@ class Domain(Provider):
     audit = provide(AuditService)
     usage = provide(UsageService)
     bookkeeping = provide(Bookkeeping)
+    limit_book = provide(LimitBook)
+    budgets = provide(BudgetService)
     retention = provide(RetentionService)
     expiry = provide(ExpiryService)
     leaving = provide(Leaving)
@@ -156,6 +162,16 @@ class Policies(Provider):
     def turns(self, settings: Settings) -> TurnPolicy:
         """How long turns can be watched again."""
         return TurnPolicy(events_kept=timedelta(seconds=settings.turns.events_kept_seconds))
+
+    @provide
+    def budgets(self, settings: Settings) -> BudgetPolicy:
+        """What may be spent where nobody says otherwise."""
+        budgets = settings.budgets
+        return BudgetPolicy(
+            defaults=tuple(Limit(**limit.model_dump()) for limit in budgets.limits),
+            zone=zone_named(budgets.time_zone),
+            zones={workspace: zone_named(zone) for workspace, zone in budgets.workspace_time_zones.items()},
+        )
 
     @provide
     def readers(self, settings: Settings) -> ReaderPolicy:

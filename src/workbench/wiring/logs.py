@@ -3,14 +3,13 @@
 import logging
 import sys
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from typing import Any, TextIO
 
 import structlog
-from structlog.contextvars import bound_contextvars, merge_contextvars
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from workbench.domain.ids import correlation_id, trace_parent
 from workbench.wiring.settings import Settings
 
 REDACTED = "[redacted]"
@@ -62,11 +61,6 @@ def configure_logging(settings: Settings, *, stream: TextIO | None = None) -> No
     _quieten(level)
 
 
-def correlated(correlation_id: str) -> AbstractContextManager[None]:
-    """Put the correlation id on every entry logged inside the block, in this task and those it starts."""
-    return bound_contextvars(correlation_id=correlation_id)
-
-
 def redact(_logger: WrappedLogger, _method: str, entry: EventDict) -> EventDict:
     """Replace every value whose name says that it is secret, at any depth."""
     return {name: REDACTED if _is_secret(name) else _without_secrets(value) for name, value in entry.items()}
@@ -87,6 +81,15 @@ def _without_secrets(value: Any) -> Any:
     return value
 
 
+def _with_cause(_logger: WrappedLogger, _method: str, entry: EventDict) -> EventDict:
+    """Say which request an entry comes from, and where in which trace."""
+    if cause := correlation_id.get():
+        entry.setdefault("correlation_id", cause)
+    if parent := trace_parent.get():
+        _, entry["trace_id"], entry["span_id"], _ = parent.split("-")
+    return entry
+
+
 def _without_decoration(_logger: WrappedLogger, _method: str, entry: EventDict) -> EventDict:
     entry.pop("color_message", None)
     return entry
@@ -94,7 +97,7 @@ def _without_decoration(_logger: WrappedLogger, _method: str, entry: EventDict) 
 
 def _shared() -> list[Processor]:
     return [
-        merge_contextvars,
+        _with_cause,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.PositionalArgumentsFormatter(),

@@ -1,10 +1,13 @@
 """The groups of settings. Descriptions, bounds and examples feed the reference page and the error texts."""
 
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
+from zoneinfo import ZoneInfoNotFoundError
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     IPvAnyNetwork,
@@ -15,6 +18,8 @@ from pydantic import (
 )
 
 from workbench.adapters.prices.files import read_prices
+from workbench.domain.budgets.model import MAX_AMOUNT, Measure, Period, Scope
+from workbench.domain.budgets.windows import zone_named
 from workbench.wiring.setting_names import MisfitError
 from workbench.wiring.setting_values import (
     Group,
@@ -22,6 +27,7 @@ from workbench.wiring.setting_values import (
     from_json,
     list_from_text,
     require_azure,
+    require_otel,
     upper,
     with_driver,
 )
@@ -240,6 +246,24 @@ class Logging(Group):
     )
 
 
+class Tracing(Group):
+    """Traces of requests, commits, deliveries and jobs, with OpenTelemetry."""
+
+    enabled: bool = Field(
+        default=False,
+        description=(
+            "Make spans, and send them where OpenTelemetry's own variables say, such as `OTEL_EXPORTER_OTLP_ENDPOINT`."
+        ),
+    )
+
+    @field_validator("enabled")
+    @classmethod
+    def _can_be_done(cls, enabled: bool) -> bool:
+        if enabled:
+            require_otel()
+        return enabled
+
+
 def _algorithms_for(values: dict[str, Any]) -> tuple[Algorithm, ...]:
     return ("HS256",) if values.get("secret") is not None else ("RS256",)
 
@@ -276,8 +300,8 @@ class Issuer(Group):
         default=None,
         min_length=1,
         description=(
-            "Value in the claim `roles` that makes a user an admin of their workspace, who sees what everybody used. "
-            "Unset: nobody is."
+            "Value in the claim `roles` that makes a user an admin of their workspace, who sees what everybody used and sets "
+            "budgets. Unset: nobody is."
         ),
     )
 
@@ -411,6 +435,62 @@ class Usage(Group):
             return None
         read_prices(folder(path))
         return folder(path)
+
+
+class BudgetLimit(Group):
+    """What a workspace, each user or each assistant may use in a day or a month."""
+
+    scope: Scope = Field(description="Whose: of the `workspace`, of each `user`, or of each `assistant`.")
+    measure: Measure = Field(description="`turns`, `tokens`, or `cost_micros`: millionths of a dollar.")
+    period: Period = Field(description="In a `day` or a `month`.")
+    amount: int = Field(ge=0, le=MAX_AMOUNT, description="How much, at most.")
+    anchor: date | None = Field(
+        default=None, description="The day from which months are counted. Unset: the first of a month."
+    )
+
+    @model_validator(mode="after")
+    def _only_months_have_anchors(self) -> "BudgetLimit":
+        if self.anchor is not None and self.period != "month":
+            raise ValueError("only months have an anchor")
+        return self
+
+
+def _time_zone(name: str) -> str:
+    """Let pass what the machine knows."""
+    try:
+        zone_named(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone that this machine knows") from None
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
+
+
+class Budgets(Group):
+    """How much may be spent on models where nobody stored other limits. Without limits there is no end to it."""
+
+    limits: Annotated[tuple[BudgetLimit, ...], BeforeValidator(from_json)] = Field(
+        default=(),
+        description="Limits of every workspace, user and assistant (a JSON list).",
+        examples=['[{"scope": "user", "measure": "turns", "period": "day", "amount": 200}]'],
+    )
+    time_zone: TimeZone = Field(
+        default="UTC", description="Where the days of budgets begin at midnight.", examples=["Europe/Vienna"]
+    )
+    workspace_time_zones: Annotated[dict[str, TimeZone], BeforeValidator(from_json)] = Field(
+        default={},
+        description="The same for single workspaces, by their ids (a JSON object).",
+        examples=['{"research": "America/New_York"}'],
+    )
+
+    @field_validator("limits")
+    @classmethod
+    def _are_no_two_of_a_kind(cls, limits: tuple[BudgetLimit, ...]) -> tuple[BudgetLimit, ...]:
+        kinds = [(limit.scope, limit.measure, limit.period) for limit in limits]
+        if len(set(kinds)) < len(kinds):
+            raise ValueError("has two limits of the same scope, measure and period")
+        return limits
 
 
 class Delivery(Group):

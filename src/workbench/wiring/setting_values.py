@@ -16,6 +16,7 @@ DRIVERS = {
     "postgresql": "postgresql+asyncpg",
     "postgresql+asyncpg": "postgresql+asyncpg",
 }
+OTEL_PACKAGES = ("opentelemetry.sdk", "opentelemetry.exporter")
 AZURE_PACKAGES = ("aiohttp", "azure.core", "azure.identity", "azure.keyvault.secrets")
 
 
@@ -69,6 +70,12 @@ def require_azure() -> None:
     """Raises ValueError where the packages of the extra `azure` are not installed."""
     if find_spec("azure") is None or not all(map(find_spec, AZURE_PACKAGES)):
         raise ValueError("needs packages that are not installed; run: pip install 'workbench[azure]'")
+
+
+def require_otel() -> None:
+    """Raises ValueError where the packages of the extra `otel` are not installed."""
+    if find_spec("opentelemetry") is None or not all(map(find_spec, OTEL_PACKAGES)):
+        raise ValueError("needs packages that are not installed; run: pip install 'workbench[otel]'")
 
 
 class Group(BaseModel):

@@ -22,6 +22,7 @@ from workbench.wiring.setting_groups import (
     LOCAL_MODE_CONSENT,
     Auth,
     AzureSpeech,
+    Budgets,
     Db,
     Delivery,
     Events,
@@ -31,6 +32,7 @@ from workbench.wiring.setting_groups import (
     Retention,
     Service,
     Storage,
+    Tracing,
     Turns,
     Usage,
 )
@@ -68,6 +70,7 @@ class Settings(BaseModel):
     storage: Storage = Storage()
     service: Service = Service()
     logging: Logging = Logging()
+    tracing: Tracing = Tracing()
     auth: Auth = Auth()
     events: Events = Events()
     retention: Retention = Retention()
@@ -78,6 +81,7 @@ class Settings(BaseModel):
     mcp: dict[str, McpServer] = {}
     turns: Turns = Turns()
     usage: Usage = Usage()
+    budgets: Budgets = Budgets()
     azure_speech: AzureSpeech = AzureSpeech()
 
     @classmethod

@@ -28,6 +28,7 @@ from workbench.domain.archive.ports import CopyTx, ExportTx, ImportTx, Snapshots
 from workbench.domain.assistant_services.ports import RegistrationTx
 from workbench.domain.assistants.ports import AssistantTx, PresenceWatch
 from workbench.domain.audit.ports import AuditTx
+from workbench.domain.budgets.ports import LimitTx
 from workbench.domain.clock import Clock
 from workbench.domain.contents.ports import ContentLedger, ContentStore, ContentTx
 from workbench.domain.conversations.ports import ConversationTx
@@ -49,6 +50,7 @@ from workbench.domain.messages.ports import MessageTx
 from workbench.domain.model_assistants.ports import ModelAssistantTx
 from workbench.domain.participants.ports import ParticipantTx
 from workbench.domain.shares.ports import ShareTx
+from workbench.domain.titles.ports import TitleTx
 from workbench.domain.transactions import Transactions
 from workbench.domain.turns.ports import TurnTx, TurnWatch
 from workbench.domain.usage.ports import UsageReadTx
@@ -242,6 +244,16 @@ class Sql(Provider):
     def turn_watch(self, database: Database) -> TurnWatch:
         """Find turns that nobody looks after."""
         return SqlTurnWatch(database)
+
+    @provide
+    def limit_tx(self, sql: SqlTransactions) -> Transactions[LimitTx]:
+        """See what budgets need."""
+        return sql
+
+    @provide
+    def title_tx(self, sql: SqlTransactions) -> Transactions[TitleTx]:
+        """See what titles need."""
+        return sql
 
     @provide
     def usage_tx(self, sql: SqlTransactions) -> Transactions[UsageReadTx]:

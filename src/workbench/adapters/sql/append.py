@@ -55,12 +55,13 @@ _APPEND = Prepared(
             JOIN heads ON heads.id = r.conversation_id
         ), new_events AS (
             INSERT INTO events (workspace_id, feed_position, conversation_id, position, id, correlation_id, type,
-                                timestamp, audience, data)
+                                timestamp, audience, data, trace_parent)
             SELECT r.workspace_id, feeds.events + r.feed_position, r.conversation_id, heads.events + r.position, r.id,
-                   r.correlation_id, r.type, r.timestamp, r.audience, r.data
+                   r.correlation_id, r.type, r.timestamp, r.audience, r.data, r.trace_parent
             FROM json_to_recordset(CAST(:events AS json)) AS r(
                 workspace_id text, feed_position bigint, conversation_id uuid, position bigint, id text,
-                correlation_id text, type text, timestamp timestamptz, audience text, data text)
+                correlation_id text, type text, timestamp timestamptz, audience text, data text,
+                trace_parent text)
             JOIN heads ON heads.id = r.conversation_id
             JOIN feeds ON feeds.workspace_id = r.workspace_id
         )
@@ -95,9 +96,9 @@ _POST = Prepared(
             FROM head
         ), new_event AS (
             INSERT INTO events (workspace_id, feed_position, conversation_id, position, id, correlation_id, type,
-                                timestamp, audience, data)
+                                timestamp, audience, data, trace_parent)
             SELECT :workspace_id, feed.event_head, :conversation_id, head.event_head, :event_id, :event_correlation_id,
-                   :event_type, :event_timestamp, :event_audience, :event_data
+                   :event_type, :event_timestamp, :event_audience, :event_data, :event_trace_parent
             FROM head, feed
         )
         SELECT id, event_head - 1 FROM head

@@ -16,7 +16,7 @@ from workbench.adapters.sql.tables import conversations, events, farewells, part
 from workbench.adapters.sql.writes import RecordedEvent
 from workbench.domain.events.model import FEED_TYPES, Event, NewEvent
 from workbench.domain.events.ports import EventKeeping, EventLog
-from workbench.domain.ids import correlation_id, new_hex_id
+from workbench.domain.ids import correlation_id, new_hex_id, trace_parent
 
 _EVENT = select(
     *columns_of(
@@ -31,6 +31,7 @@ _EVENT = select(
         "timestamp",
         "audience",
         "data",
+        "trace_parent",
     )
 ).limit(bindparam("limit"))
 _HEAD = select(workspaces.c.event_head).where(here(workspaces))
@@ -133,7 +134,14 @@ class SqlEventLog(Repository, EventLog):
     def record(self, event: NewEvent) -> None:
         """Append at commit; its JSON is made here, once, for whoever reads it."""
         self._writes.events.append(
-            RecordedEvent(event, new_hex_id(), correlation_id.get(), self._context.clock.now(), ascii_json(event.data))
+            RecordedEvent(
+                event,
+                new_hex_id(),
+                correlation_id.get(),
+                self._context.clock.now(),
+                ascii_json(event.data),
+                trace_parent.get(),
+            )
         )
 
     async def head(self) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
@@ -71,7 +72,20 @@ class Lane:
         self._running = None
 
 
-class GroupCommit:
+class Commits(Protocol):
+    """Whatever stores what blocks set down."""
+
+    @property
+    def remembered(self) -> Remembered:
+        """What was just stored and need not be read."""
+        ...
+
+    async def commit(self, writes: Writes) -> None:
+        """Store the writes, or raise what kept them from being stored."""
+        ...
+
+
+class GroupCommit(Commits):
     """One writer, so that under load the cost of a commit, a sync of the disk, is shared by many requests.
 
     Where the database has more than one, batches of answers have a writer of their own. They take no positions in any
@@ -87,15 +101,25 @@ class GroupCommit:
         remembered: Remembered | None = None,
     ) -> None:
         self._database = database
-        self.remembered = remembered or Remembered()
+        self._remembered = remembered or Remembered()
         self._announce = announce
         self._announce_turn = announce_turn or _tell_nobody
         self._lane = Lane(self._store_all)
         self._lane_of_steps = Lane(self._store_all) if database.dialect_name == "postgresql" else self._lane
 
+    @property
+    def remembered(self) -> Remembered:
+        """What was just stored and need not be read."""
+        return self._remembered
+
     async def commit(self, writes: Writes) -> None:
         """Store the writes, or raise what kept them from being stored."""
-        await (self._lane_of_steps if writes.only_steps else self._lane).pass_through(writes)
+        try:
+            await (self._lane_of_steps if writes.only_steps else self._lane).pass_through(writes)
+        except UnavailableError as error:
+            # Logged here and not where it is stored, so that the entry names the request that it is about.
+            logger.error("commit failed", exc_info=error.__cause__)  # noqa: TRY400 - the cause is what is of interest
+            raise
 
     async def close(self) -> None:
         """Wait until everything that was handed in is stored."""
@@ -115,9 +139,9 @@ class GroupCommit:
         for step in [step for writes in group for step in writes.steps]:
             if outcome is None:
                 stored = msgspec.structs.replace(step.turn, version=step.turn.version + 1)
-                self.remembered.turns.keep(step.workspace_id, stored)
+                self._remembered.turns.keep(step.workspace_id, stored)
             else:
-                self.remembered.turns.forget(step.turn.pk)
+                self._remembered.turns.forget(step.turn.pk)
 
     async def _try(self, group: list[Writes]) -> Exception | None:
         for tries_left in reversed(range(DEADLOCK_TRIES)):
@@ -125,13 +149,14 @@ class GroupCommit:
                 stored = await self._store(group)
             except WorkbenchError as error:
                 return error
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - each who waits is told, and logs it
                 if violates_integrity(error):
                     return StaleError()
                 if lost_to_another(error) and tries_left:
                     continue
-                logger.exception("commit failed")
-                return UnavailableError("the database cannot store this now")
+                unavailable = UnavailableError("the database cannot store this now")
+                unavailable.__cause__ = error
+                return unavailable
             self._announce_all(stored)
             self._announce_turns(group)
             return None

@@ -17,13 +17,13 @@ from workbench.adapters.sql.leases import span
 from workbench.adapters.sql.repository import Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Moment
 from workbench.adapters.sql.tables import jobs
-from workbench.domain.ids import new_id
+from workbench.domain.ids import correlation_id, new_id, trace_parent
 from workbench.domain.jobs.model import CLAIM_SECONDS, Job, NewJob
 from workbench.domain.jobs.ports import JobQueue, Jobs
 
 MAX_ERROR_LENGTH = 2000
 
-_FIELDS = ("workspace_id", "id", "kind", "key", "payload", "run_at", "attempts")
+_FIELDS = ("workspace_id", "id", "kind", "key", "payload", "run_at", "correlation_id", "trace_parent", "attempts")
 _ROW = and_(here(jobs), jobs.c.kind == bindparam("of_kind"), jobs.c.key == bindparam("of_key"))
 _CLAIMED = and_(_ROW, jobs.c.claim == bindparam("by_claim"))
 _THE_SAME = and_(_ROW, jobs.c.id == bindparam("of_id", type_=Id))
@@ -59,7 +59,8 @@ class SqlJobs(Repository, Jobs):
     def enqueue(self, new: NewJob) -> None:
         """Insert, or take the row of the key over; a claim on it stays."""
         row = {**msgspec.structs.asdict(new), "id": new_id(), "attempts": 0, "last_error": None}
-        self._writes.upsert(jobs, {**row, "created_datetime": self._context.clock.now()})
+        cause = {"correlation_id": correlation_id.get(), "trace_parent": trace_parent.get()}
+        self._writes.upsert(jobs, {**row, **cause, "created_datetime": self._context.clock.now()})
 
     def finish(self, job: Job) -> None:
         """Give the claim up, then delete, unless the row is a newer job's by now."""

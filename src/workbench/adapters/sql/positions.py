@@ -145,6 +145,7 @@ class Positions:
             timestamp=recorded.timestamp,
             audience=recorded.new.audience,
             data=recorded.data,
+            trace_parent=recorded.trace_parent,
         )
 
 

@@ -274,6 +274,7 @@ events = Table(
     Column("timestamp", Moment, nullable=False),
     Column("audience", String(16), nullable=False),
     Column("data", Text, nullable=False),
+    Column("trace_parent", String(55)),
     PrimaryKeyConstraint("workspace_id", "feed_position"),
     Index("uq_events_conversation_id_position", "conversation_id", "position", unique=True),
     sqlite_with_rowid=False,
@@ -346,6 +347,8 @@ jobs = Table(
     Column("claimed_until", Moment),
     Column("last_error", Text),
     Column("created_datetime", Moment, nullable=False),
+    Column("correlation_id", String(64), nullable=False, server_default=""),
+    Column("trace_parent", String(55)),
     PrimaryKeyConstraint("workspace_id", "kind", "key"),
     sqlite_with_rowid=False,
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from workbench.adapters.sql.budget_tables import budget_limits, budget_reservations
 from workbench.adapters.sql.erasures import FORGET_DEBUG, HAS_NO_DEBUG
 from workbench.adapters.sql.events import ascii_json
 from workbench.adapters.sql.lifecycle_tables import audit
@@ -156,6 +157,11 @@ def _bill(row: Row, person: Erased) -> Row:
     return {"user_id": payer, **_metadata(row, person)}
 
 
+def _limit(row: Row, _person: Erased) -> Row | None:
+    """A workspace may be called like a person."""
+    return None if row["scope"] == "user" else {}
+
+
 # In this order. People come last: until then it can be seen that there is somebody to be erased.
 TRACES = (
     Trace(table=messages, mend=_message, ids=("sender_id",), documents=("metadata",),
@@ -178,6 +184,8 @@ TRACES = (
     Trace(table=events, mend=_event, documents=("data",)),
     Trace(table=farewells, mend=_gone, ids=("user_id",)),
     Trace(table=token_usage, mend=_bill, ids=("user_id",), documents=("metadata",)),
+    Trace(table=budget_limits, mend=_limit, ids=("subject",)),
+    Trace(table=budget_reservations, mend=_gone, ids=("user_id",)),
     Trace(table=audit, mend=_act, ids=("actor_id", "subject"), documents=("detail",)),
     Trace(table=users, mend=_user, ids=("id",)),
 )  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from workbench.adapters.sql.assistants import SqlAssistants, SqlRecipients
 from workbench.adapters.sql.audit import SqlAuditLog
+from workbench.adapters.sql.budgets import SqlBudgets
 from workbench.adapters.sql.contents import SqlContents
 from workbench.adapters.sql.conversations import SqlConversations
 from workbench.adapters.sql.copies import SqlCopies
@@ -15,7 +16,7 @@ from workbench.adapters.sql.events import SqlEventLog
 from workbench.adapters.sql.exports import SqlExports
 from workbench.adapters.sql.file_versions import SqlFileVersions
 from workbench.adapters.sql.files import SqlFiles
-from workbench.adapters.sql.group_commit import GroupCommit
+from workbench.adapters.sql.group_commit import Commits
 from workbench.adapters.sql.imports import SqlImports
 from workbench.adapters.sql.jobs import SqlJobs
 from workbench.adapters.sql.messages import SqlMessages
@@ -164,6 +165,11 @@ class SqlTransaction:
         return self._the(SqlUsageLedger)
 
     @property
+    def budgets(self) -> SqlBudgets:
+        """Limits, and what is reserved."""
+        return self._the(SqlBudgets)
+
+    @property
     def audit(self) -> SqlAuditLog:
         """Administrative acts."""
         return self._the(SqlAuditLog)
@@ -199,7 +205,7 @@ class Block:
 
     __slots__ = ("_group", "_transaction")
 
-    def __init__(self, transaction: SqlTransaction, group: GroupCommit | None) -> None:
+    def __init__(self, transaction: SqlTransaction, group: Commits | None) -> None:
         self._transaction = transaction
         self._group = group
 
@@ -216,7 +222,7 @@ class Block:
 class SqlTransactions:
     """Opens blocks."""
 
-    def __init__(self, database: Database, group: GroupCommit, clock: Clock) -> None:
+    def __init__(self, database: Database, group: Commits, clock: Clock) -> None:
         self._database = database
         self._group = group
         self._clock = clock

@@ -65,6 +65,7 @@ turns = Table(
     Column("started_at", Moment),
     Column("finished_at", Moment),
     Column("version", BigInteger, nullable=False),
+    Column("is_budgeted", Boolean, nullable=False, server_default=false()),
     Index("uq_turns_conversation_id_turn_id", "conversation_id", "turn_id", unique=True),
     Index(
         "uq_turns_active",

@@ -34,6 +34,7 @@ class RecordedEvent(msgspec.Struct, frozen=True):
     correlation_id: str
     timestamp: datetime
     data: str
+    trace_parent: str | None = None
 
 
 class Step(msgspec.Struct, frozen=True):

@@ -26,6 +26,7 @@ Act = Literal[
     "archive.exported",
     "archive.imported",
     "data.moved_in",
+    "budget.set",
 ]
 
 

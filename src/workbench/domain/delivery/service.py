@@ -19,7 +19,7 @@ from workbench.domain.delivery.model import (
 from workbench.domain.delivery.ports import DeliveryMeter, DeliveryTx, Recipient
 from workbench.domain.errors import UpstreamError
 from workbench.domain.events.model import Event
-from workbench.domain.ids import RANDOM, correlation_id, new_id
+from workbench.domain.ids import RANDOM, continue_cause, new_id
 from workbench.domain.transactions import Transactions
 
 BATCH = 50
@@ -69,6 +69,7 @@ class DeliveryService:
     async def _go_on(
         self, current: Delivery, recipient: Recipient, events: Sequence[Event], may_send: Callable[[], bool]
     ) -> Delivery:
+        continue_cause(events[0].correlation_id, events[0].trace_parent)
         if current.state == "rejoining":
             current = await self._join_anew(current, recipient, events[0])
             if current.retry_at is not None or not may_send():
@@ -98,7 +99,7 @@ class DeliveryService:
 
     async def _send(self, recipient: Recipient, event: Event) -> None:
         if is_for_assistants(event):
-            correlation_id.set(event.correlation_id)
+            continue_cause(event.correlation_id, event.trace_parent)
             await self._in_time(self._client.post_event(recipient.address, event.conversation_id, envelope(event)))
             self._meter.attempted("delivered")
 
@@ -160,6 +161,8 @@ class DeliveryService:
 
     async def _say_farewell(self, delivery: Delivery, recipient: Recipient | None) -> Delivery | None:
         """Tell the assistant that it is out; one that cannot be reached for too long is let go."""
+        # The event that it comes from may be forgotten by now.
+        continue_cause("", None)
         try:
             if recipient is not None:
                 await self._in_time(self._client.delete_conversation(recipient.address, delivery.conversation_id))

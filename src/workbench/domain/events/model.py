@@ -54,7 +54,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     """An event that is stored and will not change.
 
     `position` counts the events of its conversation, `feed_position` those of its workspace; both from 1
-    and without gaps, in the order of commits. `data` is JSON text in ASCII, encoded once.
+    and without gaps, in the order of commits. `data` is JSON text in ASCII, encoded once. `trace_parent` is where in
+    a trace the event was caused.
     """
 
     workspace_id: str
@@ -67,3 +68,4 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     timestamp: datetime
     audience: Audience
     data: str
+    trace_parent: str | None = None

@@ -24,7 +24,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
     `id` is the user id, the assistant's UUID as text, or the assistant service id, as `role` says.
     `service_id` is the service that an assistant or a service speaks through; users have none. `has_old_key` says
-    that it still shows the key from before a reset. `is_admin` lets a user see what everybody in the workspace used.
+    that it still shows the key from before a reset. `is_admin` lets a user see what everybody in the workspace used,
+    and set budgets.
     """
 
     workspace_id: str

@@ -31,12 +31,17 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Job(NewJob, frozen=True, kw_only=True):
-    """A job that was taken up: `attempts` counts from 1, `claim` is what proves the right to finish it."""
+    """A job that was taken up: `attempts` counts from 1, `claim` is what proves the right to finish it.
+
+    `correlation_id` and `trace_parent` are those of the request that set it down, if one did.
+    """
 
     workspace_id: str
     id: UUID
     attempts: int
     claim: str
+    correlation_id: str = ""
+    trace_parent: str | None = None
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from workbench.domain.budgets.ports import BudgetTx
+from workbench.domain.conversations.ports import ConversationTx
 from workbench.domain.titles.model import Untitled
 
 
@@ -11,3 +13,7 @@ class TitleWriter(Protocol):
     async def write(self, untitled: Untitled) -> str:
         """Find a title, or answer blank to keep the one there is. Raises UnavailableError."""
         ...
+
+
+class TitleTx(ConversationTx, BudgetTx, Protocol):
+    """The slice of a transaction that titles touch."""

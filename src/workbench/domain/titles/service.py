@@ -4,6 +4,9 @@ from uuid import UUID
 
 import msgspec
 
+from workbench.domain.budgets.book import LimitBook
+from workbench.domain.budgets.model import BudgetExceededError, Spend
+from workbench.domain.budgets.reserving import check
 from workbench.domain.conversations.events import conversation_updated
 from workbench.domain.conversations.model import Conversation, ConversationDetails
 from workbench.domain.conversations.ports import ConversationTx
@@ -11,16 +14,17 @@ from workbench.domain.errors import NotFoundError
 from workbench.domain.jobs.model import Job
 from workbench.domain.messages.model import MessageQuery, TitleRequest
 from workbench.domain.titles.model import SHOWN_MESSAGES, Line, Untitled, clean_title
-from workbench.domain.titles.ports import TitleWriter
+from workbench.domain.titles.ports import TitleTx, TitleWriter
 from workbench.domain.transactions import Transactions, retrying
 
 
 class TitleService:
     """Reads what was said, asks the model with nothing open, and looks again before it stores the answer."""
 
-    def __init__(self, transactions: Transactions[ConversationTx], writer: TitleWriter) -> None:
+    def __init__(self, transactions: Transactions[TitleTx], writer: TitleWriter, book: LimitBook) -> None:
         self._transactions = transactions
         self._writer = writer
+        self._book = book
 
     async def carry_out(self, job: Job) -> None:
         """Have a title chosen, unless that is no longer wanted.
@@ -33,11 +37,11 @@ class TitleService:
         await retrying(lambda: self._store(job, request.conversation_id, title))
 
     async def _untitled(self, job: Job, request: TitleRequest) -> Untitled | None:
-        """What the model is to be shown; None where there is nothing to be titled."""
+        """What the model is to be shown; None where there is nothing to be titled, or no budget for it."""
         async with self._transactions.read(job.workspace_id) as tx:
             conversation = await _eligible(tx, request.conversation_id)
             cause = await tx.messages.find(request.message_id)
-            if conversation is None or cause is None:
+            if conversation is None or cause is None or not await _is_affordable(tx, self._book, job):
                 return None
             before = MessageQuery(message_types=("chat",), before=request.message_id, limit=SHOWN_MESSAGES - 1)
             messages = [*await tx.messages.page(request.conversation_id, before), cause.message]
@@ -63,3 +67,12 @@ async def _eligible(tx: ConversationTx, conversation_id: UUID) -> Conversation |
     except NotFoundError:
         return None
     return conversation if conversation.may_be_titled else None
+
+
+async def _is_affordable(tx: TitleTx, book: LimitBook, job: Job) -> bool:
+    """Whether the workspace has room for it: a title is nobody's wish, and so no user's expense."""
+    try:
+        await check(tx, book, Spend(key=f"{job.kind} {job.id}"))
+    except BudgetExceededError:
+        return False
+    return True

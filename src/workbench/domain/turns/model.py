@@ -104,6 +104,8 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     usage_state: UsageState = "none"
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    is_budgeted: bool = False
+    """Whether something was reserved for it, which is released when its usage is settled."""
     version: int = 0
     read_at: datetime | None = None
 

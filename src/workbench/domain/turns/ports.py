@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from workbench.domain.assistants.ports import AssistantTx
+from workbench.domain.budgets.ports import BudgetTx
 from workbench.domain.jobs.ports import Jobs
 from workbench.domain.messages.ports import Messages, TurnSlots
 from workbench.domain.parts.model import Parts
@@ -99,7 +100,7 @@ class Turns(TurnSlots, Protocol):
         ...
 
 
-class TurnTx(AssistantTx, UsageTx, Protocol):
+class TurnTx(AssistantTx, BudgetTx, UsageTx, Protocol):
     """The slice of a transaction that turns may touch."""
 
     @property

@@ -99,7 +99,9 @@ async def settle(tx: TurnTx, turn: Turn, close: Close, now: datetime) -> Ended:
 
 
 async def bill(tx: TurnTx, turn: Turn, close: Close, now: datetime) -> SettledUsage:
-    """Settle what the calls of a turn took, all of them, whoever made them (U1)."""
+    """Settle what the calls of a turn took, all of them, whoever made them (U1), in place of what was reserved."""
+    if turn.is_budgeted:
+        tx.budgets.release(str(turn.pk), now)
     found = await tx.messages.find(turn.output_message_id) if turn.is_published else None
     is_there = found is not None or not turn.is_published
     return await settle_usage(

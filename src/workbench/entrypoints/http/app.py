@@ -19,6 +19,7 @@ from workbench.domain.turns.hub import TurnHub
 from workbench.entrypoints.http.archives import ArchiveController
 from workbench.entrypoints.http.assistant_services import RegistrationController, ServiceInfoController
 from workbench.entrypoints.http.assistants import AssistantController
+from workbench.entrypoints.http.budgets import BudgetController
 from workbench.entrypoints.http.conversations import ConversationController
 from workbench.entrypoints.http.deliveries import DeliveryController
 from workbench.entrypoints.http.document import document_config
@@ -47,7 +48,7 @@ from workbench.entrypoints.workers.reaping import ReapingWorker
 from workbench.entrypoints.workers.running import RunnerPolicy, RunningWorker
 from workbench.entrypoints.workers.supervisor import Hubs, OtherDuties, Supervisor, Workers
 from workbench.wiring import migrations
-from workbench.wiring.container import make_container
+from workbench.wiring.container import make_container, traced
 from workbench.wiring.measures import Measures
 from workbench.wiring.settings import Settings, load_settings
 
@@ -70,6 +71,7 @@ CONTROLLERS = [
     ActiveTurnController,
     SpeechController,
     UsageController,
+    BudgetController,
 ]
 
 
@@ -172,6 +174,6 @@ def create_app(settings: Settings | None = None, *providers: Provider) -> Litest
         request_class=WorkbenchRequest,
         request_max_body_size=chosen.limits.body_bytes,
     )
-    app.asgi_handler = Gate(app.asgi_handler, container, chosen.service.anonymous_paths)
+    app.asgi_handler = traced(Gate(app.asgi_handler, container, chosen.service.anonymous_paths), chosen, container)
     app.state.drain = drain
     return app

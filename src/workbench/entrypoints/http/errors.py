@@ -12,6 +12,7 @@ from litestar.exceptions import ClientException as LitestarClientException
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 
+from workbench.domain.budgets.model import BudgetExceededError
 from workbench.domain.errors import (
     BadAnswerError,
     ConflictError,
@@ -27,6 +28,7 @@ from workbench.domain.errors import (
     UpstreamError,
     WorkbenchError,
 )
+from workbench.entrypoints.http.budget_headers import budget_headers
 
 STATUS: dict[type[WorkbenchError], int] = {
     UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
@@ -119,7 +121,9 @@ def domain_error(_: Request[Any, Any, Any], error: WorkbenchError) -> Response[A
     """Answer a domain error."""
     status = status_of(error)
     seconds = _retry_after(error, status)
-    headers = None if seconds is None else {"Retry-After": str(seconds)}
+    headers = {} if seconds is None else {"Retry-After": str(seconds)}
+    if isinstance(error, BudgetExceededError):
+        headers |= budget_headers(error.standings)
     return Response(body_of(error), status_code=status, headers=headers, media_type=MediaType.JSON)
 
 

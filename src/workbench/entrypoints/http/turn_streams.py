@@ -21,7 +21,7 @@ HEADERS = [
 class TurnStream(Stream):
     """One who watches a turn."""
 
-    __slots__ = ("_is_over", "_principal", "_reading", "telling", "watch")
+    __slots__ = ("_is_over", "_principal", "_reading", "more_headers", "telling", "watch")
 
     def __init__(self, reading: ReadingService, principal: Principal, beats: Heartbeats) -> None:
         """Make a stream; what it watches, and how that is told, is set before it is served."""
@@ -31,6 +31,7 @@ class TurnStream(Stream):
         self._is_over = False
         self.watch: Watch
         self.telling: Telling
+        self.more_headers: dict[str, str] = {}
 
     async def watch_turn(self, conversation_id: UUID, turn_id: str, place: Place) -> bool:
         """Watch a turn; says whether there is anything left to tell. Raises NotFoundError."""
@@ -42,7 +43,8 @@ class TurnStream(Stream):
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Those of every stream of a turn, and those of its vocabulary."""
-        return [*HEADERS, *self.telling.headers]
+        more = [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in self.more_headers.items()]
+        return [*HEADERS, *self.telling.headers, *more]
 
     async def begin(self) -> None:
         """Say how soon to come back, and what is told in one."""

@@ -9,6 +9,7 @@ import structlog
 from workbench.domain.clock import Clock
 from workbench.domain.errors import StaleError, WorkbenchError
 from workbench.domain.events.model import Event
+from workbench.domain.ids import continue_cause
 from workbench.domain.jobs.model import JOB_SECONDS, Job, RetryPolicy
 from workbench.domain.jobs.ports import JobHandlers, JobQueue
 
@@ -77,6 +78,7 @@ class JobWorker:
             logger.error("what became of a job could not be stored", exc_info=error)
 
     async def _do(self, job: Job) -> None:
+        continue_cause(job.correlation_id or job.id.hex, job.trace_parent)
         log = logger.bind(kind=job.kind, key=job.key, workspace_id=job.workspace_id, attempt=job.attempts)
         if job.attempts > self._retries.attempts:
             # Those who took it up did not live to tell of a failure.
