@@ -146,22 +146,31 @@ def test_a_moment_belongs_to_the_innermost_room_or_library() -> None:
     assert [figure.value for figure in profile.shares()] == pytest.approx([60, 30, 10])
 
 
+def loaded(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, str]:
+    """The figures of a load, by name."""
+    load.main(arguments)
+    return dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|", capsys.readouterr().out, re.MULTILINE))
+
+
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("kind", servers.KINDS)
-def test_a_little_load_for_a_few_seconds_makes_no_error(
-    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    little = "--seconds 3 --rate 20 --streams 8 --conversations 4 --seats 2 --idle 20 --idle-seconds 2"
-    load.main([*little.split(), "--only", kind])
-    told = capsys.readouterr().out
-    shown = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|", told, re.MULTILINE))
+def test_a_little_load_for_a_few_seconds_makes_no_error(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    little = "--seconds 3 --rate 20 --streams 8 --conversations 4 --seats 2 --idle 0"
+    shown = loaded(capsys, *little.split(), "--only", kind)
     for nothing in (
         "posts refused or failed",
         "events missed on streams",
         "events repeated or out of order on streams",
         "events not delivered",
-        "idle streams that broke",
     ):
         assert shown[nothing] == "0, reached"
+    assert "memory grows by" in shown
     assert float(shown["events to streams"].split()[0]) > 0
     assert float(shown["statements a post, deliveries included"]) > 2
+
+
+@pytest.mark.timeout(180)
+def test_idle_streams_stay_open_and_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = loaded(capsys, *["--seconds", "0", "--idle", "20", "--idle-seconds", "2", "--only", "sqlite"])
+    assert shown["idle streams that broke"] == "0, reached"
+    assert "20 idle streams, server's memory" in shown
