@@ -8,8 +8,9 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--no-header --no-annotate
 
 FUZZ_SECONDS ?= 60
+FAULT_ROUNDS ?= 100
 
-.PHONY: help setup demo test check fuzz format bench load docs lock clean
+.PHONY: help setup demo test check fuzz faults format bench load docs lock clean
 
 help:  ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +39,10 @@ test: check  ## All checks, then all tests on SQLite and PostgreSQL
 
 fuzz: setup  ## Ask the running service what its OpenAPI document allows (FUZZ_SECONDS=60 in all, FUZZ_SEED= to repeat)
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
+
+faults: setup  ## Kill, starve and mislead servers (FAULT_ROUNDS=100 on each database, FAULT_SECONDS= in all, FAULT_SEED= to repeat)
+	$(BIN)/python -m tests.faults --rounds $(FAULT_ROUNDS) $(if $(FAULT_SECONDS),--seconds $(FAULT_SECONDS)) \
+		$(if $(FAULT_SEED),--seed $(FAULT_SEED))
 
 format: setup  ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix .

@@ -371,7 +371,9 @@ WITHOUT_AN_ID = {
 
 READS |= budget_rows.READS | lifecycle_rows.READS | turn_rows.READS | usage_rows.READS
 WRITES |= budget_rows.WRITES | lifecycle_rows.WRITES | turn_rows.WRITES | usage_rows.WRITES
-WITHOUT_AN_ID |= budget_rows.WITHOUT_AN_ID | lifecycle_rows.WITHOUT_AN_ID | usage_rows.WITHOUT_AN_ID
+WITHOUT_AN_ID |= (
+    budget_rows.WITHOUT_AN_ID | lifecycle_rows.WITHOUT_AN_ID | turn_rows.WITHOUT_AN_ID | usage_rows.WITHOUT_AN_ID
+)
 
 
 def test_every_method_of_every_repository_is_in_the_tables() -> None:

@@ -4,6 +4,7 @@ WorkbenchError
 ├── UnauthenticatedError   no credentials, wrong ones, or of the wrong kind for this act
 ├── ForbiddenError         you can see it, but this act is not yours
 ├── NotFoundError          it is not there, or not yours to know
+│   └── GoneError          it was yours, and somebody deleted it
 ├── ConflictError          the state does not allow it now
 │   └── StaleError         what was read changed before the commit; read again and repeat
 ├── InvalidError           the request cannot mean anything
@@ -60,6 +61,12 @@ class NotFoundError(WorkbenchError):
     """Not Found"""
 
     code = "not_found"
+
+
+class GoneError(NotFoundError):
+    """It was deleted"""
+
+    code = "gone"
 
 
 class ConflictError(WorkbenchError):

@@ -58,6 +58,7 @@ from workbench.domain.rates.model import Rate
 from workbench.domain.shares.service import SharePolicy, ShareService
 from workbench.domain.sizes import SizeLimits
 from workbench.domain.speech.service import SpeechService
+from workbench.domain.turns.attending import AttendanceService
 from workbench.domain.turns.controlling import ControlService
 from workbench.domain.turns.hub import TurnHub
 from workbench.domain.turns.opening import OpeningService
@@ -65,6 +66,7 @@ from workbench.domain.turns.posting import PostingService
 from workbench.domain.turns.producing import ProducingService
 from workbench.domain.turns.reading import ReadingService
 from workbench.domain.turns.reaping import ReapingService, TurnPolicy
+from workbench.domain.turns.shortening import ShorteningService
 from workbench.domain.usage.bookkeeping import Bookkeeping
 from workbench.domain.usage.service import UsageService
 from workbench.domain.users.service import UserService
@@ -127,6 +129,8 @@ class Domain(Provider):
     control = provide(ControlService)
     reading = provide(ReadingService)
     reaping = provide(ReapingService)
+    attendance = provide(AttendanceService)
+    shortening = provide(ShorteningService)
     model_host = provide(ModelHost)
     briefing = provide(BriefingService)
     tools = provide(ToolService)

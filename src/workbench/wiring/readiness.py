@@ -42,6 +42,8 @@ class Readiness:
                 await self._database.rows(text("SELECT 1"))
         except TimeoutError:
             return "slow"
+        except UnavailableError:
+            return "away"
         except Exception:
             logger.warning("database not ready", exc_info=True)
             return "away"

@@ -49,6 +49,14 @@ class Db(Group):
         description="The database. Unset: a SQLite file `workbench.db` in the data folder.",
         examples=["sqlite:///.data/workbench.db", "postgresql://user:password@host/database"],
     )
+    postgresql_direct_url: SecretStr | None = Field(
+        default=None,
+        description=(
+            "The same PostgreSQL past a proxy that pools transactions, such as PgBouncer: for listening to other "
+            "processes' commits, and for bringing the schema up to date. Unset: as `url`."
+        ),
+        examples=["postgresql://user:password@host:5432/database"],
+    )
     postgresql_ssl_mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
         default="prefer", description="How the connection to PostgreSQL is encrypted, in libpq's words."
     )
@@ -67,6 +75,16 @@ class Db(Group):
         if url is not None:
             with_driver(url.get_secret_value())
         return url
+
+    @field_validator("postgresql_direct_url")
+    @classmethod
+    def _leads_to_postgresql(cls, direct: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if direct is None or "url" not in info.data:
+            return direct
+        given = [direct, info.data["url"]]
+        if not all(url and with_driver(url.get_secret_value()).get_backend_name() == "postgresql" for url in given):
+            raise ValueError("is for PostgreSQL, which WORKBENCH__DB__URL has to name as well")
+        return direct
 
     @field_validator("sqlite_synchronous", mode="before")
     @classmethod
@@ -208,6 +226,15 @@ class Service(Group):
         gt=0,
         le=600,
         description="Time in seconds that requests in flight get to finish once the service is told to stop.",
+    )
+    drain_delay_seconds: float = Field(
+        default=0,
+        ge=0,
+        le=300,
+        description=(
+            "Seconds before that in which requests are still taken while `/readyz` already answers 503, so that a load "
+            "balancer notices. More than the time between two of its looks."
+        ),
     )
 
     @model_validator(mode="before")

@@ -151,6 +151,12 @@ class Settings(BaseModel):
         return with_driver(self.db.url.get_secret_value())
 
     @property
+    def direct_url(self) -> URL:
+        """The same past any proxy, for what needs a session of its own."""
+        direct = self.db.postgresql_direct_url
+        return self.sqlalchemy_url if direct is None else with_driver(direct.get_secret_value())
+
+    @property
     def database_url(self) -> str:
         """The same as text. It may hold a password: never print it."""
         return self.sqlalchemy_url.render_as_string(hide_password=False)

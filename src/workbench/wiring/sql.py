@@ -22,7 +22,7 @@ from workbench.adapters.sql.remembered import Remembered
 from workbench.adapters.sql.retention import SqlAgedMessages
 from workbench.adapters.sql.snapshots import SqlSnapshots
 from workbench.adapters.sql.transactions import SqlTransactions
-from workbench.adapters.sql.turns import SqlTurnWatch
+from workbench.adapters.sql.turn_watch import SqlTurnWatch
 from workbench.adapters.sql.wakeups import SqlWakeups
 from workbench.domain.archive.ports import CopyTx, ExportTx, ImportTx, Snapshots
 from workbench.domain.assistant_services.ports import RegistrationTx
@@ -76,6 +76,7 @@ class Sql(Provider):
             synchronous=settings.db.sqlite_synchronous,
             pool_size=settings.db.postgresql_pool_size,
             ssl_mode=settings.db.postgresql_ssl_mode,
+            direct_url=settings.direct_url,
         )
         yield database
         await database.close()
@@ -231,6 +232,11 @@ class Sql(Provider):
         return sql
 
     @provide
+    def title_tx(self, sql: SqlTransactions) -> Transactions[TitleTx]:
+        """See what titles need."""
+        return sql
+
+    @provide
     def turn_tx(self, sql: SqlTransactions) -> Transactions[TurnTx]:
         """See what turns need."""
         return sql
@@ -241,18 +247,13 @@ class Sql(Provider):
         return sql
 
     @provide
-    def turn_watch(self, database: Database) -> TurnWatch:
+    def turn_watch(self, database: Database, clock: Clock) -> TurnWatch:
         """Find turns that nobody looks after."""
-        return SqlTurnWatch(database)
+        return SqlTurnWatch(database, clock)
 
     @provide
     def limit_tx(self, sql: SqlTransactions) -> Transactions[LimitTx]:
         """See what budgets need."""
-        return sql
-
-    @provide
-    def title_tx(self, sql: SqlTransactions) -> Transactions[TitleTx]:
-        """See what titles need."""
         return sql
 
     @provide

@@ -31,7 +31,7 @@ from workbench.adapters.sql.tables import (
     users,
 )
 from workbench.adapters.sql.traces import BATCH, Row, Trace, spellings
-from workbench.adapters.sql.turn_tables import message_parts, turn_events, turns
+from workbench.adapters.sql.turn_tables import gone_turns, message_parts, turn_events, turn_snapshots, turns
 from workbench.adapters.sql.turns import FORGET_PARTS
 from workbench.adapters.sql.usage_tables import token_usage
 from workbench.domain.lifecycle.person import ERASED_NAME, NOTICE, Erased
@@ -151,6 +151,14 @@ def _happened(row: Row, person: Erased) -> Row:
     return {"data": msgspec.json.encode(redacted(data, person)).decode()}
 
 
+def _snapshot(row: Row, person: Erased) -> Row:
+    return {"state": _json(row["state"], person)}
+
+
+def _gone_turn(_row: Row, person: Erased) -> Row:
+    return {"user_id": person.tombstone_id}
+
+
 def _bill(row: Row, person: Erased) -> Row:
     """What was used stays in every sum, under nobody's name."""
     payer = person.tombstone_id if row["user_id"] == person.user_id else row["user_id"]
@@ -170,6 +178,8 @@ TRACES = (
     Trace(table=turns, mend=_turn, ids=("initiator_id", "user_id", "cancel_requested_by"),
           remarks=("error_message", "error_detail")),
     Trace(table=turn_events, mend=_happened, documents=("data",)),
+    Trace(table=turn_snapshots, mend=_snapshot, documents=("state",)),
+    Trace(table=gone_turns, mend=_gone_turn, ids=("user_id",)),
     Trace(table=message_debug, mend=_gone, documents=("debug_data",), beside=_flag_off),
     Trace(table=file_versions, mend=_version, ids=("participant_id",), documents=("metadata",)),
     Trace(table=participants, mend=_seat, ids=("id",), documents=("metadata",)),

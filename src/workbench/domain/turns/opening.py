@@ -148,7 +148,7 @@ class OpeningService:
             service_id = await _service_of(tx, conversation_id, new.assistant_id)
             question = await _question(tx, principal, conversation_id, new, built, now)
             output_id, is_published = await _place_of_answer(tx, conversation_id, new)
-            kind = await _kind_of(tx, new, service_id)
+            kind, shared = await _kind_of(tx, new, service_id), await tx.turns.now()
             turn = Turn(
                 pk=new_id(),
                 conversation_id=conversation_id,
@@ -164,14 +164,15 @@ class OpeningService:
                 output_message_id=output_id,
                 input_hash=digest,
                 options=msgspec.to_builtins(new.options or TurnOptions()),
-                deadline_at=now + DEADLINE,
-                created_at=now,
+                deadline_at=shared + DEADLINE,
+                created_at=shared,
+                read_at=shared,
                 is_published=is_published,
             )
             turn, standings = await budgeted(tx, self._book, principal, turn)
             happened = [opened_event(turn, question.warnings)]
             if new.producer is not None:
-                turn = turn.claimed(new.producer.producer_id, timedelta(seconds=new.producer.lease_s), now)
+                turn = turn.claimed(new.producer.producer_id, timedelta(seconds=new.producer.lease_s), shared)
                 happened.append(("turn.started", {"producer_kind": kind}))
                 tx.turns.mark_producer(service_id)
             turn, events = logged(turn, happened, now)

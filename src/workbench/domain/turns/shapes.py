@@ -42,6 +42,7 @@ class TurnOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """How it is run."""
 
     on_busy: Literal["reject", "cancel_active"] = "reject"
+    on_disconnect: Literal["continue", "cancel"] = "continue"
     model: str | None = None
     max_output_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
 

@@ -40,13 +40,16 @@ from workbench.entrypoints.http.streams import Heartbeats
 from workbench.entrypoints.http.turns import ActiveTurnController, TurnController
 from workbench.entrypoints.http.usage import UsageController
 from workbench.entrypoints.http.users import UserController
+from workbench.entrypoints.workers.attending import AttendanceWorker
 from workbench.entrypoints.workers.delivery import DeliveryWorker
 from workbench.entrypoints.workers.jobs import JobWorker
 from workbench.entrypoints.workers.presence import OnlineCheck, PresenceWorker
 from workbench.entrypoints.workers.pruning import PruningWorker
 from workbench.entrypoints.workers.reaping import ReapingWorker
 from workbench.entrypoints.workers.running import RunnerPolicy, RunningWorker
+from workbench.entrypoints.workers.shortening import ShorteningWorker
 from workbench.entrypoints.workers.supervisor import Hubs, OtherDuties, Supervisor, Workers
+from workbench.entrypoints.workers.turn_duties import TurnDuties
 from workbench.wiring import migrations
 from workbench.wiring.container import make_container, traced
 from workbench.wiring.measures import Measures
@@ -90,16 +93,23 @@ class Http(Provider):
     presence = provide(PresenceWorker)
     running = provide(RunningWorker)
     reaping = provide(ReapingWorker)
+    attending = provide(AttendanceWorker)
+    shortening = provide(ShorteningWorker)
+    turn_duties = provide(TurnDuties)
     hubs = provide(Hubs)
     workers = provide(Workers)
     supervisor = provide(Supervisor)
 
     @provide
     def others(
-        self, pruning: PruningWorker, presence: PresenceWorker, reaping: ReapingWorker, measures: Measures
+        self,
+        pruning: PruningWorker,
+        presence: PresenceWorker,
+        turns: TurnDuties,
+        measures: Measures,
     ) -> OtherDuties:
         """List what else goes on."""
-        return OtherDuties((pruning, presence, reaping, measures))
+        return OtherDuties((pruning, presence, *turns.all, measures))
 
     @provide
     def beats(self, settings: Settings) -> Heartbeats:
@@ -174,6 +184,7 @@ def create_app(settings: Settings | None = None, *providers: Provider) -> Litest
         request_class=WorkbenchRequest,
         request_max_body_size=chosen.limits.body_bytes,
     )
-    app.asgi_handler = traced(Gate(app.asgi_handler, container, chosen.service.anonymous_paths), chosen, container)
+    gate = Gate(app.asgi_handler, container, chosen.service.anonymous_paths, lambda: drain.is_on)
+    app.asgi_handler = traced(gate, chosen, container)
     app.state.drain = drain
     return app

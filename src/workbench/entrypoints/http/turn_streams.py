@@ -53,7 +53,9 @@ class TurnStream(Stream):
     async def next(self) -> bytes:
         """The frames of what happened since, up to the end; not every event has one."""
         while not self._is_over:
-            events = await self._reading.more(self._principal, self.watch.watcher)
+            events = await self._reading.more(self._principal, self.watch)
+            if self.watch.has_lost_access:
+                return b""
             if (frames := self._told(events)) or not events:
                 return frames
         return b""
@@ -71,6 +73,8 @@ class TurnStream(Stream):
         """Nothing comes behind the end; who is sent away meanwhile comes back to where they were."""
         if self._is_over:
             return b""
+        if self.watch.has_lost_access:
+            return b": access to this conversation has ended\n\n"
         return b": the server is restarting; reconnect with Last-Event-ID\n\n" if self._reading.is_draining else None
 
     def sign_of_life(self) -> bytes:
@@ -79,4 +83,4 @@ class TurnStream(Stream):
 
     def close(self) -> None:
         """Give the watch back."""
-        self._reading.close(self.watch.watcher)
+        self._reading.close(self.watch)

@@ -12,6 +12,7 @@ from workbench.domain.errors import (
     ConflictError,
     ExhaustedError,
     ForbiddenError,
+    GoneError,
     NotAcceptableError,
     UnprocessableError,
 )
@@ -221,7 +222,7 @@ class TurnController(Controller):
     @put(
         f"{ONE}/lease",
         operation_id="lease_turn",
-        responses=failing(ForbiddenError),
+        responses=failing(ForbiddenError, GoneError),
         summary="Take a turn, or keep it",
     )
     async def lease(
@@ -240,7 +241,7 @@ class TurnController(Controller):
         operation_id="add_turn_events",
         request_max_body_size=MAX_BATCH_BYTES,
         status_code=200,
-        responses=failing(ForbiddenError, UnprocessableError),
+        responses=failing(ForbiddenError, GoneError, UnprocessableError),
         summary="Add to an answer",
     )
     async def add(
@@ -259,7 +260,7 @@ class TurnController(Controller):
         operation_id="finalize_turn",
         request_max_body_size=MAX_ENDING_BYTES,
         status_code=200,
-        responses=failing(ForbiddenError),
+        responses=failing(ForbiddenError, GoneError),
         summary="End an answer",
     )
     async def finalize(

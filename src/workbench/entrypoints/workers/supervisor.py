@@ -7,6 +7,7 @@ from typing import NewType, Protocol
 
 import structlog
 
+from workbench.domain.errors import UnavailableError
 from workbench.domain.events.hub import EventHub
 from workbench.domain.turns.hub import TurnHub
 from workbench.entrypoints.workers.delivery import DeliveryWorker
@@ -94,17 +95,29 @@ class Supervisor:
             yield
         finally:
             await _end(tasks)
-            await self._workers.running.stop()
-            await self._workers.delivery.stop()
-            await self._workers.jobs.stop()
+            for stop in (self._workers.running.stop, self._workers.delivery.stop, self._workers.jobs.stop):
+                try:
+                    await stop()
+                except UnavailableError as error:
+                    logger.warning("duty not given back", reason=str(error))
+                except Exception:
+                    # What could not be given back runs out by itself; nothing may keep the process from its end.
+                    logger.exception("duty not given back")
 
     async def _keep_up(self, duty: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
                 await duty()
+            except (UnavailableError, OSError) as error:
+                # The database is away, which is no defect of ours.
+                logger.warning("duty interrupted, starting it again", duty=_name(duty), reason=str(error))
             except Exception:
-                logger.exception("duty failed, starting it again", duty=getattr(duty, "__qualname__", str(duty)))
+                logger.exception("duty failed, starting it again", duty=_name(duty))
             await asyncio.sleep(RESTART_SECONDS)
+
+
+def _name(duty: Callable[[], Awaitable[None]]) -> str:
+    return getattr(duty, "__qualname__", str(duty))
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:
