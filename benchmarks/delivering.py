@@ -55,7 +55,7 @@ def _late(late: list[float]) -> list[Figure]:
 async def exporting(server: Server, conversation: str, messages: int) -> list[Figure]:
     """Export a deep conversation as an archive."""
     path = "/conversations/export"
-    return await _fetching(server, path, {"ids": conversation}, messages)
+    return await _fetching(server, path, {"id": conversation}, messages)
 
 
 async def dumping(server: Server, messages: int) -> list[Figure]:

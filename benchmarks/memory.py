@@ -35,12 +35,12 @@ def slope_an_hour(samples: Sequence[Sample]) -> float:
 
 @asynccontextmanager
 async def sampled(server: Server) -> AsyncGenerator[list[Sample]]:
-    """Sample the server's memory while the block runs."""
+    """Sample the server's own memory while the block runs."""
     samples: list[Sample] = []
 
     async def sample() -> None:
         while True:
-            samples.append((time.monotonic(), server.memory_kib() / 1024))
+            samples.append((time.monotonic(), server.own_memory_mib()))
             await asyncio.sleep(SAMPLE_SECONDS)
 
     task = asyncio.create_task(sample())
