@@ -14,6 +14,7 @@ from tests.support.usage import bill, model_call, settled
 
 from workbench.adapters.sql.schema import metadata
 from workbench.domain.ids import new_id
+from workbench.domain.model_assistants.model import ModelConfig
 
 ANN = "tenant-1.ann-ä7f3e"
 ANN_NAME = "Ann Lindqvist"
@@ -107,6 +108,8 @@ class Life:
                 turn = new_id()
                 what = bill(turn, user_id=user_id, conversation_id=UUID(self.led), metadata=metadata)
                 await settled(store, what, model_call(turn, store.clock.now()))
+            async with store.transactions.write("default") as tx:
+                tx.model_configs.put(UUID(self.beas_robot), "chat", ModelConfig(system_prompt=ANN))
 
     async def _found(self) -> None:
         new = {"assistant_service_id": self.recorder.service_id, "name": "Recorder", "description": ""}

@@ -12,6 +12,7 @@ from workbench.adapters.sql.budget_tables import budget_limits, budget_reservati
 from workbench.adapters.sql.erasures import FORGET_DEBUG, HAS_NO_DEBUG
 from workbench.adapters.sql.events import ascii_json
 from workbench.adapters.sql.lifecycle_tables import audit
+from workbench.adapters.sql.model_assistants import model_assistants
 from workbench.adapters.sql.repository import Repository
 from workbench.adapters.sql.tables import (
     assistant_services,
@@ -136,6 +137,10 @@ def _parts(row: Row, person: Erased) -> Row:
     return {"parts": _json(row["parts"], person)}
 
 
+def _config(row: Row, person: Erased) -> Row:
+    return {"config": _json(row["config"], person)}
+
+
 def _turn(row: Row, person: Erased) -> Row:
     """Whoever asked is nobody from now on; what an assistant said of its failure may name them."""
     ids = ("initiator_id", "user_id", "cancel_requested_by")
@@ -187,6 +192,7 @@ TRACES = (
     Trace(table=redemptions, mend=_gone, ids=("redeemed_by_user_id",)),
     Trace(table=shares, mend=_share, ids=("owner_id",), documents=("metadata",)),
     Trace(table=assistants, mend=_owned, ids=("owner_id",), documents=("metadata",)),
+    Trace(table=model_assistants, mend=_config, documents=("config",)),
     Trace(table=assistant_services, mend=_service, ids=("created_by_user_id",)),
     Trace(table=dead_letters, mend=_letter, documents=("envelope",), remarks=("reason",)),
     Trace(table=deliveries, mend=_delivery, remarks=("last_error",)),
