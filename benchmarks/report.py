@@ -58,16 +58,20 @@ class Results:
 
 def state_of_machine() -> Machine:
     """Look at the machine before the load is put on."""
-    git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
     return Machine(
         name=f"{platform.machine()} {platform.system()}",
         cores=psutil.cpu_count() or 1,
         memory_gib=round(psutil.virtual_memory().total / (1 << 30)),
         python=platform.python_version(),
-        commit=subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip(),
+        commit=_git("describe", "--always") + (" with changes" if _git("status", "--porcelain", "src") else ""),
         date=datetime.now(UTC).date().isoformat(),
         busy=os.getloadavg()[0],
     )
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
