@@ -120,11 +120,12 @@ def write(name: str, results: Results, page: Path) -> None:
 def table(columns: Columns) -> str:
     """Write the figures as a table, each beside its target, if it has one, and whether that is reached."""
     names = list(dict.fromkeys(name for figures in columns.values() for name in figures))
-    lines = ["| |" + "".join(f" {column} |" for column in columns) + " wanted |", "|---|" + "---|" * (len(columns) + 1)]
+    wanted = [" wanted"] if any(name in TARGETS for name in names) else []
+    heads = [f" {column}" for column in columns] + wanted
+    lines = ["| |" + "".join(f"{head} |" for head in heads), "|---|" + "---|" * len(heads)]
     for name in names:
         cells = "".join(f" {_cell(name, column, figures.get(name))} |" for column, figures in columns.items())
-        target = TARGETS.get(name)
-        lines.append(f"| {name} |{cells} {target or ''} |")
+        lines.append(f"| {name} |{cells}" + (f" {TARGETS.get(name, '')} |" if wanted else ""))
     return "\n".join(lines)
 
 
