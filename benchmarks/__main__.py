@@ -9,7 +9,7 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import deep, delivering, files, report, scenarios, servers, turns
+from benchmarks import deep, delivering, files, flows, report, scenarios, servers, turns
 from benchmarks.inbox import inbox
 from benchmarks.scenarios import Effort, Figure
 from benchmarks.servers import Create, Server
@@ -25,6 +25,8 @@ def main() -> None:
         "--deep", type=int, nargs="*", default=[100_000, 1_000_000], help="messages in deep histories; 0 leaves it out"
     )
     parser.add_argument("--only", choices=servers.KINDS, help="one database only")
+    parser.add_argument("--amqp-url", help="a RabbitMQ to measure flows on; without it, only the bus inside")
+    parser.add_argument("--flows", action="store_true", help="flows only")
     parser.add_argument(
         "--turns", type=float, metavar="SECONDS", help="the turns that stream at once, and nothing else"
     )
@@ -36,14 +38,23 @@ def main() -> None:
     before = report.state_of_machine()
     columns: report.Columns = {}
     with tempfile.TemporaryDirectory(prefix="workbench-bench-", ignore_cleanup_errors=True) as folder:
-        for kind in servers.KINDS:
+        if not options.turns:
+            columns["flows"] = _by_name(uvloop.run(flows.flowing(Path(folder), effort, options.amqp_url)))
+        for kind in () if options.flows else servers.KINDS:
             if options.only in (None, kind):
                 with servers.databases(kind, Path(folder)) as create:
                     if options.turns:
                         columns |= _measure_turns(kind, create, Path(folder), effort)
                     else:
                         columns |= _measure(kind, create, Path(folder), effort, options.deep)
-    report.tell("turns" if options.turns else "speed", report.Results(before, columns), options)
+    report.tell(_part(options), report.Results(before, columns), options)
+
+
+def _part(options: argparse.Namespace) -> str:
+    """Name what is measured, as the place in the page is named."""
+    if options.turns:
+        return "turns"
+    return "flows" if options.flows else "speed"
 
 
 def _measure(kind: str, create: Create, folder: Path, effort: Effort, depths: list[int]) -> report.Columns:

@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,13 +85,16 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
 
 
 @contextlib.contextmanager
-def workbench(name: str, folder: Path, database_url: str | None) -> Generator[Server]:
+def workbench(
+    name: str, folder: Path, database_url: str | None, more: Mapping[str, str] | None = None
+) -> Generator[Server]:
     """Run our server on the database, or on SQLite in the folder."""
     environment = {"WORKBENCH__DATA_ROOT": str(folder), "WORKBENCH__LOGGING__LOG_LEVEL": "WARNING"}
     environment |= {
         "WORKBENCH__LIMITS__FILE_BYTES": str(2 << 30),
         "WORKBENCH__LIMITS__CONVERSATION_FILE_BYTES": str(4 << 30),
     }
+    environment |= more or {}
     if database_url:
         environment |= {"WORKBENCH__DB__URL": database_url, "WORKBENCH__DB__POSTGRESQL_SSL_MODE": "disable"}
     script = str(Path(sys.executable).with_name("workbench"))

@@ -152,6 +152,16 @@ STORY = [
     Act("ann", "DELETE", ASSISTANT, None, 204, ["participant.updated", "participant.updated"]),
     Act("ann", "DELETE", CONVERSATION, None, 204, ["conversation.deleted"]),
     Act("ann", "DELETE", CONVERSATION, None, 404),
+    Act("ann", "PUT", "/flow-parameter-types/{mark}", {}, 201),
+    Act("ann", "PUT", "/flow-blueprints/{blueprint}", {"services": []}, 201),
+    Act("ann", "POST", "/flow-blueprints/{blueprint}/check", {}, 200),
+    Act("ann", "POST", "/flows", {"flow_id": "f", "blueprint": "b"}, 201),
+    Act("ann", "PATCH", "/flows/{flow}", {"description": "d"}, 200),
+    Act("ann", "POST", "/flows/{flow}/services/{interface}", {}, 404),
+    Act("ann", "DELETE", "/flows/{flow}/requests/{request}", None, 404),
+    Act("ann", "DELETE", "/flows/{flow}?drain_s=0", None, 200),
+    Act("ann", "DELETE", "/flow-blueprints/{blueprint}", None, 204),
+    Act("ann", "DELETE", "/flow-parameter-types/{mark}", None, 204),
 ]
 
 
@@ -170,6 +180,11 @@ async def test_each_act_tells_exactly_this(own_service: Service) -> None:
             "assistant": "",
             "conversation-share": "",
             "turn": "t1",
+            "mark": "mark",
+            "blueprint": "b",
+            "flow": "f",
+            "interface": "ask",
+            "request": "r",
         }
         clients = {
             "ann": own_service.user("ann"),

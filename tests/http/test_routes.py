@@ -163,11 +163,33 @@ TABLE = [
     row("GET", ACTIVE_TURN, "401 200 200 404 404 404 401 200 404 401"),
     row("POST", f"{TURNS}/t1/finalize", "401 403 403 404 404 404 200 200 404 401", ENDING),
     row("GET", f"{TURNS}/t1/stream", "401 200 200 404 404 404 401 200 404 401"),
+    row("PUT", "/flow-parameter-types/{mark}", "401 200 201 200 201 200 401 401 401 401", {"default": "!"}),
+    row("GET", "/flow-parameter-types/{mark}", "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", "/flow-parameter-types", "401 200 200 200 200 200 401 401 401 401"),
+    row("PUT", "/flow-blueprints/{blueprint}", "401 200 201 200 201 200 401 401 401 401", {"services": []}),
+    row("GET", "/flow-blueprints/{blueprint}", "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", "/flow-blueprints", "401 200 200 200 200 200 401 401 401 401"),
+    row("POST", "/flow-blueprints/{blueprint}/check", "401 200 200 200 200 200 401 401 401 401", {}),
+    row("POST", "/flows", "401 409 201 409 422 409 401 401 401 401", {"flow_id": "f", "blueprint": "ours"}),
+    row("GET", "/flows", "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", "/flows/{flow}", "401 200 200 200 404 200 401 401 401 401"),
+    row("PATCH", "/flows/{flow}", "401 200 200 200 404 200 401 401 401 401", {"description": ""}),
+    row("GET", "/flows/{flow}/topics", "401 200 200 200 404 200 401 401 401 401"),
+    row("GET", "/flows/{flow}/services", "401 200 200 200 404 200 401 401 401 401"),
+    row("POST", "/flows/{flow}/services/{interface}", "401 404 404 404 404 404 401 401 401 401", {}),
+    row("GET", "/flows/{flow}/requests", "401 200 200 200 200 200 401 401 401 401"),
+    row("DELETE", "/flows/{flow}/requests/{request}", "401 404 404 404 404 404 401 401 401 401"),
+    row("DELETE", "/flows/{flow}?drain_s=0", "401 200 200 200 404 200 401 401 401 401"),
+    row("DELETE", "/flow-blueprints/{blueprint}", "401 404 204 404 204 404 401 401 401 401"),
+    row("DELETE", "/flow-parameter-types/{mark}", "401 404 204 404 204 404 401 401 401 401"),
     # What takes something away comes last, the one who may do it at the end.
     row("DELETE", "/conversations/{conversation}/messages/{message}", "401 204 404 404 404 404 401 401 401 401"),
     row("DELETE", "/conversations/{conversation}", "401 204 403 404 404 404 401 204 404 401"),
     row("DELETE", "/assistants/{assistant}", "401 204 404 404 404 404 401 401 401 401"),
 ]
+
+
+FLOW_NAMES = {"mark": "mark", "blueprint": "b", "flow": "f", "interface": "ask", "request": "r"}
 
 
 class World:
@@ -222,9 +244,11 @@ async def make_world(service: Service, recorder: RecordingAssistantService) -> W
         "outsider": service.assistant(outsider, recorder.service_id),
         "thief": service.assistant(assistant, "other.example"),
     }
+    (await owner.put("/flow-blueprints/ours", json={"services": []})).raise_for_status()
     letters = [await dead_letter(service, conversation, assistant) for _ in range(2)]
     names = {"conversation": conversation, "message": posted["id"], "assistant": assistant}
     names["share"] = share["id"]
+    names |= FLOW_NAMES
     names |= {"letter": letters[0], "dropped": letters[1], "service": recorder.service_id, "url": recorder.url}
     return World(names, clients)
 
@@ -281,6 +305,11 @@ def test_every_route_is_in_the_table(tmp_path: Path) -> None:
         "{conversation}": "{conversation_id:str}",
         "{message}": "{message_id:str}",
         "{share}": "{share_id:str}",
+        "{mark}": "{name:str}",
+        "{blueprint}": "{name:str}",
+        "{flow}": "{flow_id:str}",
+        "{interface}": "{interface:str}",
+        "{request}": "{request_id:str}",
         "/conversation-shares/ann": "/conversation-shares/{owner_id:str}",
         "{letter}": "{letter_id:str}",
         "{dropped}": "{letter_id:str}",
@@ -318,6 +347,7 @@ async def test_a_bad_token_is_401_everywhere(sqlite_url: str, tmp_path: Path, to
         for entry in TABLE:
             if entry.expected[0] == 401:
                 names = dict.fromkeys(("conversation", "message", "assistant", "letter", "dropped", "share"), uuid4())
+                names |= FLOW_NAMES
                 path = entry.path.format(**names, service="s", fresh="f")
                 body = None if entry.body is UPLOAD else entry.body
                 assert (await bad.request(entry.method, path, json=body)).status_code == 401, str(entry)

@@ -6,7 +6,8 @@ WorkbenchError
 ├── NotFoundError          it is not there, or not yours to know
 │   └── GoneError          it was yours, and somebody deleted it
 ├── ConflictError          the state does not allow it now
-│   └── StaleError         what was read changed before the commit; read again and repeat
+│   ├── StaleError         what was read changed before the commit; read again and repeat
+│   └── PreconditionError  it is not as the caller said that it must be
 ├── InvalidError           the request cannot mean anything
 │   ├── UnprocessableError  it can be read, but not carried out
 │   └── NotAcceptableError  the answer is not to be had in the form that is asked for
@@ -79,6 +80,12 @@ class StaleError(ConflictError):
     """Somebody else changed this at the same time; try again"""
 
     code = "stale"
+
+
+class PreconditionError(ConflictError):
+    """It is not, or no longer, as the request says that it must be"""
+
+    code = "precondition_failed"
 
 
 class InvalidError(WorkbenchError):

@@ -16,6 +16,7 @@ from pydantic_settings import (
 )
 from sqlalchemy.engine import URL
 
+from workbench.wiring.flow_settings import Bus, Flows
 from workbench.wiring.model_settings import McpServer, Models, Titles, azure_titles, require_mcp_names
 from workbench.wiring.setting_groups import (
     ENTRA_KEYS_URL,
@@ -81,6 +82,8 @@ class Settings(BaseModel):
     mcp: dict[str, McpServer] = {}
     turns: Turns = Turns()
     usage: Usage = Usage()
+    bus: Bus = Bus()
+    flows: Flows = Flows()
     budgets: Budgets = Budgets()
     azure_speech: AzureSpeech = AzureSpeech()
 

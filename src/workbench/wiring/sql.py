@@ -29,6 +29,7 @@ from workbench.domain.assistant_services.ports import RegistrationTx
 from workbench.domain.assistants.ports import AssistantTx, PresenceWatch
 from workbench.domain.audit.ports import AuditTx
 from workbench.domain.budgets.ports import LimitTx
+from workbench.domain.bus.ports import MessageBus
 from workbench.domain.clock import Clock
 from workbench.domain.contents.ports import ContentLedger, ContentStore, ContentTx
 from workbench.domain.conversations.ports import ConversationTx
@@ -137,9 +138,9 @@ class Sql(Provider):
         return wakeups
 
     @provide
-    def readiness(self, database: Database, store: ContentStore) -> Readiness:
+    def readiness(self, database: Database, store: ContentStore, bus: MessageBus) -> Readiness:
         """Know whether what requests need answers."""
-        return Readiness(database, store)
+        return Readiness(database, store, bus)
 
     @provide
     def keeping(self, database: Database) -> EventKeeping:

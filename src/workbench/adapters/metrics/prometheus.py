@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from workbench.adapters.metrics.flows import PrometheusFlows
 from workbench.domain.delivery.model import Backlog
 from workbench.domain.delivery.ports import DeliveryMeter, DeliveryOutcome
 from workbench.domain.events.model import Event
@@ -23,6 +24,7 @@ class PrometheusMeter(DeliveryMeter, UsageMeter):
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self.flows = PrometheusFlows(self._registry)
         self._events = self._counter("workbench_events", "Events committed to the log by this process.", "type")
         self._attempts = self._counter("workbench_delivery_attempts", "Events brought to assistants.", "outcome")
         self._refused = self._counter("workbench_usage_refused", "Bills that came when another one held.", "source")

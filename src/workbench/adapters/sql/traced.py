@@ -11,6 +11,7 @@ import msgspec
 from workbench.adapters.sql.budget_tables import budget_limits, budget_reservations
 from workbench.adapters.sql.erasures import FORGET_DEBUG, HAS_NO_DEBUG
 from workbench.adapters.sql.events import ascii_json
+from workbench.adapters.sql.flow_tables import flow_blueprints, flows
 from workbench.adapters.sql.lifecycle_tables import audit
 from workbench.adapters.sql.model_assistants import model_assistants
 from workbench.adapters.sql.repository import Repository
@@ -170,6 +171,10 @@ def _bill(row: Row, person: Erased) -> Row:
     return {"user_id": payer, **_metadata(row, person)}
 
 
+def _made(_row: Row, person: Erased) -> Row:
+    return {"created_by": person.tombstone_id}
+
+
 def _limit(row: Row, _person: Erased) -> Row | None:
     """A workspace may be called like a person."""
     return None if row["scope"] == "user" else {}
@@ -202,12 +207,18 @@ TRACES = (
     Trace(table=token_usage, mend=_bill, ids=("user_id",), documents=("metadata",)),
     Trace(table=budget_limits, mend=_limit, ids=("subject",)),
     Trace(table=budget_reservations, mend=_gone, ids=("user_id",)),
+    Trace(table=flow_blueprints, mend=_made, ids=("created_by",)),
+    Trace(table=flows, mend=_made, ids=("created_by",)),
     Trace(table=audit, mend=_act, ids=("actor_id", "subject"), documents=("detail",)),
     Trace(table=users, mend=_user, ids=("id",)),
 )  # fmt: skip
 UNTOUCHED = {
     "workspaces": "counts only",
     "leases": "names of duties only",
+    "flow_topics": "names of topics only",
+    "flow_parameter_types": "what values may be, nobody's own",
+    "bus_topics": "names of topics and queues only",
+    "flow_hosts": "processes only",
     "turn_slots": "ids of turns and messages only",
     "files": "names; a file goes with its last version",
     "contents": "bytes under their hash; they go when no version refers to them",

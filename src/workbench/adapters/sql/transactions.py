@@ -16,6 +16,7 @@ from workbench.adapters.sql.events import SqlEventLog
 from workbench.adapters.sql.exports import SqlExports
 from workbench.adapters.sql.file_versions import SqlFileVersions
 from workbench.adapters.sql.files import SqlFiles
+from workbench.adapters.sql.flows import SqlBlueprints, SqlFlows, SqlParameterTypes
 from workbench.adapters.sql.group_commit import Commits
 from workbench.adapters.sql.imports import SqlImports
 from workbench.adapters.sql.jobs import SqlJobs
@@ -138,6 +139,21 @@ class SqlTransaction:
     def files(self) -> SqlFiles:
         """Files."""
         return self._the(SqlFiles)
+
+    @property
+    def flows(self) -> SqlFlows:
+        """Flows."""
+        return self._the(SqlFlows)
+
+    @property
+    def blueprints(self) -> SqlBlueprints:
+        """What flows are made of."""
+        return self._the(SqlBlueprints)
+
+    @property
+    def parameter_types(self) -> SqlParameterTypes:
+        """What values their parameters may have."""
+        return self._the(SqlParameterTypes)
 
     @property
     def contents(self) -> SqlContents:

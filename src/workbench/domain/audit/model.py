@@ -26,6 +26,10 @@ Act = Literal[
     "archive.exported",
     "archive.imported",
     "data.moved_in",
+    "blueprint.stored",
+    "blueprint.removed",
+    "flow.started",
+    "flow.stopped",
     "budget.set",
 ]
 

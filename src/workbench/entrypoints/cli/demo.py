@@ -18,9 +18,11 @@ from rich.console import Console
 from rich.text import Text
 
 from workbench.entrypoints.cli.answering import StreamedAnswer
+from workbench.entrypoints.cli.demo_flows import SERVICES, show_flow
 from workbench.entrypoints.cli.processes import Child, child, while_alive
 from workbench.entrypoints.cli.talk import Talk
 from workbench.entrypoints.cli.transcript import Transcript
+from workbench.examples.flow_services import BLUEPRINT, PARAMETER_TYPE
 from workbench.wiring.local_tokens import sign_local_token
 from workbench.wiring.settings import Settings
 
@@ -86,6 +88,7 @@ class Demo:
 
     def _process(self, name: str, module: str, *arguments: str) -> AbstractAsyncContextManager[Child]:
         settings = {"WORKBENCH__DATA_ROOT": str(self._folder), "WORKBENCH__LOGGING__LOG_LEVEL": "WARNING"}
+        settings["WORKBENCH__FLOWS__SERVICES"] = SERVICES
         settings |= self._models
         return child(name, [sys.executable, "-m", module, *arguments], self._folder, settings)
 
@@ -100,11 +103,15 @@ class Demo:
             talk = await Talk.begin(ann, ASSISTANT_SERVICE_ID, Transcript(self._console))
             explanation = _explanation(service, assistant, self._folder, token, talk.path)
             answer = StreamedAnswer(ann, self._console)
-            await while_alive(self._play(talk, answer, assistant, explanation), [talk])
+            await while_alive(self._play(ann, talk, answer, assistant, explanation), [talk])
 
-    async def _play(self, talk: Talk, answer: StreamedAnswer, assistant: Child, explanation: Text) -> None:
+    async def _play(
+        self, ann: httpx.AsyncClient, talk: Talk, answer: StreamedAnswer, assistant: Child, explanation: Text
+    ) -> None:
         if missing := await talk.play():
             raise click.ClickException(f"There did not come {'; nor '.join(missing)}. {assistant.last_words()}")
+        if missing := await show_flow(ann, self._say, BLUEPRINT, PARAMETER_TYPE):
+            raise click.ClickException(f"There did not come {'; nor '.join(missing)}")
         self._say(f"\nAnother assistant, which the service hosts itself, answers by {self._model}:")
         if missing := await answer.play():
             raise click.ClickException(f"There did not come {'; nor '.join(missing)}")

@@ -58,6 +58,7 @@ VERBS = {
     "users": "workbench.entrypoints.cli.users",
     "export": "workbench.entrypoints.cli.archives",
     "import": "workbench.entrypoints.cli.archives",
+    "flows": "workbench.entrypoints.cli.flows",
     "audit": "workbench.entrypoints.cli.audit",
     "backup": "workbench.entrypoints.cli.backups",
     "restore": "workbench.entrypoints.cli.backups",

@@ -13,6 +13,7 @@ from litestar.params import FromPath
 from workbench.domain.contents.ports import ContentStore
 from workbench.domain.errors import NotFoundError
 from workbench.domain.events.hub import EventHub
+from workbench.domain.flows.calling import FlowGateway
 from workbench.domain.identity.service import Authenticator
 from workbench.domain.speech.service import SpeechService
 from workbench.domain.turns.hub import TurnHub
@@ -27,6 +28,9 @@ from workbench.entrypoints.http.drain import Drain
 from workbench.entrypoints.http.errors import EXCEPTION_HANDLERS
 from workbench.entrypoints.http.events import EventController
 from workbench.entrypoints.http.files import FileController
+from workbench.entrypoints.http.flow_blueprints import BlueprintController, ParameterTypeController
+from workbench.entrypoints.http.flow_calls import FlowCallController
+from workbench.entrypoints.http.flows import FlowController
 from workbench.entrypoints.http.gate import Gate
 from workbench.entrypoints.http.health import HealthController
 from workbench.entrypoints.http.messages import MessageController
@@ -42,13 +46,14 @@ from workbench.entrypoints.http.usage import UsageController
 from workbench.entrypoints.http.users import UserController
 from workbench.entrypoints.workers.attending import AttendanceWorker
 from workbench.entrypoints.workers.delivery import DeliveryWorker
+from workbench.entrypoints.workers.flows import FlowTools, FlowUpkeepWorker, FlowWorker
 from workbench.entrypoints.workers.jobs import JobWorker
 from workbench.entrypoints.workers.presence import OnlineCheck, PresenceWorker
 from workbench.entrypoints.workers.pruning import PruningWorker
 from workbench.entrypoints.workers.reaping import ReapingWorker
 from workbench.entrypoints.workers.running import RunnerPolicy, RunningWorker
 from workbench.entrypoints.workers.shortening import ShorteningWorker
-from workbench.entrypoints.workers.supervisor import Hubs, OtherDuties, Supervisor, Workers
+from workbench.entrypoints.workers.supervisor import FlowDuties, Hubs, OtherDuties, Others, Supervisor, Workers
 from workbench.entrypoints.workers.turn_duties import TurnDuties
 from workbench.wiring import migrations
 from workbench.wiring.container import make_container, traced
@@ -74,6 +79,10 @@ CONTROLLERS = [
     ActiveTurnController,
     SpeechController,
     UsageController,
+    BlueprintController,
+    ParameterTypeController,
+    FlowController,
+    FlowCallController,
     BudgetController,
 ]
 
@@ -97,6 +106,11 @@ class Http(Provider):
     shortening = provide(ShorteningWorker)
     turn_duties = provide(TurnDuties)
     hubs = provide(Hubs)
+    flow_tools = provide(FlowTools)
+    flows = provide(FlowWorker)
+    flow_upkeep = provide(FlowUpkeepWorker)
+    flow_duties = provide(FlowDuties)
+    all_others = provide(Others)
     workers = provide(Workers)
     supervisor = provide(Supervisor)
 
@@ -149,7 +163,7 @@ def _lifespan(container: AsyncContainer, settings: Settings, drain: Drain) -> An
         await container.get(SpeechService)
         await container.get(ContentStore)
         supervisor = await container.get(Supervisor)
-        drain.attach(await container.get(EventHub), await container.get(TurnHub))
+        drain.attach(await container.get(EventHub), await container.get(TurnHub), await container.get(FlowGateway))
         try:
             async with supervisor.running():
                 yield
