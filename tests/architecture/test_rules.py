@@ -90,6 +90,24 @@ def test_a_call_out_inside_a_block_is_found(planted: str) -> None:
     assert list(foreign_awaits(ast.parse(f"{block}        pass\n    {planted}"))) == []
 
 
+# Before Python 3.12 `asyncio.wait_for` can swallow a cancellation, and a duty that never ends keeps a process up.
+
+
+def waits_that_swallow(tree: ast.AST) -> list[int]:
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == "wait_for")
+    return [call.lineno for call in calls if isinstance(call.value, ast.Name) and call.value.id == "asyncio"]
+
+
+def test_every_wait_heeds_a_cancellation() -> None:
+    files = python_files("src")
+    assert [f"{path.relative_to(ROOT)}:{line}" for path in files for line in waits_that_swallow(parsed(path))] == []
+
+
+def test_a_wait_that_may_not_heed_one_is_found() -> None:
+    assert waits_that_swallow(ast.parse("async def act():\n    await asyncio.wait_for(one, 1)")) == [2]
+    assert waits_that_swallow(ast.parse("async def act():\n    await bell.wait_for(one)")) == []
+
+
 # The first thing in a file says why the file is there.
 
 

@@ -154,7 +154,7 @@ async def test_what_the_image_installs_serves_alone_and_drains_when_it_is_told_t
         assert not is_healthy()
         await eventually(is_healthy, timeout_seconds=SECONDS, reason=(tmp_path / "log").read_text())
         keys = {path.name for path in (tmp_path / "data" / "keys").iterdir()}
-        assert keys == {"local-issuer.json", "pseudonyms.key", "service-keys.key"}
+        assert keys == {"flow-marks.key", "local-issuer.json", "pseudonyms.key", "service-keys.key"}
         process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(process.wait, SECONDS) == 0
         assert not is_healthy()

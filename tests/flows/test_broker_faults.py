@@ -129,8 +129,10 @@ async def test_a_host_that_loses_its_connection_goes_on_and_its_answer_arrives(b
             requester = await bench.requester()
             task = asyncio.create_task(requester.request(1, seconds=60))
             await asyncio.wait_for(began.wait(), 10)
+            proxy.lets_in = False
             proxy.cut()
             await eventually(lambda: host_bus.state() == "reconnecting")
+            proxy.lets_in = True
             go.set()
             assert (await asyncio.wait_for(task, 30)).data == "done"
             assert (await requester.request(2, seconds=30)).data == "done"

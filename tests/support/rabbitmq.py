@@ -137,11 +137,19 @@ def _end(pid: int) -> None:
         while time.monotonic() < until:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
-            try:
-                os.killpg(pid, 0)
-            except ProcessLookupError:
+            if not _is_alive(pid):
                 return
             time.sleep(0.05)
+
+
+def _is_alive(group: int) -> bool:
+    """Whether a process of the group runs. What has ended may stand in the list until whoever started it looks."""
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, its_group, *_ = entry.read_text().rpartition(")")[2].split()
+            if int(its_group) == group and state not in "ZX":
+                return True
+    return False
 
 
 def new_broker(folder: Path) -> Broker:

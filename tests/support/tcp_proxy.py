@@ -12,10 +12,14 @@ class TcpProxy:
     def __init__(self, port: int) -> None:
         self.port = 0
         self.swallows = False
+        self.lets_in = True
         self._target = port
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self.lets_in:
+            writer.close()
+            return
         try:
             there, back = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:

@@ -154,7 +154,8 @@ class RabbitLink:
         probed_at = time.monotonic()
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(lost.wait(), LOOK_SECONDS)
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await lost.wait()
             if lost.is_set() or connection.is_closed:
                 return "closed"
             if await self._is_ready(connection):

@@ -339,7 +339,8 @@ class Requester:
             body=body, request_id=request_id, headers={"wb-v": 1, "wb-kind": "cancel"}, ttl_seconds=CANCEL_SECONDS * 30
         )
         try:
-            await asyncio.wait_for(self._bus.publish(CONTROL_TOPIC, message, CANCEL_SECONDS), CANCEL_SECONDS)
+            async with asyncio.timeout(CANCEL_SECONDS):
+                await self._bus.publish(CONTROL_TOPIC, message, CANCEL_SECONDS)
         except (BusError, TimeoutError) as error:
             logger.info("cancelling %s was not heard: %s", request_id, type(error).__name__)
 
@@ -359,7 +360,8 @@ class Requester:
         """Take no new requests, give those in flight their time, then have them fail with the reason."""
         self._closing = self._closing or reason
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), drain_seconds)
+            async with asyncio.timeout(drain_seconds):
+                await self._idle.wait()
         self._fail_all(reason)
         if self._reader is not None:
             self._reader.cancel()

@@ -19,7 +19,8 @@ class FlowChanges:
         """Return when it rang since the last time, or after a while; whether it rang."""
         self._bells.add(bell)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(bell.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await bell.wait()
         rang = bell.is_set()
         bell.clear()
         return rang

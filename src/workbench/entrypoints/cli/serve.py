@@ -91,7 +91,8 @@ class DrainingServer(uvicorn.Server):
         began = time.monotonic()
         if self.service.drain is not None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.service.drain.begin(), allowed * GOODBYE_SHARE)
+                async with asyncio.timeout(allowed * GOODBYE_SHARE):
+                    await self.service.drain.begin()
         if not noticed.done():
             # Who connects before a load balancer has looked is served; refusing begins behind this.
             await noticed

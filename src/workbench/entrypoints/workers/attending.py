@@ -19,4 +19,5 @@ class AttendanceWorker:
         while True:
             await self._attendance.round()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._attendance.changed(), ROUND_SECONDS)
+                async with asyncio.timeout(ROUND_SECONDS):
+                    await self._attendance.changed()

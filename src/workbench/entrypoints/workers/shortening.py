@@ -19,4 +19,5 @@ class ShorteningWorker:
         while True:
             await self._shortening.round()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._shortening.rung(), ROUND_SECONDS)
+                async with asyncio.timeout(ROUND_SECONDS):
+                    await self._shortening.rung()
