@@ -12,12 +12,12 @@ class TcpProxy:
     def __init__(self, port: int) -> None:
         self.port = 0
         self.swallows = False
-        self.lets_in = True
+        self._lets_in = True
         self._target = port
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not self.lets_in:
+        if not self._lets_in:
             writer.close()
             return
         try:
@@ -39,9 +39,14 @@ class TcpProxy:
             writer.close()
 
     def cut(self) -> None:
-        """Close all connections, which is noticed at once."""
+        """Close all connections, which is noticed at once, and take no others until it is mended."""
+        self._lets_in = False
         for writer in self._writers:
             writer.close()
+
+    def mend(self) -> None:
+        """Take connections again."""
+        self._lets_in = True
 
 
 @asynccontextmanager
