@@ -30,6 +30,7 @@ class PrometheusMeter(DeliveryMeter, UsageMeter):
         self._refused = self._counter("workbench_usage_refused", "Bills that came when another one held.", "source")
         self._commits = self._total("workbench_commits", "Commits of this process; many requests may share one.")
         self._statements = self._total("workbench_write_statements", "Statements sent for them.")
+        self._reads = self._total("workbench_read_statements", "Statements sent that only read.")
         self._streams = self._gauge("workbench_streams", "Open event streams.", "livesum")
         self._lag_events = self._gauge("workbench_delivery_lag_events", "Events not brought to assistants yet.")
         self._lag_seconds = self._gauge("workbench_delivery_lag_seconds", "How long the oldest of them has waited.")
@@ -52,6 +53,10 @@ class PrometheusMeter(DeliveryMeter, UsageMeter):
         """Count what was written to the database."""
         self._commits.inc(commits)
         self._statements.inc(statements)
+
+    def read(self, statements: int) -> None:
+        """Count what was read from the database."""
+        self._reads.inc(statements)
 
     def usage_refused(self, source: str) -> None:
         """Count a bill that came when another one held."""

@@ -49,10 +49,14 @@ logger = structlog.get_logger(__name__)
 
 
 class Written(msgspec.Struct):
-    """How much this process has written: commits, and statements that were sent for them, BEGIN and COMMIT included."""
+    """How much this process has written: commits, and statements that were sent for them, BEGIN and COMMIT included.
+
+    Beside them stand the statements that only read, each by itself.
+    """
 
     commits: int = 0
     statements: int = 0
+    reads: int = 0
 
     def add(self, statements: int) -> None:
         """Count a commit."""
@@ -146,6 +150,7 @@ class SqliteDatabase:
 
     async def rows(self, statement: Executable, parameters: Parameters = None) -> Sequence[Values]:
         """Run the statement at once, or on a reader thread if that takes too long."""
+        self.written.reads += 1
         try:
             return self._glance(statement, parameters or {})
         except (OperationalError, sqlite3.OperationalError) as error:
@@ -317,6 +322,7 @@ class PostgresDatabase:
 
     async def rows(self, statement: Executable, parameters: Parameters = None) -> Sequence[Values]:
         """Run the statement on a connection that is kept for the next one; one that the server dropped is replaced."""
+        self.written.reads += 1
         with contextlib.suppress(ConnectionLostError):
             return await self._read(statement, parameters or {})
         return await self._read(statement, parameters or {})

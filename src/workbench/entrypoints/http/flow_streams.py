@@ -37,10 +37,10 @@ class FlowStream(Stream):
         self._room = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
 
-    async def serve(self, receive: Receive, send: Send) -> None:
+    async def serve(self, receive: Receive, send: Send, wire: Send) -> None:
         """Serve, and end the call however this ends."""
         try:
-            await super().serve(receive, send)
+            await super().serve(receive, send, wire)
         finally:
             await self._stack.aclose()
 

@@ -20,6 +20,7 @@ from workbench.domain.identity.service import Authenticator
 from workbench.domain.ids import correlation_id, new_hex_id
 from workbench.domain.texts import without_quoted_nul
 from workbench.entrypoints.http.errors import RETRY_AFTER_SECONDS, body_of, status_of
+from workbench.entrypoints.http.streams import WIRE
 
 METHODS = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 PREFLIGHT_SECONDS = b"600"
@@ -78,7 +79,9 @@ class Gate:
             await _answer(answer, HTTPStatus.TEMPORARY_REDIRECT, None, [(b"location", _without_slash(scope))])
             return
         # Everything that handlers ask for lives as long as the application, so that no scope is opened per request.
-        scope.setdefault("state", {})["dishka_container"] = self._container
+        state = scope.setdefault("state", {})
+        state["dishka_container"] = self._container
+        state[WIRE] = send
         await self._app(scope, receive, answer)
 
     async def _principal(self, headers: Headers) -> Any:
