@@ -70,7 +70,8 @@ class Talk:
         """The newest turn, when so many are over; with its parts."""
 
         async def there() -> Any:
-            return [one for one in await self.turns() if one["finished_at"]][number - 1 :]
+            over = [one for one in await self.turns() if one["finished_at"]]
+            return sorted(over, key=lambda one: one["created_at"])[number - 1 :]
 
         newest = (await until(there, timeout_seconds=20))[-1]
         return (await self.ann.get(f"{self.path}/turns/{newest['turn_id']}")).json()

@@ -55,6 +55,9 @@ class FlowSpeaker(Speaker):
         self._participants = participants
         self._policy = policy
 
+    async def get_ready(self) -> None:
+        """Nothing: a flow is called as it is."""
+
     async def prepare(self, principal: Principal, conversation_id: UUID, turn_id: str) -> Speech:
         """Read what the service is told. Raises NotFoundError, SpeakingFailedError (flow_not_running)."""
         scene = await read_scene(self._transactions, principal, conversation_id, turn_id)

@@ -23,6 +23,10 @@ class ModelSpeaker(Speaker):
         self._briefing = briefing
         self._tools = tools
 
+    async def get_ready(self) -> None:
+        """Open the models."""
+        await self._gateway.prepare()
+
     async def prepare(self, principal: Principal, conversation_id: UUID, turn_id: str) -> Speech:
         """Brief the model. Raises NotFoundError, ModelFailedError (no_model)."""
         brief = await self._briefing.brief(principal, conversation_id, turn_id)

@@ -29,6 +29,10 @@ class Speech(msgspec.Struct, frozen=True, kw_only=True):
 class Speaker(Protocol):
     """Speaks for the assistants of one service."""
 
+    async def get_ready(self) -> None:
+        """Load what takes long to load, before somebody asks."""
+        ...
+
     async def prepare(self, principal: Principal, conversation_id: UUID, turn_id: str) -> Speech:
         """Read what must be known for the answer of a turn. Raises NotFoundError, SpeakingFailedError."""
         ...

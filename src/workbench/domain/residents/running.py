@@ -110,8 +110,9 @@ class RunningService:
         self._finalizing: set[asyncio.Task[Run]] = set()
 
     async def prepare(self) -> None:
-        """Have the models ready before somebody asks."""
-        await self._gateway.prepare()
+        """Have all speakers ready before somebody asks."""
+        for speaker in self._speakers.values():
+            await speaker.get_ready()
 
     def announce(self, turn_pk: UUID, events: Sequence[TurnEvent]) -> None:
         """Hear of what this process committed to a turn."""
