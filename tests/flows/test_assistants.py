@@ -3,16 +3,21 @@
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import msgspec
 import pytest
 from tests.flows.talking import ASKED, BLUEPRINT, WENT
 from tests.support.models import ScriptedModels, call, said
 from tests.support.servers import eventually, until
 from tests.support.service import Service, running_service
 
+from workbench.domain.assistant_services.model import AssistantAddress, ServiceAddress
+from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.model_assistants.ports import Ask, CallTool
 from workbench.domain.parts.events import ProducerEvent
 from workbench.domain.residents.ports import ANEW
+from workbench.wiring.container import make_container
 
 FLOWS = "workbench.flow"
 SERVICES = ("tests.flows.talking:services",)
@@ -258,3 +263,19 @@ async def test_an_answer_that_begins_anew_leaves_nothing_of_what_was_said_before
         turn = await talk.over()
     assert turn["parts"] == [{"type": "text", "text": "kept"}]
     assert (turn["status"], turn["usage_state"]) == ("finalized", "recorded")
+
+
+async def test_an_event_that_comes_twice_is_answered_once(talk: Talk) -> None:
+    await talk.begin()
+    message = await talk.say("hello")
+    await talk.over()
+    container = make_container(talk.service.settings)
+    client = await container.get(AssistantClient)
+    service = ServiceAddress(assistant_service_id=FLOWS, url="workbench:")
+    address = AssistantAddress(assistant_id=UUID(talk.assistant), service=service)
+    envelope = msgspec.json.encode({"event": "message.created", "data": {"message": message}})
+    await client.post_event(address, UUID(talk.path.rpartition("/")[2]), envelope)
+    await container.close()
+    assert len(await talk.turns()) == 1
+    assert len(await talk.answers()) == 1
+    assert len(ASKED) == 1
