@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from tests.support.models import event
 
-from workbench.domain.model_assistants.outlet import GATHER_BYTES, MAX_BATCH_BYTES, MAX_WAITING_BYTES, Outlet
+from workbench.domain.residents.outlet import GATHER_BYTES, MAX_BATCH_BYTES, MAX_WAITING_BYTES, Outlet
 from workbench.domain.turns.shapes import MAX_BATCH_EVENTS
 
 FOREVER = float("inf")

@@ -16,10 +16,11 @@ from workbench.domain.errors import UnavailableError
 from workbench.domain.identity.model import Principal
 from workbench.domain.model_assistants.briefing import BriefingService
 from workbench.domain.model_assistants.ports import Ask, CallTool
-from workbench.domain.model_assistants.running import RunningService
+from workbench.domain.model_assistants.speaking import ModelSpeaker
 from workbench.domain.model_assistants.tools import ToolService
 from workbench.domain.participants.service import ParticipantService
 from workbench.domain.parts.events import ProducerEvent
+from workbench.domain.residents.running import RunningService
 from workbench.domain.turns.ports import DueTurn
 from workbench.domain.turns.producing import ProducingService
 from workbench.domain.turns.shapes import Ending, Settled
@@ -74,10 +75,9 @@ async def stage(database_url: str, tmp_path: Path, valve: Valve) -> AsyncGenerat
         (turn,) = await until(talk.turns)
         container = make_container(service.settings, models.provider)
         producing = SlowEnding(await container.get(ProducingService))
+        speaker = ModelSpeaker(models, await container.get(BriefingService), await container.get(ToolService))
         running = RunningService(
-            models,
-            await container.get(BriefingService),
-            await container.get(ToolService),
+            {"workbench.model": speaker},
             producing,  # type: ignore[arg-type]
             await container.get(ParticipantService),
         )
@@ -86,6 +86,7 @@ async def stage(database_url: str, tmp_path: Path, valve: Valve) -> AsyncGenerat
             conversation_id=UUID(turn["conversation_id"]),
             turn_id=turn["turn_id"],
             assistant_id=UUID(talk.assistant),
+            assistant_service_id="workbench.model",
         )
         yield Stage(talk, running, producing, due)
         await container.close()

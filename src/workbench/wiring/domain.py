@@ -13,6 +13,7 @@ from workbench.domain.archive.operating import OperatorExportService, OperatorIm
 from workbench.domain.archive.rehearsing import RehearsalService
 from workbench.domain.archive.storing import ArchivedFiles
 from workbench.domain.assistant_services.infos import ServiceInfoService
+from workbench.domain.assistant_services.ports import Residents
 from workbench.domain.assistant_services.service import RegistrationPolicy, RegistrationService
 from workbench.domain.assistants.founding import FoundingService
 from workbench.domain.assistants.inspection import InspectionService
@@ -37,7 +38,10 @@ from workbench.domain.events.service import EventService, ReaderPolicy
 from workbench.domain.files.model import FileLimits
 from workbench.domain.files.service import FileService
 from workbench.domain.files.uploading import UploadService
-from workbench.domain.identity.model import MODEL_SERVICE_ID
+from workbench.domain.flow_assistants.hosting import FlowAssistantHost
+from workbench.domain.flow_assistants.offering import FlowTemplates, ResidentOffers
+from workbench.domain.flow_assistants.speaking import FlowSpeaker
+from workbench.domain.identity.model import FLOW_SERVICE_ID, MODEL_SERVICE_ID
 from workbench.domain.identity.service import Authenticator
 from workbench.domain.jobs.model import RetryPolicy
 from workbench.domain.lifecycle.content import ContentErasure
@@ -50,11 +54,12 @@ from workbench.domain.lifecycle.stats import StatsService
 from workbench.domain.messages.service import MessageService
 from workbench.domain.model_assistants.briefing import BriefingService
 from workbench.domain.model_assistants.hosting import ModelHost
-from workbench.domain.model_assistants.ports import ModelGateway
-from workbench.domain.model_assistants.running import RunningService
+from workbench.domain.model_assistants.speaking import ModelSpeaker
 from workbench.domain.model_assistants.tools import ToolService
 from workbench.domain.participants.service import ParticipantService
 from workbench.domain.rates.model import Rate
+from workbench.domain.residents.answering import AnsweringService
+from workbench.domain.residents.running import RunningService
 from workbench.domain.shares.service import SharePolicy, ShareService
 from workbench.domain.sizes import SizeLimits
 from workbench.domain.speech.service import SpeechService
@@ -103,6 +108,7 @@ class Domain(Provider):
     events = provide(EventService)
     registrations = provide(RegistrationService)
     infos = provide(ServiceInfoService)
+    residents = provide(ResidentOffers, provides=Residents)
     presence = provide(PresenceService)
     assistants = provide(AssistantService)
     inspection = provide(InspectionService)
@@ -131,10 +137,25 @@ class Domain(Provider):
     reaping = provide(ReapingService)
     attendance = provide(AttendanceService)
     shortening = provide(ShorteningService)
+    answering = provide(AnsweringService)
     model_host = provide(ModelHost)
+    flow_host = provide(FlowAssistantHost)
+    flow_templates = provide(FlowTemplates)
     briefing = provide(BriefingService)
     tools = provide(ToolService)
-    running = provide(RunningService)
+    model_speaker = provide(ModelSpeaker)
+    flow_speaker = provide(FlowSpeaker)
+
+    @provide
+    def running(
+        self,
+        models: ModelSpeaker,
+        flows: FlowSpeaker,
+        producing: ProducingService,
+        participants: ParticipantService,
+    ) -> RunningService:
+        """Have each service's assistants spoken for by whom it is for."""
+        return RunningService({MODEL_SERVICE_ID: models, FLOW_SERVICE_ID: flows}, producing, participants)
 
 
 class Policies(Provider):
@@ -183,11 +204,10 @@ class Policies(Provider):
         return ReaderPolicy(buffer=settings.events.reader_buffer)
 
     @provide
-    def registration(self, settings: Settings, gateway: ModelGateway) -> RegistrationPolicy:
+    def registration(self, settings: Settings) -> RegistrationPolicy:
         """Whether services need keys."""
         return RegistrationPolicy(
             secured=settings.service.assistant_keys == "secured",
-            resident=frozenset({MODEL_SERVICE_ID}) if gateway.models else frozenset(),
             key_overlap_seconds=settings.service.assistant_key_overlap_hours * 3600,
         )
 

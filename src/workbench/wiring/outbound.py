@@ -29,7 +29,8 @@ from workbench.adapters.sql.service_keys import SqlServiceKeys
 from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.clock import Clock
 from workbench.domain.delivery.ports import DeliveryMeter
-from workbench.domain.identity.model import MODEL_SERVICE_ID
+from workbench.domain.flow_assistants.hosting import FlowAssistantHost
+from workbench.domain.identity.model import FLOW_SERVICE_ID, MODEL_SERVICE_ID
 from workbench.domain.identity.ports import ApiKeyStore, AssistantDirectory
 from workbench.domain.lifecycle.ports import Pseudonyms
 from workbench.domain.model_assistants.hosting import ModelHost
@@ -113,9 +114,11 @@ class Outbound(Provider):
         return HttpAssistantClient(http, breakers, keys, clock, patience)
 
     @provide
-    def all_assistants(self, others: HttpAssistantClient, models: ModelHost) -> AssistantClient:
+    def all_assistants(
+        self, others: HttpAssistantClient, models: ModelHost, flows: FlowAssistantHost
+    ) -> AssistantClient:
         """Call assistant services, our own among them."""
-        return HouseCalls({MODEL_SERVICE_ID: models}, others)
+        return HouseCalls({MODEL_SERVICE_ID: models, FLOW_SERVICE_ID: flows}, others)
 
     @provide
     def cipher(self, settings: Settings) -> KeyCipher:

@@ -37,6 +37,7 @@ from workbench.domain.delivery.ports import DeliveryQueue, DeliveryTx
 from workbench.domain.events.model import Event
 from workbench.domain.events.ports import EventKeeping, EventTx
 from workbench.domain.files.ports import FileTx
+from workbench.domain.flow_assistants.ports import FlowAssistantTx
 from workbench.domain.identity.ports import AssistantDirectory
 from workbench.domain.jobs.ports import JobQueue, Leases
 from workbench.domain.lifecycle.ports import (
@@ -245,6 +246,11 @@ class Sql(Provider):
     @provide
     def model_assistant_tx(self, sql: SqlTransactions) -> Transactions[ModelAssistantTx]:
         """See what model assistants need."""
+        return sql
+
+    @provide
+    def flow_assistant_tx(self, sql: SqlTransactions) -> Transactions[FlowAssistantTx]:
+        """See what assistants of flows need."""
         return sql
 
     @provide

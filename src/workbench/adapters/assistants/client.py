@@ -95,7 +95,7 @@ class HttpAssistantClient(AssistantClient):
         """Look at the breaker."""
         return self._breakers.state(assistant_service_id)
 
-    async def info(self, service: ServiceAddress) -> ServiceInfo:
+    async def info(self, service: ServiceAddress, workspace_id: str) -> ServiceInfo:  # noqa: ARG002 - a service elsewhere belongs to one workspace
         """Ask a service who it is, in the current form or the older one."""
         body = await self._call("GET", service, "", limit=MAX_ANSWER_BYTES)
         try:

@@ -24,9 +24,9 @@ class HouseCalls(AssistantClient):
         """Ask whoever calls it."""
         return self._for(assistant_service_id).circuit(assistant_service_id)
 
-    async def info(self, service: ServiceAddress) -> ServiceInfo:
+    async def info(self, service: ServiceAddress, workspace_id: str) -> ServiceInfo:
         """Ask."""
-        return await self._for(service.assistant_service_id).info(service)
+        return await self._for(service.assistant_service_id).info(service, workspace_id)
 
     async def put_assistant(self, address: AssistantAddress, assistant_name: str, template_id: str) -> None:
         """Tell."""

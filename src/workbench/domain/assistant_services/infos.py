@@ -31,7 +31,7 @@ class ServiceInfoService:
         registrations = await self._registrations.all(principal, wanted)
         async with self._transactions.read(principal.workspace_id) as tx:
             addresses = await tx.registrations.addresses([each.assistant_service_id for each in registrations])
-        infos = await asyncio.gather(*map(self._ask, addresses))
+        infos = await asyncio.gather(*[self._ask(address, principal.workspace_id) for address in addresses])
         return [info for info in infos if info is not None]
 
     async def get(self, principal: Principal, assistant_service_id: str) -> ServiceInfo:
@@ -41,11 +41,11 @@ class ServiceInfoService:
             address = await tx.registrations.address(assistant_service_id)
         if registration is None or address is None or not registration.assistant_service_online:
             raise NotFoundError
-        return await self._client.info(address)
+        return await self._client.info(address, principal.workspace_id)
 
-    async def _ask(self, address: ServiceAddress) -> ServiceInfo | None:
+    async def _ask(self, address: ServiceAddress, workspace_id: str) -> ServiceInfo | None:
         async with self._calls:
             try:
-                return await self._client.info(address)
+                return await self._client.info(address, workspace_id)
             except UpstreamError:
                 return None

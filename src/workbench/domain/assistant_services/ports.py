@@ -75,6 +75,14 @@ class RegistrationTx(UserTx, Protocol):
     def audit(self) -> AuditLog: ...
 
 
+class Residents(Protocol):
+    """The assistant services that live in this process."""
+
+    async def offering(self, workspace_id: str) -> frozenset[str]:
+        """Those that have something to offer in a workspace; the others are not listed there."""
+        ...
+
+
 class AssistantClient(Protocol):
     """Calls an assistant service, by section 5 of the contract.
 
@@ -92,8 +100,8 @@ class AssistantClient(Protocol):
         """Whether this process calls the service, or leaves it alone since it failed again and again."""
         ...
 
-    async def info(self, service: ServiceAddress) -> ServiceInfo:
-        """What the service says of itself."""
+    async def info(self, service: ServiceAddress, workspace_id: str) -> ServiceInfo:
+        """What the service says of itself; a service of this process says to each workspace what it has there."""
         ...
 
     async def put_assistant(self, address: AssistantAddress, assistant_name: str, template_id: str) -> None:

@@ -15,7 +15,7 @@ from workbench.domain.assistant_services.model import (
     RegistrationFilter,
     masked,
 )
-from workbench.domain.assistant_services.ports import RegistrationTx
+from workbench.domain.assistant_services.ports import RegistrationTx, Residents
 from workbench.domain.audit.model import Act, Actor, NewAuditEntry
 from workbench.domain.clock import Clock
 from workbench.domain.errors import ConflictError, NotFoundError, StaleError, WorkbenchError
@@ -35,24 +35,24 @@ class RegistrationPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     secured: bool
     key_overlap_seconds: float = 86_400.0
-    resident: frozenset[str] = frozenset()
-    """The services of this process that have something to offer; the others are not listed."""
-
-    def shows(self, assistant_service_id: str) -> bool:
-        """Whether a service is listed."""
-        return assistant_service_id not in RESIDENT_SERVICE_IDS or assistant_service_id in self.resident
 
 
 class RegistrationService:
     """Acts about registrations."""
 
     def __init__(
-        self, transactions: Transactions[RegistrationTx], keys: ApiKeyStore, clock: Clock, policy: RegistrationPolicy
+        self,
+        transactions: Transactions[RegistrationTx],
+        keys: ApiKeyStore,
+        clock: Clock,
+        policy: RegistrationPolicy,
+        residents: Residents,
     ) -> None:
         self._transactions = transactions
         self._keys = keys
         self._clock = clock
         self._policy = policy
+        self._residents = residents
 
     async def register(self, principal: Principal, new: NewRegistration) -> Registration:
         """Register a service; in secured mode the answer holds its key, for the only time.
@@ -93,10 +93,13 @@ class RegistrationService:
         return made
 
     async def all(self, principal: Principal, wanted: RegistrationFilter) -> list[Registration]:
-        """The registrations asked for, oldest first."""
+        """The registrations asked for, oldest first; services of this process where they have something to offer."""
         async with self._transactions.read(principal.workspace_id) as tx:
             found = await tx.registrations.all_of(_for(principal, wanted))
-        return [each for each in found if self._policy.shows(each.assistant_service_id)]
+        if not any(each.assistant_service_id in RESIDENT_SERVICE_IDS for each in found):
+            return list(found)
+        silent = RESIDENT_SERVICE_IDS - await self._residents.offering(principal.workspace_id)
+        return [each for each in found if each.assistant_service_id not in silent]
 
     async def get(self, principal: Principal, assistant_service_id: str) -> Registration:
         """One registration, its key masked. Raises NotFoundError."""

@@ -64,7 +64,7 @@ class AssistantService:
         async with self._transactions.read(principal.workspace_id) as tx:
             service = await _online(tx, new.assistant_service_id)
         if not new.image:
-            new = msgspec.structs.replace(new, image=await self._icon(service, new.template_id))
+            new = msgspec.structs.replace(new, image=await self._icon(principal, service, new.template_id))
         stored = await retrying(lambda: self._store(principal, new, default_key))
         address = AssistantAddress(assistant_id=stored.assistant.id, service=service)
         try:
@@ -76,9 +76,9 @@ class AssistantService:
             raise
         return stored.assistant
 
-    async def _icon(self, service: ServiceAddress, template_id: str) -> str | None:
+    async def _icon(self, principal: Principal, service: ServiceAddress, template_id: str) -> str | None:
         try:
-            return (await self._client.info(service)).icon(template_id)
+            return (await self._client.info(service, principal.workspace_id)).icon(template_id)
         except UpstreamError:
             return None  # a picture is no reason to fail
 

@@ -64,7 +64,7 @@ class OpenCall:
         self.started_at, self.deadline = times
         self.parts = 0
         self._call = call
-        self._is_plain = flow.snapshot.interfaces[interface].dialect == "plain"
+        self.is_plain = flow.snapshot.interfaces[interface].dialect == "plain"
 
     async def next(self) -> Reply:
         """The next reply; services of the plain dialect say in their own words which is the last."""
@@ -73,7 +73,7 @@ class OpenCall:
             self.parts = 0
             return reply
         self.parts += 1
-        if self._is_plain:
+        if self.is_plain:
             is_last = ends_plain(reply.data)
             if is_last:
                 self._call.finish()

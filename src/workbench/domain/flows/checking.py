@@ -8,9 +8,11 @@ import msgspec
 
 from workbench.domain.bus.model import TopicName
 from workbench.domain.flows.model import (
+    MAPPED,
     MAX_SERVICES,
     MAX_TOPICS,
     NAME_PATTERN,
+    PRESETS,
     RESERVED,
     Document,
     Finding,
@@ -47,6 +49,7 @@ def findings_of(document: Document, types: Mapping[str, ParameterType], walls: W
     found += _variants(document)
     for name, interface in document.interfaces.items():
         found += _interface(f"$.interfaces.{name}", interface, document)
+        found += _assistant(f"$.interfaces.{name}.assistant", interface)
     return found
 
 
@@ -188,6 +191,20 @@ def _interface(path: str, interface: Interface, document: Document) -> Iterator[
     for field in refused:
         if getattr(interface, field) is not None:
             yield Finding(path=f"{path}.{field}", code="invalid_interface", detail=f"is not for {interface.kind}")
+
+
+def _assistant(path: str, interface: Interface) -> Iterator[Finding]:
+    use = interface.assistant
+    if use is None:
+        return
+    if interface.kind == "send":
+        yield Finding(path=path, code="invalid_assistant", detail="is not for send: nothing would be answered")
+    if isinstance(use.output_map, str) and use.output_map not in PRESETS:
+        detail = f"{use.output_map[:60]!r} is none of {', '.join(sorted(PRESETS))}"
+        yield Finding(path=f"{path}.output_map", code="invalid_output_map", detail=detail)
+    if isinstance(use.output_map, dict) and not set(use.output_map) <= MAPPED:
+        detail = f"has other keys than {', '.join(sorted(MAPPED))}"
+        yield Finding(path=f"{path}.output_map", code="invalid_output_map", detail=detail)
 
 
 def _topic_of_interface(path: str, template: str, classes: tuple[str, ...], document: Document) -> Iterator[Finding]:

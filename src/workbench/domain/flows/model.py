@@ -51,6 +51,20 @@ class ServiceUse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     parameters: dict[str, Any] = {}
 
 
+TEXT_COMPLETION = {
+    "text": "response",
+    "model": "model",
+    "prompt_tokens": "in_token",
+    "completion_tokens": "out_token",
+}
+AGENT = "agent"
+"""Services that say by `message_type` whether their `content` is a thought, an action, an observation or the answer."""
+PRESETS: dict[str, dict[str, str] | None] = {"text-completion": TEXT_COMPLETION, AGENT: None}
+"""What `output_map` may be called instead of being written out."""
+MAPPED = frozenset({"text", "reasoning", "model", "prompt_tokens", "completion_tokens"})
+"""What an `output_map` may find in what a service says."""
+
+
 class AssistantUse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How an interface takes part in conversations."""
 

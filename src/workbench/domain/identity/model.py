@@ -15,7 +15,8 @@ EVERYWHERE = "*"
 """Stands for the workspace of what belongs to all of them. No workspace of anybody's is called so."""
 
 MODEL_SERVICE_ID = "workbench.model"
-RESIDENT_SERVICE_IDS = frozenset({MODEL_SERVICE_ID})
+FLOW_SERVICE_ID = "workbench.flow"
+RESIDENT_SERVICE_IDS = frozenset({MODEL_SERVICE_ID, FLOW_SERVICE_ID})
 """Assistant services that live inside this one: there is one for all workspaces, and no caller can speak as it."""
 
 

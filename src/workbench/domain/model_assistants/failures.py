@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from workbench.domain.residents.failures import SERVER_ERROR, SpeakingFailedError
 from workbench.domain.turns.model import TurnError
 
 FailureCode = Literal[
@@ -18,7 +19,6 @@ FailureCode = Literal[
     "tool_failed",
     "no_model",
     "server_error",
-    "shutdown",
 ]
 
 SAID: dict[FailureCode, str] = {
@@ -34,18 +34,17 @@ SAID: dict[FailureCode, str] = {
     "content_filtered": "The model's provider refused to answer this.",
     "tool_failed": "A tool that the model needed failed.",
     "no_model": "The model that the assistant uses is not configured any more.",
-    "server_error": "Something went wrong on our side.",
-    "shutdown": "The service was stopped while the answer was made.",
+    "server_error": SERVER_ERROR.message,
 }
-PASSING: frozenset[FailureCode] = frozenset({"rate_limited", "model_unavailable", "model_out_of_memory", "shutdown"})
+PASSING: frozenset[FailureCode] = frozenset({"rate_limited", "model_unavailable", "model_out_of_memory"})
 """Where the same may work later."""
 
 
-class ModelFailedError(Exception):
+class ModelFailedError(SpeakingFailedError):
     """A model gave no answer, or not a whole one; `code` says why. The provider's own words are in the cause, if any."""
 
     def __init__(self, code: FailureCode) -> None:
-        super().__init__(code)
+        super().__init__(told(code))
         self.code: FailureCode = code
 
 

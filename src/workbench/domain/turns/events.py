@@ -29,6 +29,7 @@ def _told(kind: str, turn: Turn) -> NewEvent:
     shown: dict[str, Any] = {
         "turn_id": turn.turn_id,
         "assistant_id": str(turn.assistant_id),
+        "assistant_service_id": turn.assistant_service_id,
         "producer_kind": turn.producer_kind,
         "status": turn.status,
         "finish_reason": turn.finish_reason,

@@ -32,6 +32,7 @@ class DueTurn(msgspec.Struct, frozen=True, kw_only=True):
     conversation_id: UUID
     turn_id: str
     assistant_id: UUID
+    assistant_service_id: str | None = None
 
 
 class Turns(TurnSlots, Protocol):

@@ -121,6 +121,22 @@ class ProducingService:
         self._shortening.note(changed)
         return _taken(changed, len(happened), duplicate=False)
 
+    async def begin_anew(self, principal: Principal, conversation_id: UUID, turn_id: str, epoch: int) -> None:
+        """Have the answer begin anew: who watches forgets what there was. Raises as `add`."""
+        await retrying(lambda: self._begin_anew(principal, conversation_id, turn_id, epoch))
+
+    async def _begin_anew(self, principal: Principal, conversation_id: UUID, turn_id: str, epoch: int) -> None:
+        async with self._transactions.write(principal.workspace_id) as tx:
+            turn = await produced_turn(tx, principal, conversation_id, turn_id)
+            if epoch != turn.epoch:
+                raise stale_epoch(turn)
+            if not turn.is_active:
+                raise turn_over(turn)
+            happened = [("turn.reset", {"reason": "begun_anew"})]
+            changed, events = logged(turn.renewed(turn.read_at), happened, self._clock.now())
+            tx.turns.log(changed, events)
+            tx.turns.change(changed)
+
     async def finalize(self, principal: Principal, conversation_id: UUID, turn_id: str, ending: Ending) -> Settled:
         """End a turn. The same again is safe: the content is what came last, and what was used is settled once.
 

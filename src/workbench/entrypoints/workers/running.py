@@ -1,4 +1,4 @@
-"""Makes the answers of model assistants: those asked for in this process at once, and those that nobody began."""
+"""Makes the answers of assistants of this process: those asked for in this process at once, and those that nobody began."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import msgspec
 import structlog
 
 from workbench.domain.events.model import Event
-from workbench.domain.model_assistants.running import RunningService
+from workbench.domain.residents.running import RunningService
 from workbench.domain.turns.model import UNSTARTED, TurnEvent
 from workbench.domain.turns.ports import DueTurn, TurnWatch
 
@@ -30,6 +30,7 @@ class RunnerPolicy(msgspec.Struct, frozen=True, kw_only=True):
 class _Turn(msgspec.Struct):
     turn_id: str
     assistant_id: UUID
+    assistant_service_id: str | None
     producer_kind: str
     status: str
 
@@ -60,6 +61,7 @@ class RunningWorker:
                         conversation_id=event.conversation_id,
                         turn_id=turn.turn_id,
                         assistant_id=turn.assistant_id,
+                        assistant_service_id=turn.assistant_service_id,
                     )
                     self._begin(due)
 
@@ -113,8 +115,8 @@ class RunningWorker:
         if run is None:
             return
         if run.cause is not None:
-            # Not what the provider said at length, which may repeat keys or messages.
+            # Not what a provider said at length, which may repeat keys or messages.
             why = run.cause.__cause__
-            log.warning("the model gave no answer", code=str(run.cause), why=type(why).__name__ if why else None)
+            log.warning("there is no answer", code=str(run.cause), why=type(why).__name__ if why else None)
         if run.failure is not None:
             log.error("the end of an answer could not be stored", exc_info=run.failure)

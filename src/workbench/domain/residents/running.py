@@ -1,28 +1,28 @@
-"""Making the answers of model assistants: each in a task of its own, and each ended once, whatever breaks (turns, 2.1)."""
+"""Making the answers of assistants of this process: each in a task of its own, and each ended once, whatever breaks (turns, 2.1)."""
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
 
 from workbench.domain.errors import ConflictError, NotFoundError, StaleError, UnavailableError, WorkbenchError
 from workbench.domain.identity.model import Principal
-from workbench.domain.model_assistants.briefing import BriefingService
-from workbench.domain.model_assistants.failures import FailureCode, ModelFailedError, told
-from workbench.domain.model_assistants.hosting import speaking
-from workbench.domain.model_assistants.outlet import Outlet
-from workbench.domain.model_assistants.ports import Ask, ModelGateway
-from workbench.domain.model_assistants.tools import ToolService
 from workbench.domain.participants.model import ParticipantChange
 from workbench.domain.participants.service import ParticipantService
 from workbench.domain.parts.events import ProducerEvent
-from workbench.domain.turns.model import TurnEvent
+from workbench.domain.residents.answering import speaking
+from workbench.domain.residents.failures import SERVER_ERROR, SHUTDOWN, SpeakingFailedError
+from workbench.domain.residents.outlet import Outlet
+from workbench.domain.residents.ports import ANEW, USAGE, Speaker, Speech
+from workbench.domain.turns.model import TurnError, TurnEvent
 from workbench.domain.turns.ports import DueTurn
 from workbench.domain.turns.producing import ProducingService
 from workbench.domain.turns.shapes import Batch, BatchTaken, Ending, LeaseRequest, Settled
+
+T = TypeVar("T")
 
 LEASE_SECONDS = 30
 RENEWAL_SECONDS = 10.0
@@ -32,7 +32,6 @@ STORE_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Between tries to store a batch; together they are shorter than the lease."""
 FINALIZE_PAUSES = (0.2, 1.0, 3.0)
 FINALIZE_SECONDS = 10.0
-USAGE = "usage.call"
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +42,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     failure: BaseException | None = None
     """What kept its end from being stored; then whoever looks after turns will end it."""
     cause: BaseException | None = None
-    """Why there is no answer, where a model, or we, failed."""
+    """Why there is no answer, where who was to speak, or we, failed."""
 
 
 class LostError(Exception):
@@ -60,7 +59,6 @@ class Making:
         self.epoch = epoch
         self.outlet = Outlet()
         self.batch = 1
-        self.has_output = False
         self.is_cancelled = False
         self.must_look = False
         self.calls: list[dict[str, Any]] = []
@@ -79,8 +77,6 @@ class Making:
         """Keep in mind what decides how it goes on and ends."""
         if event.type == USAGE:
             self.calls.append(event.payload)
-        else:
-            self.has_output = True
 
     def done(self) -> Ending:
         """How it ends where all went well."""
@@ -91,37 +87,32 @@ class Making:
         """How it ends where that was asked for."""
         return self._ending(outcome="aborted")
 
-    def failed(self, code: FailureCode) -> Ending:
+    def failed(self, error: TurnError) -> Ending:
         """How it ends where something went wrong; what was cut short by our own end can be run again."""
-        reason = "shutdown" if code == "shutdown" else None
-        return self._ending(outcome="failed", finish_reason=reason, error=told(code))
+        reason = "shutdown" if error.code == SHUTDOWN.code else None
+        return self._ending(outcome="failed", finish_reason=reason, error=error)
 
     def _ending(self, **how: Any) -> Ending:
         return Ending(epoch=self.epoch, debug_data={"model_calls": self.calls} if self.calls else {}, **how)
 
 
 class RunningService:
-    """Makes answers. Who calls it decides how many at once."""
+    """Makes answers: who speaks is chosen by the assistant's service. Who calls it decides how many at once."""
 
     def __init__(
-        self,
-        gateway: ModelGateway,
-        briefing: BriefingService,
-        tools: ToolService,
-        producing: ProducingService,
-        participants: ParticipantService,
+        self, speakers: Mapping[str, Speaker], producing: ProducingService, participants: ParticipantService
     ) -> None:
-        self._gateway = gateway
-        self._briefing = briefing
-        self._tools = tools
+        """Take the speakers by the ids of their services."""
+        self._speakers = speakers
         self._producing = producing
         self._participants = participants
         self._makings: dict[UUID, Making] = {}
         self._finalizing: set[asyncio.Task[Run]] = set()
 
     async def prepare(self) -> None:
-        """Have the models ready before somebody asks."""
-        await self._gateway.prepare()
+        """Have all speakers ready before somebody asks."""
+        for speaker in self._speakers.values():
+            await speaker.get_ready()
 
     def announce(self, turn_pk: UUID, events: Sequence[TurnEvent]) -> None:
         """Hear of what this process committed to a turn."""
@@ -141,20 +132,24 @@ class RunningService:
         A cancellation ends the turn as cut short by our own end, which is stored before it is raised again, however
         often it comes. So is any other defect.
         """
-        principal = speaking(due.workspace_id, due.assistant_id)
+        service_id = due.assistant_service_id or ""
+        speaker = self._speakers.get(service_id)
+        if speaker is None:
+            return None
+        principal = speaking(due.workspace_id, due.assistant_id, service_id)
         making = await self._take(principal, due, producer_id)
         if making is None:
             return None
         cause: BaseException | None = None
         try:
-            ending = await self._make(making)
+            ending = await self._make(making, speaker)
         except LostError:
             return None
-        except ModelFailedError as error:
-            ending, cause = making.failed(error.code), error
+        except SpeakingFailedError as error:
+            ending, cause = making.failed(error.error), error
         except BaseException as error:
-            code: FailureCode = "shutdown" if isinstance(error, asyncio.CancelledError) else "server_error"
-            await self._settle(making, making.failed(code))
+            why = SHUTDOWN if isinstance(error, asyncio.CancelledError) else SERVER_ERROR
+            await self._settle(making, making.failed(why))
             raise
         run, interruption = await self._settle(making, ending)
         if interruption is not None:
@@ -169,45 +164,35 @@ class RunningService:
             return None
         return Making(principal, due.conversation_id, due.turn_id, grant.epoch)
 
-    async def _make(self, making: Making) -> Ending:
-        """Ask the model, and store what it says until it is done. Raises ModelFailedError, LostError."""
+    async def _make(self, making: Making, speaker: Speaker) -> Ending:
+        """Have the speaker speak, and store what it says until it is done. Raises SpeakingFailedError, LostError."""
         try:
-            brief = await self._briefing.brief(making.principal, making.conversation_id, making.turn_id)
+            speech = await speaker.prepare(making.principal, making.conversation_id, making.turn_id)
             status = ParticipantChange(status=AT_WORK)
             await self._participants.change_self(making.principal, making.conversation_id, status)
         except NotFoundError as error:
             raise LostError from error
-        answering = asyncio.create_task(self._answer(making, brief.ask))
-        self._makings[brief.turn.pk] = making
+        answering = asyncio.create_task(self._answer(making, speech))
+        self._makings[speech.turn.pk] = making
         try:
             return await self._pass_on(making, answering)
         finally:
-            del self._makings[brief.turn.pk]
+            del self._makings[speech.turn.pk]
             making.outlet.take_all()
             answering.cancel()
             await asyncio.gather(answering, return_exceptions=True)
 
-    async def _answer(self, making: Making, ask: Ask) -> None:
-        """Have the model speak; where it is too busy to begin, once another one (turns, 6)."""
+    async def _answer(self, making: Making, speech: Speech) -> None:
         try:
-            await self._speak(making, ask)
-        except ModelFailedError as error:
-            other = self._gateway.fallback
-            if error.code != "rate_limited" or making.has_output or other in (None, ask.model):
-                raise
-            await self._speak(making, msgspec.structs.replace(ask, model=other))
+            async with contextlib.aclosing(speech.said) as said:
+                async for event in said:
+                    making.heed(event)
+                    await making.outlet.put(event)
         finally:
             making.outlet.close()
 
-    async def _speak(self, making: Making, ask: Ask) -> None:
-        call = self._tools.bound(making.principal, making.conversation_id, ask.tools)
-        async with contextlib.aclosing(self._gateway.answer(ask, call)) as said:
-            async for event in said:
-                making.heed(event)
-                await making.outlet.put(event)
-
     async def _pass_on(self, making: Making, answering: asyncio.Task[None]) -> Ending:
-        """Store what the model says, batch by batch, and keep the lease while it is silent."""
+        """Store what is said, batch by batch, and keep the lease while it is silent."""
         loop = asyncio.get_running_loop()
         renewed = loop.time()
         while not (answering.done() and making.outlet.is_empty):
@@ -224,7 +209,7 @@ class RunningService:
         return making.done()
 
     async def _stop(self, making: Making, answering: asyncio.Task[None]) -> Ending:
-        """Have the model stop, and store what it had said and what that took."""
+        """Have the speaker stop, and store what it had said and what that took."""
         making.outlet.take_all()
         answering.cancel()
         await asyncio.gather(answering, return_exceptions=True)
@@ -234,15 +219,32 @@ class RunningService:
 
     async def _add(self, making: Making) -> BatchTaken:
         """Store a batch, which may be empty: then it only prolongs the lease. Raises LostError."""
-        events = [{"type": event.type, **event.payload} for event in making.outlet.take()]
+        said = making.outlet.take()
+        if ANEW in said:
+            said = await self._begin_anew(making, said)
+        events = [{"type": event.type, **event.payload} for event in said]
         taken = await self._stored(making, Batch(epoch=making.epoch, batch=making.batch, events=events))
         making.batch += 1
         return taken
 
+    async def _begin_anew(self, making: Making, said: Sequence[ProducerEvent]) -> Sequence[ProducerEvent]:
+        """Forget what the turn has; answers with what still holds of this batch. Raises LostError."""
+        place = max(index for index, event in enumerate(said) if event == ANEW)
+        await self._persist(
+            lambda: self._producing.begin_anew(making.principal, making.conversation_id, making.turn_id, making.epoch)
+        )
+        return [*(event for event in said[:place] if event.type == USAGE), *said[place + 1 :]]
+
     async def _stored(self, making: Making, batch: Batch) -> BatchTaken:
+        return await self._persist(
+            lambda: self._producing.add(making.principal, making.conversation_id, making.turn_id, batch)
+        )
+
+    async def _persist(self, store: Callable[[], Awaitable[T]]) -> T:
+        """Store, again and again for a while. Raises LostError."""
         for pause in (*STORE_PAUSES, None):
             try:
-                return await self._producing.add(making.principal, making.conversation_id, making.turn_id, batch)
+                return await store()
             except (UnavailableError, StaleError) as error:
                 if pause is None:
                     raise LostError from error

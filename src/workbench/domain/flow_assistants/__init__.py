@@ -1,0 +1,1 @@
+"""Assistants that services of flows speak for."""
