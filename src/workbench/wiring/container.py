@@ -8,6 +8,7 @@ from workbench.wiring.domain import Domain, Policies
 from workbench.wiring.jobs import Jobs
 from workbench.wiring.model_gateway import ModelsOfSettings
 from workbench.wiring.outbound import Outbound
+from workbench.wiring.playbooks import PlaybookTexts
 from workbench.wiring.settings import Settings
 from workbench.wiring.sql import Sql
 from workbench.wiring.storage import Storage
@@ -36,6 +37,7 @@ def make_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
             Outbound(),
             titles_of(settings),
             ModelsOfSettings(),
+            PlaybookTexts(),
             Jobs(),
             Tokens(),
         ),

@@ -50,10 +50,19 @@ from workbench.domain.model_assistants.ports import ModelGateway
 from workbench.domain.model_assistants.running import RunningService
 from workbench.domain.model_assistants.tools import ToolService
 from workbench.domain.participants.service import ParticipantService
+from workbench.domain.playbooks.confidence import Thresholds
+from workbench.domain.playbooks.service import PlaybookService
+from workbench.domain.playbooks.shelf import Shelves
 from workbench.domain.rates.model import Rate
 from workbench.domain.shares.service import SharePolicy, ShareService
 from workbench.domain.sizes import SizeLimits
 from workbench.domain.speech.service import SpeechService
+from workbench.domain.troubleshooting.escalating import EscalatingService
+from workbench.domain.troubleshooting.handling import HandlingService
+from workbench.domain.troubleshooting.owning import OwningService
+from workbench.domain.troubleshooting.responding import RespondingService
+from workbench.domain.troubleshooting.starting import StartingService
+from workbench.domain.troubleshooting.telling import TellingPolicy, TellingService
 from workbench.domain.turns.controlling import ControlService
 from workbench.domain.turns.hub import TurnHub
 from workbench.domain.turns.opening import OpeningService
@@ -125,6 +134,14 @@ class Domain(Provider):
     briefing = provide(BriefingService)
     tools = provide(ToolService)
     running = provide(RunningService)
+    shelves = provide(Shelves)
+    playbooks = provide(PlaybookService)
+    starting = provide(StartingService)
+    responding = provide(RespondingService)
+    handling = provide(HandlingService)
+    escalating = provide(EscalatingService)
+    telling = provide(TellingService)
+    owning = provide(OwningService)
 
 
 class Policies(Provider):
@@ -156,6 +173,17 @@ class Policies(Provider):
     def turns(self, settings: Settings) -> TurnPolicy:
         """How long turns can be watched again."""
         return TurnPolicy(events_kept=timedelta(seconds=settings.turns.events_kept_seconds))
+
+    @provide
+    def thresholds(self, settings: Settings) -> Thresholds:
+        """How well a playbook must fit."""
+        chosen = settings.sessions
+        return Thresholds(guided=chosen.guided_from, exploring=chosen.exploring_from, lead=chosen.lead)
+
+    @provide
+    def telling_policy(self, settings: Settings) -> TellingPolicy:
+        """Whose the documentation of a session is."""
+        return TellingPolicy(documentation_for_handler=settings.sessions.documentation_access == "owner_and_handler")
 
     @provide
     def readers(self, settings: Settings) -> ReaderPolicy:

@@ -30,6 +30,7 @@ from workbench.wiring.setting_groups import (
     Logging,
     Retention,
     Service,
+    Sessions,
     Storage,
     Tracing,
     Turns,
@@ -80,6 +81,7 @@ class Settings(BaseModel):
     mcp: dict[str, McpServer] = {}
     turns: Turns = Turns()
     usage: Usage = Usage()
+    sessions: Sessions = Sessions()
     azure_speech: AzureSpeech = AzureSpeech()
 
     @classmethod

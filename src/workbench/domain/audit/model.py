@@ -26,6 +26,10 @@ Act = Literal[
     "archive.exported",
     "archive.imported",
     "data.moved_in",
+    "session.deleted",
+    "playbook.imported",
+    "playbook.published",
+    "playbook.archived",
 ]
 
 
