@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from sqlalchemy import select
 from tests.contracts.test_transactions import message, new_conversation
-from tests.support import lifecycle_rows, turn_rows, usage_rows
+from tests.support import lifecycle_rows, session_rows, turn_rows, usage_rows
 from tests.support.databases import Store
 
 from workbench.adapters.sql.jobs import SqlJobQueue
@@ -99,10 +99,9 @@ async def fill(store: Store, workspace: str) -> World:
         for each, debug in ((said, {"a": 1}), (spare, {})):
             tx.messages.add(StoredMessage(conversation_id=conversation_id, message=each, debug_data=debug))
         turn = turn_rows.add_turn(tx, conversation_id, assistant.id, spare.id, now)
-        tx.deliveries.begin(assistant.id, conversation_id, 0)
-        tx.deliveries.connect(assistant.id, conversation_id)
-        tx.deliveries.set_aside(letter)
+        add_delivery(tx, assistant.id, conversation_id, letter)
         tx.jobs.enqueue(NewJob(kind=f"of-{workspace}", key="title", payload={}, run_at=now))
+        session_rows.add_session(tx, workspace, conversation_id, now)
     (job,) = await SqlJobQueue(store.database).claim([f"of-{workspace}"], now, 1)
     async with store.transactions.read(workspace) as tx:
         delivery = await tx.deliveries.find(assistant.id, conversation_id)
@@ -152,6 +151,12 @@ def add_share_and_file(tx: SqlTransaction, share: StoredShare, content: Content,
     tx.contents.add(unused(tx.writes.workspace_id))
     tx.files.add(file.file, file.version)
     tx.files.take_room(share.conversation_id, 3, FileLimits())
+
+
+def add_delivery(tx: SqlTransaction, assistant_id: UUID, conversation_id: UUID, letter: DeadLetter) -> None:
+    tx.deliveries.begin(assistant_id, conversation_id, 0)
+    tx.deliveries.connect(assistant_id, conversation_id)
+    tx.deliveries.set_aside(letter)
 
 
 def some_letter(assistant_id: UUID, conversation_id: UUID, now: datetime) -> DeadLetter:
@@ -368,9 +373,9 @@ WITHOUT_AN_ID = {
 }
 
 
-READS |= lifecycle_rows.READS | turn_rows.READS | usage_rows.READS
-WRITES |= lifecycle_rows.WRITES | turn_rows.WRITES | usage_rows.WRITES
-WITHOUT_AN_ID |= lifecycle_rows.WITHOUT_AN_ID | usage_rows.WITHOUT_AN_ID
+READS |= lifecycle_rows.READS | turn_rows.READS | usage_rows.READS | session_rows.READS
+WRITES |= lifecycle_rows.WRITES | turn_rows.WRITES | usage_rows.WRITES | session_rows.WRITES
+WITHOUT_AN_ID |= lifecycle_rows.WITHOUT_AN_ID | usage_rows.WITHOUT_AN_ID | session_rows.WITHOUT_AN_ID
 
 
 def test_every_method_of_every_repository_is_in_the_tables() -> None:

@@ -11,7 +11,9 @@ import msgspec
 from workbench.adapters.sql.erasures import FORGET_DEBUG, HAS_NO_DEBUG
 from workbench.adapters.sql.events import ascii_json
 from workbench.adapters.sql.lifecycle_tables import audit
+from workbench.adapters.sql.playbook_tables import playbook_versions
 from workbench.adapters.sql.repository import Repository
+from workbench.adapters.sql.session_tables import session_escalations, session_lanes, session_steps, sessions
 from workbench.adapters.sql.tables import (
     assistant_services,
     assistants,
@@ -156,6 +158,43 @@ def _bill(row: Row, person: Erased) -> Row:
     return {"user_id": payer, **_metadata(row, person)}
 
 
+def _session(row: Row, person: Erased) -> Row:
+    """What its owner reported goes the way of what they said; who handled it is nobody from now on."""
+    mended = {**_under_tombstone(row, person, "owner_id", "handler_id"), "intake": _json(row["intake"], person)}
+    if row["owner_id"] != person.user_id or person.policy == "keep":
+        return mended
+    told = {"title": NOTICE, "problem_summary": NOTICE, "feedback": None}
+    return {**mended, **told, "intake": msgspec.json.encode({"type": "free_text", "text": NOTICE}).decode()}
+
+
+def _answered(row: Row, person: Erased) -> Row:
+    """An answer keeps what was chosen, which others go on from; its words go the way of what the person said."""
+    mended = _under_tombstone(row, person, "answered_by")
+    mended |= {name: _json(row[name], person) for name in ("step", "reading") if row[name] is not None}
+    if row["answered_by"] != person.user_id or person.policy == "keep" or row["reading"] is None:
+        return mended
+    reading = msgspec.json.decode(mended["reading"])
+    reading["text"] = None if reading.get("text") is None else NOTICE
+    return {**mended, "reading": msgspec.json.encode(reading).decode(), "note": None}
+
+
+def _handed_on(row: Row, person: Erased) -> Row:
+    mended = _under_tombstone(row, person, "requested_by", "target_user_id", "picked_up_by")
+    return {**mended, "packet": _json(row["packet"], person)}
+
+
+def _lane(row: Row, person: Erased) -> Row:
+    return {"lane": _json(row["lane"], person)}
+
+
+def _playbook_version(_row: Row, person: Erased) -> Row:
+    return {"imported_by": person.tombstone_id}
+
+
+def _under_tombstone(row: Row, person: Erased, *names: str) -> Row:
+    return {name: person.tombstone_id for name in names if row[name] == person.user_id}
+
+
 # In this order. People come last: until then it can be seen that there is somebody to be erased.
 TRACES = (
     Trace(table=messages, mend=_message, ids=("sender_id",), documents=("metadata",),
@@ -164,6 +203,12 @@ TRACES = (
     Trace(table=turns, mend=_turn, ids=("initiator_id", "user_id", "cancel_requested_by"),
           remarks=("error_message", "error_detail")),
     Trace(table=turn_events, mend=_happened, documents=("data",)),
+    Trace(table=session_steps, mend=_answered, ids=("answered_by",), documents=("step", "reading")),
+    Trace(table=session_escalations, mend=_handed_on, ids=("requested_by", "target_user_id", "picked_up_by"),
+          documents=("packet",)),
+    Trace(table=session_lanes, mend=_lane, documents=("lane",)),
+    Trace(table=sessions, mend=_session, ids=("owner_id", "handler_id"), documents=("intake",)),
+    Trace(table=playbook_versions, mend=_playbook_version, ids=("imported_by",)),
     Trace(table=message_debug, mend=_gone, documents=("debug_data",), beside=_flag_off),
     Trace(table=file_versions, mend=_version, ids=("participant_id",), documents=("metadata",)),
     Trace(table=participants, mend=_seat, ids=("id",), documents=("metadata",)),
@@ -185,6 +230,9 @@ UNTOUCHED = {
     "workspaces": "counts only",
     "leases": "names of duties only",
     "turn_slots": "ids of turns and messages only",
+    "playbooks": "what is asked and done about a kind of problem",
+    "session_branches": "ids and labels of steps only",
+    "session_playbooks": "what is asked and done about a kind of problem",
     "files": "names; a file goes with its last version",
     "contents": "bytes under their hash; they go when no version refers to them",
     "turn_model_calls": "models and numbers only",

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from workbench.domain.errors import StaleError
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
 from workbench.domain.messages.events import message_created
@@ -81,6 +82,16 @@ async def seen(tx: SessionTx, principal: Principal, session_id: UUID) -> Known:
     found = await known(tx, principal, session_id)
     found.standing.require_seen()
     return found
+
+
+async def require_whole(tx: SessionTx, found: Known) -> None:
+    """Make sure that what was read is of one version. Raises StaleError where a change came between the reads.
+
+    Whoever stores a change over it need not ask: then the version is a condition of the change.
+    """
+    now = await tx.sessions.find(found.session.id)
+    if now is None or now.version != found.session.version:
+        raise StaleError
 
 
 def store(tx: SessionTx, session: Session, kind: str) -> Session:

@@ -1,6 +1,6 @@
 """What is the owner's alone: to say how good a session was, and to take it away (4)."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -23,7 +23,8 @@ MAX_FEEDBACK = 2000
 class Rating(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How good a session was, from 1 to 5, and why."""
 
-    rating: Annotated[int, msgspec.Meta(ge=1, le=5)]
+    rating: Annotated[Any, msgspec.Meta(extra_json_schema={"type": "integer", "minimum": 1, "maximum": 5})]
+    """Read as it is sent: a text or a truth that could be taken for a number is none."""
     feedback: Annotated[str, msgspec.Meta(max_length=MAX_FEEDBACK)] | None = None
 
 

@@ -22,7 +22,17 @@ from workbench.domain.troubleshooting.branching import forked
 from workbench.domain.troubleshooting.cases import steps_of
 from workbench.domain.troubleshooting.events import step_answered
 from workbench.domain.troubleshooting.guiding import Following, Guidance, answered
-from workbench.domain.troubleshooting.known import Known, ask, follow, inputs_of, say, seen, stored, walk_of
+from workbench.domain.troubleshooting.known import (
+    Known,
+    ask,
+    follow,
+    inputs_of,
+    require_whole,
+    say,
+    seen,
+    stored,
+    walk_of,
+)
 from workbench.domain.troubleshooting.model import Branch, Followed, Session, SessionStep
 from workbench.domain.troubleshooting.ports import SessionTx
 from workbench.domain.troubleshooting.showing import responded, step_view
@@ -97,6 +107,7 @@ class RespondingService:
             found = await seen(tx, principal, session_id)
             found.require_act("respond", now)
             if (repeated := _repeated(found, new, answer)) is not None:
+                await require_whole(tx, found)
                 return repeated
             way = _way(found, new, now)
             reading = read_answer(way.step.step, answer)

@@ -10,9 +10,9 @@ from workbench.domain.errors import InvalidError
 from workbench.domain.identity.model import Principal
 from workbench.domain.messages.model import MAX_PAGE, MessageQuery
 from workbench.domain.paging import Cursor
-from workbench.domain.transactions import Transactions
+from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.documentation import Documentation, documented
-from workbench.domain.troubleshooting.known import Known, seen
+from workbench.domain.troubleshooting.known import Known, require_whole, seen
 from workbench.domain.troubleshooting.ports import SessionFilter, SessionPage, SessionTx
 from workbench.domain.troubleshooting.showing import listed, listed_fields, step_view
 from workbench.domain.troubleshooting.transitions import allowed_actions
@@ -62,11 +62,15 @@ class TellingService:
 
     async def detail(self, principal: Principal, session_id: UUID) -> SessionDetail:
         """One session with all that belongs to it. Raises NotFoundError."""
+        return await retrying(lambda: self._detail(principal, session_id))
+
+    async def _detail(self, principal: Principal, session_id: UUID) -> SessionDetail:
         async with self._transactions.read(principal.workspace_id) as tx:
             found = await seen(tx, principal, session_id)
             newest = MessageQuery(limit=min(SHOWN_MESSAGES, MAX_PAGE))
             messages = await tx.messages.page(found.session.conversation_id, newest)
             lane = await tx.lanes.find(session_id)
+            await require_whole(tx, found)
         case, session, standing = found.case, found.session, found.standing
         may_see_lane = standing.is_owner or standing.is_handler
         return SessionDetail(
@@ -91,17 +95,21 @@ class TellingService:
 
     async def documentation(self, principal: Principal, session_id: UUID) -> Documentation:
         """What happened in a session, told; its owner's. To all others there is nothing: NotFoundError."""
-        async with self._transactions.read(principal.workspace_id) as tx:
-            found = await seen(tx, principal, session_id)
+        found = await retrying(lambda: self._seen(principal, session_id))
         found.standing.require_documentation(for_handler=self._policy.documentation_for_handler)
         return documented(found.case)
 
     async def status_update(self, principal: Principal, session_id: UUID, wanted: UpdateRequest) -> StatusUpdate:
         """How far a session is, told to colleagues or clients. Raises NotFoundError, ForbiddenError."""
-        async with self._transactions.read(principal.workspace_id) as tx:
-            found = await seen(tx, principal, session_id)
+        found = await retrying(lambda: self._seen(principal, session_id))
         found.standing.require_reporting(found.session)
         return status_update(found.case, wanted)
+
+    async def _seen(self, principal: Principal, session_id: UUID) -> Known:
+        async with self._transactions.read(principal.workspace_id) as tx:
+            found = await seen(tx, principal, session_id)
+            await require_whole(tx, found)
+            return found
 
 
 def _colleague(found: Known, user_id: str) -> Colleague:

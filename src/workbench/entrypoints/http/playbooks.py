@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from dishka.integrations.litestar import FromDishka
 from litestar import Controller, Request, Response, get, post
 from litestar.exceptions import HTTPException
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import FromPath, JSONBody, QueryParameter
@@ -26,12 +27,23 @@ from workbench.domain.playbooks.views import (
     Validation,
     VersionView,
 )
-from workbench.entrypoints.http.errors import failing
+from workbench.entrypoints.http.errors import ErrorBody, failing
 from workbench.entrypoints.http.guards import authors_only, users_only
 from workbench.entrypoints.http.pace import PACE, paced
+from workbench.entrypoints.http.requests import WorkbenchRequest
 
 YAML = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml", "text/plain", "")
 JSON = "application/json"
+UNCHANGED: dict[int, ResponseSpec] = {
+    HTTPStatus.OK: ResponseSpec(
+        ImportedPlaybook, generate_examples=False, description="Nothing is kept: it is there already, or only tried."
+    )
+}
+NO_TEXT: dict[int, ResponseSpec] = {
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ResponseSpec(
+        ErrorBody, generate_examples=False, description="The body is neither YAML nor JSON."
+    )
+}
 
 
 @dataclass
@@ -60,12 +72,12 @@ class PlaybookController(Controller):
         guards=[users_only, paced, authors_only],
         request_max_body_size=MAX_BYTES,
         status_code=HTTPStatus.CREATED,
-        responses=failing(ForbiddenError, ExhaustedError, UnprocessableError, InvalidError),
+        responses=UNCHANGED | NO_TEXT | failing(ForbiddenError, ExhaustedError, UnprocessableError, InvalidError),
         summary="Import a playbook",
     )
     async def take_in(
         self,
-        request: Request[Principal, Any, Any],
+        request: WorkbenchRequest,
         playbooks: FromDishka[PlaybookService],
         publish: Annotated[bool, QueryParameter(description="Have new sessions follow it at once.")] = False,
         dry_run: Annotated[bool, QueryParameter(description="Only tell what would come of it.")] = False,
@@ -74,7 +86,7 @@ class PlaybookController(Controller):
 
         The body is the text, YAML unless the content type says JSON. Everything that is amiss is told at once.
         """
-        text, written_as = await request.body(), _written_as(request)
+        text, written_as = await request.text(), _written_as(request)
         imported = await playbooks.import_text(request.user, text, written_as, publish=publish, dry_run=dry_run)
         is_new = imported.status != "unchanged" and not dry_run
         return Response(imported, status_code=HTTPStatus.CREATED if is_new else HTTPStatus.OK)
@@ -87,14 +99,12 @@ class PlaybookController(Controller):
         guards=[users_only, paced],
         request_max_body_size=MAX_BYTES,
         status_code=HTTPStatus.OK,
-        responses=failing(ExhaustedError),
+        responses=NO_TEXT | failing(ExhaustedError),
         summary="Check a playbook",
     )
-    async def validate(
-        self, request: Request[Principal, Any, Any], playbooks: FromDishka[PlaybookService]
-    ) -> Validation:
+    async def validate(self, request: WorkbenchRequest, playbooks: FromDishka[PlaybookService]) -> Validation:
         """Tell everything that is amiss in a text, and keep nothing."""
-        return await playbooks.validate(await request.body(), _written_as(request))
+        return await playbooks.validate(await request.text(), _written_as(request))
 
     @post(
         "/match",

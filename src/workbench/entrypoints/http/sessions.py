@@ -157,7 +157,7 @@ class SessionController(Controller):
         told = await telling.documentation(request.user, session_id)
         if form == "json":
             return Response(told)
-        kind = "text/markdown; charset=utf-8" if form == "markdown" else MediaType.TEXT
+        kind = "text/markdown" if form == "markdown" else MediaType.TEXT
         return Response(told.markdown, media_type=kind)  # type: ignore[return-value]
 
     @post(
@@ -187,7 +187,7 @@ class SessionController(Controller):
         guards=[users_only, paced, engineers_only],
         opt={PACE: 15},
         status_code=HTTPStatus.NO_CONTENT,
-        responses=failing(ForbiddenError, ExhaustedError),
+        responses=failing(InvalidError, ForbiddenError, ExhaustedError),
         summary="Rate a session",
     )
     async def rate(
