@@ -229,6 +229,7 @@ TRACES = (
 UNTOUCHED = {
     "workspaces": "counts only",
     "leases": "names of duties only",
+    "model_assistants": "what assistants are told to be; it goes with the assistant",
     "turn_slots": "ids of turns and messages only",
     "playbooks": "what is asked and done about a kind of problem",
     "session_branches": "ids and labels of steps only",

@@ -103,10 +103,9 @@ class StartingService:
         async with self._transactions.write(principal.workspace_id) as tx:
             shelf = await shelf_of(tx, self._shelves, principal.workspace_id)
             following = self._following(shelf, new, intake)
-            # There is always a step where there is no model to find one.
             step = following.step
             if step is None:
-                raise InvalidError("There is no first step", code="no_first_step")
+                raise AssertionError("where there is no model, something is asked")
             user = await meet(tx, principal, now)
             session = _session(principal.id, new, intake, now)
             session = _guided(session, following, step, shelf)

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
 from litestar import Controller, MediaType, Request, Response, delete, get, post
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from workbench.domain.errors import ConflictError, ExhaustedError, ForbiddenError, InvalidError
@@ -29,9 +28,6 @@ from workbench.entrypoints.http.pace import PACE, paced
 
 SESSIONS = "/ai-sessions"
 SESSION = "/{session_id:uuid}"
-NOT_MODIFIED: dict[int, ResponseSpec] = {
-    HTTPStatus.NOT_MODIFIED: ResponseSpec(None, description="It is still the version that the caller has.")
-}
 
 
 class SessionController(Controller):
@@ -126,14 +122,14 @@ class SessionController(Controller):
         operation_id="get_session",
         name="get_session",
         guards=[users_only, paced],
-        responses=NOT_MODIFIED | failing(ExhaustedError),
+        responses=failing(ExhaustedError),
         summary="Get a session",
     )
     async def one(
         self, request: Request[Principal, Any, Any], session_id: FromPath[UUID], telling: FromDishka[TellingService]
-    ) -> Response[SessionDetail]:
+    ) -> SessionDetail:
         """Get a session with its steps, branches and escalations, the newest messages, and what the caller may do."""
-        return Response(await telling.detail(request.user, session_id))
+        return await telling.detail(request.user, session_id)
 
     @get(
         f"{SESSION}/documentation",
