@@ -8,8 +8,9 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--no-header --no-annotate
 
 FUZZ_SECONDS ?= 60
+FAULT_ROUNDS ?= 100
 
-.PHONY: help setup demo test check fuzz format bench docs lock clean
+.PHONY: help setup demo test check fuzz faults format bench load docs lock clean
 
 help:  ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,12 +40,19 @@ test: check  ## All checks, then all tests on SQLite and PostgreSQL
 fuzz: setup  ## Ask the running service what its OpenAPI document allows (FUZZ_SECONDS=60 in all, FUZZ_SEED= to repeat)
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
+faults: setup  ## Kill, starve and mislead servers (FAULT_ROUNDS=100 on each database, FAULT_SECONDS= in all, FAULT_SEED= to repeat)
+	$(BIN)/python -m tests.faults --rounds $(FAULT_ROUNDS) $(if $(FAULT_SECONDS),--seconds $(FAULT_SECONDS)) \
+		$(if $(FAULT_SEED),--seed $(FAULT_SEED))
+
 format: setup  ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 bench: setup  ## Measure the service beside a bare floor (minutes)
 	$(BIN)/python -m benchmarks
+
+load: setup  ## Put 1,000 streams and 200 posts a second on the service for 10 minutes on each database, then 10,000 idle streams
+	$(BIN)/python -m benchmarks.load
 
 docs: setup  ## Build the documentation site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

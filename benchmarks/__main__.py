@@ -1,88 +1,111 @@
-"""`python -m benchmarks [--quick] [--deep N] [--turns SECONDS]`: measures, and prints a table in Markdown.
+"""`python -m benchmarks [--quick] [--deep N...] [--turns SECONDS] [--write PAGE]`: measures, and prints a table.
 
-Nothing here is asserted: figures depend on the machine. `RESULTS.md` keeps what was measured, with the machine.
+Nothing here is asserted: figures depend on the machine. What is written into a page is kept in `results/` too.
 """
 
 import argparse
-import contextlib
-import platform
 import tempfile
-from collections.abc import Callable, Generator
 from pathlib import Path
 
-import psutil
 import uvloop
 
-from benchmarks import deep, files, scenarios, servers, turns
+from benchmarks import deep, delivering, files, flows, report, scenarios, servers, turns
+from benchmarks.inbox import inbox
 from benchmarks.scenarios import Effort, Figure
+from benchmarks.servers import Create, Server
 
-Create = Callable[[str], str]
-"""Makes a new database of that name and gives its URL."""
+QUICK = Effort(seconds=3, streams=200, file_mib=256, turns=20, turn_seconds=5, conversations=(100, 500), exported=2_000)
 
 
 def main() -> None:
     """Measure everything on both databases."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--quick", action="store_true", help="shorter, with fewer streams")
-    parser.add_argument("--deep", type=int, default=1_000_000, help="messages in the deep history; 0 leaves it out")
-    parser.add_argument("--only", choices=["sqlite", "postgresql"], help="one database only")
+    parser.add_argument(
+        "--deep", type=int, nargs="*", default=[100_000, 1_000_000], help="messages in deep histories; 0 leaves it out"
+    )
+    parser.add_argument("--only", choices=servers.KINDS, help="one database only")
+    parser.add_argument("--amqp-url", help="a RabbitMQ to measure flows on; without it, only the bus inside")
+    parser.add_argument("--flows", action="store_true", help="flows only")
     parser.add_argument(
         "--turns", type=float, metavar="SECONDS", help="the turns that stream at once, and nothing else"
     )
+    report.add_options(parser)
     options = parser.parse_args()
-    effort = Effort(seconds=3, streams=200, file_mib=256, turns=20, turn_seconds=5) if options.quick else Effort()
+    effort = QUICK if options.quick else Effort()
     if options.turns:
         effort.turn_seconds = options.turns
-    print(f"{platform.machine()}, {psutil.cpu_count()} cores, Python {platform.python_version()}, client on it too\n")
-    columns: dict[str, dict[str, Figure]] = {}
+    before = report.state_of_machine()
+    columns: report.Columns = {}
     with tempfile.TemporaryDirectory(prefix="workbench-bench-", ignore_cleanup_errors=True) as folder:
-        for kind in ("sqlite", "postgresql"):
+        if not options.turns:
+            columns["flows"] = _by_name(uvloop.run(flows.flowing(Path(folder), effort, options.amqp_url)))
+        for kind in () if options.flows else servers.KINDS:
             if options.only in (None, kind):
-                with _databases(kind, Path(folder)) as create:
+                with servers.databases(kind, Path(folder)) as create:
                     if options.turns:
                         columns |= _measure_turns(kind, create, Path(folder), effort)
                     else:
                         columns |= _measure(kind, create, Path(folder), effort, options.deep)
-    _print_table(columns)
+    report.tell(_part(options), report.Results(before, columns), options)
 
 
-@contextlib.contextmanager
-def _databases(kind: str, folder: Path) -> Generator[Create]:
-    if kind == "sqlite":
-        yield lambda name: f"sqlite:///{folder / name}.db"
-        return
-    (folder / "postgresql").mkdir()
-    with servers.postgresql(folder / "postgresql") as create:
-        yield create
+def _part(options: argparse.Namespace) -> str:
+    """Name what is measured, as the place in the page is named."""
+    if options.turns:
+        return "turns"
+    return "flows" if options.flows else "speed"
 
 
-def _measure(kind: str, create: Create, folder: Path, effort: Effort, depth: int) -> dict[str, dict[str, Figure]]:
+def _measure(kind: str, create: Create, folder: Path, effort: Effort, depths: list[int]) -> report.Columns:
     url = create("workbench")
     with servers.workbench(kind, folder / f"data-{kind}", url) as server:
         figures = [Figure("start until ready", server.started_in, "s")]
-        for scenario in (scenarios.posting, scenarios.reading, scenarios.listing, scenarios.streaming):
+        for scenario in (scenarios.posting, scenarios.reading, scenarios.streaming):
             figures += uvloop.run(scenario(server, effort))
+        with inbox(delivering.ASSISTANTS) as services:
+            figures += uvloop.run(delivering.delivering(server, services, effort))
         figures += uvloop.run(files.transferring(server, effort))
         figures += uvloop.run(turns.streaming_turns(server, effort))
-        if depth:
-            conversation = uvloop.run(_one_conversation(server))
-            deep.fill(url, conversation, depth)
-            figures += uvloop.run(scenarios.reading(server, effort, conversation, f"{depth:,}"))
+        figures += uvloop.run(scenarios.listing(server, effort))
+        conversation = _deepened(server, url, effort.exported)
+        figures += uvloop.run(delivering.exporting(server, conversation, effort.exported))
+        for depth in filter(None, depths):
+            figures += uvloop.run(scenarios.reading(server, effort, _deepened(server, url, depth), f"{depth:,}"))
+    return {kind: _by_name(figures), f"{kind} floor": _by_name(_ground(kind, create("bare"), effort, depths))}
+
+
+def _deepened(server: Server, url: str, depth: int) -> str:
+    """Make a conversation with so many messages."""
+    conversation = uvloop.run(_one_conversation(server))
+    deep.fill(url, conversation, depth)
+    return conversation
+
+
+def _ground(kind: str, bare: str, effort: Effort, depths: list[int]) -> list[Figure]:
+    """Measure the floor."""
     driver = "sqlite+aiosqlite" if kind == "sqlite" else "postgresql+asyncpg"
-    bare = create("bare")
     with servers.floor(f"{kind} floor", driver + bare[bare.index(":") :]) as server:
-        ground = [Figure("start until ready", server.started_in, "s")]
-        ground += uvloop.run(scenarios.posting(server, effort))
-        ground += uvloop.run(scenarios.reading(server, effort))
-    return {kind: _by_name(figures), f"{kind} floor": _by_name(ground)}
+        figures = [Figure("start until ready", server.started_in, "s")]
+        figures += uvloop.run(scenarios.posting(server, effort))
+        figures += uvloop.run(scenarios.reading(server, effort))
+        with inbox(delivering.ASSISTANTS) as services:
+            figures += uvloop.run(delivering.telling(services, effort))
+        uvloop.run(deep.fill_bare(server, max(effort.exported, *effort.conversations)))
+        figures += uvloop.run(scenarios.listing_bare(server, effort))
+        figures += uvloop.run(delivering.dumping(server, effort.exported))
+        for depth in filter(None, depths):
+            uvloop.run(deep.fill_bare(server, depth))
+            figures += uvloop.run(scenarios.reading(server, effort, deep.BARE, f"{depth:,}"))
+    return figures
 
 
-def _measure_turns(kind: str, create: Create, folder: Path, effort: Effort) -> dict[str, dict[str, Figure]]:
+def _measure_turns(kind: str, create: Create, folder: Path, effort: Effort) -> report.Columns:
     with servers.workbench(kind, folder / f"data-{kind}", create("workbench")) as server:
         return {kind: _by_name(uvloop.run(turns.streaming_turns(server, effort)))}
 
 
-async def _one_conversation(server: servers.Server) -> str:
+async def _one_conversation(server: Server) -> str:
     connection = (await scenarios.connect(server, 1))[0]
     try:
         return await scenarios.new_conversation(connection)
@@ -92,15 +115,6 @@ async def _one_conversation(server: servers.Server) -> str:
 
 def _by_name(figures: list[Figure]) -> dict[str, Figure]:
     return {figure.name: figure for figure in figures}
-
-
-def _print_table(columns: dict[str, dict[str, Figure]]) -> None:
-    names = list(dict.fromkeys(name for figures in columns.values() for name in figures))
-    print("| |" + "".join(f" {column} |" for column in columns))
-    print("|---|" + "---|" * len(columns))
-    for name in names:
-        cells = [figures.get(name) for figures in columns.values()]
-        print(f"| {name} |" + "".join(f" {cell.value:,.1f} {cell.unit} |" if cell else " |" for cell in cells))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 Request = tuple[str, str, Any]
 
@@ -16,7 +16,7 @@ class Connection:
         self._port = port
         self._head = f"Host: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n"
 
-    async def open(self) -> "Connection":
+    async def open(self) -> Self:
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port, limit=64 << 20)
         return self
 

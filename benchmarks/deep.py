@@ -6,6 +6,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
+from benchmarks.client import Connection
+from benchmarks.servers import Server
 from workbench.adapters.clock import SystemClock
 from workbench.adapters.sql.database import open_database
 from workbench.adapters.sql.group_commit import GroupCommit
@@ -14,6 +16,8 @@ from workbench.domain.ids import new_id
 from workbench.domain.messages.model import Message, Sender, StoredMessage
 
 BLOCK = 2000
+BARE = "deep"
+"""The conversation of that many rows in the floor's table."""
 
 
 async def deepen(database_url: str, conversation: str, count: int) -> None:
@@ -42,6 +46,13 @@ async def deepen(database_url: str, conversation: str, count: int) -> None:
         # As autovacuum does by itself within a minute: so many rows at once leave the planner without statistics.
         await database.transact(lambda connection: connection.execute(text("ANALYZE messages")))
     await database.close()
+
+
+async def fill_bare(server: Server, count: int) -> None:
+    """Have the floor add so many rows of the same size to its table."""
+    connection = await Connection(server.port, server.token).open()
+    await connection.json("POST", f"/conversations/{BARE}/fill", {"content": str(count)})
+    connection.close()
 
 
 def fill(database_url: str, conversation: str, count: int) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 import uvicorn
 from litestar import Litestar, get, post
-from litestar.params import FromPath, JSONBody
-from sqlalchemy import Column, Integer, MetaData, String, Table, Text, event, insert, select
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, FromQuery, JSONBody
+from sqlalchemy import Column, Integer, MetaData, Select, String, Table, Text, event, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 TABLE = Table(
@@ -23,6 +24,7 @@ TABLE = Table(
     Column("conversation", String(36), index=True),
     Column("content", Text),
 )
+BLOCK = 2000
 NEWEST = select(TABLE.c.sequence, TABLE.c.content).order_by(TABLE.c.sequence.desc()).limit(100)
 
 
@@ -50,6 +52,16 @@ def make_app(url: str) -> Litestar:
         yield
         await engine.dispose()
 
+    return Litestar([*_writing(engine), *_reading(engine), ready], lifespan=[lifespan], openapi_config=None)
+
+
+@get("/readyz")
+async def ready() -> str:
+    """Say that it runs."""
+    return "ok"
+
+
+def _writing(engine: AsyncEngine) -> list[HTTPRouteHandler]:
     @post("/conversations", status_code=200)
     async def create() -> dict[str, str]:
         return {"id": str(uuid.uuid4())}
@@ -60,17 +72,36 @@ def make_app(url: str) -> Litestar:
             await connection.execute(insert(TABLE), {"conversation": conversation, "content": data.content})
         return {"content": data.content}
 
+    @post("/conversations/{conversation:str}/fill", status_code=200)
+    async def fill(conversation: FromPath[str], data: JSONBody[Body]) -> dict[str, str]:
+        for begin in range(0, int(data.content), BLOCK):
+            numbers = range(begin, min(begin + BLOCK, int(data.content)))
+            rows = [{"conversation": conversation, "content": f"message {number} " + "x" * 190} for number in numbers]
+            async with engine.begin() as connection:
+                await connection.execute(insert(TABLE), rows)
+        return {"filled": data.content}
+
+    return [create, add, fill]
+
+
+def _reading(engine: AsyncEngine) -> list[HTTPRouteHandler]:
+    async def rows(statement: Select[Any]) -> list[tuple[int, str]]:
+        async with engine.connect() as connection:
+            return [tuple(row) for row in await connection.execute(statement)]
+
     @get("/conversations/{conversation:str}/messages")
     async def newest(conversation: FromPath[str]) -> list[tuple[int, str]]:
-        async with engine.connect() as connection:
-            rows = await connection.execute(NEWEST.where(TABLE.c.conversation == conversation))
-        return [tuple(row) for row in rows]
+        return await rows(NEWEST.where(TABLE.c.conversation == conversation))
 
-    @get("/readyz")
-    async def ready() -> str:
-        return "ok"
+    @get("/conversations")
+    async def some(limit: FromQuery[int]) -> list[tuple[int, str]]:
+        return await rows(NEWEST.limit(limit))
 
-    return Litestar([create, add, newest, ready], lifespan=[lifespan], openapi_config=None)
+    @get("/conversations/{conversation:str}/dump")
+    async def dump(conversation: FromPath[str], count: FromQuery[int]) -> list[tuple[int, str]]:
+        return await rows(NEWEST.where(TABLE.c.conversation == conversation).limit(count))
+
+    return [newest, some, dump]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What is measured, and how."""
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass
 
@@ -27,6 +28,8 @@ class Effort:
     file_mib: int = 1024
     turns: int = 100
     turn_seconds: float = 60.0
+    conversations: tuple[int, ...] = (100, 500, 5000)
+    exported: int = 20_000
 
 
 async def connect(server: Server, count: int) -> list[Connection]:
@@ -45,6 +48,7 @@ async def posting(server: Server, effort: Effort) -> list[Figure]:
     for count in (1, 16):
         connections = await connect(server, count)
         ids = [await new_conversation(connections[0]) for _ in range(count)]
+        before = server.sent()
         rate, took = await closed_loop(
             connections,
             lambda number, n, ids=ids: ("POST", f"/conversations/{ids[number]}/messages", {"content": f"hello {n}"}),
@@ -52,6 +56,7 @@ async def posting(server: Server, effort: Effort) -> list[Figure]:
         )
         clients = f"post, {count} client{'s' if count > 1 else ''}"
         figures += [Figure(clients, rate, "/s"), Figure(f"{clients}, p99", quantile(took, 0.99) * 1e3, "ms")]
+        figures += statements(clients, server.sent() - before, len(took))
         for connection in connections:
             connection.close()
     return figures
@@ -79,23 +84,64 @@ async def reading(server: Server, effort: Effort, conversation: str | None = Non
         conversation = await new_conversation(connections[0])
         await fill(server, conversation, effort.depth)
     path = f"/conversations/{conversation}/messages?limit=100"
+    before = server.sent()
     rate, took = await closed_loop(connections, lambda _number, _n: ("GET", path, None), effort.seconds)
+    sent = server.sent() - before
     for connection in connections:
         connection.close()
-    name = f"read 100 of {note or effort.depth}, 4 clients"
-    return [Figure(name, rate, "/s"), Figure(f"{name}, p99", quantile(took, 0.99) * 1e3, "ms")]
+    name = f"read 100 of {note or f'{effort.depth:,}'}, 4 clients"
+    p99 = Figure(f"{name}, p99", quantile(took, 0.99) * 1e3, "ms")
+    return [Figure(name, rate, "/s"), p99, *statements(name, sent, len(took))]
 
 
 async def listing(server: Server, effort: Effort) -> list[Figure]:
-    """List 100 conversations, each with a message."""
-    connection = (await connect(server, 1))[0]
-    have = len((await connection.json("GET", "/conversations"))["conversations"])
-    for _ in range(100 - have):
-        conversation = await new_conversation(connection)
-        await connection.json("POST", f"/conversations/{conversation}/messages", {"content": "hi"})
-    rate, _ = await closed_loop([connection], lambda _number, _n: ("GET", "/conversations", None), effort.seconds / 2)
+    """List all of a user's conversations, each with a message, and a page of the most that there are."""
+    connections = await connect(server, 16)
+    have = len((await connections[0].json("GET", "/conversations?limit=500"))["conversations"])
+    figures: list[Figure] = []
+    for count in effort.conversations:
+        await _have_conversations(connections, count - have)
+        have = max(have, count)
+        figures += await _listing(server, effort, "/conversations", f"list {count:,} conversations")
+    name = f"list 100 of {have:,} conversations"
+    figures += await _listing(server, effort, "/conversations?limit=100", name)
+    for connection in connections:
+        connection.close()
+    return figures
+
+
+async def _have_conversations(connections: list[Connection], count: int) -> None:
+    """Make so many more, from all connections."""
+    numbers = iter(range(count))
+
+    async def one(connection: Connection) -> None:
+        for _ in numbers:
+            conversation = await new_conversation(connection)
+            await connection.json("POST", f"/conversations/{conversation}/messages", {"content": "hi"})
+
+    await asyncio.gather(*map(one, connections))
+
+
+async def _listing(server: Server, effort: Effort, path: str, name: str) -> list[Figure]:
+    """List from one client, which has a connection of its own: an idle one would be closed."""
+    connection = await Connection(server.port, server.token).open()
+    before = server.sent()
+    rate, took = await closed_loop([connection], lambda _number, _n: ("GET", path, None), effort.seconds / 2)
     connection.close()
-    return [Figure("list 100 conversations", 1e3 / rate, "ms")]
+    return [Figure(name, 1e3 / rate, "ms"), *statements(name, server.sent() - before, len(took))]
+
+
+async def listing_bare(server: Server, effort: Effort) -> list[Figure]:
+    """Read as many rows from the floor's table."""
+    figures: list[Figure] = []
+    for count in effort.conversations:
+        figures += await _listing(server, effort, f"/conversations?limit={count}", f"list {count:,} conversations")
+    return figures
+
+
+def statements(name: str, sent: float, requests: int) -> list[Figure]:
+    """Say how many statements a request took, where the server counts them."""
+    return [] if math.isnan(sent) else [Figure(f"{name}, statements a request", sent / max(requests, 1), "")]
 
 
 async def streaming(server: Server, effort: Effort) -> list[Figure]:
@@ -115,14 +161,14 @@ async def streaming(server: Server, effort: Effort) -> list[Figure]:
         await connection.json("POST", f"{path}/messages", {"content": f"one {number}"})
         await _all_have(streams, number + 1)
         latencies += [stream.arrivals[number] - begun for stream in streams]
-    figures.append(Figure(f"post to {effort.streams} streams, p99", quantile(latencies, 0.99) * 1e3, "ms"))
+    figures.append(Figure(f"post to {effort.streams:,} streams, p99", quantile(latencies, 0.99) * 1e3, "ms"))
     begun, posts = time.perf_counter(), 0
     while time.perf_counter() - begun < effort.seconds:
         await connection.json("POST", f"{path}/messages", {"content": "burst"})
         posts += 1
     await _all_have(streams, 20 + posts)
     rate = posts * effort.streams / (time.perf_counter() - begun)
-    figures.append(Figure(f"events to {effort.streams} streams", rate, "/s"))
+    figures.append(Figure(f"events to {effort.streams:,} streams", rate, "/s"))
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -6,15 +6,17 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 START_SECONDS = 30.0
+KINDS = ("sqlite", "postgresql")
 
 
 class Server:
@@ -27,6 +29,11 @@ class Server:
         """Resident memory of the process, in KiB."""
         return psutil.Process(self.process.pid).memory_info().rss / 1024
 
+    def own_memory_mib(self) -> float:
+        """Memory of the process itself, in MiB: without the pages of files, which the system takes back when it likes."""
+        info: Any = psutil.Process(self.process.pid).memory_info()
+        return (info.rss - getattr(info, "shared", 0)) / (1 << 20)
+
     def cpu_seconds(self) -> float:
         """Time of a processor that the process has used so far."""
         times = psutil.Process(self.process.pid).cpu_times()
@@ -37,6 +44,13 @@ class Server:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
             lines = answer.read().decode().splitlines()
         return float(dict(line.rsplit(" ", 1) for line in lines)[name])
+
+    def sent(self) -> float:
+        """How many statements the server has sent to its database, or NaN where it does not count them."""
+        try:
+            return self.counter("workbench_write_statements_total") + self.counter("workbench_read_statements_total")
+        except urllib.error.HTTPError:
+            return float("nan")
 
 
 def free_port() -> int:
@@ -71,13 +85,16 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
 
 
 @contextlib.contextmanager
-def workbench(name: str, folder: Path, database_url: str | None) -> Generator[Server]:
+def workbench(
+    name: str, folder: Path, database_url: str | None, more: Mapping[str, str] | None = None
+) -> Generator[Server]:
     """Run our server on the database, or on SQLite in the folder."""
     environment = {"WORKBENCH__DATA_ROOT": str(folder), "WORKBENCH__LOGGING__LOG_LEVEL": "WARNING"}
     environment |= {
         "WORKBENCH__LIMITS__FILE_BYTES": str(2 << 30),
         "WORKBENCH__LIMITS__CONVERSATION_FILE_BYTES": str(4 << 30),
     }
+    environment |= more or {}
     if database_url:
         environment |= {"WORKBENCH__DB__URL": database_url, "WORKBENCH__DB__POSTGRESQL_SSL_MODE": "disable"}
     script = str(Path(sys.executable).with_name("workbench"))
@@ -100,6 +117,21 @@ def floor(name: str, database_url: str) -> Generator[Server]:
     command = [sys.executable, "-m", "benchmarks.floor", str(port), database_url]
     with running(name, command, port, {}, "none") as server:
         yield server
+
+
+Create = Callable[[str], str]
+"""Makes a new database of that name and gives its URL."""
+
+
+@contextlib.contextmanager
+def databases(kind: str, folder: Path) -> Generator[Create]:
+    """Make databases of the kind in the folder."""
+    if kind == "sqlite":
+        yield lambda name: f"sqlite:///{folder / name}.db"
+        return
+    (folder / "postgresql").mkdir()
+    with postgresql(folder / "postgresql") as create:
+        yield create
 
 
 @contextlib.contextmanager

@@ -25,9 +25,13 @@ class Producer(Connection):
 
     def __init__(self, port: int, assistant: str = "") -> None:
         super().__init__(port, "")
-        self._head = f"Host: 127.0.0.1:{port}\r\nX-Assistant-Service-ID: {SERVICE}\r\nX-API-Key: \r\n"
+        self.be(SERVICE)
         if assistant:
             self._head += f"X-Assistant-ID: {assistant}\r\n"
+
+    def be(self, service: str) -> None:
+        """Speak for the service from now on."""
+        self._head = f"Host: 127.0.0.1:{self._port}\r\nX-Assistant-Service-ID: {service}\r\nX-API-Key: \r\n"
 
 
 class Watcher:

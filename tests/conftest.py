@@ -8,8 +8,10 @@ from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
+from tests.support.buses import BusBench, in_process_bench, rabbit_bench
 from tests.support.databases import Store, copy_of_template, open_store
 from tests.support.postgres import Postgres
+from tests.support.rabbitmq import Broker, shared_broker
 from tests.support.service import Service, running_service
 
 from workbench.wiring import migrations
@@ -76,6 +78,30 @@ async def store(database_url: str) -> AsyncGenerator[Store]:
     """Transactions on the database, with a clock that stands still."""
     async with open_store(database_url) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def broker(testrun_uid: str, worker_id: str) -> Generator[Broker]:
+    """The run's one RabbitMQ."""
+    with shared_broker(Path(tempfile.gettempdir()) / f"workbench-rabbit-{testrun_uid}", worker_id) as running:
+        yield running
+
+
+@pytest.fixture
+def rabbit_url(broker: Broker, worker_id: str) -> str:
+    """A virtual host of this test process's own."""
+    return broker.url(worker_id)
+
+
+@pytest.fixture(params=["in-process", "rabbitmq"])
+async def bench(request: pytest.FixtureRequest) -> AsyncGenerator[BusBench]:
+    """A bus; the test runs once on each kind."""
+    if request.param == "in-process":
+        async with in_process_bench() as opened:
+            yield opened
+    else:
+        async with rabbit_bench(request.getfixturevalue("rabbit_url")) as opened:
+            yield opened
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from tests.support.openai_server import ModelServer, model_server
 from workbench.adapters.models.choice import AzureChoice, ModelChoice
 from workbench.domain.errors import UnavailableError
 from workbench.domain.titles.model import Line, Untitled
+from workbench.domain.usage.accumulating import accumulating
 from workbench.wiring.model_settings import Titles
 
 LINES = (Line(role="assistant", content="Welcome"), Line(role="user", content=""), Line(role="user", content="Trains?"))
@@ -40,7 +41,10 @@ async def test_each_provider_is_asked_in_its_own_way(server: ModelServer, provid
     from workbench.wiring.models import open_title_writer
 
     async with open_title_writer(titles(provider, server)) as writer:
-        assert await writer.write(UNTITLED) == "A Title"
+        with accumulating() as spent:
+            assert await writer.write(UNTITLED) == "A Title"
+    (call,) = spent.calls
+    assert (call.prompt_tokens, call.completion_tokens) == (1, 1)
     (request,) = server.requests
     shown = request.body.decode()
     assert [shown.count(text) for text in ("Welcome", "Trains?", "Old Title")] == [1, 1, 1]

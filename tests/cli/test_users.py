@@ -51,6 +51,7 @@ async def test_after_a_removal_no_row_of_any_table_holds_the_person_or_what_they
     places = await look(life, ANN, ANN_NAME, SAID, IMAGE)
     wanted = ("users", "participants", "messages", "message_debug", "events", "dead_letters", "audit", "shares")
     tables = {place.partition(".")[0] for place in places}
+    assert tables >= {"budget_limits", "budget_reservations"}
     assert tables >= {*wanted, "redemptions", "assistants", "assistant_services", "conversations", "file_versions"}
     receipt = await receipt_of(life, "remove")
     assert await look(life, ANN, ANN_NAME, SAID, IMAGE) == {}

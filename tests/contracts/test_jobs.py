@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from tests.support.databases import Store, open_store
 from workbench.adapters.sql.jobs import SqlJobQueue
 from workbench.adapters.sql.tables import jobs
 from workbench.domain.errors import StaleError
-from workbench.domain.jobs.model import Job, NewJob
+from workbench.domain.jobs.model import CLAIM_SECONDS, Job, NewJob
 from workbench.domain.jobs.ports import JobQueue
 
 LATER = START + timedelta(hours=1)
@@ -54,8 +54,8 @@ async def left(store: Store) -> Sequence[Any]:
     return await store.database.rows(select(jobs.c.key, jobs.c.attempts, jobs.c.claim, jobs.c.last_error))
 
 
-async def let_claims_run_out(store: Store) -> None:
-    statement = update(jobs).values(claimed_until=START - timedelta(days=1000))
+async def let_claims_run_out(store: Store, *, at: datetime = START - timedelta(days=1000)) -> None:
+    statement = update(jobs).values(claimed_until=at)
     await store.database.transact(lambda connection: connection.execute(statement))
 
 
@@ -124,6 +124,15 @@ async def test_a_job_whose_worker_died_is_taken_up_again(store: Store, queue: Jo
     assert [(row[1], row[2], row[3]) for row in await left(store)] == [(2, alive.claim, None)]
     await finish(store, alive)
     assert await left(store) == []
+
+
+async def test_a_claim_made_by_a_clock_that_was_set_back_holds_nobody_up(store: Store, queue: JobQueue) -> None:
+    await enqueue(store, job("a"))
+    await taken(queue)
+    await let_claims_run_out(store, at=datetime.now(UTC) + timedelta(seconds=CLAIM_SECONDS))
+    assert await taken(queue) == []
+    await let_claims_run_out(store, at=datetime.now(UTC) + timedelta(hours=1))
+    assert [job.key for job in await taken(queue)] == ["a"]
 
 
 async def test_a_newer_job_replaces_the_one_that_waits(store: Store, queue: JobQueue) -> None:

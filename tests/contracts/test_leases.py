@@ -3,11 +3,16 @@
 import asyncio
 import random
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
+from sqlalchemy import Connection, insert
 from tests.support.databases import open_store
 
 from workbench.adapters.sql.leases import SqlLeases
+from workbench.adapters.sql.tables import leases
+from workbench.domain.jobs.model import LEASE_SECONDS
 from workbench.domain.jobs.ports import Leases
 
 NAMES = [f"duty:{number}" for number in range(20)]
@@ -115,3 +120,13 @@ async def test_two_are_never_inside_at_once(replicas: tuple[Leases, Leases]) -> 
 
     await asyncio.wait_for(asyncio.gather(*(come_and_go(number) for number in range(6))), timeout=20)
     assert len(set(entered)) > 1
+
+
+async def test_a_lease_given_by_a_clock_that_was_set_back_is_anybodys(database_url: str) -> None:
+    async with open_store(database_url) as store:
+        mine = SqlLeases(store.database)
+        for name, seconds in {"by a wrong clock": 3600, "renewed just now": LEASE_SECONDS}.items():
+            until = datetime.now(UTC) + timedelta(seconds=seconds)
+            row = insert(leases).values(name=name, holder="dead", expires_at=until)
+            await store.database.transact(partial(Connection.execute, statement=row))
+        assert await mine.acquire(["by a wrong clock", "renewed just now"], "me", LEASE_SECONDS) == {"by a wrong clock"}

@@ -1,16 +1,23 @@
 """The promises of Transactions and of the event log, on both databases."""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.engine import make_url
 from tests.support.databases import Store, open_store
 
+from workbench.adapters.sql.database import ConnectionLostError, Database
+from workbench.adapters.sql.group_commit import GroupCommit, OutcomeUnknownError
 from workbench.adapters.sql.leases import SqlLeases
+from workbench.adapters.sql.prepared import Prepared
 from workbench.adapters.sql.tables import events, messages
+from workbench.adapters.sql.transactions import SqlTransactions
 from workbench.domain.conversations.events import conversation_created
 from workbench.domain.conversations.model import Conversation, ConversationChange, ConversationDetails, NewConversation
 from workbench.domain.errors import NotFoundError, StaleError
@@ -19,6 +26,7 @@ from workbench.domain.ids import new_id
 from workbench.domain.messages.events import message_created
 from workbench.domain.messages.model import Message, Sender, StoredMessage
 from workbench.domain.participants.model import Participant, ParticipantChange
+from workbench.domain.transactions import retrying
 
 
 async def new_conversation(store: Store, workspace: str = "default") -> UUID:
@@ -99,6 +107,42 @@ async def test_of_a_group_only_the_block_at_fault_fails(store: Store) -> None:
     assert [type(o) for o in outcomes if o is not None] == [StaleError, NotFoundError]
     assert await count(store, messages) == 11
     assert [e.position for e in store.announced] == list(range(1, 13))
+
+
+class Forgetful:
+    """A database that stores, and goes away before it can say so."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.dialect_name = database.dialect_name
+        self.rows, self.read_at_once, self.close = database.rows, database.read_at_once, database.close
+
+    async def transact(self, work: Callable[[Connection], Any]) -> Any:
+        await self._database.transact(work)
+        raise ConnectionLostError
+
+    async def run_one(self, statement: Prepared, row: Any) -> Any:
+        await self._database.run_one(statement, row)
+        raise ConnectionLostError
+
+
+@pytest.mark.parametrize("together", [1, 3])
+async def test_what_may_be_stored_already_is_not_stored_anew(store: Store, together: int) -> None:
+    conversation = await new_conversation(store)
+    store.group = GroupCommit(Forgetful(store.database), lambda _: None)
+    store.transactions = SqlTransactions(store.database, store.group, store.clock)
+    attempts = 0
+
+    async def say(content: str) -> None:
+        nonlocal attempts
+        attempts += 1
+        await post(store, conversation, message(store, content))
+
+    blocks = [retrying(partial(say, str(number))) for number in range(together)]
+    outcomes = await asyncio.gather(*blocks, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [OutcomeUnknownError] * together
+    assert attempts == together
+    assert await count(store, messages) == together
 
 
 async def test_many_blocks_share_a_commit(store: Store) -> None:

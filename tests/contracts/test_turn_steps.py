@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Executable, func, select
+from sqlalchemy import Executable, func, select, update
 from sqlalchemy.engine import make_url
 from tests.contracts.test_transactions import message, new_conversation, post
 from tests.support.clocks import SettableClock
@@ -15,12 +16,14 @@ from tests.support.turn_rows import some_turn
 
 from workbench.adapters.sql.database import Database, open_database
 from workbench.adapters.sql.turn_tables import turn_events, turns
+from workbench.adapters.sql.turn_watch import SqlTurnWatch
 from workbench.domain.errors import ConflictError, NotFoundError
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
 from workbench.domain.turns.model import Turn, logged
 from workbench.domain.turns.producing import ProducingService
 from workbench.domain.turns.shapes import Batch, BatchTaken, LeaseRequest
+from workbench.domain.turns.shortening import ShorteningService
 from workbench.domain.usage.bookkeeping import Bookkeeping
 from workbench.domain.usage.prices import PriceTable
 
@@ -57,7 +60,9 @@ async def counted(database_url: str) -> AsyncGenerator[Store]:
 
 
 def producing(store: Store) -> ProducingService:
-    return ProducingService(store.transactions, Bookkeeping(PriceTable(()), Meter(), store.clock), store.clock)  # type: ignore[arg-type]
+    shortening = ShorteningService(store.transactions, SqlTurnWatch(store.database, store.clock))
+    books = Bookkeeping(PriceTable(()), Meter(), store.clock)
+    return ProducingService(store.transactions, books, shortening, store.clock)
 
 
 def maker(turn: Turn) -> Principal:
@@ -175,7 +180,8 @@ async def test_what_another_process_did_counts_for_who_has_the_turn_in_mind(data
         with pytest.raises(ConflictError) as gap:
             await add(one, turn, 6)
         assert gap.value.error_code == "batch_gap"
-        clock.move(hours=1)
+        expired = update(turns).values(lease_expires_at=clock.now() - timedelta(days=1))
+        await two.database.transact(lambda connection: connection.execute(expired))
         granted = await producing(two).lease(
             maker(turn), turn.conversation_id, turn.turn_id, LeaseRequest(producer_id="q", mode="continue")
         )

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from sqlalchemy import select
 from tests.contracts.test_transactions import message, new_conversation
-from tests.support import lifecycle_rows, session_rows, turn_rows, usage_rows
+from tests.support import budget_rows, flow_rows, lifecycle_rows, session_rows, turn_rows, usage_rows
 from tests.support.databases import Store
 
 from workbench.adapters.sql.jobs import SqlJobQueue
@@ -18,6 +18,7 @@ from workbench.adapters.sql.schema import metadata
 from workbench.adapters.sql.transactions import SqlTransaction
 from workbench.domain.assistant_services.model import NewRegistration, Registration, RegistrationFilter, Sign
 from workbench.domain.assistants.model import Assistant, StoredAssistant
+from workbench.domain.clock import Clock
 from workbench.domain.contents.model import Content
 from workbench.domain.conversations.model import Conversation, NewConversation
 from workbench.domain.conversations.ports import ConversationFilter
@@ -26,6 +27,7 @@ from workbench.domain.delivery.ports import LetterFilter
 from workbench.domain.errors import NotFoundError, StaleError
 from workbench.domain.events.model import NewEvent
 from workbench.domain.files.model import FileAtVersion, FileLimits, RoomUsed, StoredFile, StoredVersion
+from workbench.domain.flows.model import StoredFlow
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
 from workbench.domain.jobs.model import Job, NewJob
@@ -58,6 +60,8 @@ class World(msgspec.Struct, kw_only=True):
     erasure: Erasure
     turn: Turn
     usage: UsageRow
+    flow: StoredFlow
+    clock: Clock
 
 
 async def fill(store: Store, workspace: str) -> World:
@@ -84,14 +88,17 @@ async def fill(store: Store, workspace: str) -> World:
     person = Participant.of_user(conversation_id, str(assistant.id), "Robot", None, now)
     row = {field: getattr(person, field) for field in person.__struct_fields__}
     share, (content, file) = some_share(conversation_id, now), some_file(workspace, conversation_id, now)
+    flow = await flow_rows.begin_flow(store, workspace)
     async with store.transactions.write(workspace) as tx:
         add_share_and_file(tx, share, content, file)
-        erasure, usage = (
+        flow_rows.add_flows(tx, store.clock)
+        erasure, usage, _, _ = (
             lifecycle_rows.add_lifecycle(tx, workspace, conversation_id, now),
             usage_rows.add_usage(tx, workspace, conversation_id, said.id, now),
+            budget_rows.add_budgets(tx, workspace, now),
+            session_rows.add_session(tx, workspace, conversation_id, now),
         )
-        for user_id in ("ann", "bea"):
-            tx.users.put(StoredUser(id=user_id, name=user_id, image=None, service_user=False, created_datetime=now))
+        add_users(tx, now)
         tx.registrations.add(service)
         tx.registrations.heard(sign(service, now + timedelta(hours=1)))
         tx.assistants.add(StoredAssistant(assistant=assistant, owner_id="ann"))
@@ -101,7 +108,6 @@ async def fill(store: Store, workspace: str) -> World:
         turn = turn_rows.add_turn(tx, conversation_id, assistant.id, spare.id, now)
         add_delivery(tx, assistant.id, conversation_id, letter)
         tx.jobs.enqueue(NewJob(kind=f"of-{workspace}", key="title", payload={}, run_at=now))
-        session_rows.add_session(tx, workspace, conversation_id, now)
     (job,) = await SqlJobQueue(store.database).claim([f"of-{workspace}"], now, 1)
     async with store.transactions.read(workspace) as tx:
         delivery = await tx.deliveries.find(assistant.id, conversation_id)
@@ -124,7 +130,22 @@ async def fill(store: Store, workspace: str) -> World:
             erasure=erasure,
             turn=turn,
             usage=usage,
+            flow=flow,
+            clock=store.clock,
         )
+
+
+def add_delivery(tx: SqlTransaction, assistant_id: UUID, conversation_id: UUID, letter: DeadLetter) -> None:
+    """What an assistant is told, and what it could not be told."""
+    tx.deliveries.begin(assistant_id, conversation_id, 0)
+    tx.deliveries.connect(assistant_id, conversation_id)
+    tx.deliveries.set_aside(letter)
+
+
+def add_users(tx: SqlTransaction, now: datetime) -> None:
+    """Ann and bea."""
+    for user_id in ("ann", "bea"):
+        tx.users.put(StoredUser(id=user_id, name=user_id, image=None, service_user=False, created_datetime=now))
 
 
 def some_file(workspace: str, conversation_id: UUID, now: datetime) -> tuple[Content, FileAtVersion]:
@@ -151,12 +172,6 @@ def add_share_and_file(tx: SqlTransaction, share: StoredShare, content: Content,
     tx.contents.add(unused(tx.writes.workspace_id))
     tx.files.add(file.file, file.version)
     tx.files.take_room(share.conversation_id, 3, FileLimits())
-
-
-def add_delivery(tx: SqlTransaction, assistant_id: UUID, conversation_id: UUID, letter: DeadLetter) -> None:
-    tx.deliveries.begin(assistant_id, conversation_id, 0)
-    tx.deliveries.connect(assistant_id, conversation_id)
-    tx.deliveries.set_aside(letter)
 
 
 def some_letter(assistant_id: UUID, conversation_id: UUID, now: datetime) -> DeadLetter:
@@ -373,9 +388,14 @@ WITHOUT_AN_ID = {
 }
 
 
-READS |= lifecycle_rows.READS | turn_rows.READS | usage_rows.READS | session_rows.READS
-WRITES |= lifecycle_rows.WRITES | turn_rows.WRITES | usage_rows.WRITES | session_rows.WRITES
-WITHOUT_AN_ID |= lifecycle_rows.WITHOUT_AN_ID | usage_rows.WITHOUT_AN_ID | session_rows.WITHOUT_AN_ID
+READS |= budget_rows.READS | flow_rows.READS | lifecycle_rows.READS | turn_rows.READS | usage_rows.READS
+WRITES |= budget_rows.WRITES | flow_rows.WRITES | lifecycle_rows.WRITES | turn_rows.WRITES | usage_rows.WRITES
+WITHOUT_AN_ID |= (
+    budget_rows.WITHOUT_AN_ID | lifecycle_rows.WITHOUT_AN_ID | turn_rows.WITHOUT_AN_ID | usage_rows.WITHOUT_AN_ID
+)
+WITHOUT_AN_ID |= flow_rows.WITHOUT_AN_ID | session_rows.WITHOUT_AN_ID
+READS |= session_rows.READS
+WRITES |= session_rows.WRITES
 
 
 def test_every_method_of_every_repository_is_in_the_tables() -> None:

@@ -50,6 +50,24 @@ async def test_requests_in_flight_are_answered(sqlite_url: str, tmp_path: Path) 
             assert await stopping == 0
 
 
+async def test_before_it_refuses_it_says_that_it_leaves_and_serves_on(sqlite_url: str, tmp_path: Path) -> None:
+    noticed = {"WORKBENCH__SERVICE__DRAIN_DELAY_SECONDS": "3"}
+    async with server_process(tmp_path / "data", sqlite_url, **noticed) as server:
+        async with user(server.url, await server.token()) as ann:
+            assert "connection" not in (await ann.get("/users/me")).headers
+            stopping = asyncio.create_task(server.stop())
+            async with asyncio.timeout(2):
+                while (await ann.get("/readyz")).status_code != 503:  # noqa: ASYNC110 - each look is a call
+                    await asyncio.sleep(0.01)
+            for _ in range(2):
+                answer = await ann.get("/users/me")
+                assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+            assert not stopping.done()
+            assert await stopping == 0
+            with pytest.raises(httpx.ConnectError):
+                await ann.get("/readyz")
+
+
 async def test_workers_are_one_service(database_url: str, tmp_path: Path) -> None:
     async with server_process(tmp_path / "data", database_url, "--workers", "2") as server:
         token = await server.token()

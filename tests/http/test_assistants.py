@@ -20,6 +20,7 @@ from tests.support.servers import serve
 from tests.support.service import Service, open_stream, running_service
 
 from workbench.adapters.sql.tables import assistant_services, assistants, deliveries
+from workbench.domain.identity.model import EVERYWHERE
 
 REGISTRATIONS = "/assistant-service-registrations"
 TAKEN = "assistant service with this assistant_service_id already exists"
@@ -78,7 +79,8 @@ async def seats(client: httpx.AsyncClient, path: str) -> dict[str, bool]:
 
 async def count(service: Service, table: Table) -> int:
     async with open_store(service.database_url) as store:
-        return (await store.database.rows(select(func.count()).select_from(table)))[0][0]
+        own = table.c.workspace_id != EVERYWHERE
+        return (await store.database.rows(select(func.count()).select_from(table).where(own)))[0][0]
 
 
 async def test_a_registered_service_waits_to_be_heard_of(service: Service) -> None:
@@ -154,7 +156,9 @@ async def test_a_key_is_shown_once_and_opens_only_its_own_service(secured: Servi
 async def test_a_key_is_stored_unreadable(secured: Service) -> None:
     made = (await secured.user("ann").post(REGISTRATIONS, json=registration("robots.one"))).json()
     async with open_store(secured.database_url) as store:
-        ((stored,),) = await store.database.rows(select(assistant_services.c.api_key_encrypted))
+        ((stored,),) = await store.database.rows(
+            select(assistant_services.c.api_key_encrypted).where(assistant_services.c.workspace_id != EVERYWHERE)
+        )
     assert stored
     assert made["api_key"] not in str(stored)
 

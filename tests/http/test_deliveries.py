@@ -134,6 +134,7 @@ async def test_measured_values_can_be_fetched(quick: Service, recorder: Recordin
     assert (values["workbench_dead_letters"], values["workbench_delivery_lag_events"]) == ("1.0", "0.0")
     assert values["workbench_streams"] == "0.0"
     assert 1 < float(values["workbench_commits_total"]) <= float(values["workbench_write_statements_total"])
+    assert float(values["workbench_read_statements_total"]) > 1
     path = "/conversations/{conversation_id}/messages"
     posted = [name for name in values if name.startswith("workbench_requests_total") and path in name]
     assert posted, "requests are counted by the template of their path"

@@ -132,6 +132,9 @@ STORY = [
     Act("robot", "POST", f"{TURN}/finalize", ABORTED, 200, ["message.created", "turn.status"]),
     Act("robot", "POST", f"{TURN}/finalize", ABORTED, 200, ["message.updated"]),
     Act("ann", "POST", f"{TURN}/retry", None, 409),
+    Act("root", "PUT", "/budgets/user/ann", {"limits": []}, 200),
+    Act("ann", "PUT", "/budgets/user/ann", {"limits": []}, 403),
+    Act("root", "DELETE", "/budgets/user/ann", None, 204),
     Act("ann", "PUT", f"{ASSISTANT}/conversations/{{conversation}}/states/notes", {"data": {}}, 200),
     Act("robot", "PATCH", CONVERSATION, {"metadata": {"a": 1}}, 200, ["conversation.updated"]),
     Act("robot", "PATCH", ME, {"status": "typing"}, 200, ["participant.updated"]),
@@ -192,6 +195,16 @@ STORY = [
     Act("ann", "POST", f"{SESSION}/rate", {"rating": 5}, 204, ["session.rated"]),
     Act("bea", "DELETE", SESSION, None, 403),
     Act("ann", "DELETE", SESSION, None, 204, ["conversation.deleted"]),
+    Act("ann", "PUT", "/flow-parameter-types/{mark}", {}, 201),
+    Act("ann", "PUT", "/flow-blueprints/{blueprint}", {"services": []}, 201),
+    Act("ann", "POST", "/flow-blueprints/{blueprint}/check", {}, 200),
+    Act("ann", "POST", "/flows", {"flow_id": "f", "blueprint": "b"}, 201),
+    Act("ann", "PATCH", "/flows/{flow}", {"description": "d"}, 200),
+    Act("ann", "POST", "/flows/{flow}/services/{interface}", {}, 404),
+    Act("ann", "DELETE", "/flows/{flow}/requests/{request}", None, 404),
+    Act("ann", "DELETE", "/flows/{flow}?drain_s=0", None, 200),
+    Act("ann", "DELETE", "/flow-blueprints/{blueprint}", None, 204),
+    Act("ann", "DELETE", "/flow-parameter-types/{mark}", None, 204),
 ]
 
 
@@ -213,13 +226,18 @@ async def test_each_act_tells_exactly_this(own_service: Service) -> None:
             "session": "",
             "step": "",
             "playbook": "printer-offline",
+            "mark": "mark",
+            "blueprint": "b",
+            "flow": "f",
+            "interface": "ask",
+            "request": "r",
         }
         clients = {
             "ann": own_service.user("ann"),
             "bea": own_service.user("bea"),
             "service": own_service.assistant_service(),
         }
-        clients |= {"broken": clients["ann"], "dan": own_service.user("dan")}
+        clients |= {"broken": clients["ann"], "dan": own_service.user("dan"), "root": own_service.admin()}
         head, wrong = 0, []
         for act in STORY:
             if act.who == "broken":
@@ -307,7 +325,11 @@ def test_every_mutating_route_has_its_act(tmp_path: Path) -> None:
     }
     known: set[tuple[str, str]] = set()
     for act in STORY:
-        path = act.path.replace("/api-key", "").replace("/states/notes", "/states/{id}")
+        path = (
+            act.path.replace("/user/ann", "/{whose}/{subject}")
+            .replace("/api-key", "")
+            .replace("/states/notes", "/states/{id}")
+        )
         for service in (SERVICE, REGISTRATION):
             path = path.replace(service, "/assistant-service-registrations/{id}")
         if path in ("/conversation-shares/ann", "/conversations/ann"):

@@ -495,3 +495,23 @@ async def test_without_a_model_it_says_which_setting_is_missing(service: Service
     assert "WORKBENCH__MODELS__NAMED__" in answer.json()["detail"]
     assert (await service.user("ann").get("/assistants")).json()["assistants"] == []
     assert (await service.user("ann").get("/assistant-services")).json()["assistant_service_infos"] == []
+
+
+async def test_a_user_whose_budget_is_used_up_is_told_so_and_the_model_is_not_asked(talk: Talk) -> None:
+    await talk.begin()
+    limits = {"limits": [{"measure": "turns", "period": "day", "amount": 1}]}
+    (await talk.service.admin().put("/budgets/user/ann", json=limits)).raise_for_status()
+    await talk.say("Good morning")
+    await talk.answer()
+    await until(talk.finalized)
+    (standing,) = (await talk.ann.get("/budgets/me")).json()["standings"]
+    assert (standing["used"], standing["reserved"], standing["left"]) == (1, 0, 0)
+    await talk.say("And good evening")
+
+    async def told() -> Any:
+        return (await talk.messages(message_type="notice")) or None
+
+    (notice,) = await until(told)
+    assert notice["metadata"]["code"] == "budget_exceeded"
+    assert notice["content"].startswith("The budget of the user is used up until ")
+    assert len(await talk.turns()) == 1

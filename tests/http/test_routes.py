@@ -121,6 +121,11 @@ TABLE = [
     row("GET", "/conversations/{conversation}/usage", "401 200 403 404 404 404 401 401 401 401"),
     row("GET", "/usage", "401 200 200 200 200 200 401 401 401 401"),
     row("GET", "/usage/totals?group_by=day", "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", "/budgets/me", "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", "/budgets", "401 403 403 403 403 403 401 401 401 401"),
+    row("GET", "/budgets/user/ann", "401 403 403 403 403 403 401 401 401 401"),
+    row("PUT", "/budgets/user/ann", "401 403 403 403 403 403 401 401 401 401", {"limits": []}),
+    row("DELETE", "/budgets/user/ann", "401 403 403 403 403 403 401 401 401 401"),
     row("GET", "/conversations/{conversation}/participants", "401 200 200 404 404 404 401 200 404 401"),
     row("GET", "/conversations/{conversation}/participants/ann", "401 200 200 404 404 404 401 200 404 401"),
     row("PUT", "/conversations/{conversation}/participants/me", "401 200 200 404 404 404 401 200 404 401", {}),
@@ -191,6 +196,25 @@ TABLE = [
     row("POST", f"{SESSION}/abandon", "401 204 404 404 404 404 401 401 401 401", {}),
     row("POST", f"{SESSION}/rate", "401 204 404 404 404 404 401 401 401 401", {"rating": 5}),
     row("DELETE", SESSION, "401 204 404 404 404 404 401 401 401 401"),
+    row("PUT", "/flow-parameter-types/{mark}", "401 200 201 200 201 200 401 401 401 401", {"default": "!"}),
+    row("GET", "/flow-parameter-types/{mark}", "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", "/flow-parameter-types", "401 200 200 200 200 200 401 401 401 401"),
+    row("PUT", "/flow-blueprints/{blueprint}", "401 200 201 200 201 200 401 401 401 401", {"services": []}),
+    row("GET", "/flow-blueprints/{blueprint}", "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", "/flow-blueprints", "401 200 200 200 200 200 401 401 401 401"),
+    row("POST", "/flow-blueprints/{blueprint}/check", "401 200 200 200 200 200 401 401 401 401", {}),
+    row("POST", "/flows", "401 409 201 409 422 409 401 401 401 401", {"flow_id": "f", "blueprint": "ours"}),
+    row("GET", "/flows", "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", "/flows/{flow}", "401 200 200 200 404 200 401 401 401 401"),
+    row("PATCH", "/flows/{flow}", "401 200 200 200 404 200 401 401 401 401", {"description": ""}),
+    row("GET", "/flows/{flow}/topics", "401 200 200 200 404 200 401 401 401 401"),
+    row("GET", "/flows/{flow}/services", "401 200 200 200 404 200 401 401 401 401"),
+    row("POST", "/flows/{flow}/services/{interface}", "401 404 404 404 404 404 401 401 401 401", {}),
+    row("GET", "/flows/{flow}/requests", "401 200 200 200 200 200 401 401 401 401"),
+    row("DELETE", "/flows/{flow}/requests/{request}", "401 404 404 404 404 404 401 401 401 401"),
+    row("DELETE", "/flows/{flow}?drain_s=0", "401 200 200 200 404 200 401 401 401 401"),
+    row("DELETE", "/flow-blueprints/{blueprint}", "401 404 204 404 204 404 401 401 401 401"),
+    row("DELETE", "/flow-parameter-types/{mark}", "401 404 204 404 204 404 401 401 401 401"),
     # What takes something away comes last, the one who may do it at the end.
     row("DELETE", "/conversations/{conversation}/messages/{message}", "401 204 404 404 404 404 401 401 401 401"),
     row("DELETE", "/conversations/{conversation}", "401 204 403 404 404 404 401 204 404 401"),
@@ -199,6 +223,7 @@ TABLE = [
 
 
 FILLED_IN = ("{fresh}", "{url}", "{conversation}", "{assistant}", "{step}")
+FLOW_NAMES = {"mark": "mark", "blueprint": "b", "flow": "f", "interface": "ask", "request": "r"}
 
 
 class World:
@@ -250,11 +275,13 @@ async def make_world(service: Service, recorder: RecordingAssistantService) -> W
         "outsider": service.assistant(outsider, recorder.service_id),
         "thief": service.assistant(assistant, "other.example"),
     }
+    (await owner.put("/flow-blueprints/ours", json={"services": []})).raise_for_status()
     letters = [await dead_letter(service, conversation, assistant) for _ in range(2)]
     names = {"conversation": conversation, "message": posted["id"], "assistant": assistant}
     names["share"] = share["id"]
     session = (await owner.post("/ai-sessions", json=NEW_SESSION)).json()
     names |= {"session": session["session_id"], "step": session["first_step"]["step_id"]}
+    names |= FLOW_NAMES
     names |= {"letter": letters[0], "dropped": letters[1], "service": recorder.service_id, "url": recorder.url}
     return World(names, clients)
 
@@ -311,6 +338,11 @@ def test_every_route_is_in_the_table(tmp_path: Path) -> None:
         "{conversation}": "{conversation_id:str}",
         "{message}": "{message_id:str}",
         "{share}": "{share_id:str}",
+        "{mark}": "{name:str}",
+        "{blueprint}": "{name:str}",
+        "{flow}": "{flow_id:str}",
+        "{interface}": "{interface:str}",
+        "{request}": "{request_id:str}",
         "/conversation-shares/ann": "/conversation-shares/{owner_id:str}",
         "{letter}": "{letter_id:str}",
         "{dropped}": "{letter_id:str}",
@@ -328,7 +360,7 @@ def test_every_route_is_in_the_table(tmp_path: Path) -> None:
         for short, full in named.items():
             path = path.replace(short, full)
         path = path.replace("/assistants/{assistant}", "/assistants/{assistant_id:str}")
-        path = path.replace("/turns/t1", "/turns/{turn_id:str}")
+        path = path.replace("/turns/t1", "/turns/{turn_id:str}").replace("/user/ann", "/{whose:str}/{subject:str}")
         if "/participants/" in path:
             path = path.partition("/participants/")[0] + "/participants/{participant_id:str}"
         if path.startswith("/assistant-service-registrations/"):
@@ -350,9 +382,8 @@ async def test_a_bad_token_is_401_everywhere(sqlite_url: str, tmp_path: Path, to
         bad = service.client(Authorization=f"Bearer {token}")
         for entry in TABLE:
             if entry.expected[0] == 401:
-                names = dict.fromkeys(
-                    ("conversation", "message", "assistant", "letter", "dropped", "share", "session"), uuid4()
-                )
+                ids = ("conversation", "message", "assistant", "letter", "dropped", "share", "session")
+                names = dict.fromkeys(ids, uuid4()) | FLOW_NAMES
                 path = entry.path.format(**names, service="s", fresh="f")
                 body = None if entry.body is UPLOAD else entry.body
                 assert (await bad.request(entry.method, path, json=body)).status_code == 401, str(entry)

@@ -335,6 +335,18 @@ def test_an_answer_that_is_begun_anew_is_told_anew() -> None:
     assert told_in("ag-ui", after)[0] == {"type": "RUN_STARTED", **RUN, "runId": "t1:2"}
 
 
+def test_a_snapshot_to_a_slow_watcher_replaces_what_was_told() -> None:
+    snapshot: Told = ("turn.snapshot", {"parts": [{"type": "text", "text": "old and new"}], "open": None})
+    events = recorded(said("old"), snapshot, said(", newer", "u"), DONE)
+    sdk = telling_as("ai-sdk", TURN, None)
+    frames = [sdk.frames(event) for event in events[:3]]
+    assert [bool(each) for each in frames] == [True, True, False]
+    assert sdk.is_over  # what was told cannot be taken back: the client comes again
+    words = told_in("ag-ui", events)
+    assert [word["type"] for word in words[4:7]] == ["RUN_ERROR", "RUN_STARTED", "CUSTOM"]
+    assert [word["delta"] for word in words[5:] if "delta" in word] == ["old and new", ", newer"]
+
+
 def test_the_last_frame_of_an_event_has_its_place() -> None:
     frames = telling_as("ai-sdk", TURN, None).frames(recorded()[0]).decode().split("\n\n")[:-1]
     assert [frame.startswith("id: 1\n") for frame in frames] == [False, False, True]

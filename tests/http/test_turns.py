@@ -21,8 +21,8 @@ from tests.support.servers import eventually
 from tests.support.service import Service
 
 from workbench.adapters.clock import SystemClock
-from workbench.adapters.sql.turn_tables import ACTIVE, FORGETTABLE, UNBILLED, turns
-from workbench.adapters.sql.turns import SqlTurnWatch
+from workbench.adapters.sql.turn_tables import ACTIVE, FORGETTABLE, UNBILLED, WATCHED, turns
+from workbench.adapters.sql.turn_watch import SqlTurnWatch
 from workbench.domain.turns.reaping import ReapingService
 
 MARKER = [{"type": "status", "text": "(no text response)"}]
@@ -139,7 +139,9 @@ async def reap(scene: Scene, *columns: str) -> int:
         if columns:
             aged = update(turns).values(dict.fromkeys(columns, LONG_AGO))
             await store.database.transact(lambda connection: connection.execute(aged))
-        return await ReapingService(store.transactions, SqlTurnWatch(store.database), SystemClock()).round()
+        return await ReapingService(
+            store.transactions, SqlTurnWatch(store.database, SystemClock()), SystemClock()
+        ).round()
 
 
 async def test_a_turn_is_opened_made_watched_and_ended(scene: Scene) -> None:
@@ -651,7 +653,7 @@ async def test_what_happened_long_ago_is_told_as_a_whole(own_scene: Scene) -> No
 async def test_a_turn_that_is_not_due_is_not_looked_at(own_scene: Scene) -> None:
     await own_scene.open()
     async with open_store(own_scene.service.database_url, SystemClock()) as store:
-        watch, now = SqlTurnWatch(store.database), SystemClock().now()
+        watch, now = SqlTurnWatch(store.database, SystemClock()), SystemClock().now()
         assert await watch.due(now, 10) == []  # its assistant may answer in the plain way, up to the deadline
         await own_scene.lease()
         assert await watch.due(now + timedelta(seconds=70), 10) == []  # the lease is over, the grace is not
@@ -664,6 +666,7 @@ async def test_a_turn_that_is_not_due_is_not_looked_at(own_scene: Scene) -> None
         (f"SELECT pk FROM turns WHERE conversation_id = 'c' AND assistant_id = 'a' AND {ACTIVE}", "uq_turns_active"),
         (f"SELECT pk FROM turns WHERE finished_at < 'x' AND {FORGETTABLE}", "ix_turns_finished_at"),
         (f"SELECT pk FROM turns WHERE {UNBILLED}", "ix_turns_unbilled"),
+        (f"SELECT pk FROM turns WHERE {WATCHED} AND watched_until < 'x'", "ix_turns_watched_until"),
     ],
 )
 def test_turns_are_found_by_their_partial_indexes(sqlite_template: Path, statement: str, index: str) -> None:

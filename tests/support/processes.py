@@ -11,23 +11,27 @@ from pathlib import Path
 import httpx
 from tests.support.servers import ReservedPort
 
+START_SECONDS = 60
 WORKBENCH = str(Path(sys.executable).with_name("workbench"))
 
 
 class ServerProcess:
     """`workbench serve` on a port of its own, which stays the same over restarts."""
 
-    def __init__(self, folder: Path, database_url: str, *options: str) -> None:
+    def __init__(self, folder: Path, database_url: str, *options: str, **settings: str) -> None:
         self._reserved = ReservedPort()
         self.url = self._reserved.url
         self._options = options
         own = {name: value for name, value in os.environ.items() if not name.startswith("WORKBENCH__")}
         self.environment = {
             **own,
+            # Where it is set, every start would compile everything anew, which takes longer than all else.
+            "PYTHONDONTWRITEBYTECODE": "",
             "WORKBENCH__DATA_ROOT": str(folder),
             "WORKBENCH__DB__URL": database_url,
             "WORKBENCH__DB__POSTGRESQL_SSL_MODE": "disable",
             "WORKBENCH__LOGGING__LOG_LEVEL": "ERROR",
+            **settings,
         }
         self._process: asyncio.subprocess.Process | None = None
 
@@ -46,7 +50,7 @@ class ServerProcess:
         self._process = await asyncio.create_subprocess_exec(
             WORKBENCH, "serve", "--port", port, *self._options, env=self.environment, stdout=asyncio.subprocess.DEVNULL
         )
-        async with httpx.AsyncClient() as client, asyncio.timeout(30):
+        async with httpx.AsyncClient() as client, asyncio.timeout(START_SECONDS):
             while True:
                 with contextlib.suppress(httpx.HTTPError):
                     if (await client.get(f"{self.url}/readyz")).status_code == 200:
@@ -71,9 +75,11 @@ class ServerProcess:
 
 
 @contextlib.asynccontextmanager
-async def server_process(folder: Path, database_url: str, *options: str) -> AsyncGenerator[ServerProcess]:
-    """Run a server, and kill whatever is left of it at the end."""
-    server = ServerProcess(folder, database_url, *options)
+async def server_process(
+    folder: Path, database_url: str, *options: str, **settings: str
+) -> AsyncGenerator[ServerProcess]:
+    """Run a server, with these in its environment, and kill whatever is left of it at the end."""
+    server = ServerProcess(folder, database_url, *options, **settings)
     try:
         await server.start()
         yield server

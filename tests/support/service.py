@@ -65,6 +65,12 @@ class Service:
         """A user's client."""
         return self.client(Authorization=f"Bearer {self.token(user_id, workspace, name)}")
 
+    def admin(self, user_id: str = "root", workspace: str = "default") -> httpx.AsyncClient:
+        """An admin's client."""
+        chosen = {"user_id": user_id, "name": user_id.title(), "workspace": self.workspace(workspace)}
+        token = sign_local_token(self.settings, ttl_seconds=3600, admin=True, **chosen)
+        return self.client(Authorization=f"Bearer {token}")
+
     def assistant_service(self, service_id: str = "", key: str = "") -> httpx.AsyncClient:
         """An assistant service's client, speaking for itself; without an id the recorder's."""
         return self.client(**{"X-Assistant-Service-ID": service_id or self.recorder_id, "X-API-Key": key})

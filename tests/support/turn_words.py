@@ -30,6 +30,7 @@ TURN = Turn(
     options={},
     deadline_at=NOW,
     created_at=NOW,
+    read_at=NOW,
 )
 
 OPENED = ("turn.opened", {"input_message_id": str(UUID(int=5)), "output_message_id": str(OUTPUT), "warnings": []})

@@ -336,3 +336,24 @@ def test_without_its_packages_azure_is_refused_and_all_else_works() -> None:
         "WORKBENCH__AZURE_SPEECH",
     ]
     assert all("pip install 'workbench[azure]'" in line for line in lines)
+
+
+def test_what_needs_a_session_goes_past_the_proxy() -> None:
+    pooled, direct = "postgresql://u@proxy:6432/d", "postgresql://u@server/d"
+    both = Settings.of(db={"url": pooled, "postgresql_direct_url": direct})
+    assert (both.sqlalchemy_url.host, both.direct_url.host) == ("proxy", "server")
+    assert Settings.of(db={"url": pooled}).direct_url.host == "proxy"
+
+
+@pytest.mark.parametrize(
+    "urls",
+    [
+        {"postgresql_direct_url": "postgresql://u@server/d"},
+        {"url": "sqlite:///file.db", "postgresql_direct_url": "postgresql://u@server/d"},
+        {"url": "postgresql://u@proxy/d", "postgresql_direct_url": "sqlite:///file.db"},
+        {"url": "postgresql://u@proxy/d", "postgresql_direct_url": "mysql://u@server/d"},
+    ],
+)
+def test_only_postgresql_has_a_way_past_a_proxy(urls: dict[str, str]) -> None:
+    found = faults(lambda: Settings.of(db=urls))
+    assert list(found) == ["WORKBENCH__DB__POSTGRESQL_DIRECT_URL"]

@@ -1,6 +1,7 @@
 """Titles that a model chooses, from a user's message to the event, over real HTTP on both sides."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -14,10 +15,11 @@ from sqlalchemy import select, update
 from tests.support.assistants import RecordingAssistantService
 from tests.support.behaviours import Behaviour, drop, garbage, hang, status
 from tests.support.databases import open_store
-from tests.support.openai_server import ModelServer, model_server
+from tests.support.openai_server import ModelServer, answer_of, model_server
 from tests.support.service import Service, open_stream, running_service
 
 from workbench.adapters.sql.tables import jobs
+from workbench.adapters.sql.usage_tables import token_usage
 from workbench.domain.jobs.model import RetryPolicy
 from workbench.domain.messages.model import TITLE_JOB
 from workbench.domain.titles.ports import TitleWriter
@@ -172,6 +174,23 @@ async def test_a_blank_title_keeps_the_one_there_is_but_counts(service: Service,
     for number, title in enumerate(["First", "First", "Third"], 1):
         await talk.say("and?")
         assert (await talk.titled(number))["title"] == title
+
+
+async def test_a_workspace_that_has_spent_its_budget_gets_no_titles_and_no_failures(
+    service: Service, model: ModelServer
+) -> None:
+    limit = {"measure": "turns", "period": "day", "amount": 0}
+    root = service.admin()
+    (await root.put("/budgets/workspace/default", json={"limits": [limit]})).raise_for_status()
+    talk = await begin(service)
+    before = await talk.title()
+    await talk.say("Where shall we go?")
+    await nothing_waits(service)
+    assert (await talk.title(), await talk.count(), len(model.requests)) == (before, 0, 0)
+    (await root.delete("/budgets/workspace/default")).raise_for_status()
+    (await root.put("/budgets/user/ann", json={"limits": [limit]})).raise_for_status()
+    await talk.say("And when?")
+    await talk.titled(1)
 
 
 async def test_who_chose_a_title_keeps_it(service: Service, model: ModelServer) -> None:
@@ -415,3 +434,52 @@ async def test_the_writer_can_be_swapped(sqlite_url: str, tmp_path: Path, model:
         await talk.say("hi\0 ")
         assert (await talk.titled(1))["title"] == ("HI " * 100)[:100].strip()
     assert model.requests == []
+
+
+async def booked(service: Service) -> list[dict[str, Any]]:
+    names = [column.name for column in token_usage.c]
+    async with open_store(service.database_url) as store:
+        rows = await store.database.rows(select(token_usage).where(token_usage.c.usage_type == "chat_title"))
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+async def test_what_a_title_took_is_booked_at_no_users_expense(service: Service, model: ModelServer) -> None:
+    talk = await begin(service)
+    await talk.say("hello")
+    await talk.titled(1)
+    (row,) = await booked(service)
+    assert (row["user_id"], row["metadata"]) == (None, {"owner_id": "ann"})
+    assert str(row["conversation_id"]) == talk.path.rpartition("/")[2]
+    assert (row["prompt_tokens"], row["completion_tokens"], row["total_tokens"]) == (1, 1, 2)
+    assert (row["call_count"], row["source"], row["provisional"], row["message_id"]) == (1, "server", False, None)
+    assert list(row["model_breakdown"]) == ["local"]
+    assert row["model_breakdown"]["local"]["provider"] == "openai"
+
+
+def refused(prompt_tokens: int, completion_tokens: int) -> Behaviour:
+    """What no title can be read from, but has to be paid."""
+    answer = answer_of("/v1/chat/completions", "no title at all")
+    used = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens}
+    body = {**answer, "usage": {**used, "total_tokens": prompt_tokens + completion_tokens}}
+    return Behaviour(status=200, body=json.dumps(body).encode(), headers={"content-type": "application/json"})
+
+
+async def test_what_was_spent_on_refused_answers_is_booked_as_well(service: Service, model: ModelServer) -> None:
+    model.answer(refused(40, 7), status(500), "At last")
+    talk = await begin(service)
+    await talk.say("hello")
+    assert (await talk.titled(1))["title"] == "At last"
+    await nothing_waits(service)
+    rows = await booked(service)
+    assert sorted((row["prompt_tokens"], row["completion_tokens"]) for row in rows) == [(1, 1), (40, 7)]
+
+
+async def test_a_title_that_comes_too_late_is_booked_all_the_same(service: Service, model: ModelServer) -> None:
+    model.answer(hang())
+    talk = await begin(service)
+    await talk.say("hello")
+    await model.asked(1)
+    assert (await talk.ann.delete(talk.path)).status_code == 204
+    model.release()
+    await nothing_waits(service)
+    assert [row["total_tokens"] for row in await booked(service)] == [2]

@@ -4,8 +4,10 @@ WorkbenchError
 ├── UnauthenticatedError   no credentials, wrong ones, or of the wrong kind for this act
 ├── ForbiddenError         you can see it, but this act is not yours
 ├── NotFoundError          it is not there, or not yours to know
+│   └── GoneError          it was yours, and somebody deleted it
 ├── ConflictError          the state does not allow it now
-│   └── StaleError         what was read changed before the commit; read again and repeat
+│   ├── StaleError         what was read changed before the commit; read again and repeat
+│   └── PreconditionError  it is not as the caller said that it must be
 ├── InvalidError           the request cannot mean anything
 │   ├── UnprocessableError  it can be read, but not carried out
 │   └── NotAcceptableError  the answer is not to be had in the form that is asked for
@@ -62,6 +64,12 @@ class NotFoundError(WorkbenchError):
     code = "not_found"
 
 
+class GoneError(NotFoundError):
+    """It was deleted"""
+
+    code = "gone"
+
+
 class ConflictError(WorkbenchError):
     """The state does not allow this now"""
 
@@ -72,6 +80,12 @@ class StaleError(ConflictError):
     """Somebody else changed this at the same time; try again"""
 
     code = "stale"
+
+
+class PreconditionError(ConflictError):
+    """It is not, or no longer, as the request says that it must be"""
+
+    code = "precondition_failed"
 
 
 class InvalidError(WorkbenchError):
@@ -106,9 +120,11 @@ class ExhaustedError(WorkbenchError):
 
     code = "exhausted"
 
-    def __init__(self, detail: str, *, retry_after_seconds: float, code: str | None = None) -> None:
+    def __init__(
+        self, detail: str, *, retry_after_seconds: float, code: str | None = None, extra: dict[str, Any] | None = None
+    ) -> None:
         """Keep how long to wait."""
-        super().__init__(detail, code=code)
+        super().__init__(detail, code=code, extra=extra)
         self.retry_after_seconds = retry_after_seconds
 
 

@@ -43,7 +43,8 @@ class TurnLostError(CallError):
     """The turn is not ours to make, or no longer.
 
     `code` says why: `stale_epoch` (another producer has it), `turn_terminal` (it has ended), `lease_held` (another
-    producer has it, and was heard of just now), `batch_gap` (something was sent in our place).
+    producer has it, and was heard of just now), `batch_gap` (something was sent in our place), `turn_gone` (the
+    conversation or the answer was deleted).
     """
 
 

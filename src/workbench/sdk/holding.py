@@ -15,7 +15,7 @@ from workbench.sdk.model import Json, Message
 from workbench.sdk.turn_model import LeaseGrant, OpenedTurn, TurnError
 
 LEASE_SECONDS = 60
-LOST = frozenset({"stale_epoch", "turn_terminal", "lease_held", "batch_gap"})
+LOST = frozenset({"stale_epoch", "turn_terminal", "lease_held", "batch_gap", "turn_gone"})
 NOT_OURS = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 
 

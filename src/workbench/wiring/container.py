@@ -5,6 +5,7 @@ from litestar.types import ASGIApp
 
 from workbench.wiring.announcements import Announcements
 from workbench.wiring.domain import Domain, Policies
+from workbench.wiring.flows import FlowAdapters, FlowDomain
 from workbench.wiring.jobs import Jobs
 from workbench.wiring.model_gateway import ModelsOfSettings
 from workbench.wiring.outbound import Outbound
@@ -40,6 +41,8 @@ def make_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
             PlaybookTexts(),
             Jobs(),
             Tokens(),
+            FlowDomain(),
+            FlowAdapters(),
         ),
         *_tracing_of(settings),
         *overrides,

@@ -20,6 +20,7 @@ from workbench.adapters.tokens.local import KEY_FILE as LOCAL_ISSUER_FILE
 from workbench.adapters.tokens.local import LocalIssuer
 from workbench.domain.errors import UnavailableError, WorkbenchError
 from workbench.wiring import migrations
+from workbench.wiring.doctor_bus import look_at_bus, look_at_services
 from workbench.wiring.outbound import SERVICE_KEYS_FILE
 from workbench.wiring.setting_groups import Issuer
 from workbench.wiring.setting_names import SettingsError
@@ -53,7 +54,12 @@ async def diagnose(settings: Settings) -> list[Finding]:
     found += _local_keys(settings)
     found += await asyncio.gather(*(_issuer(issuer) for issuer in settings.issuers))
     found += [*await _key_vault(settings), _titles(settings), _models(settings), _address(settings)]
-    return found
+    return [*found, *await _flows(settings)]
+
+
+async def _flows(settings: Settings) -> list[Finding]:
+    looks = {"message bus": await look_at_bus(settings), "services of flows": look_at_services(settings)}
+    return [Finding(check=name, ok=ok, detail=seen, remedy=remedy) for name, (ok, seen, remedy) in looks.items()]
 
 
 def _data_folder(settings: Settings) -> Finding:

@@ -23,6 +23,10 @@ from workbench.domain.assistants.removal import RemovalService
 from workbench.domain.assistants.seating import SeatingService
 from workbench.domain.assistants.service import AssistantPolicy, AssistantService
 from workbench.domain.audit.service import AuditService
+from workbench.domain.budgets.book import BudgetPolicy, LimitBook
+from workbench.domain.budgets.model import Limit
+from workbench.domain.budgets.service import BudgetService
+from workbench.domain.budgets.windows import zone_named
 from workbench.domain.contents.service import DisposalService, SweepService
 from workbench.domain.contents.verification import VerificationService
 from workbench.domain.conversations.service import ConversationService
@@ -63,6 +67,7 @@ from workbench.domain.troubleshooting.owning import OwningService
 from workbench.domain.troubleshooting.responding import RespondingService
 from workbench.domain.troubleshooting.starting import StartingService
 from workbench.domain.troubleshooting.telling import TellingPolicy, TellingService
+from workbench.domain.turns.attending import AttendanceService
 from workbench.domain.turns.controlling import ControlService
 from workbench.domain.turns.hub import TurnHub
 from workbench.domain.turns.opening import OpeningService
@@ -70,6 +75,7 @@ from workbench.domain.turns.posting import PostingService
 from workbench.domain.turns.producing import ProducingService
 from workbench.domain.turns.reading import ReadingService
 from workbench.domain.turns.reaping import ReapingService, TurnPolicy
+from workbench.domain.turns.shortening import ShorteningService
 from workbench.domain.usage.bookkeeping import Bookkeeping
 from workbench.domain.usage.service import UsageService
 from workbench.domain.users.service import UserService
@@ -117,6 +123,8 @@ class Domain(Provider):
     audit = provide(AuditService)
     usage = provide(UsageService)
     bookkeeping = provide(Bookkeeping)
+    limit_book = provide(LimitBook)
+    budgets = provide(BudgetService)
     retention = provide(RetentionService)
     expiry = provide(ExpiryService)
     leaving = provide(Leaving)
@@ -130,6 +138,8 @@ class Domain(Provider):
     control = provide(ControlService)
     reading = provide(ReadingService)
     reaping = provide(ReapingService)
+    attendance = provide(AttendanceService)
+    shortening = provide(ShorteningService)
     model_host = provide(ModelHost)
     briefing = provide(BriefingService)
     tools = provide(ToolService)
@@ -184,6 +194,16 @@ class Policies(Provider):
     def telling_policy(self, settings: Settings) -> TellingPolicy:
         """Whose the documentation of a session is."""
         return TellingPolicy(documentation_for_handler=settings.sessions.documentation_access == "owner_and_handler")
+
+    @provide
+    def budgets(self, settings: Settings) -> BudgetPolicy:
+        """What may be spent where nobody says otherwise."""
+        budgets = settings.budgets
+        return BudgetPolicy(
+            defaults=tuple(Limit(**limit.model_dump()) for limit in budgets.limits),
+            zone=zone_named(budgets.time_zone),
+            zones={workspace: zone_named(zone) for workspace, zone in budgets.workspace_time_zones.items()},
+        )
 
     @provide
     def readers(self, settings: Settings) -> ReaderPolicy:

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Generator
 
+import msgspec
 from prometheus_client.multiprocess import mark_process_dead  # pyright: ignore[reportUnknownVariableType]
 
 from workbench.adapters.metrics.prometheus import MULTIPROCESS_FOLDER, PrometheusMeter
@@ -48,9 +49,10 @@ class Measures:
 
     def _note(self) -> None:
         self._meter.streams(self._hub.reader_count)
-        commits, statements = self._written.commits, self._written.statements
-        self._meter.wrote(commits - self._noted.commits, statements - self._noted.statements)
-        self._noted = Written(commits, statements)
+        now = msgspec.structs.replace(self._written)
+        self._meter.wrote(now.commits - self._noted.commits, now.statements - self._noted.statements)
+        self._meter.read(now.reads - self._noted.reads)
+        self._noted = now
 
     async def run(self) -> None:
         """Note what this process does for ever: another process may be the one that is asked."""

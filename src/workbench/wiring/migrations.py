@@ -145,7 +145,9 @@ async def _connection(settings: Settings, *, writes: bool) -> AsyncGenerator[Asy
 def _engine(settings: Settings, *, writes: bool) -> AsyncEngine:
     if settings.database_kind == "postgresql":
         arguments: dict[str, Any] = {"ssl": settings.db.postgresql_ssl_mode, "timeout": CONNECT_SECONDS}
-        return create_async_engine(settings.sqlalchemy_url, poolclass=NullPool, connect_args=arguments)
+        # The lock is held by the session, which a proxy that pools transactions would lend to others.
+        url = settings.direct_url if writes else settings.sqlalchemy_url
+        return create_async_engine(url, poolclass=NullPool, connect_args=arguments)
     engine = create_async_engine(settings.sqlalchemy_url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
     if writes:
         event.listen(engine.sync_engine, "connect", _leave_transactions_to_us)

@@ -6,6 +6,7 @@ import structlog
 from sqlalchemy import text
 
 from workbench.adapters.sql.database import Database
+from workbench.domain.bus.ports import MessageBus
 from workbench.domain.contents.ports import ContentStore
 from workbench.domain.errors import UnavailableError
 
@@ -17,14 +18,19 @@ logger = structlog.get_logger(__name__)
 class Readiness:
     """Checks the parts one by one."""
 
-    def __init__(self, database: Database, store: ContentStore) -> None:
+    def __init__(self, database: Database, store: ContentStore, bus: MessageBus) -> None:
+        self._bus = bus
         self._database = database
         self._store = store
 
     async def check(self) -> dict[str, str]:
         """Say of each part `ok`, or in a word what is wrong."""
         database, storage = await asyncio.gather(self._check_database(), self._check_storage())
-        return {"database": database, "storage": storage}
+        parts = {"database": database, "storage": storage}
+        # The rest of the service does without a bus: its state is told only where it is not as it should be.
+        if (state := self._bus.state()) != "up":
+            parts["bus"] = state
+        return parts
 
     async def _check_storage(self) -> str:
         try:
@@ -42,6 +48,8 @@ class Readiness:
                 await self._database.rows(text("SELECT 1"))
         except TimeoutError:
             return "slow"
+        except UnavailableError:
+            return "away"
         except Exception:
             logger.warning("database not ready", exc_info=True)
             return "away"

@@ -1,10 +1,13 @@
 """The groups of settings. Descriptions, bounds and examples feed the reference page and the error texts."""
 
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
+from zoneinfo import ZoneInfoNotFoundError
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     IPvAnyNetwork,
@@ -15,6 +18,8 @@ from pydantic import (
 )
 
 from workbench.adapters.prices.files import read_prices
+from workbench.domain.budgets.model import MAX_AMOUNT, Measure, Period, Scope
+from workbench.domain.budgets.windows import zone_named
 from workbench.wiring.setting_names import MisfitError
 from workbench.wiring.setting_values import (
     Group,
@@ -44,6 +49,14 @@ class Db(Group):
         description="The database. Unset: a SQLite file `workbench.db` in the data folder.",
         examples=["sqlite:///.data/workbench.db", "postgresql://user:password@host/database"],
     )
+    postgresql_direct_url: SecretStr | None = Field(
+        default=None,
+        description=(
+            "The same PostgreSQL past a proxy that pools transactions, such as PgBouncer: for listening to other "
+            "processes' commits, and for bringing the schema up to date. Unset: as `url`."
+        ),
+        examples=["postgresql://user:password@host:5432/database"],
+    )
     postgresql_ssl_mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
         default="prefer", description="How the connection to PostgreSQL is encrypted, in libpq's words."
     )
@@ -62,6 +75,16 @@ class Db(Group):
         if url is not None:
             with_driver(url.get_secret_value())
         return url
+
+    @field_validator("postgresql_direct_url")
+    @classmethod
+    def _leads_to_postgresql(cls, direct: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if direct is None or "url" not in info.data:
+            return direct
+        given = [direct, info.data["url"]]
+        if not all(url and with_driver(url.get_secret_value()).get_backend_name() == "postgresql" for url in given):
+            raise ValueError("is for PostgreSQL, which WORKBENCH__DB__URL has to name as well")
+        return direct
 
     @field_validator("sqlite_synchronous", mode="before")
     @classmethod
@@ -204,6 +227,15 @@ class Service(Group):
         le=600,
         description="Time in seconds that requests in flight get to finish once the service is told to stop.",
     )
+    drain_delay_seconds: float = Field(
+        default=0,
+        ge=0,
+        le=300,
+        description=(
+            "Seconds before that in which requests are still taken while `/readyz` already answers 503, so that a load "
+            "balancer notices. More than the time between two of its looks."
+        ),
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -295,8 +327,8 @@ class Issuer(Group):
         default=None,
         min_length=1,
         description=(
-            "Value in the claim `roles` that makes a user an admin of their workspace, who sees what everybody used. "
-            "Unset: nobody is."
+            "Value in the claim `roles` that makes a user an admin of their workspace, who sees what everybody used and sets "
+            "budgets. Unset: nobody is."
         ),
     )
     engineer_role: str | None = Field(
@@ -443,6 +475,62 @@ class Usage(Group):
             return None
         read_prices(folder(path))
         return folder(path)
+
+
+class BudgetLimit(Group):
+    """What a workspace, each user or each assistant may use in a day or a month."""
+
+    scope: Scope = Field(description="Whose: of the `workspace`, of each `user`, or of each `assistant`.")
+    measure: Measure = Field(description="`turns`, `tokens`, or `cost_micros`: millionths of a dollar.")
+    period: Period = Field(description="In a `day` or a `month`.")
+    amount: int = Field(ge=0, le=MAX_AMOUNT, description="How much, at most.")
+    anchor: date | None = Field(
+        default=None, description="The day from which months are counted. Unset: the first of a month."
+    )
+
+    @model_validator(mode="after")
+    def _only_months_have_anchors(self) -> "BudgetLimit":
+        if self.anchor is not None and self.period != "month":
+            raise ValueError("only months have an anchor")
+        return self
+
+
+def _time_zone(name: str) -> str:
+    """Let pass what the machine knows."""
+    try:
+        zone_named(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone that this machine knows") from None
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
+
+
+class Budgets(Group):
+    """How much may be spent on models where nobody stored other limits. Without limits there is no end to it."""
+
+    limits: Annotated[tuple[BudgetLimit, ...], BeforeValidator(from_json)] = Field(
+        default=(),
+        description="Limits of every workspace, user and assistant (a JSON list).",
+        examples=['[{"scope": "user", "measure": "turns", "period": "day", "amount": 200}]'],
+    )
+    time_zone: TimeZone = Field(
+        default="UTC", description="Where the days of budgets begin at midnight.", examples=["Europe/Vienna"]
+    )
+    workspace_time_zones: Annotated[dict[str, TimeZone], BeforeValidator(from_json)] = Field(
+        default={},
+        description="The same for single workspaces, by their ids (a JSON object).",
+        examples=['{"research": "America/New_York"}'],
+    )
+
+    @field_validator("limits")
+    @classmethod
+    def _are_no_two_of_a_kind(cls, limits: tuple[BudgetLimit, ...]) -> tuple[BudgetLimit, ...]:
+        kinds = [(limit.scope, limit.measure, limit.period) for limit in limits]
+        if len(set(kinds)) < len(kinds):
+            raise ValueError("has two limits of the same scope, measure and period")
+        return limits
 
 
 class Delivery(Group):

@@ -16,12 +16,14 @@ from pydantic_settings import (
 )
 from sqlalchemy.engine import URL
 
+from workbench.wiring.flow_settings import Bus, Flows
 from workbench.wiring.model_settings import McpServer, Models, Titles, azure_titles, require_mcp_names
 from workbench.wiring.setting_groups import (
     ENTRA_KEYS_URL,
     LOCAL_MODE_CONSENT,
     Auth,
     AzureSpeech,
+    Budgets,
     Db,
     Delivery,
     Events,
@@ -82,6 +84,9 @@ class Settings(BaseModel):
     turns: Turns = Turns()
     usage: Usage = Usage()
     sessions: Sessions = Sessions()
+    bus: Bus = Bus()
+    flows: Flows = Flows()
+    budgets: Budgets = Budgets()
     azure_speech: AzureSpeech = AzureSpeech()
 
     @classmethod
@@ -149,6 +154,12 @@ class Settings(BaseModel):
         if self.db.url is None:
             return URL.create("sqlite+aiosqlite", database=str(self.data_root / "workbench.db"))
         return with_driver(self.db.url.get_secret_value())
+
+    @property
+    def direct_url(self) -> URL:
+        """The same past any proxy, for what needs a session of its own."""
+        direct = self.db.postgresql_direct_url
+        return self.sqlalchemy_url if direct is None else with_driver(direct.get_secret_value())
 
     @property
     def database_url(self) -> str:

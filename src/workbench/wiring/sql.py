@@ -22,12 +22,14 @@ from workbench.adapters.sql.remembered import Remembered
 from workbench.adapters.sql.retention import SqlAgedMessages
 from workbench.adapters.sql.snapshots import SqlSnapshots
 from workbench.adapters.sql.transactions import SqlTransactions
-from workbench.adapters.sql.turns import SqlTurnWatch
+from workbench.adapters.sql.turn_watch import SqlTurnWatch
 from workbench.adapters.sql.wakeups import SqlWakeups
 from workbench.domain.archive.ports import CopyTx, ExportTx, ImportTx, Snapshots
 from workbench.domain.assistant_services.ports import RegistrationTx
 from workbench.domain.assistants.ports import AssistantTx, PresenceWatch
 from workbench.domain.audit.ports import AuditTx
+from workbench.domain.budgets.ports import LimitTx
+from workbench.domain.bus.ports import MessageBus
 from workbench.domain.clock import Clock
 from workbench.domain.contents.ports import ContentLedger, ContentStore, ContentTx
 from workbench.domain.conversations.ports import ConversationTx
@@ -50,6 +52,7 @@ from workbench.domain.model_assistants.ports import ModelAssistantTx
 from workbench.domain.participants.ports import ParticipantTx
 from workbench.domain.playbooks.ports import PlaybookTx
 from workbench.domain.shares.ports import ShareTx
+from workbench.domain.titles.ports import TitleTx
 from workbench.domain.transactions import Transactions
 from workbench.domain.troubleshooting.ports import SessionTx
 from workbench.domain.turns.ports import TurnTx, TurnWatch
@@ -76,6 +79,7 @@ class Sql(Provider):
             synchronous=settings.db.sqlite_synchronous,
             pool_size=settings.db.postgresql_pool_size,
             ssl_mode=settings.db.postgresql_ssl_mode,
+            direct_url=settings.direct_url,
         )
         yield database
         await database.close()
@@ -136,9 +140,9 @@ class Sql(Provider):
         return wakeups
 
     @provide
-    def readiness(self, database: Database, store: ContentStore) -> Readiness:
+    def readiness(self, database: Database, store: ContentStore, bus: MessageBus) -> Readiness:
         """Know whether what requests need answers."""
-        return Readiness(database, store)
+        return Readiness(database, store, bus)
 
     @provide
     def keeping(self, database: Database) -> EventKeeping:
@@ -231,6 +235,11 @@ class Sql(Provider):
         return sql
 
     @provide
+    def title_tx(self, sql: SqlTransactions) -> Transactions[TitleTx]:
+        """See what titles need."""
+        return sql
+
+    @provide
     def turn_tx(self, sql: SqlTransactions) -> Transactions[TurnTx]:
         """See what turns need."""
         return sql
@@ -251,9 +260,14 @@ class Sql(Provider):
         return sql
 
     @provide
-    def turn_watch(self, database: Database) -> TurnWatch:
+    def turn_watch(self, database: Database, clock: Clock) -> TurnWatch:
         """Find turns that nobody looks after."""
-        return SqlTurnWatch(database)
+        return SqlTurnWatch(database, clock)
+
+    @provide
+    def limit_tx(self, sql: SqlTransactions) -> Transactions[LimitTx]:
+        """See what budgets need."""
+        return sql
 
     @provide
     def usage_tx(self, sql: SqlTransactions) -> Transactions[UsageReadTx]:

@@ -6,12 +6,14 @@ import msgspec
 import structlog
 from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 
-from workbench.domain.conversations.ports import ConversationTx
+from workbench.domain.budgets.book import LimitBook
+from workbench.domain.clock import Clock
 from workbench.domain.jobs.ports import JobHandler
 from workbench.domain.messages.model import TITLE_JOB, Titling
-from workbench.domain.titles.ports import TitleWriter
+from workbench.domain.titles.ports import TitleTx, TitleWriter
 from workbench.domain.titles.service import TitleService
 from workbench.domain.transactions import Transactions
+from workbench.domain.usage.bookkeeping import Bookkeeping
 from workbench.wiring.model_settings import Titles
 from workbench.wiring.settings import Settings
 
@@ -47,9 +49,16 @@ class TitlesByModel(Provider):
             yield writer
 
     @provide
-    def jobs(self, transactions: Transactions[ConversationTx], writer: TitleWriter) -> TitleJobs:
+    def jobs(
+        self,
+        transactions: Transactions[TitleTx],
+        writer: TitleWriter,
+        limits: LimitBook,
+        books: Bookkeeping,
+        clock: Clock,
+    ) -> TitleJobs:
         """Say who does them."""
-        return TitleJobs({TITLE_JOB: TitleService(transactions, writer)})
+        return TitleJobs({TITLE_JOB: TitleService(transactions, writer, limits, books, clock)})
 
 
 class NoTitles(Provider):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from workbench.adapters.metrics.flows import PrometheusFlows
 from workbench.domain.delivery.model import Backlog
 from workbench.domain.delivery.ports import DeliveryMeter, DeliveryOutcome
 from workbench.domain.events.model import Event
@@ -23,11 +24,13 @@ class PrometheusMeter(DeliveryMeter, UsageMeter):
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self.flows = PrometheusFlows(self._registry)
         self._events = self._counter("workbench_events", "Events committed to the log by this process.", "type")
         self._attempts = self._counter("workbench_delivery_attempts", "Events brought to assistants.", "outcome")
         self._refused = self._counter("workbench_usage_refused", "Bills that came when another one held.", "source")
         self._commits = self._total("workbench_commits", "Commits of this process; many requests may share one.")
         self._statements = self._total("workbench_write_statements", "Statements sent for them.")
+        self._reads = self._total("workbench_read_statements", "Statements sent that only read.")
         self._streams = self._gauge("workbench_streams", "Open event streams.", "livesum")
         self._lag_events = self._gauge("workbench_delivery_lag_events", "Events not brought to assistants yet.")
         self._lag_seconds = self._gauge("workbench_delivery_lag_seconds", "How long the oldest of them has waited.")
@@ -50,6 +53,10 @@ class PrometheusMeter(DeliveryMeter, UsageMeter):
         """Count what was written to the database."""
         self._commits.inc(commits)
         self._statements.inc(statements)
+
+    def read(self, statements: int) -> None:
+        """Count what was read from the database."""
+        self._reads.inc(statements)
 
     def usage_refused(self, source: str) -> None:
         """Count a bill that came when another one held."""

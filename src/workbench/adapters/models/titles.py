@@ -1,17 +1,22 @@
 """Titles written by a chat model."""
 
 import asyncio
+import time
 
 from pydantic import BaseModel, Field
 from pydantic_ai import Agent, NativeOutput, ToolOutput
 from pydantic_ai.exceptions import AgentRunError, ModelHTTPError, UserError
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models import Model
+from pydantic_ai.usage import RunUsage
 
 from workbench.adapters.models.history import OPENING
 from workbench.domain.errors import UnavailableError
+from workbench.domain.ids import new_hex_id
 from workbench.domain.titles.model import Line, Untitled
 from workbench.domain.titles.ports import TitleWriter
+from workbench.domain.usage.accumulating import note_call
+from workbench.domain.usage.model import ReportedCall
 
 INSTRUCTIONS = (
     "You choose titles for conversations between people and assistants. You are shown the latest messages of one. "
@@ -32,21 +37,43 @@ class ModelTitleWriter(TitleWriter):
         """Ask for a JSON answer of the given shape where the model can do that, otherwise for the call of a tool."""
         native = model.profile.get("supports_json_schema_output", False)
         output = NativeOutput(Answer) if native else ToolOutput(Answer)
+        self._model = model
         self._agent = Agent(model, output_type=output, instructions=INSTRUCTIONS, retries=0)
         self._timeout_seconds = timeout_seconds
 
     async def write(self, untitled: Untitled) -> str:
         """Ask; a failure is told without what the provider said at length, which may repeat keys or messages."""
+        spent, asked_at = RunUsage(), time.monotonic()
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                result = await self._agent.run(_question(untitled), message_history=_history(untitled.lines))
+                result = await self._agent.run(
+                    _question(untitled), message_history=_history(untitled.lines), usage=spent
+                )
         except TimeoutError:
             raise UnavailableError(f"the model did not answer within {self._timeout_seconds:g} seconds") from None
         except ModelHTTPError as error:
             raise UnavailableError(f"the model's provider answered {error.status_code}") from error
         except (AgentRunError, UserError) as error:
             raise UnavailableError(f"the model failed: {type(error).__name__}") from error
+        finally:
+            self._note(spent, time.monotonic() - asked_at)
         return result.output.title
+
+    def _note(self, spent: RunUsage, seconds: float) -> None:
+        """Note what was spent, also on an answer that was refused."""
+        if not spent.requests:
+            return
+        call = ReportedCall(
+            call_id=new_hex_id(),
+            model=self._model.model_name,
+            provider=self._model.system,
+            prompt_tokens=spent.input_tokens,
+            completion_tokens=spent.output_tokens,
+            cached_tokens=spent.cache_read_tokens,
+            cache_write_tokens=spent.cache_write_tokens,
+            latency_ms=int(seconds * 1000),
+        )
+        note_call(call)
 
 
 def _question(untitled: Untitled) -> str:

@@ -26,8 +26,9 @@ _ADVANCE_POSTGRESQL = Prepared(
             SELECT s.* FROM (
                 SELECT * FROM unnest(
                     CAST(:pks AS uuid[]), CAST(:workspaces AS text[]), CAST(:versions AS bigint[]),
-                    CAST(:leases AS timestamptz[]), CAST(:seqs AS bigint[]), CAST(:batches AS bigint[])
-                ) AS s(pk, workspace_id, version, lease_expires_at, last_seq, last_batch)
+                    CAST(:leases AS timestamptz[]), CAST(:seqs AS bigint[]), CAST(:batches AS bigint[]),
+                    CAST(:sizes AS bigint[])
+                ) AS s(pk, workspace_id, version, lease_expires_at, last_seq, last_batch, log_bytes)
                 ORDER BY pk
             ) AS s CROSS JOIN LATERAL (
                 SELECT FROM turns AS t
@@ -39,7 +40,7 @@ _ADVANCE_POSTGRESQL = Prepared(
         ), advanced AS (
             UPDATE turns
             SET lease_expires_at = moves.lease_expires_at, last_seq = moves.last_seq, last_batch = moves.last_batch,
-                version = turns.version + 1
+                log_bytes = moves.log_bytes, version = turns.version + 1
             FROM moves WHERE turns.pk = moves.pk
             RETURNING turns.pk, turns.workspace_id
         ), told AS (
@@ -62,6 +63,7 @@ _ADVANCE_SQLITE = Prepared(
         lease_expires_at=bindparam("new_lease", type_=Moment),
         last_seq=bindparam("new_seq"),
         last_batch=bindparam("new_batch"),
+        log_bytes=bindparam("new_bytes"),
         version=turns.c.version + 1,
     ),
     "ws",
@@ -70,6 +72,7 @@ _ADVANCE_SQLITE = Prepared(
     "new_lease",
     "new_seq",
     "new_batch",
+    "new_bytes",
 )
 _LOG = Prepared(insert(turn_events), *turn_events.columns.keys())
 
@@ -115,6 +118,7 @@ def _row(step: Step) -> Row:
         "new_lease": step.turn.lease_expires_at,
         "new_seq": step.turn.last_seq,
         "new_batch": step.turn.last_batch,
+        "new_bytes": step.turn.log_bytes,
     }
 
 
@@ -128,6 +132,7 @@ def _arrays(steps: Sequence[Step]) -> Row:
         "leases": [step.turn.lease_expires_at for step in steps],
         "seqs": [step.turn.last_seq for step in steps],
         "batches": [step.turn.last_batch for step in steps],
+        "sizes": [step.turn.log_bytes for step in steps],
         "event_pks": [pk for pk, _ in events],
         "event_seqs": [event.seq for _, event in events],
         "epochs": [event.epoch for _, event in events],

@@ -11,6 +11,7 @@ from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 from workbench.adapters.sql.repository import Context, Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Moment
 from workbench.adapters.sql.tables import conversations, events, participants, workspaces
+from workbench.adapters.sql.turns import REMEMBER_GONE
 from workbench.domain.conversations.model import Conversation
 from workbench.domain.conversations.ports import ConversationFilter, Conversations, ListedConversation
 from workbench.domain.errors import NotFoundError
@@ -139,7 +140,8 @@ class SqlConversations(Repository, Conversations, UntitledConversations):
         self._writes.change(_CHANGE, parameters, must_hit=True)
 
     def remove(self, conversation_id: UUID) -> None:
-        """Delete with all that hangs on it; of its events only the one that tells of this stays."""
+        """Delete with all that hangs on it; of its events only the one that tells of this stays, and what is left of turns."""
+        self._writes.remove(REMEMBER_GONE, {"of_id": conversation_id, "gone_at": self._context.clock.now()})
         self._writes.remove(_GIVE_ROOM_BACK, {"of_id": conversation_id})
         self._writes.remove(_REMOVE, {"of_id": conversation_id})
         self._writes.remove(_REMOVE_EVENTS, {"of_id": conversation_id})

@@ -3,12 +3,15 @@
 from sqlalchemy import Connection, bindparam, func, select, text
 
 from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.flow_tables import flow_hosts
 from workbench.adapters.sql.leases import span
 from workbench.adapters.sql.schema import Moment, metadata
 from workbench.adapters.sql.tables import leases
 from workbench.adapters.sql.whole_tables import Tally, WholeTable
 from workbench.domain.errors import ConflictError
 from workbench.domain.moving.model import Report, Show
+
+OF_PROCESSES = (leases, flow_hosts)
 
 _HELD = select(func.count()).select_from(leases).where(leases.c.expires_at > bindparam("now", type_=Moment))
 
@@ -25,7 +28,7 @@ class DatabaseCopier:
         self._target = target
 
     async def copy(self, show: Show) -> Report:
-        """Copy what is missing, then read both again and compare. Leases are not copied: they are of processes.
+        """Copy what is missing, then read both again and compare. Leases and hosts are not copied: they are of processes.
 
         Raises ConflictError where a service is at work on either, or the target has rows of its own.
         """
@@ -33,7 +36,7 @@ class DatabaseCopier:
             if await _is_in_use(database):
                 raise ConflictError(f"A service is at work on the {name}. Stop it first.", code="in_use")
         report = Report()
-        tables = [WholeTable(table) for table in metadata.sorted_tables if table is not leases]
+        tables = [WholeTable(table) for table in metadata.sorted_tables if table not in OF_PROCESSES]
         for table in tables:
             await self._fill(table, show)
         if self._target.dialect_name == "postgresql":

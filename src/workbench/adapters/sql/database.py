@@ -13,12 +13,16 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, Protocol, TypeVar
 
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 import msgspec
+import structlog
 from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from workbench.adapters.sql.prepared import Prepared, Row, Statements, Values, count_statement, statements_sent
+from workbench.domain.errors import UnavailableError
 from workbench.domain.ids import new_hex_id
 
 T = TypeVar("T")
@@ -27,6 +31,9 @@ Held = tuple[AsyncConnection, Any]
 
 INTEGRITY_CLASS = "23"
 LOCK_CONFLICTS = frozenset({"40001", "40P01"})
+CONNECTION_CLASS = "08"
+ENDINGS = frozenset({"57P01", "57P02", "57P03"})
+"""What PostgreSQL says to a connection when it is stopped, has crashed, or is not up yet."""
 
 BUSY_TIMEOUT_SECONDS = 30
 BUSY_PAUSE_SECONDS = 0.01
@@ -34,17 +41,22 @@ SQLITE_READERS = 2
 GLANCE_SECONDS = 0.003
 GLANCE_CHECK_STEPS = 1000
 """Steps of SQLite's virtual machine between two looks at the time: some tens of microseconds."""
-POSTGRES_LISTENERS = 1
 STATEMENT_CACHE = 1000
 
 Parameters = Mapping[str, Any] | None
 
+logger = structlog.get_logger(__name__)
+
 
 class Written(msgspec.Struct):
-    """How much this process has written: commits, and statements that were sent for them, BEGIN and COMMIT included."""
+    """How much this process has written: commits, and statements that were sent for them, BEGIN and COMMIT included.
+
+    Beside them stand the statements that only read, each by itself.
+    """
 
     commits: int = 0
     statements: int = 0
+    reads: int = 0
 
     def add(self, statements: int) -> None:
         """Count a commit."""
@@ -52,8 +64,12 @@ class Written(msgspec.Struct):
         self.statements += statements
 
 
-class ConnectionLostError(Exception):
-    """The database closed the connection."""
+class DatabaseAwayError(UnavailableError):
+    """The database cannot be reached"""
+
+
+class ConnectionLostError(UnavailableError):
+    """The database went away in the middle"""
 
 
 def violates_integrity(error: BaseException) -> bool:
@@ -65,6 +81,17 @@ def violates_integrity(error: BaseException) -> bool:
 def lost_to_another(error: BaseException) -> bool:
     """Whether the database gave way to another writer (deadlock, serialization), so that a repeat may pass."""
     return _state(getattr(error, "orig", None) or error) in LOCK_CONFLICTS
+
+
+def was_refused(error: BaseException) -> bool:
+    """Whether the database itself said no, so that nothing was stored; of one that went away nobody can say so."""
+    cause = getattr(error, "orig", None) or error
+    return isinstance(cause, sqlite3.Error) or bool(_state(cause))
+
+
+def _says_goodbye(error: BaseException) -> bool:
+    state = _state(getattr(error, "orig", None) or error)
+    return state in ENDINGS or state.startswith(CONNECTION_CLASS)
 
 
 def _state(cause: BaseException) -> str:
@@ -123,6 +150,7 @@ class SqliteDatabase:
 
     async def rows(self, statement: Executable, parameters: Parameters = None) -> Sequence[Values]:
         """Run the statement at once, or on a reader thread if that takes too long."""
+        self.written.reads += 1
         try:
             return self._glance(statement, parameters or {})
         except (OperationalError, sqlite3.OperationalError) as error:
@@ -260,23 +288,31 @@ def _use_wal(cursor: sqlite3.Cursor) -> None:
 
 
 class PostgresDatabase:
-    """PostgreSQL through asyncpg. At most `pool_size` + POSTGRES_LISTENERS connections are open."""
+    """PostgreSQL through asyncpg. At most `pool_size` connections are open, and one on which we listen."""
 
     dialect_name: Literal["sqlite", "postgresql"] = "postgresql"
 
-    def __init__(self, url: URL, pool_size: int = 8, ssl_mode: str | None = None) -> None:
-        """Connect lazily, under a name of this process's own."""
+    def __init__(
+        self, url: URL, pool_size: int = 8, ssl_mode: str | None = None, direct_url: URL | None = None
+    ) -> None:
+        """Connect lazily, under a name of this process's own.
+
+        `direct_url` leads to the same database past a proxy that lends connections for a transaction each: there
+        nobody can listen.
+        """
         self.name = f"workbench-{new_hex_id()}"
         connect_args: dict[str, Any] = {"server_settings": {"application_name": self.name}}
         if ssl_mode:
             connect_args["ssl"] = ssl_mode
         self.engine: AsyncEngine = create_async_engine(
             url.set(drivername="postgresql+asyncpg"),
-            pool_size=pool_size + POSTGRES_LISTENERS,
+            pool_size=pool_size,
             max_overflow=0,
             query_cache_size=STATEMENT_CACHE,
             connect_args=connect_args,
         )
+        direct = (direct_url or url).set(drivername="postgresql+asyncpg")
+        self.listening_engine = create_async_engine(direct, poolclass=NullPool, connect_args=connect_args)
         self.written = Written()
         event.listen(self.engine.sync_engine, "before_cursor_execute", _count)
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -286,6 +322,7 @@ class PostgresDatabase:
 
     async def rows(self, statement: Executable, parameters: Parameters = None) -> Sequence[Values]:
         """Run the statement on a connection that is kept for the next one; one that the server dropped is replaced."""
+        self.written.reads += 1
         with contextlib.suppress(ConnectionLostError):
             return await self._read(statement, parameters or {})
         return await self._read(statement, parameters or {})
@@ -336,7 +373,7 @@ class PostgresDatabase:
     async def _held(self) -> AsyncGenerator[Held]:
         """Take a connection in autocommit mode, with the driver's own; give it back for the next, if it is whole.
 
-        Raises ConnectionLostError where the server closes it meanwhile.
+        Raises ConnectionLostError where the server closes it meanwhile, DatabaseAwayError where there is none.
         """
         async with self._slots:
             held = await self._take()
@@ -344,7 +381,7 @@ class PostgresDatabase:
             try:
                 yield held
             except BaseException as error:
-                lost = driver.is_closed()
+                lost = driver.is_closed() or _says_goodbye(error)
                 if lost or not isinstance(error, Exception):
                     # Broken, or cancelled in the middle of an answer: its state is unknown.
                     await asyncio.shield(self._discard(connection))
@@ -356,13 +393,17 @@ class PostgresDatabase:
             self._idle.append(held)
 
     async def _take(self) -> Held:
-        """Take an idle connection that the server has not closed, or a new one."""
+        """Take an idle connection that the server has not closed, or a new one. Raises DatabaseAwayError."""
         while self._idle:
             held = self._idle.pop()
             if not held[1].is_closed():
                 return held
             await self._discard(held[0])
-        connection = await self._autocommit.connect()
+        try:
+            connection = await self._autocommit.connect()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
+            logger.warning("database away", reason=str(error) or type(error).__name__)
+            raise DatabaseAwayError from error
         return connection, (await connection.get_raw_connection()).driver_connection
 
     async def _discard(self, connection: AsyncConnection) -> None:
@@ -374,10 +415,18 @@ class PostgresDatabase:
         for connection, _ in self._idle:
             await connection.close()
         await self.engine.dispose()
+        await self.listening_engine.dispose()
 
 
-def open_database(url: URL, *, synchronous: str = "FULL", pool_size: int = 8, ssl_mode: str | None = None) -> Database:
+def open_database(
+    url: URL,
+    *,
+    synchronous: str = "FULL",
+    pool_size: int = 8,
+    ssl_mode: str | None = None,
+    direct_url: URL | None = None,
+) -> Database:
     """Open the database that the URL names."""
     if url.get_backend_name() == "sqlite":
         return SqliteDatabase(url, synchronous)
-    return PostgresDatabase(url, pool_size, ssl_mode)
+    return PostgresDatabase(url, pool_size, ssl_mode, direct_url)

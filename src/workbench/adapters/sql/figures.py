@@ -20,6 +20,7 @@ from workbench.adapters.sql.tables import (
     users,
     workspaces,
 )
+from workbench.domain.identity.model import EVERYWHERE
 from workbench.domain.lifecycle.ports import Figures, WorkspaceStats
 
 _TABLES: dict[str, Table] = {
@@ -37,7 +38,10 @@ _TABLES: dict[str, Table] = {
     "audit_entries": audit,
 }
 _COUNTS = {
-    name: select(table.c.workspace_id, func.count()).group_by(table.c.workspace_id) for name, table in _TABLES.items()
+    name: select(table.c.workspace_id, func.count())
+    .where(table.c.workspace_id != EVERYWHERE)
+    .group_by(table.c.workspace_id)
+    for name, table in _TABLES.items()
 }
 _FILE_BYTES = select(workspaces.c.workspace_id, workspaces.c.file_bytes)
 _SIZE = {

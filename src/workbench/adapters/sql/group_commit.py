@@ -10,7 +10,14 @@ import structlog
 
 from workbench.adapters.sql.advancing import advance, only_advances
 from workbench.adapters.sql.append import append, only_appends
-from workbench.adapters.sql.database import Database, lost_to_another, violates_integrity
+from workbench.adapters.sql.database import (
+    ConnectionLostError,
+    Database,
+    DatabaseAwayError,
+    lost_to_another,
+    violates_integrity,
+    was_refused,
+)
 from workbench.adapters.sql.remembered import Remembered
 from workbench.adapters.sql.store import store
 from workbench.adapters.sql.writes import Writes
@@ -31,6 +38,27 @@ Outcome = Exception | None
 """What kept writes from being stored, if anything did."""
 
 logger = structlog.get_logger(__name__)
+
+
+class OutcomeUnknownError(UnavailableError):
+    """The database went away, and nobody can say whether this was stored"""
+
+    code = "outcome_unknown"
+
+
+def _outcome(error: Exception) -> Exception:
+    """What callers are told of a commit that failed."""
+    if isinstance(error, WorkbenchError) and not isinstance(error, ConnectionLostError):
+        return error
+    if violates_integrity(error):
+        return StaleError()
+    unavailable = (
+        UnavailableError("the database cannot store this now")
+        if was_refused(error)
+        else OutcomeUnknownError("the database went away; whether this was stored is not known")
+    )
+    unavailable.__cause__ = error
+    return unavailable
 
 
 def _tell_nobody(_turn_pk: UUID, _events: Sequence[TurnEvent]) -> None:
@@ -127,10 +155,14 @@ class GroupCommit(Commits):
         await self._lane_of_steps.close()
 
     async def _store_all(self, group: list[Writes]) -> list[Outcome]:
-        """Store the group in one commit; where that fails, each by itself, so that only the one at fault fails."""
+        """Store the group in one commit; where that fails, each by itself, so that only the one at fault fails.
+
+        Not where it may be stored already: a repetition would then fail, and its caller store the same thing anew.
+        Nor where there is no database.
+        """
         outcome = await self._try(group)
         self._remember(group, outcome)
-        if outcome is None or len(group) == 1:
+        if outcome is None or len(group) == 1 or isinstance(outcome, OutcomeUnknownError | DatabaseAwayError):
             return [outcome] * len(group)
         return [(await self._store_all([writes]))[0] for writes in group]
 
@@ -147,16 +179,10 @@ class GroupCommit(Commits):
         for tries_left in reversed(range(DEADLOCK_TRIES)):
             try:
                 stored = await self._store(group)
-            except WorkbenchError as error:
-                return error
             except Exception as error:  # noqa: BLE001 - each who waits is told, and logs it
-                if violates_integrity(error):
-                    return StaleError()
                 if lost_to_another(error) and tries_left:
                     continue
-                unavailable = UnavailableError("the database cannot store this now")
-                unavailable.__cause__ = error
-                return unavailable
+                return _outcome(error)
             self._announce_all(stored)
             self._announce_turns(group)
             return None

@@ -5,7 +5,7 @@ its own, while the claim stays until the one that runs is done, so that two neve
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -32,12 +32,18 @@ _RELEASE = update(jobs).where(_CLAIMED).values(**_FREE)
 _FORGET = delete(jobs).where(_THE_SAME)
 _PUT_OFF = update(jobs).where(_THE_SAME).values(run_at=bindparam("at", type_=Moment), last_error=bindparam("error"))
 _UNCOUNT = update(jobs).where(_THE_SAME).values(attempts=jobs.c.attempts - 1)
+# No claim lasts that long, so one that does was made by a clock that was wrong, and has been set back since.
+AHEAD = timedelta(seconds=2 * CLAIM_SECONDS)
 _DUE = (
     select(*columns_of(jobs, *_FIELDS))
     .where(
         jobs.c.kind.in_(bindparam("kinds", expanding=True)),
         jobs.c.run_at <= bindparam("due", type_=Moment),
-        or_(jobs.c.claimed_until.is_(None), jobs.c.claimed_until <= bindparam("now", type_=Moment)),
+        or_(
+            jobs.c.claimed_until.is_(None),
+            jobs.c.claimed_until <= bindparam("now", type_=Moment),
+            jobs.c.claimed_until > bindparam("too_far", type_=Moment),
+        ),
     )
     .order_by(jobs.c.run_at)
     .limit(bindparam("limit"))
@@ -77,7 +83,7 @@ class SqlJobQueue(JobQueue):
     async def claim(self, kinds: Collection[str], now: datetime, limit: int) -> Sequence[Job]:
         """Look first, which takes no lock: mostly there is nothing."""
         wanted = {"kinds": sorted(kinds), "due": now, "limit": limit}
-        if not await self._database.rows(_DUE, {**wanted, "now": now}):
+        if not await self._database.rows(_DUE, {**wanted, "now": now, "too_far": now + AHEAD}):
             return []
         return await self._database.transact(lambda connection: _claim(connection, wanted))
 
@@ -106,7 +112,8 @@ class SqlJobQueue(JobQueue):
 def _claim(connection: Connection, wanted: dict[str, Any]) -> list[Job]:
     clock = span(connection, CLAIM_SECONDS)
     claim = uuid4().hex
-    found = connection.execute(_TAKE, {**wanted, "now": clock["now"]}).all()
+    now = clock["now"]
+    found = connection.execute(_TAKE, {**wanted, "now": now, "too_far": now + AHEAD}).all()
     taken = [{**dict(zip(_FIELDS, row, strict=True)), "claim": claim, "attempts": row[-1] + 1} for row in found]
     claimed = msgspec.convert(taken, list[Job])
     for job in claimed:

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.schema import Moment
 from workbench.adapters.sql.tables import leases
+from workbench.domain.jobs.model import LEASE_SECONDS
 from workbench.domain.jobs.ports import Leases
 
 _HELD = select(leases.c.name).where(
@@ -20,11 +21,15 @@ _RENEW = (
     .where(leases.c.holder == bindparam("by_holder"), leases.c.expires_at > bindparam("now", type_=Moment))
     .values(expires_at=bindparam("until", type_=Moment))
 )
+# No lease ends that far ahead, so one that does was given by a clock that was wrong, and has been set back since.
+AHEAD = timedelta(seconds=2 * LEASE_SECONDS)
 _TAKE_OVER = (
     update(leases)
     .where(
         leases.c.name.in_(bindparam("names", expanding=True)),
-        (leases.c.expires_at <= bindparam("now", type_=Moment)) | (leases.c.holder == bindparam("by_holder")),
+        (leases.c.expires_at <= bindparam("now", type_=Moment))
+        | (leases.c.expires_at > bindparam("too_far", type_=Moment))
+        | (leases.c.holder == bindparam("by_holder")),
     )
     .values(holder=bindparam("by_holder"), expires_at=bindparam("until", type_=Moment))
 )
@@ -65,7 +70,8 @@ class SqlLeases(Leases):
 
 def _acquire(connection: Connection, names: list[str], holder: str, seconds: float) -> set[str]:
     times = span(connection, seconds)
-    connection.execute(_TAKE_OVER, {"names": names, "by_holder": holder, **times})
+    place = {"names": names, "by_holder": holder, "too_far": times["now"] + AHEAD}
+    connection.execute(_TAKE_OVER, {**place, **times})
     known = {row[0] for row in connection.execute(_KNOWN, {"names": names})}
     new = [{"name": name, "holder": holder, "expires_at": times["until"]} for name in names if name not in known]
     if new:

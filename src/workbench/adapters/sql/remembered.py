@@ -1,5 +1,7 @@
 """What this process keeps in mind of what is stored, so that it need not be read for every batch of an answer."""
 
+import time
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -11,6 +13,8 @@ MAX_TURNS = 1000
 MAX_ASSISTANTS = 1000
 ASSISTANT_SECONDS = 5.0
 """How long an assistant is still believed that another process has removed; by then it has no seat any more."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Place = tuple[str, UUID, str]
 Whose = tuple[str, str]
@@ -41,9 +45,29 @@ class TurnMemory:
             self._turns.forget(place)
 
 
+class SharedClock:
+    """The database's clock, as this process saw it last; from there on it goes by what nobody sets."""
+
+    def __init__(self) -> None:
+        self._offset: timedelta | None = None
+
+    def seen(self, now: datetime) -> None:
+        """Note what time it was just now."""
+        self._offset = now - _running()
+
+    def now(self) -> datetime | None:
+        """What time it is; None where it was never seen."""
+        return None if self._offset is None else _running() + self._offset
+
+
+def _running() -> datetime:
+    return EPOCH + timedelta(seconds=time.monotonic())
+
+
 class Remembered(msgspec.Struct):
     """Everything that is kept in mind."""
 
+    clock: SharedClock = msgspec.field(default_factory=SharedClock)
     turns: TurnMemory = msgspec.field(default_factory=TurnMemory)
     assistants: Memory[UUID, Whose] = msgspec.field(
         default_factory=lambda: Memory[UUID, Whose](MAX_ASSISTANTS, ASSISTANT_SECONDS)

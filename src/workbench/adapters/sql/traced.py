@@ -8,12 +8,14 @@ from typing import Any
 
 import msgspec
 
+from workbench.adapters.sql.budget_tables import budget_limits, budget_reservations
 from workbench.adapters.sql.erasures import FORGET_DEBUG, HAS_NO_DEBUG
 from workbench.adapters.sql.events import ascii_json
+from workbench.adapters.sql.flow_tables import flow_blueprints, flows
 from workbench.adapters.sql.lifecycle_tables import audit
-from workbench.adapters.sql.playbook_tables import playbook_versions
+from workbench.adapters.sql.model_assistants import model_assistants
 from workbench.adapters.sql.repository import Repository
-from workbench.adapters.sql.session_tables import session_escalations, session_lanes, session_steps, sessions
+from workbench.adapters.sql.session_traces import SESSION_TRACES
 from workbench.adapters.sql.tables import (
     assistant_services,
     assistants,
@@ -32,7 +34,7 @@ from workbench.adapters.sql.tables import (
     users,
 )
 from workbench.adapters.sql.traces import BATCH, Row, Trace, spellings
-from workbench.adapters.sql.turn_tables import message_parts, turn_events, turns
+from workbench.adapters.sql.turn_tables import gone_turns, message_parts, turn_events, turn_snapshots, turns
 from workbench.adapters.sql.turns import FORGET_PARTS
 from workbench.adapters.sql.usage_tables import token_usage
 from workbench.domain.lifecycle.person import ERASED_NAME, NOTICE, Erased
@@ -137,6 +139,10 @@ def _parts(row: Row, person: Erased) -> Row:
     return {"parts": _json(row["parts"], person)}
 
 
+def _config(row: Row, person: Erased) -> Row:
+    return {"config": _json(row["config"], person)}
+
+
 def _turn(row: Row, person: Erased) -> Row:
     """Whoever asked is nobody from now on; what an assistant said of its failure may name them."""
     ids = ("initiator_id", "user_id", "cancel_requested_by")
@@ -152,47 +158,27 @@ def _happened(row: Row, person: Erased) -> Row:
     return {"data": msgspec.json.encode(redacted(data, person)).decode()}
 
 
+def _snapshot(row: Row, person: Erased) -> Row:
+    return {"state": _json(row["state"], person)}
+
+
+def _gone_turn(_row: Row, person: Erased) -> Row:
+    return {"user_id": person.tombstone_id}
+
+
 def _bill(row: Row, person: Erased) -> Row:
     """What was used stays in every sum, under nobody's name."""
     payer = person.tombstone_id if row["user_id"] == person.user_id else row["user_id"]
     return {"user_id": payer, **_metadata(row, person)}
 
 
-def _session(row: Row, person: Erased) -> Row:
-    """What its owner reported goes the way of what they said; who handled it is nobody from now on."""
-    mended = {**_under_tombstone(row, person, "owner_id", "handler_id"), "intake": _json(row["intake"], person)}
-    if row["owner_id"] != person.user_id or person.policy == "keep":
-        return mended
-    told = {"title": NOTICE, "problem_summary": NOTICE, "feedback": None}
-    return {**mended, **told, "intake": msgspec.json.encode({"type": "free_text", "text": NOTICE}).decode()}
+def _made(_row: Row, person: Erased) -> Row:
+    return {"created_by": person.tombstone_id}
 
 
-def _answered(row: Row, person: Erased) -> Row:
-    """An answer keeps what was chosen, which others go on from; its words go the way of what the person said."""
-    mended = _under_tombstone(row, person, "answered_by")
-    mended |= {name: _json(row[name], person) for name in ("step", "reading") if row[name] is not None}
-    if row["answered_by"] != person.user_id or person.policy == "keep" or row["reading"] is None:
-        return mended
-    reading = msgspec.json.decode(mended["reading"])
-    reading["text"] = None if reading.get("text") is None else NOTICE
-    return {**mended, "reading": msgspec.json.encode(reading).decode(), "note": None}
-
-
-def _handed_on(row: Row, person: Erased) -> Row:
-    mended = _under_tombstone(row, person, "requested_by", "target_user_id", "picked_up_by")
-    return {**mended, "packet": _json(row["packet"], person)}
-
-
-def _lane(row: Row, person: Erased) -> Row:
-    return {"lane": _json(row["lane"], person)}
-
-
-def _playbook_version(_row: Row, person: Erased) -> Row:
-    return {"imported_by": person.tombstone_id}
-
-
-def _under_tombstone(row: Row, person: Erased, *names: str) -> Row:
-    return {name: person.tombstone_id for name in names if row[name] == person.user_id}
+def _limit(row: Row, _person: Erased) -> Row | None:
+    """A workspace may be called like a person."""
+    return None if row["scope"] == "user" else {}
 
 
 # In this order. People come last: until then it can be seen that there is somebody to be erased.
@@ -203,12 +189,9 @@ TRACES = (
     Trace(table=turns, mend=_turn, ids=("initiator_id", "user_id", "cancel_requested_by"),
           remarks=("error_message", "error_detail")),
     Trace(table=turn_events, mend=_happened, documents=("data",)),
-    Trace(table=session_steps, mend=_answered, ids=("answered_by",), documents=("step", "reading")),
-    Trace(table=session_escalations, mend=_handed_on, ids=("requested_by", "target_user_id", "picked_up_by"),
-          documents=("packet",)),
-    Trace(table=session_lanes, mend=_lane, documents=("lane",)),
-    Trace(table=sessions, mend=_session, ids=("owner_id", "handler_id"), documents=("intake",)),
-    Trace(table=playbook_versions, mend=_playbook_version, ids=("imported_by",)),
+    *SESSION_TRACES,
+    Trace(table=turn_snapshots, mend=_snapshot, documents=("state",)),
+    Trace(table=gone_turns, mend=_gone_turn, ids=("user_id",)),
     Trace(table=message_debug, mend=_gone, documents=("debug_data",), beside=_flag_off),
     Trace(table=file_versions, mend=_version, ids=("participant_id",), documents=("metadata",)),
     Trace(table=participants, mend=_seat, ids=("id",), documents=("metadata",)),
@@ -216,6 +199,7 @@ TRACES = (
     Trace(table=redemptions, mend=_gone, ids=("redeemed_by_user_id",)),
     Trace(table=shares, mend=_share, ids=("owner_id",), documents=("metadata",)),
     Trace(table=assistants, mend=_owned, ids=("owner_id",), documents=("metadata",)),
+    Trace(table=model_assistants, mend=_config, documents=("config",)),
     Trace(table=assistant_services, mend=_service, ids=("created_by_user_id",)),
     Trace(table=dead_letters, mend=_letter, documents=("envelope",), remarks=("reason",)),
     Trace(table=deliveries, mend=_delivery, remarks=("last_error",)),
@@ -223,13 +207,20 @@ TRACES = (
     Trace(table=events, mend=_event, documents=("data",)),
     Trace(table=farewells, mend=_gone, ids=("user_id",)),
     Trace(table=token_usage, mend=_bill, ids=("user_id",), documents=("metadata",)),
+    Trace(table=budget_limits, mend=_limit, ids=("subject",)),
+    Trace(table=budget_reservations, mend=_gone, ids=("user_id",)),
+    Trace(table=flow_blueprints, mend=_made, ids=("created_by",)),
+    Trace(table=flows, mend=_made, ids=("created_by",)),
     Trace(table=audit, mend=_act, ids=("actor_id", "subject"), documents=("detail",)),
     Trace(table=users, mend=_user, ids=("id",)),
 )  # fmt: skip
 UNTOUCHED = {
     "workspaces": "counts only",
     "leases": "names of duties only",
-    "model_assistants": "what assistants are told to be; it goes with the assistant",
+    "flow_topics": "names of topics only",
+    "flow_parameter_types": "what values may be, nobody's own",
+    "bus_topics": "names of topics and queues only",
+    "flow_hosts": "processes only",
     "turn_slots": "ids of turns and messages only",
     "playbooks": "what is asked and done about a kind of problem",
     "session_branches": "ids and labels of steps only",

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from workbench.adapters.sql.assistants import SqlAssistants, SqlRecipients
 from workbench.adapters.sql.audit import SqlAuditLog
+from workbench.adapters.sql.budgets import SqlBudgets
 from workbench.adapters.sql.contents import SqlContents
 from workbench.adapters.sql.conversations import SqlConversations
 from workbench.adapters.sql.copies import SqlCopies
@@ -15,6 +16,7 @@ from workbench.adapters.sql.events import SqlEventLog
 from workbench.adapters.sql.exports import SqlExports
 from workbench.adapters.sql.file_versions import SqlFileVersions
 from workbench.adapters.sql.files import SqlFiles
+from workbench.adapters.sql.flows import SqlBlueprints, SqlFlows, SqlParameterTypes
 from workbench.adapters.sql.group_commit import Commits
 from workbench.adapters.sql.imports import SqlImports
 from workbench.adapters.sql.jobs import SqlJobs
@@ -167,6 +169,21 @@ class SqlTransaction:
         return self._the(SqlFiles)
 
     @property
+    def flows(self) -> SqlFlows:
+        """Flows."""
+        return self._the(SqlFlows)
+
+    @property
+    def blueprints(self) -> SqlBlueprints:
+        """What flows are made of."""
+        return self._the(SqlBlueprints)
+
+    @property
+    def parameter_types(self) -> SqlParameterTypes:
+        """What values their parameters may have."""
+        return self._the(SqlParameterTypes)
+
+    @property
     def contents(self) -> SqlContents:
         """The bytes of files."""
         return self._the(SqlContents)
@@ -190,6 +207,11 @@ class SqlTransaction:
     def usage(self) -> SqlUsageLedger:
         """Model calls and bills."""
         return self._the(SqlUsageLedger)
+
+    @property
+    def budgets(self) -> SqlBudgets:
+        """Limits, and what is reserved."""
+        return self._the(SqlBudgets)
 
     @property
     def audit(self) -> SqlAuditLog:

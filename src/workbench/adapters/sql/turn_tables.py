@@ -21,6 +21,7 @@ from workbench.adapters.sql.schema import Id, Json, Moment, metadata, workspace_
 # SQLite takes a partial index for the same only where its condition is the same text.
 ACTIVE = text("status IN ('opened', 'streaming')")
 
+WATCHED = text("watched_until IS NOT NULL AND status IN ('opened', 'streaming')")
 UNBILLED = text("usage_state = 'pending'")
 FORGETTABLE = text("log_floor < last_seq")
 
@@ -56,6 +57,8 @@ turns = Table(
     Column("last_seq", BigInteger, nullable=False),
     Column("last_batch", BigInteger, nullable=False),
     Column("log_floor", BigInteger, nullable=False),
+    Column("log_bytes", BigInteger, nullable=False, server_default="0"),
+    Column("folded_bytes", BigInteger, nullable=False, server_default="0"),
     Column("is_published", Boolean, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("cancel_requested_at", Moment),
@@ -64,7 +67,9 @@ turns = Table(
     Column("usage_state", String(16), nullable=False),
     Column("started_at", Moment),
     Column("finished_at", Moment),
+    Column("watched_until", Moment),
     Column("version", BigInteger, nullable=False),
+    Column("is_budgeted", Boolean, nullable=False, server_default=false()),
     Index("uq_turns_conversation_id_turn_id", "conversation_id", "turn_id", unique=True),
     Index(
         "uq_turns_active",
@@ -77,6 +82,7 @@ turns = Table(
     Index("ix_turns_conversation_id_created_at", "conversation_id", "created_at"),
     Index("ix_turns_finished_at", "finished_at", sqlite_where=FORGETTABLE, postgresql_where=FORGETTABLE),
     Index("ix_turns_unbilled", "pk", sqlite_where=UNBILLED, postgresql_where=UNBILLED),
+    Index("ix_turns_watched_until", "watched_until", sqlite_where=WATCHED, postgresql_where=WATCHED),
     # The active ones of all workspaces, which are few.
     Index("ix_turns_deadline_at", "deadline_at", sqlite_where=ACTIVE, postgresql_where=ACTIVE),
     sqlite_with_rowid=False,
@@ -97,6 +103,17 @@ turn_events = Table(
     sqlite_with_rowid=False,
 )
 
+# What the beginning of a long log was folded into.
+turn_snapshots = Table(
+    "turn_snapshots",
+    metadata,
+    workspace_column(),
+    Column("turn_pk", Id, ForeignKey("turns.pk", ondelete="CASCADE"), primary_key=True),
+    Column("up_to_seq", BigInteger, nullable=False),
+    Column("state", Json, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # Which message is a turn's question, and which its answer. The answer has its place here before it is in the
 # conversation. No foreign key: a message that is taken back keeps its slot, so that nobody fills it again.
 turn_slots = Table(
@@ -108,6 +125,25 @@ turn_slots = Table(
     Column("slot", String(8), nullable=False),
     Column("message_id", Id, nullable=False),
     PrimaryKeyConstraint("conversation_id", "turn_id", "slot"),
+    sqlite_with_rowid=False,
+)
+
+# Turns that went with their conversations while they were made: their producers are still to be told, and what they
+# took is still to be billed.
+gone_turns = Table(
+    "gone_turns",
+    metadata,
+    workspace_column(),
+    Column("pk", Id, nullable=False),
+    Column("conversation_id", Id, nullable=False),
+    Column("turn_id", String(128), nullable=False),
+    Column("assistant_id", Id, nullable=False),
+    Column("assistant_service_id", String(255)),
+    Column("user_id", String(255)),
+    Column("gone_at", Moment, nullable=False),
+    Column("is_billed", Boolean, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "conversation_id", "turn_id"),
+    Index("ix_gone_turns_gone_at", "gone_at"),
     sqlite_with_rowid=False,
 )
 

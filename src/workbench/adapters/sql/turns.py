@@ -1,41 +1,52 @@
 """Turns in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import and_, bindparam, delete, or_, select, tuple_, update
+from sqlalchemy import and_, bindparam, delete, false, insert, or_, select, tuple_, update
 
-from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.clocks import GIVEN_NOW, SharedNow, shared_now
 from workbench.adapters.sql.prepared import Prepared
 from workbench.adapters.sql.repository import Context, Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Json, Moment
 from workbench.adapters.sql.tables import assistant_services, assistants, messages
 from workbench.adapters.sql.turn_tables import (
     ACTIVE,
-    FORGETTABLE,
     UNBILLED,
+    gone_turns,
     message_parts,
     turn_events,
     turn_slots,
+    turn_snapshots,
     turns,
 )
 from workbench.adapters.sql.writes import Step
+from workbench.domain.messages.model import PendingAnswer
 from workbench.domain.parts.model import Parts, Slot
-from workbench.domain.turns.model import CANCEL_GRACE, CLAIM_TIMEOUT, LEASE_GRACE, TERMINAL_TYPES, Turn, TurnEvent
-from workbench.domain.turns.ports import DueTurn, TurnQuery, Turns, TurnWatch
+from workbench.domain.turns.model import (
+    RECOVERABLE,
+    TERMINAL_TYPES,
+    GoneTurn,
+    LogSnapshot,
+    Turn,
+    TurnEvent,
+)
+from workbench.domain.turns.ports import TurnQuery, Turns
 
 _FIELDS = [name for name in Turn.__struct_fields__ if name != "read_at"]
 _KEPT = frozenset({"pk", "conversation_id", "turn_id", "created_at", "input_hash", "initiator_role", "initiator_id"})
-"""What no change touches."""
-_MUTABLE = [name for name in _FIELDS if name not in _KEPT and name != "version"]
+_BESIDE = frozenset({"watched_until", "log_floor", "folded_bytes"})
+"""What is written beside, without a version of the turn."""
+_MUTABLE = [name for name in _FIELDS if name not in _KEPT | _BESIDE and name != "version"]
+"""What a change may touch."""
 _EVENT_FIELDS = TurnEvent.__struct_fields__
 _IN_CONVERSATION = and_(here(turns), turns.c.conversation_id == bindparam("conversation_id", type_=Id))
 
-_ALL = select(*columns_of(turns, *_FIELDS))
+_ALL = select(*columns_of(turns, *_FIELDS), SharedNow().label("read_at"))
 _ONE = Query(Turn, _ALL.where(_IN_CONVERSATION, turns.c.turn_id == bindparam("turn_id")))
 _ACTIVE = Query(Turn, _ALL.where(_IN_CONVERSATION, ACTIVE).order_by(turns.c.created_at))
 _ACTIVE_OF = Query(
@@ -46,6 +57,41 @@ _SLOT = select(turn_slots.c.message_id).where(
     turn_slots.c.conversation_id == bindparam("conversation_id", type_=Id),
     turn_slots.c.turn_id == bindparam("turn_id"),
     turn_slots.c.slot == bindparam("slot"),
+)
+_GONE = Query(
+    GoneTurn,
+    select(*columns_of(gone_turns, *GoneTurn.__struct_fields__)).where(
+        here(gone_turns),
+        gone_turns.c.conversation_id == bindparam("conversation_id", type_=Id),
+        gone_turns.c.turn_id == bindparam("turn_id"),
+    ),
+)
+_GONE_IS_BILLED = (
+    update(gone_turns).where(here(gone_turns), gone_turns.c.pk == bindparam("of_pk", type_=Id)).values(is_billed=True)
+)
+_UNFINISHED = or_(
+    ACTIVE,
+    UNBILLED,
+    and_(
+        turns.c.status == "failed", turns.c.finish_reason.in_(sorted(RECOVERABLE)), turns.c.usage_state == "provisional"
+    ),
+)
+_LEFT = ("workspace_id", *(name for name in GoneTurn.__struct_fields__ if name != "workspace_id"))
+REMEMBER_GONE = insert(gone_turns).from_select(
+    [*_LEFT, "gone_at", "is_billed"],
+    select(*columns_of(turns, *_LEFT), bindparam("gone_at", type_=Moment), false()).where(
+        here(turns), turns.c.conversation_id == bindparam("of_id", type_=Id), _UNFINISHED
+    ),
+)
+"""What is left of the turns that are made in a conversation when it goes."""
+_PENDING = Query(
+    PendingAnswer,
+    select(*columns_of(turns, *PendingAnswer.__struct_fields__)).where(
+        _IN_CONVERSATION,
+        ACTIVE,
+        turns.c.output_message_id == bindparam("message_id", type_=Id),
+        turns.c.is_published.is_(False),
+    ),
 )
 _EVENTS = Query(
     TurnEvent,
@@ -58,6 +104,22 @@ _EVENTS = Query(
     )
     .order_by(turn_events.c.seq)
     .limit(bindparam("limit")),
+)
+_SNAPSHOT = Query(
+    LogSnapshot,
+    select(*columns_of(turn_snapshots, *LogSnapshot.__struct_fields__)).where(
+        here(turn_snapshots), turn_snapshots.c.turn_pk == bindparam("turn_pk", type_=Id)
+    ),
+)
+_RAISE_FLOOR = (
+    update(turns)
+    .where(
+        here(turns),
+        turns.c.pk == bindparam("of_pk", type_=Id),
+        turns.c.log_floor == bindparam("read_floor"),
+        ACTIVE,
+    )
+    .values(log_floor=bindparam("new_floor"), folded_bytes=bindparam("new_folded"))
 )
 _PARTS = select(message_parts.c.message_id, message_parts.c.parts).where(
     here(message_parts), message_parts.c.message_id.in_(bindparam("message_ids", expanding=True))
@@ -138,22 +200,46 @@ class SqlTurns(Repository, Turns):
         super().__init__(context)
         self._read: dict[UUID, Turn] = {}
 
+    async def now(self) -> datetime:
+        """The database's, where it has a clock of its own."""
+        return await shared_now(self._context.database, self._context.clock)
+
     async def find(self, conversation_id: UUID, turn_id: str) -> Turn | None:
         """By the unique index; remembered, so that a change stores only what it changes."""
-        found = await self._maybe(_ONE, {"conversation_id": conversation_id, "turn_id": turn_id})
-        if found is not None:
-            self._read[found.pk] = found
-        return found
+        found = await self._found(_ONE, {"conversation_id": conversation_id, "turn_id": turn_id})
+        for turn in found:
+            self._read[turn.pk] = turn
+            self._context.remembered.clock.seen(turn.read_at)
+        return found[0] if found else None
+
+    async def _found(self, query: Query[Turn], place: Mapping[str, Any]) -> Sequence[Turn]:
+        return await self._all(query, {**place, GIVEN_NOW: self._context.clock.now()})
+
+    async def gone(self, conversation_id: UUID, turn_id: str) -> GoneTurn | None:
+        """By the primary key."""
+        return await self._maybe(_GONE, {"conversation_id": conversation_id, "turn_id": turn_id})
+
+    def gone_is_billed(self, pk: UUID) -> None:
+        """Update."""
+        self._writes.change(_GONE_IS_BILLED, {"of_pk": pk})
+
+    async def pending(self, conversation_id: UUID, message_id: UUID) -> PendingAnswer | None:
+        """Among the active ones of the conversation."""
+        return await self._maybe(_PENDING, {"conversation_id": conversation_id, "message_id": message_id})
 
     def recall(self, conversation_id: UUID, turn_id: str) -> Turn | None:
-        """From this process's memory."""
-        return self._context.remembered.turns.find(self._writes.workspace_id, conversation_id, turn_id)
+        """From this process's memory, as if it were read now."""
+        found = self._context.remembered.turns.find(self._writes.workspace_id, conversation_id, turn_id)
+        now = self._context.remembered.clock.now()
+        if self._context.database.dialect_name == "sqlite":
+            now = self._context.clock.now()
+        return None if found is None or now is None else msgspec.structs.replace(found, read_at=now)
 
     async def active(self, conversation_id: UUID, assistant_id: UUID | None = None) -> Sequence[Turn]:
         """By the index of active ones."""
         if assistant_id is None:
-            return await self._all(_ACTIVE, {"conversation_id": conversation_id})
-        return await self._all(_ACTIVE_OF, {"conversation_id": conversation_id, "assistant_id": assistant_id})
+            return await self._found(_ACTIVE, {"conversation_id": conversation_id})
+        return await self._found(_ACTIVE_OF, {"conversation_id": conversation_id, "assistant_id": assistant_id})
 
     async def page(self, conversation_id: UUID, query: TurnQuery) -> Sequence[Turn]:
         """Along the index on time."""
@@ -162,7 +248,7 @@ class SqlTurns(Repository, Turns):
             only_active=query.only_active, of_assistant=query.assistant_id is not None, before=query.before is not None
         )
         place = {name: value for name, value in given.items() if value is not None}
-        return await self._all(page, {"conversation_id": conversation_id, "limit": query.limit, **place})
+        return await self._found(page, {"conversation_id": conversation_id, "limit": query.limit, **place})
 
     async def slot(self, conversation_id: UUID, turn_id: str, slot: Slot) -> UUID | None:
         """By the primary key."""
@@ -178,6 +264,16 @@ class SqlTurns(Repository, Turns):
         if not message_ids:
             return {}
         return {UUID(str(row[0])): row[1] for row in await self._rows(_PARTS, {"message_ids": list(message_ids)})}
+
+    async def snapshot(self, pk: UUID) -> LogSnapshot | None:
+        """By the primary key."""
+        return await self._maybe(_SNAPSHOT, {"turn_pk": pk})
+
+    def shorten(self, turn: Turn, snapshot: LogSnapshot, folded_bytes: int) -> None:
+        """Upsert, and update beside the turn's version: its producer does not notice."""
+        self._writes.upsert(turn_snapshots, {"turn_pk": turn.pk, **msgspec.structs.asdict(snapshot)})
+        new = {"new_floor": snapshot.up_to_seq, "new_folded": folded_bytes}
+        self._writes.change(_RAISE_FLOOR, {"of_pk": turn.pk, "read_floor": turn.log_floor, **new}, must_hit=True)
 
     def add(self, turn: Turn) -> None:
         """Insert."""
@@ -227,68 +323,3 @@ class SqlTurns(Repository, Turns):
     async def makes_turns(self, assistant_id: UUID) -> bool:
         """By the primary keys."""
         return bool(await self._scalar(_MAKES, {"assistant_id": assistant_id}))
-
-
-class SqlTurnWatch(TurnWatch):
-    """The turns of all workspaces."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def due(self, now: datetime, limit: int) -> Sequence[DueTurn]:
-        """Along the index of active ones, by the rules of `Turn.overdue`, which decides once more on the turn itself."""
-        fields = DueTurn.__struct_fields__
-        statement = (
-            select(*columns_of(turns, *fields))
-            .where(
-                ACTIVE,
-                or_(
-                    turns.c.deadline_at < now,
-                    turns.c.lease_expires_at < now - LEASE_GRACE,
-                    turns.c.cancel_requested_at < now - CANCEL_GRACE,
-                    (turns.c.epoch == 0)
-                    & (turns.c.producer_kind == "external")
-                    & (turns.c.created_at < now - CLAIM_TIMEOUT),
-                ),
-            )
-            .order_by(turns.c.deadline_at)
-            .limit(limit)
-        )
-        rows = await self._database.rows(statement)
-        return msgspec.convert([dict(zip(fields, row, strict=True)) for row in rows], list[DueTurn])
-
-    async def unstarted(self, opened_before: datetime, limit: int) -> Sequence[DueTurn]:
-        """Along the index of active ones. One that was opened once more is as old as it was."""
-        fields = DueTurn.__struct_fields__
-        statement = (
-            select(*columns_of(turns, *fields))
-            .where(
-                ACTIVE,
-                turns.c.producer_kind == "builtin",
-                turns.c.status == "opened",
-                turns.c.created_at < opened_before,
-            )
-            .order_by(turns.c.deadline_at)
-            .limit(limit)
-        )
-        rows = await self._database.rows(statement)
-        return msgspec.convert([dict(zip(fields, row, strict=True)) for row in rows], list[DueTurn])
-
-    async def unbilled(self, limit: int) -> Sequence[DueTurn]:
-        """By their own index."""
-        fields = DueTurn.__struct_fields__
-        rows = await self._database.rows(select(*columns_of(turns, *fields)).where(UNBILLED).limit(limit))
-        return msgspec.convert([dict(zip(fields, row, strict=True)) for row in rows], list[DueTurn])
-
-    async def forget_events(self, before: datetime, limit: int) -> int:
-        """A page of turns at a time, by their own index; the floor of each tells that its log is gone."""
-        over = select(turns.c.pk).where(turns.c.finished_at < before, FORGETTABLE).limit(limit)
-
-        def work(connection: Any) -> int:
-            pks = [row[0] for row in connection.execute(over)]
-            if not pks:
-                return 0
-            connection.execute(update(turns).where(turns.c.pk.in_(pks)).values(log_floor=turns.c.last_seq))
-            return connection.execute(delete(turn_events).where(turn_events.c.turn_pk.in_(pks))).rowcount
-
-        return await self._database.transact(work)

@@ -1,6 +1,6 @@
 """Word that another process committed: NOTIFY on PostgreSQL, the file's change counter on SQLite.
 
-Only positions travel. What is missed is found by the slow look that both make beside.
+Only positions travel. What is missed is found by the slow look that is made beside, whether or not anybody can listen.
 """
 
 import asyncio
@@ -39,7 +39,12 @@ class SqlWakeups:
     async def run(self) -> None:
         """Listen until cancelled; raises where the connection is lost, to be run again."""
         if isinstance(self._database, PostgresDatabase):
-            await self._listen(self._database)
+            self._tell(None, None)
+            looking = asyncio.create_task(self._look_now_and_then())
+            try:
+                await self._listen(self._database)
+            finally:
+                looking.cancel()
         elif isinstance(self._database, SqliteDatabase):
             await self._watch(self._database)
 
@@ -53,9 +58,15 @@ class SqlWakeups:
         for heard in self._turn_listeners:
             heard(turn_pk)
 
+    async def _look_now_and_then(self) -> None:
+        """Have everything looked at, as no word may have come."""
+        while True:
+            await asyncio.sleep(NET_SECONDS)
+            self._tell(None, None)
+
     async def _listen(self, database: PostgresDatabase) -> None:
-        """Hold one connection with LISTEN on it, outside the readers' and writers' pool."""
-        async with database.engine.connect() as connection:
+        """Hold one connection with LISTEN on it, outside the readers' and writers' pool; notice when it is lost."""
+        async with database.listening_engine.connect() as connection:
             raw: Any = (await connection.get_raw_connection()).driver_connection
             await raw.add_listener(WAKEUP_CHANNEL, partial(self._hear, database.name))
             await raw.add_listener(TURN_CHANNEL, partial(self._hear_of_turn, database.name))
@@ -64,8 +75,7 @@ class SqlWakeups:
                 self._tell(None, None)
                 while True:
                     await asyncio.sleep(NET_SECONDS)
-                    await raw.execute("SELECT 1")
-                    self._tell(None, None)
+                    await raw.execute("SELECT 1", timeout=NET_SECONDS)
             finally:
                 await connection.invalidate()
 

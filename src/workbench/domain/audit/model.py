@@ -30,6 +30,11 @@ Act = Literal[
     "playbook.imported",
     "playbook.published",
     "playbook.archived",
+    "blueprint.stored",
+    "blueprint.removed",
+    "flow.started",
+    "flow.stopped",
+    "budget.set",
 ]
 
 

@@ -88,6 +88,19 @@ class ConversationReader(Reader):
         return event.position
 
 
+class Sight(ConversationReader):
+    """One who reads something else of a conversation, and hears from here only that they may no more."""
+
+    __slots__ = ()
+
+    def __init__(self, principal: Principal, ring: Callable[[], None], conversation_id: UUID) -> None:
+        """Call `ring` at the end. Owners who have left see no more than anybody else who has."""
+        super().__init__(principal, 0, ring, conversation_id=conversation_id, owns=False)
+
+    def offer(self, event: Event) -> None:
+        """Events are for others."""
+
+
 class FeedReader(Reader):
     """A reader of all conversations of one user."""
 
@@ -153,13 +166,15 @@ class EventHub:
         self._feeds: dict[tuple[str, str], Feed] = {}
         self._feeds_of: defaultdict[UUID, set[Feed]] = defaultdict(set)
         self._tails: dict[str, Tail] = {}
+        self._sights = 0
         self._draining = False
         self._empty = asyncio.Event()
 
     @property
     def reader_count(self) -> int:
-        """How many readers there are."""
-        return sum(map(len, self._conversations.values())) + sum(len(feed.readers) for feed in self._feeds.values())
+        """How many readers of events there are."""
+        in_conversations = sum(map(len, self._conversations.values())) - self._sights
+        return in_conversations + sum(len(feed.readers) for feed in self._feeds.values())
 
     @property
     def is_draining(self) -> bool:
@@ -177,6 +192,7 @@ class EventHub:
     async def join(self, reader: ConversationReader) -> None:
         """Hand the conversation's events to the reader from here on."""
         self._conversations[reader.conversation_id].add(reader)
+        self._sights += isinstance(reader, Sight)
         await self._follow(reader.principal.workspace_id)
 
     async def join_feed(self, reader: FeedReader) -> None:
@@ -209,7 +225,9 @@ class EventHub:
         """Forget the reader."""
         if isinstance(reader, ConversationReader):
             readers = self._conversations.get(reader.conversation_id, set())
-            readers.discard(reader)
+            if reader in readers:
+                readers.discard(reader)
+                self._sights -= isinstance(reader, Sight)
             if not readers:
                 self._conversations.pop(reader.conversation_id, None)
         else:

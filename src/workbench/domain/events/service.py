@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from workbench.domain.errors import NotFoundError, UnavailableError
-from workbench.domain.events.hub import ConversationReader, EventHub, FeedReader, Reader
+from workbench.domain.events.hub import ConversationReader, EventHub, FeedReader, Reader, Sight
 from workbench.domain.events.model import Event
 from workbench.domain.events.ports import EventTx
 from workbench.domain.identity.model import Principal, require_role
@@ -67,6 +67,20 @@ class EventService:
             self._hub.part(reader)
             raise
         return reader
+
+    async def watch_access(self, principal: Principal, conversation_id: UUID, ring: Callable[[], None]) -> Sight:
+        """Hear from here on when the caller may look at a conversation no more.
+
+        Whether they may now is for the caller to see, after this. Raises UnavailableError while draining.
+        """
+        self._require_open()
+        sight = Sight(principal, ring, conversation_id)
+        try:
+            await self._hub.join(sight)
+        except BaseException:
+            self._hub.part(sight)
+            raise
+        return sight
 
     async def read_feed(self, principal: Principal, ring: Callable[[], None]) -> FeedReader:
         """Open a reader of all the user's conversations. Raises UnavailableError while draining."""

@@ -143,6 +143,13 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
     debug_data: dict[str, Any]
 
 
+class PendingAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of a turn that is still made: it has its id, and no place in the conversation."""
+
+    turn_id: str
+    assistant_id: UUID
+
+
 class Titling(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a model chooses titles for conversations that people did not name."""
 

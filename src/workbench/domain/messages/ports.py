@@ -6,7 +6,7 @@ from uuid import UUID
 
 from workbench.domain.events.ports import EventRecorder
 from workbench.domain.jobs.ports import Jobs
-from workbench.domain.messages.model import Message, MessageQuery, MessageType, StoredMessage
+from workbench.domain.messages.model import Message, MessageQuery, MessageType, PendingAnswer, StoredMessage
 from workbench.domain.participants.ports import Participants
 from workbench.domain.parts.model import Parts, Slot
 
@@ -54,6 +54,10 @@ class TurnSlots(Protocol):
 
     async def slot(self, conversation_id: UUID, turn_id: str, slot: Slot) -> UUID | None:
         """The message that has a slot of a turn, published or not; None while nobody has it."""
+        ...
+
+    async def pending(self, conversation_id: UUID, message_id: UUID) -> PendingAnswer | None:
+        """Whose answer a message is to be, while it is made; None for any other message."""
         ...
 
     async def parts_of(self, message_ids: Sequence[UUID]) -> dict[UUID, Parts]:

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from workbench.domain.clock import Clock
-from workbench.domain.errors import ConflictError, NotFoundError
+from workbench.domain.errors import ConflictError, NotFoundError, WorkbenchError
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
 from workbench.domain.messages.events import message_created, message_deleted
@@ -29,6 +29,12 @@ from workbench.domain.sizes import SizeLimits
 from workbench.domain.transactions import Transactions, retrying
 
 
+class TurnOpenedError(ConflictError):
+    """The turn of this answer was opened just now"""
+
+    code = "turn_active"
+
+
 class MessageService:
     """Acts about messages."""
 
@@ -43,7 +49,8 @@ class MessageService:
     async def post(self, principal: Principal, conversation_id: UUID, new: NewMessage) -> Message:
         """Store the message and its event, or answer with what the same id and body stored before.
 
-        Raises NotFoundError (no seat that may write), ConflictError (the id names another message), TooLargeError.
+        Raises NotFoundError (no seat that may write), ConflictError (the id names another message), TooLargeError,
+        TurnOpenedError where a turn is under way whose answer this is.
         """
         new.require_within(self._limits)
         return await retrying(lambda: self._post(principal, conversation_id, new))
@@ -118,12 +125,17 @@ class MessageService:
             return await tx.messages.containing(conversation_id, words[:MAX_WORDS], limit)
 
     async def delete(self, principal: Principal, conversation_id: UUID, message_id: UUID) -> None:
-        """Take a message back: its sender, the conversation's owner, or whoever may write. Raises NotFoundError."""
+        """Take a message back: its sender, the conversation's owner, or whoever may write.
+
+        Raises NotFoundError, ConflictError (turn_active) for an answer that is still made.
+        """
         await retrying(lambda: self._delete(principal, conversation_id, message_id))
 
     async def _delete(self, principal: Principal, conversation_id: UUID, message_id: UUID) -> None:
         async with self._transactions.write(principal.workspace_id) as tx:
-            stored, seat = await _read(tx, principal, conversation_id, message_id)
+            seat, stored = await _find(tx, principal, conversation_id, message_id)
+            if stored is None:
+                raise await _not_there(tx, seat, message_id)
             sent_it = stored.message.sender == Sender(participant_role="user", participant_id=principal.id)
             if not (seat.owns or seat.may_write or sent_it):
                 raise NotFoundError
@@ -142,14 +154,19 @@ async def _with_parts(tx: MessageTx, found: list[Message]) -> list[Message]:
 async def _take_slot(tx: MessageTx, conversation_id: UUID, named: tuple[str, Slot], message: Message) -> Message | None:
     """Take the slot of a turn for a message, or give the message of the same sender that has it.
 
-    A slot of somebody else's stays theirs, and then this is a message like any other.
+    A slot of somebody else's stays theirs, and then this is a message like any other. Raises TurnOpenedError.
     """
     taken = await tx.turn_slots.slot(conversation_id, *named)
     if taken is None:
         tx.turn_slots.reserve(conversation_id, *named, message.id)
         return None
     stored = await tx.messages.find(taken)
-    return stored.message if stored is not None and stored.message.sender == message.sender else None
+    if stored is None:
+        pending = await tx.turn_slots.pending(conversation_id, taken)
+        if pending is not None and message.sender.participant_id == str(pending.assistant_id):
+            raise TurnOpenedError
+        return None
+    return stored.message if stored.message.sender == message.sender else None
 
 
 async def _ask_for_title(tx: MessageTx, stored: StoredMessage) -> None:
@@ -163,12 +180,28 @@ async def _ask_for_title(tx: MessageTx, stored: StoredMessage) -> None:
 async def _read(
     tx: MessageTx, principal: Principal, conversation_id: UUID, message_id: UUID
 ) -> tuple[StoredMessage, Seat]:
+    seat, stored = await _find(tx, principal, conversation_id, message_id)
+    if stored is None:
+        raise NotFoundError
+    return stored, seat
+
+
+async def _find(
+    tx: MessageTx, principal: Principal, conversation_id: UUID, message_id: UUID
+) -> tuple[Seat, StoredMessage | None]:
     seat = await tx.participants.seat(conversation_id, principal)
     seat.require_read()
     stored = await tx.messages.find(message_id)
-    if stored is None or stored.conversation_id != conversation_id:
-        raise NotFoundError
-    return stored, seat
+    return seat, stored if stored is not None and stored.conversation_id == conversation_id else None
+
+
+async def _not_there(tx: MessageTx, seat: Seat, message_id: UUID) -> WorkbenchError:
+    """Say that there is no such message, or, to who may delete it later, that it is still made."""
+    pending = await tx.turn_slots.pending(seat.conversation_id, message_id) if seat.may_write or seat.owns else None
+    if pending is None:
+        return NotFoundError()
+    extra = {"active_turn_id": pending.turn_id}
+    return ConflictError("This answer is still made: cancel its turn first", code="turn_active", extra=extra)
 
 
 def _same(stored: StoredMessage, wanted: StoredMessage) -> Message:

@@ -9,6 +9,8 @@ SHOWN_MESSAGES = 10
 MAX_SHOWN_LENGTH = 4000
 """Characters of one message that the model is shown; a title needs no more, and a prompt has an end."""
 MAX_TITLE_LENGTH = 100
+USAGE_TYPE = "chat_title"
+"""What the calls of models are booked as."""
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):

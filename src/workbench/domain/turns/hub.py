@@ -23,13 +23,14 @@ ReadLog = Callable[[int, int], Awaitable[Sequence[TurnEvent]]]
 class Watcher:
     """One who watches a turn."""
 
-    __slots__ = ("position", "ring", "turn_pk")
+    __slots__ = ("is_needed", "position", "ring", "turn_pk")
 
-    def __init__(self, turn_pk: UUID, position: int, ring: Callable[[], None]) -> None:
-        """Watch from behind a place; `ring` is called when there may be more."""
+    def __init__(self, turn_pk: UUID, position: int, ring: Callable[[], None], *, is_needed: bool = False) -> None:
+        """Watch from behind a place; `ring` is called when there may be more. Some turns need watchers, or they end."""
         self.turn_pk = turn_pk
         self.position = position
         self.ring = ring
+        self.is_needed = is_needed
 
 
 class _Tail:
@@ -66,12 +67,21 @@ class TurnHub:
     def __init__(self) -> None:
         self._tails: dict[UUID, _Tail] = {}
         self._empty = asyncio.Event()
+        self._needed: set[UUID] = set()
+        self._left: set[UUID] = set()
+        self.attendance_changed = asyncio.Event()
         self.is_draining = False
 
     @property
     def watcher_count(self) -> int:
         """How many watchers there are."""
         return sum(len(tail.watchers) for tail in self._tails.values())
+
+    def take_attended(self) -> list[UUID]:
+        """The turns that need watchers and have some here, or have just lost the last of them."""
+        attended, self._left = self._needed | self._left, set()
+        self.attendance_changed.clear()
+        return sorted(attended)
 
     async def drain(self) -> None:
         """Let all watchers go, and return when they have."""
@@ -83,6 +93,9 @@ class TurnHub:
     def join(self, watcher: Watcher) -> None:
         """Ring the watcher from here on."""
         self._tails.setdefault(watcher.turn_pk, _Tail()).watchers.add(watcher)
+        if watcher.is_needed and watcher.turn_pk not in self._needed:
+            self._needed.add(watcher.turn_pk)
+            self.attendance_changed.set()
 
     def part(self, watcher: Watcher) -> None:
         """Forget the watcher, and with the last one what was kept for them."""
@@ -92,6 +105,10 @@ class TurnHub:
         tail.watchers.discard(watcher)
         if not tail.watchers:
             del self._tails[watcher.turn_pk]
+            if watcher.turn_pk in self._needed:
+                self._needed.discard(watcher.turn_pk)
+                self._left.add(watcher.turn_pk)
+                self.attendance_changed.set()
         if self.is_draining and not self._tails:
             self._empty.set()
 

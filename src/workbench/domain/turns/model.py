@@ -42,8 +42,16 @@ CANCEL_GRACE = timedelta(seconds=10)
 LEASE_GRACE = timedelta(seconds=15)
 CLAIM_TIMEOUT = timedelta(seconds=120)
 """How long an assistant service may take to claim a turn that was opened for it."""
+UNWATCHED = timedelta(seconds=30)
+"""How long after its last watcher has left a turn goes on that is to end then."""
 UNSTARTED = timedelta(seconds=15)
 """After so long a turn of our own that nobody runs is run by whoever sees it."""
+LONG_LOG_EVENTS, LONG_LOG_BYTES = 20_000, 8 << 20
+"""A log above either is shortened: what happened first is folded into one (4.1)."""
+FULL_LOG_EVENTS, FULL_LOG_BYTES = 2 * LONG_LOG_EVENTS, 2 * LONG_LOG_BYTES
+"""Above either a producer has to wait until that is done."""
+MAX_TOLD_BYTES = 64 << 20
+"""More than that is taken for no turn, however it is folded."""
 FIRST_RETRY_MS, LAST_RETRY_MS = 200, 1500
 
 
@@ -64,7 +72,11 @@ class TurnError(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
-    """A turn. `version` counts the changes that were stored; `read_at` is when it was read, by the database's clock."""
+    """A turn. `version` counts the changes that were stored.
+
+    `read_at` is when it was read, by the clock that all processes share. By this clock alone is decided, and stored, until
+    when something holds: the clocks of processes need not agree.
+    """
 
     pk: UUID
     conversation_id: UUID
@@ -82,6 +94,7 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, Any]
     deadline_at: datetime
     created_at: datetime
+    read_at: datetime
     status: TurnStatus = "opened"
     finish_reason: FinishReason | None = None
     error_code: str | None = None
@@ -94,6 +107,11 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     last_seq: int = 0
     last_batch: int = 0
     log_floor: int = 0
+    """What happened up to here is no longer told event by event."""
+    log_bytes: int = 0
+    """How much was told of it in all."""
+    folded_bytes: int = 0
+    """How much of that lies below the floor."""
     is_published: bool = False
     """Whether the output has its place in the conversation."""
     revision: int = 0
@@ -104,8 +122,11 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     usage_state: UsageState = "none"
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    watched_until: datetime | None = None
+    """Of a turn that is to end when nobody watches it: when that will be, unless a watcher is noted before."""
+    is_budgeted: bool = False
+    """Whether something was reserved for it, which is released when its usage is settled."""
     version: int = 0
-    read_at: datetime | None = None
 
     @property
     def is_active(self) -> bool:
@@ -121,6 +142,29 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     def can_be_retried(self) -> bool:
         """Whether it may be run once more: a bill that is settled is not opened again."""
         return self.can_be_healed and self.usage_state != "recorded"
+
+    @property
+    def ends_unwatched(self) -> bool:
+        """Whether its end is asked for when nobody watches it any more (T6)."""
+        return self.options.get("on_disconnect") == "cancel"
+
+    @property
+    def is_log_long(self) -> bool:
+        """Whether its log is to be shortened."""
+        return self._is_log_above(LONG_LOG_EVENTS, LONG_LOG_BYTES)
+
+    @property
+    def is_log_full(self) -> bool:
+        """Whether its log takes nothing until it is shortened."""
+        return self._is_log_above(FULL_LOG_EVENTS, FULL_LOG_BYTES)
+
+    @property
+    def has_told_too_much(self) -> bool:
+        """Whether it takes nothing any more."""
+        return self.log_bytes > MAX_TOLD_BYTES
+
+    def _is_log_above(self, events: int, size: int) -> bool:
+        return self.last_seq - self.log_floor > events or self.log_bytes - self.folded_bytes > size
 
     @property
     def lease(self) -> Lease | None:
@@ -222,6 +266,11 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
             deadline_at=now + DEADLINE,
         )
 
+    def is_abandoned(self, now: datetime) -> bool:
+        """Whether its watchers have left it for so long that its end is to be asked for."""
+        left = self.watched_until is not None and self.watched_until < now
+        return left and self.is_active and self.cancel_requested_at is None
+
     def overdue(self, now: datetime) -> tuple[Outcome, FinishReason] | None:
         """How it is to be ended without its producer, if it is (2.2)."""
         if not self.is_active:
@@ -247,6 +296,25 @@ class TurnEvent(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a later ending replaced this one: replays leave it out (T9)."""
 
 
+class LogSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """What everything up to a place in the log comes to: the payload of a `turn.snapshot`."""
+
+    up_to_seq: int
+    state: dict[str, Any]
+
+
+class GoneTurn(msgspec.Struct, frozen=True, kw_only=True):
+    """What is left of a turn whose conversation was deleted while it was made: enough to tell its producer, and to bill."""
+
+    workspace_id: str
+    pk: UUID
+    conversation_id: UUID
+    turn_id: str
+    assistant_id: UUID
+    assistant_service_id: str | None
+    user_id: str | None
+
+
 TERMINAL = {"finalized": "turn.finalized", "aborted": "turn.aborted", "failed": "turn.failed"}
 TERMINAL_TYPES = frozenset(TERMINAL.values())
 
@@ -254,8 +322,11 @@ TERMINAL_TYPES = frozenset(TERMINAL.values())
 def logged(turn: Turn, happened: list[tuple[str, dict[str, Any]]], now: datetime) -> tuple[Turn, list[TurnEvent]]:
     """Number what happened, and count it in the turn."""
     events: list[TurnEvent] = []
+    size = 0
     for seq, (kind, payload) in enumerate(happened, turn.last_seq + 1):
         common = {"turn_id": turn.turn_id, "seq": seq, "epoch": turn.epoch, "at": now}
-        data = msgspec.json.encode({**common, **payload}).decode()
-        events.append(TurnEvent(seq=seq, epoch=turn.epoch, type=kind, at=now, data=data))
-    return msgspec.structs.replace(turn, last_seq=turn.last_seq + len(events)), events
+        data = msgspec.json.encode({**common, **payload})
+        size += len(data)
+        events.append(TurnEvent(seq=seq, epoch=turn.epoch, type=kind, at=now, data=data.decode()))
+    changed = msgspec.structs.replace(turn, last_seq=turn.last_seq + len(events), log_bytes=turn.log_bytes + size)
+    return changed, events

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from workbench.domain.budgets.book import LimitBook
 from workbench.domain.clock import Clock
 from workbench.domain.errors import ConflictError, ForbiddenError, StaleError
 from workbench.domain.files.uploading import UploadService
@@ -22,6 +23,7 @@ from workbench.domain.parts.flattening import filenames_of, flattened, parts_of
 from workbench.domain.parts.model import Part, Warned, text_part
 from workbench.domain.sizes import SizeLimits
 from workbench.domain.transactions import Transactions, retrying
+from workbench.domain.turns.budgeting import budgeted, check_budgets
 from workbench.domain.turns.controlling import ControlService
 from workbench.domain.turns.events import turn_opened
 from workbench.domain.turns.model import CANCEL_GRACE, DEADLINE, ProducerKind, Turn, logged
@@ -65,18 +67,20 @@ class OpeningService:
         control: ControlService,
         clock: Clock,
         limits: SizeLimits,
+        book: LimitBook,
     ) -> None:
         self._transactions = transactions
         self._control = control
         self._uploads = uploads
         self._clock = clock
         self._limits = limits
+        self._book = book
 
     async def open(self, principal: Principal, conversation_id: UUID, new: NewTurn) -> OpenedTurn:
         """Open a turn, or answer with what the same request opened before.
 
         Raises NotFoundError, ForbiddenError (observers), UnprocessableError, TooLargeError, ConflictError (turn_active,
-        turn_id_reused).
+        turn_id_reused), BudgetExceededError.
         """
         require_turn_id(new.turn_id)
         self._limits.check_json("metadata", new.input.metadata)
@@ -109,7 +113,10 @@ class OpeningService:
             await asyncio.sleep(LOOK.total_seconds())
 
     async def _store_images(self, principal: Principal, conversation_id: UUID, new: NewTurn, built: BuiltInput) -> None:
-        """Store large images as files, unless the turn is there already, or would be refused."""
+        """Store large images as files, unless the turn is there already, or would be refused.
+
+        Raises NotFoundError, ForbiddenError, BudgetExceededError.
+        """
         if not built.files:
             return
         async with self._transactions.read(principal.workspace_id) as tx:
@@ -117,6 +124,8 @@ class OpeningService:
             _require_write(seat)
             is_there = await tx.turns.find(conversation_id, new.turn_id) is not None
             is_busy = bool(await tx.turns.active(conversation_id, new.assistant_id))
+            if not (is_there or is_busy):
+                await check_budgets(tx, self._book, principal, new)
         if not (is_there or is_busy):
             await self._uploads.upload(principal, conversation_id, Pictures(built.files))
 
@@ -139,7 +148,7 @@ class OpeningService:
             service_id = await _service_of(tx, conversation_id, new.assistant_id)
             question = await _question(tx, principal, conversation_id, new, built, now)
             output_id, is_published = await _place_of_answer(tx, conversation_id, new)
-            kind = await _kind_of(tx, new, service_id)
+            kind, shared = await _kind_of(tx, new, service_id), await tx.turns.now()
             turn = Turn(
                 pk=new_id(),
                 conversation_id=conversation_id,
@@ -155,20 +164,23 @@ class OpeningService:
                 output_message_id=output_id,
                 input_hash=digest,
                 options=msgspec.to_builtins(new.options or TurnOptions()),
-                deadline_at=now + DEADLINE,
-                created_at=now,
+                deadline_at=shared + DEADLINE,
+                created_at=shared,
+                read_at=shared,
                 is_published=is_published,
             )
+            turn, standings = await budgeted(tx, self._book, principal, turn)
             happened = [opened_event(turn, question.warnings)]
             if new.producer is not None:
-                turn = turn.claimed(new.producer.producer_id, timedelta(seconds=new.producer.lease_s), now)
+                turn = turn.claimed(new.producer.producer_id, timedelta(seconds=new.producer.lease_s), shared)
                 happened.append(("turn.started", {"producer_kind": kind}))
                 tx.turns.mark_producer(service_id)
             turn, events = logged(turn, happened, now)
             tx.turns.add(turn)
             tx.turns.log(turn, events)
             tx.events.record(turn_opened(turn))
-        return _opened(turn, question, SHELL, question.warnings, replayed=False)
+        opened = _opened(turn, question, SHELL, question.warnings, replayed=False)
+        return msgspec.structs.replace(opened, budgets=standings) if standings else opened
 
 
 def require_turn_id(turn_id: str) -> None:

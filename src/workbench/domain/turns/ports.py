@@ -8,10 +8,11 @@ from uuid import UUID
 import msgspec
 
 from workbench.domain.assistants.ports import AssistantTx
+from workbench.domain.budgets.ports import BudgetTx
 from workbench.domain.jobs.ports import Jobs
 from workbench.domain.messages.ports import Messages, TurnSlots
 from workbench.domain.parts.model import Parts
-from workbench.domain.turns.model import Turn, TurnEvent
+from workbench.domain.turns.model import GoneTurn, LogSnapshot, Turn, TurnEvent
 from workbench.domain.usage.ports import UsageTx
 
 
@@ -36,8 +37,20 @@ class DueTurn(msgspec.Struct, frozen=True, kw_only=True):
 class Turns(TurnSlots, Protocol):
     """The turns of one workspace."""
 
+    async def now(self) -> datetime:
+        """The time by the clock that all processes share."""
+        ...
+
     async def find(self, conversation_id: UUID, turn_id: str) -> Turn | None:
         """A turn by the id that its client chose."""
+        ...
+
+    async def gone(self, conversation_id: UUID, turn_id: str) -> GoneTurn | None:
+        """What is left of a turn that went with its conversation."""
+        ...
+
+    def gone_is_billed(self, pk: UUID) -> None:
+        """Note that what it took is settled."""
         ...
 
     def recall(self, conversation_id: UUID, turn_id: str) -> Turn | None:
@@ -57,6 +70,14 @@ class Turns(TurnSlots, Protocol):
 
     async def events(self, pk: UUID, after: int, limit: int) -> Sequence[TurnEvent]:
         """What happened behind a place, in order, without endings that were replaced."""
+        ...
+
+    async def snapshot(self, pk: UUID) -> LogSnapshot | None:
+        """What the beginning of its log was folded into, if it was."""
+        ...
+
+    def shorten(self, turn: Turn, snapshot: LogSnapshot, folded_bytes: int) -> None:
+        """Put the snapshot in the place of what it is made of; stale where the turn is over, or somebody else did."""
         ...
 
     def add(self, turn: Turn) -> None:
@@ -99,7 +120,7 @@ class Turns(TurnSlots, Protocol):
         ...
 
 
-class TurnTx(AssistantTx, UsageTx, Protocol):
+class TurnTx(AssistantTx, BudgetTx, UsageTx, Protocol):
     """The slice of a transaction that turns may touch."""
 
     @property
@@ -117,6 +138,26 @@ class TurnWatch(Protocol):
         """Turns whose producer may be gone, whose time is up, or whose end was asked for, the oldest first."""
         ...
 
+    async def now(self) -> datetime:
+        """The time by the clock that all processes share."""
+        ...
+
+    async def watched(self, pks: Sequence[UUID], until: datetime) -> None:
+        """Note that somebody watches these turns, and until when that holds."""
+        ...
+
+    async def abandoned(self, now: datetime, limit: int) -> Sequence[DueTurn]:
+        """Turns under way that were to be watched, and no longer are."""
+        ...
+
+    async def long(self, limit: int) -> Sequence[DueTurn]:
+        """Turns under way whose log is to be shortened."""
+        ...
+
+    async def forget_up_to(self, pk: UUID, seq: int) -> None:
+        """Remove the events up to a place, which its snapshot stands for."""
+        ...
+
     async def unstarted(self, opened_before: datetime, limit: int) -> Sequence[DueTurn]:
         """Turns of the service's own assistants that wait for somebody to make them, the oldest first."""
         ...
@@ -125,6 +166,14 @@ class TurnWatch(Protocol):
         """Turns that ended before what they took could be settled."""
         ...
 
+    async def gone_unbilled(self, limit: int) -> Sequence[GoneTurn]:
+        """Turns that went with their conversations, of which nobody has settled what they took."""
+        ...
+
+    async def forget_gone(self, before: datetime) -> None:
+        """Forget those that went before that time, and are settled."""
+        ...
+
     async def forget_events(self, before: datetime, limit: int) -> int:
-        """Remove up to `limit` events of turns that ended before that time; says how many."""
+        """Remove up to `limit` events of turns that ended before that time; says of how many, 0 where none are left."""
         ...

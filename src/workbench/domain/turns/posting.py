@@ -10,7 +10,7 @@ from uuid import UUID
 from workbench.domain.clock import Clock
 from workbench.domain.identity.model import Principal
 from workbench.domain.messages.model import Message, NewMessage, Sender
-from workbench.domain.messages.service import MessageService
+from workbench.domain.messages.service import MessageService, TurnOpenedError
 from workbench.domain.parts.closing import is_meaningful
 from workbench.domain.parts.flattening import parts_of
 from workbench.domain.transactions import Transactions, retrying
@@ -37,13 +37,20 @@ class PostingService:
         """Post a message as MessageService does, unless a turn takes it, or has it: then answer with the turn's own."""
         sender, named = new.sender_for(principal), new.slot_for(principal)
         is_answer = sender.participant_role == "assistant" and new.message_type == "chat"
-        if is_answer or named is not None:
-            found = await retrying(
-                lambda: self._of_turn(principal, conversation_id, new, sender, named[0] if named else None)
-            )
-            if found is not None:
-                return found
-        return await self._messages.post(principal, conversation_id, new)
+        if not (is_answer or named is not None):
+            return await self._messages.post(principal, conversation_id, new)
+
+        async def of_turn() -> Message | None:
+            turn_id = named[0] if named else None
+            return await retrying(lambda: self._of_turn(principal, conversation_id, new, sender, turn_id))
+
+        if (found := await of_turn()) is not None:
+            return found
+        try:
+            return await self._messages.post(principal, conversation_id, new)
+        except TurnOpenedError:
+            # It was opened between the two looks, and so is found by the second.
+            return await of_turn() or await self._messages.post(principal, conversation_id, new)
 
     async def _of_turn(
         self, principal: Principal, conversation_id: UUID, new: NewMessage, sender: Sender, turn_id: str | None

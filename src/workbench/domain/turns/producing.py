@@ -16,12 +16,12 @@ from workbench.domain.parts.closing import Marker, closed
 from workbench.domain.parts.events import ProducerEvent, producer_events
 from workbench.domain.parts.model import Parts, Warned
 from workbench.domain.transactions import Transactions, retrying
-from workbench.domain.turns.access import makes, produced_turn
+from workbench.domain.turns.access import makes, produced_or_gone, produced_turn
 from workbench.domain.turns.events import turn_status
-from workbench.domain.turns.model import ProducerKind, Turn, logged
+from workbench.domain.turns.model import GoneTurn, ProducerKind, Turn, logged
 from workbench.domain.turns.ports import TurnTx
-from workbench.domain.turns.refusals import batch_gap, lease_held, stale_epoch, turn_over, unprocessable
-from workbench.domain.turns.settling import Close, Ended, bill, folded, made, put_content, settle
+from workbench.domain.turns.refusals import batch_gap, lease_held, stale_epoch, turn_gone, turn_over, unprocessable
+from workbench.domain.turns.settling import Close, Ended, bill, bill_gone, folded, made, put_content, settle
 from workbench.domain.turns.shapes import (
     Batch,
     BatchTaken,
@@ -32,6 +32,7 @@ from workbench.domain.turns.shapes import (
     Settled,
     TurnView,
 )
+from workbench.domain.turns.shortening import ShorteningService
 from workbench.domain.usage.bookkeeping import Bookkeeping
 from workbench.domain.usage.model import ReportedCall, UsageSummary
 
@@ -41,7 +42,10 @@ DELTAS = frozenset({"text.delta", "reasoning.delta", "tool.args.delta"})
 class ProducingService:
     """Acts of those who make answers."""
 
-    def __init__(self, transactions: Transactions[TurnTx], books: Bookkeeping, clock: Clock) -> None:
+    def __init__(
+        self, transactions: Transactions[TurnTx], books: Bookkeeping, shortening: ShorteningService, clock: Clock
+    ) -> None:
+        self._shortening = shortening
         self._transactions = transactions
         self._books = books
         self._clock = clock
@@ -59,25 +63,27 @@ class ProducingService:
     async def _lease(
         self, principal: Principal, conversation_id: UUID, turn_id: str, wanted: LeaseRequest
     ) -> LeaseGrant:
-        now, ttl = self._clock.now(), timedelta(seconds=wanted.ttl_s)
+        ttl = timedelta(seconds=wanted.ttl_s)
         async with self._transactions.write(principal.workspace_id) as tx:
             turn = await produced_turn(tx, principal, conversation_id, turn_id)
             if not turn.is_active:
                 raise turn_over(turn)
             parts: Parts = []
-            if turn.is_held(now) and turn.producer_id == wanted.producer_id:
-                turn = turn.renewed(now, ttl)
+            expires_at = turn.read_at + ttl
+            if turn.is_held(turn.read_at) and turn.producer_id == wanted.producer_id:
+                turn = turn.renewed(turn.read_at, ttl)
             else:
-                if turn.is_held(now):
+                if turn.is_held(turn.read_at):
                     raise lease_held(turn)
-                turn, parts = await _claim(tx, turn, wanted, ttl, now)
+                turn, parts = await _claim(tx, turn, wanted, ttl, self._clock.now())
             tx.turns.change(turn)
-        return LeaseGrant(epoch=turn.epoch, lease_expires_at=now + ttl, next_batch=turn.last_batch + 1, parts=parts)
+        return LeaseGrant(epoch=turn.epoch, lease_expires_at=expires_at, next_batch=turn.last_batch + 1, parts=parts)
 
     async def add(self, principal: Principal, conversation_id: UUID, turn_id: str, batch: Batch) -> BatchTaken:
         """Add what was made since the last batch; the same batch again is taken once.
 
-        Raises NotFoundError, ForbiddenError, ConflictError (stale_epoch, batch_gap, turn_terminal), UnprocessableError.
+        Raises NotFoundError, GoneError, ForbiddenError, ConflictError (stale_epoch, batch_gap, turn_terminal),
+        UnprocessableError, UnavailableError (log_full), TooLargeError.
         """
         happened = producer_events(batch.events)
         calls = [_reported(event, place) for place, event in enumerate(happened) if event.type == "usage.call"]
@@ -95,7 +101,7 @@ class ProducingService:
         now = self._clock.now()
         async with self._transactions.write(principal.workspace_id) as tx:
             turn = tx.turns.recall(conversation_id, turn_id)
-            if turn is None or not (makes(principal, turn) and turn.awaits(batch.epoch, batch.batch)):
+            if turn is None or not (makes(principal, turn) and _is_plain(turn, batch)):
                 # Only what is true may be a reason to refuse.
                 turn = await produced_turn(tx, principal, conversation_id, turn_id)
             if batch.epoch != turn.epoch:
@@ -106,17 +112,19 @@ class ProducingService:
                 return _taken(turn, 0, duplicate=True)
             if batch.batch != turn.last_batch + 1:
                 raise batch_gap(turn)
-            renewed = turn.renewed(now)
+            self._shortening.require_room(turn)
+            renewed = turn.renewed(turn.read_at)
             told = _merged(happened)
             tx.usage.record_calls(self._books.entered(calls, turn.pk, turn.epoch))
             changed, events = logged(msgspec.structs.replace(renewed, last_batch=batch.batch), told, now)
             tx.turns.advance(changed, events)
+        self._shortening.note(changed)
         return _taken(changed, len(happened), duplicate=False)
 
     async def finalize(self, principal: Principal, conversation_id: UUID, turn_id: str, ending: Ending) -> Settled:
         """End a turn. The same again is safe: the content is what came last, and what was used is settled once.
 
-        Raises NotFoundError, ForbiddenError, ConflictError (stale_epoch).
+        Raises NotFoundError, GoneError, ForbiddenError, ConflictError (stale_epoch).
         """
         calls = ending.usage.all_calls if ending.usage is not None else ()
         try:
@@ -140,10 +148,16 @@ class ProducingService:
     ) -> Settled:
         now = self._clock.now()
         async with self._transactions.write(principal.workspace_id) as tx:
-            turn = await produced_turn(tx, principal, conversation_id, turn_id)
+            turn = await produced_or_gone(tx, principal, conversation_id, turn_id)
             tx.usage.record_calls(self._books.entered(calls, turn.pk, ending.epoch))
-            is_stale = ending.epoch != turn.epoch
-            done = None if is_stale else await _end(tx, turn, ending, now, bill_now=bill_now)
+            if isinstance(turn, GoneTurn):
+                await bill_gone(tx, turn, "external", now)
+                done = None
+            else:
+                is_stale = ending.epoch != turn.epoch
+                done = None if is_stale else await _end(tx, turn, ending, now, bill_now=bill_now)
+        if isinstance(turn, GoneTurn):
+            raise turn_gone()
         if done is None:
             # What it took is written down all the same: it was spent (T5).
             raise stale_epoch(turn)
@@ -255,12 +269,17 @@ def _taken(turn: Turn, accepted: int, *, duplicate: bool) -> BatchTaken:
     )
 
 
+def _is_plain(turn: Turn, batch: Batch) -> bool:
+    """Whether a batch can be added to a turn as it is remembered: its answer may have gone, or its log been shortened."""
+    return turn.awaits(batch.epoch, batch.batch) and not (turn.is_published or turn.is_log_long)
+
+
 async def _claim(tx: TurnTx, turn: Turn, wanted: LeaseRequest, ttl: timedelta, now: datetime) -> tuple[Turn, Parts]:
     began = turn.last_seq > 1
     goes_on = began and wanted.mode == "continue"
     parts = (await folded(tx, turn)).snapshot() if goes_on else []
     kind: ProducerKind = "builtin" if turn.producer_kind == "builtin" else "external"
-    claimed = msgspec.structs.replace(turn.claimed(wanted.producer_id, ttl, now), producer_kind=kind)
+    claimed = msgspec.structs.replace(turn.claimed(wanted.producer_id, ttl, turn.read_at), producer_kind=kind)
     happened = [("turn.started", {"producer_kind": kind})]
     if began and not goes_on:
         happened.insert(0, ("turn.reset", {"reason": "producer_lost"}))

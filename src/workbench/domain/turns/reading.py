@@ -8,6 +8,8 @@ import msgspec
 
 from workbench.domain.clock import Clock
 from workbench.domain.errors import ConflictError, UnavailableError
+from workbench.domain.events.hub import Sight
+from workbench.domain.events.service import EventService
 from workbench.domain.identity.model import Principal
 from workbench.domain.parts.model import Parts
 from workbench.domain.transactions import Transactions
@@ -43,13 +45,20 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
 
     turn: Turn
     watcher: Watcher
+    sight: Sight
     first: list[TurnEvent]
+
+    @property
+    def has_lost_access(self) -> bool:
+        """Whether the watcher may hear nothing more."""
+        return self.sight.ended == "no access"
 
 
 class ReadingService:
     """Looks at turns."""
 
-    def __init__(self, transactions: Transactions[TurnTx], clock: Clock, hub: TurnHub) -> None:
+    def __init__(self, transactions: Transactions[TurnTx], events: EventService, clock: Clock, hub: TurnHub) -> None:
+        self._events = events
         self._transactions = transactions
         self._clock = clock
         self._hub = hub
@@ -119,8 +128,9 @@ class ReadingService:
             turn, _ = await read_turn(tx, principal, conversation_id, turn_id)
         if place.is_given and not turn.is_active and place.after == turn.last_seq:
             return None
-        watcher = Watcher(turn.pk, place.after or 0, ring)
-        # From here on what comes rings; what came before this is read.
+        watcher = Watcher(turn.pk, place.after or 0, ring, is_needed=turn.is_active and turn.ends_unwatched)
+        sight = await self._events.watch_access(principal, conversation_id, ring)
+        # From here on what comes rings, a lost seat too; what came before this is read.
         self._hub.join(watcher)
         try:
             async with self._transactions.read(principal.workspace_id) as tx:
@@ -128,22 +138,30 @@ class ReadingService:
                 begins = await _begins(tx, turn, place)
                 if begins is not None:
                     watcher.position = begins
-                    return Watch(turn=turn, watcher=watcher, first=[])
+                    return Watch(turn=turn, watcher=watcher, sight=sight, first=[])
                 first = await _whole(tx, turn, self._clock.now())
                 watcher.position = turn.last_seq if turn.is_active or first[1:] else first[0].seq
-                return Watch(turn=turn, watcher=watcher, first=first)
+                return Watch(turn=turn, watcher=watcher, sight=sight, first=first)
         except BaseException:
             self._hub.part(watcher)
+            self._events.close(sight)
             raise
 
-    async def more(self, principal: Principal, watcher: Watcher) -> Sequence[TurnEvent]:
-        """What happened behind the watcher's place, which moves on; empty where nothing has."""
+    async def more(self, principal: Principal, watch: Watch) -> Sequence[TurnEvent]:
+        """What happened behind the watcher's place, which moves on; empty where nothing has.
+
+        It is a snapshot where the log was shortened beyond that place.
+        """
+        watcher = watch.watcher
 
         async def read(after: int, limit: int) -> Sequence[TurnEvent]:
             async with self._transactions.read(principal.workspace_id) as tx:
                 return await tx.turns.events(watcher.turn_pk, after, limit)
 
         events = await self._hub.behind(watcher, read)
+        if events and events[0].seq != watcher.position + 1:
+            async with self._transactions.read(principal.workspace_id) as tx:
+                events = await _without_hole(tx, watch, events, self._clock.now())
         if events:
             watcher.position = events[-1].seq
         return events
@@ -153,9 +171,18 @@ class ReadingService:
         """Whether all watchers are to go, to come back elsewhere."""
         return self._hub.is_draining
 
-    def close(self, watcher: Watcher) -> None:
+    def close(self, watch: Watch) -> None:
         """Give a watch back."""
-        self._hub.part(watcher)
+        self._hub.part(watch.watcher)
+        self._events.close(watch.sight)
+
+
+async def _without_hole(tx: TurnTx, watch: Watch, events: Sequence[TurnEvent], now: datetime) -> Sequence[TurnEvent]:
+    """Either what was read, for only an ending that was replaced is missing before it, or all in one."""
+    turn = await tx.turns.find(watch.turn.conversation_id, watch.turn.turn_id)
+    if turn is None or turn.log_floor <= watch.watcher.position:
+        return events
+    return await _whole(tx, turn, now)
 
 
 async def parts_now(tx: TurnTx, turn: Turn) -> Parts:
@@ -198,11 +225,11 @@ def _ids(turn: Turn) -> dict[str, str | None]:
 
 async def _whole(tx: TurnTx, turn: Turn, now: datetime) -> list[TurnEvent]:
     """Everything up to now as one snapshot, and the end once more where there was one."""
-    parts = await parts_now(tx, turn)
-    told = [("turn.snapshot", {"parts": parts, "status": turn.status, "up_to_seq": turn.last_seq, **_ids(turn)})]
+    state = (await folded(tx, turn)).state() if turn.is_active else {"parts": await parts_now(tx, turn)}
+    told = [("turn.snapshot", {**state, "status": turn.status, "up_to_seq": turn.last_seq, **_ids(turn)})]
     if not turn.is_active:
         error = msgspec.to_builtins(turn.error)
-        ending = {"finish_reason": turn.finish_reason, "parts": parts, "usage": None, "error": error}
+        ending = {"finish_reason": turn.finish_reason, **state, "usage": None, "error": error}
         told.append((TERMINAL[turn.status], ending))
     common = {"turn_id": turn.turn_id, "seq": turn.last_seq, "epoch": turn.epoch, "at": now}
     return [

@@ -1,7 +1,7 @@
 """What is said when something about a turn cannot be, each in one place."""
 
-from workbench.domain.errors import ConflictError, UnprocessableError
-from workbench.domain.turns.model import Turn
+from workbench.domain.errors import ConflictError, GoneError, TooLargeError, UnavailableError, UnprocessableError
+from workbench.domain.turns.model import MAX_TOLD_BYTES, Turn
 
 TURN_ACTIVE = "turn_active"
 
@@ -33,6 +33,11 @@ def turn_over(turn: Turn) -> ConflictError:
     return ConflictError(f"The turn is {turn.status}", code="turn_terminal", extra={"status": turn.status})
 
 
+def turn_gone() -> GoneError:
+    """Nobody is left to be answered."""
+    return GoneError("The conversation of the turn, or its answer, was deleted", code="turn_gone")
+
+
 def stale_epoch(turn: Turn) -> ConflictError:
     """Somebody else makes the turn meanwhile."""
     return ConflictError("The turn has another producer by now", code="stale_epoch", extra={"epoch": turn.epoch})
@@ -47,6 +52,20 @@ def lease_held(turn: Turn) -> ConflictError:
 def batch_gap(turn: Turn) -> ConflictError:
     """A batch is missing before this one."""
     return ConflictError("A batch is missing", code="batch_gap", extra={"expected_batch": turn.last_batch + 1})
+
+
+def log_full() -> UnavailableError:
+    """More came than could be put away meanwhile."""
+    return UnavailableError("The log of the turn is being shortened; try again", code="log_full")
+
+
+def too_much() -> TooLargeError:
+    """No answer is as long as that."""
+    return TooLargeError(
+        f"A turn has no more than {MAX_TOLD_BYTES} bytes of events",
+        code="payload_too_large",
+        extra={"limit_bytes": MAX_TOLD_BYTES},
+    )
 
 
 def unprocessable(code: str, detail: str, field: str | None = None) -> UnprocessableError:

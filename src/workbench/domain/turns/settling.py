@@ -17,7 +17,17 @@ from workbench.domain.parts.flattening import filenames_of, flattened
 from workbench.domain.parts.folding import Folding
 from workbench.domain.parts.model import Part, Parts
 from workbench.domain.turns.events import message_updated, turn_status
-from workbench.domain.turns.model import TERMINAL, FinishReason, Outcome, Turn, TurnError, UsageState, logged
+from workbench.domain.turns.model import (
+    TERMINAL,
+    FinishReason,
+    GoneTurn,
+    LogSnapshot,
+    Outcome,
+    Turn,
+    TurnError,
+    UsageState,
+    logged,
+)
 from workbench.domain.turns.ports import TurnTx
 from workbench.domain.usage.bookkeeping import settle as settle_usage
 from workbench.domain.usage.model import Bill, UsageSource, UsageSummary
@@ -58,19 +68,44 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
 
 async def folded(tx: TurnTx, turn: Turn) -> Folding:
     """Fold everything that happened in a turn."""
-    folding, after = Folding(), 0
+    while True:
+        kept = await tx.turns.snapshot(turn.pk)
+        folding = begun_with(kept)
+        if await _fold_on(tx, turn, folding, kept.up_to_seq if kept else 0):
+            return folding
+        # Its log was shortened meanwhile: what was to be read is in the snapshot by now.
+
+
+def begun_with(kept: LogSnapshot | None) -> Folding:
+    """A folding that goes on from a snapshot."""
+    folding = Folding()
+    if kept is not None:
+        folding.take("turn.snapshot", kept.state)
+    return folding
+
+
+async def _fold_on(tx: TurnTx, turn: Turn, folding: Folding, after: int) -> bool:
+    """Fold what happened behind a place; says whether nothing of it was missing."""
+    begun, has_hole = after, False
     while True:
         page = await tx.turns.events(turn.pk, after, PAGE)
         for event in page:
+            # An ending that was replaced leaves a hole as well.
+            has_hole = has_hole or event.seq != after + 1
+            after = event.seq
             folding.take(event.type, msgspec.json.decode(event.data))
         if len(page) < PAGE:
-            return folding
-        after = page[-1].seq
+            break
+    if not has_hole:
+        return True
+    kept = await tx.turns.snapshot(turn.pk)
+    return kept is None or kept.up_to_seq == begun
 
 
 async def made(tx: TurnTx, turn: Turn) -> Parts:
     """What was streamed, or, where that can no longer be told event by event, what is stored of it."""
-    if turn.is_published and turn.log_floor >= turn.last_seq:
+    kept = await tx.turns.snapshot(turn.pk) if turn.log_floor else None
+    if turn.is_published and turn.log_floor > (kept.up_to_seq if kept else 0):
         return (await tx.turns.parts_of([turn.output_message_id])).get(turn.output_message_id, [])
     return (await folded(tx, turn)).snapshot()
 
@@ -82,7 +117,7 @@ async def settle(tx: TurnTx, turn: Turn, close: Close, now: datetime) -> Ended:
     billed = await bill(tx, turn, close, now) if close.bill else None
     cut = billed is not None and billed.row is not None and billed.row.truncated
     reason = close.reason or ("length" if cut and close.outcome == "completed" else None)
-    ended = turn.ended(close.outcome, reason, now, close.error)
+    ended = turn.ended(close.outcome, reason, turn.read_at, close.error)
     ended = msgspec.structs.replace(ended, usage_state=_state(turn, billed))
     if close.revision is not None:
         ended = msgspec.structs.replace(ended, revision=close.revision)
@@ -99,7 +134,9 @@ async def settle(tx: TurnTx, turn: Turn, close: Close, now: datetime) -> Ended:
 
 
 async def bill(tx: TurnTx, turn: Turn, close: Close, now: datetime) -> SettledUsage:
-    """Settle what the calls of a turn took, all of them, whoever made them (U1)."""
+    """Settle what the calls of a turn took, all of them, whoever made them (U1), in place of what was reserved."""
+    if turn.is_budgeted:
+        tx.budgets.release(str(turn.pk), now)
     found = await tx.messages.find(turn.output_message_id) if turn.is_published else None
     is_there = found is not None or not turn.is_published
     return await settle_usage(
@@ -116,6 +153,24 @@ async def bill(tx: TurnTx, turn: Turn, close: Close, now: datetime) -> SettledUs
         ),
         now,
     )
+
+
+async def bill_gone(
+    tx: TurnTx, gone: GoneTurn, source: UsageSource, now: datetime, *, provisional: bool = False
+) -> SettledUsage:
+    """Settle what the calls of a turn took that went with its conversation."""
+    tx.turns.gone_is_billed(gone.pk)
+    tx.budgets.release(str(gone.pk), now)
+    bill = Bill(
+        source=source,
+        provisional=provisional,
+        conversation_id=gone.conversation_id,
+        user_id=gone.user_id,
+        turn_pk=gone.pk,
+        assistant_id=gone.assistant_id,
+        assistant_service_id=gone.assistant_service_id,
+    )
+    return await settle_usage(tx, bill, now)
 
 
 async def _clear_status(tx: TurnTx, turn: Turn, now: datetime) -> None:

@@ -1,11 +1,13 @@
 """What callers send and are told of turns, as it stands on the wire."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 
+from workbench.domain.budgets.model import Standing
 from workbench.domain.messages.model import MAX_FILENAMES, Message
 from workbench.domain.parts.model import Parts, Warned
 from workbench.domain.turns.model import (
@@ -40,6 +42,7 @@ class TurnOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """How it is run."""
 
     on_busy: Literal["reject", "cancel_active"] = "reject"
+    on_disconnect: Literal["continue", "cancel"] = "continue"
     model: str | None = None
     max_output_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
@@ -198,6 +201,8 @@ class OpenedTurn(msgspec.Struct, frozen=True, kw_only=True):
     lease: LeaseGrant | None
     warnings: list[Warned]
     replayed: bool
+    budgets: Sequence[Standing] | msgspec.UnsetType = msgspec.UNSET
+    """How the limits stand that hold for it, itself included; left out where there are none."""
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,9 +19,11 @@ from rich.text import Text
 
 from workbench.entrypoints.cli.answering import StreamedAnswer
 from workbench.entrypoints.cli.casework import Casework
+from workbench.entrypoints.cli.demo_flows import SERVICES, show_flow
 from workbench.entrypoints.cli.processes import Child, child, while_alive
 from workbench.entrypoints.cli.talk import Talk
 from workbench.entrypoints.cli.transcript import Transcript
+from workbench.examples.flow_services import BLUEPRINT, PARAMETER_TYPE
 from workbench.wiring.local_tokens import sign_local_token
 from workbench.wiring.settings import Settings
 
@@ -87,6 +89,7 @@ class Demo:
 
     def _process(self, name: str, module: str, *arguments: str) -> AbstractAsyncContextManager[Child]:
         settings = {"WORKBENCH__DATA_ROOT": str(self._folder), "WORKBENCH__LOGGING__LOG_LEVEL": "WARNING"}
+        settings["WORKBENCH__FLOWS__SERVICES"] = SERVICES
         settings |= self._models
         return child(name, [sys.executable, "-m", module, *arguments], self._folder, settings)
 
@@ -104,6 +107,8 @@ class Demo:
     async def _play(self, talk: Talk, ann: httpx.AsyncClient, assistant: Child, explanation: Text) -> None:
         if missing := await talk.play():
             raise click.ClickException(f"There did not come {'; nor '.join(missing)}. {assistant.last_words()}")
+        if missing := await show_flow(ann, self._say, BLUEPRINT, PARAMETER_TYPE):
+            raise click.ClickException(f"There did not come {'; nor '.join(missing)}")
         self._say(f"\nAnother assistant, which the service hosts itself, answers by {self._model}:")
         if missing := await StreamedAnswer(ann, self._console).play():
             raise click.ClickException(f"There did not come {'; nor '.join(missing)}")

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import TypeVar
 
 import rich_click as click
+from dishka import Provider
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
@@ -34,15 +35,15 @@ def operator() -> Actor:
     return Actor(kind="operator", id=login)
 
 
-def run(service: type[S], act: Callable[[S], Awaitable[T]]) -> T:
-    """Open the container that the settings describe, and act with one of its services.
+def run(service: type[S], act: Callable[[S], Awaitable[T]], *providers: Provider) -> T:
+    """Open the container that the settings describe, with these providers, and act with one of its services.
 
     Told to stop, the act is cancelled, so that it can take away what it has half done.
     """
 
     async def whole() -> T:
         _cancel_when_told_to_stop()
-        async with opened(service) as it:
+        async with opened(service, *providers) as it:
             return await act(it)
 
     try:
@@ -59,9 +60,9 @@ def _cancel_when_told_to_stop() -> None:
 
 
 @contextlib.asynccontextmanager
-async def opened(service: type[S]) -> AsyncGenerator[S]:
+async def opened(service: type[S], *providers: Provider) -> AsyncGenerator[S]:
     """Open the container for the length of the block."""
-    container = make_container(load_settings())
+    container = make_container(load_settings(), *providers)
     try:
         yield await container.get(service)
     finally:

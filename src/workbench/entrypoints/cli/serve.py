@@ -85,12 +85,17 @@ class DrainingServer(uvicorn.Server):
         self.service = config
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End streams, then let requests in flight finish."""
+        """Say that this is the end, end streams, then let requests in flight finish."""
         allowed = self.service.settings.service.drain_seconds
+        noticed = asyncio.create_task(asyncio.sleep(self.service.settings.service.drain_delay_seconds))
         began = time.monotonic()
         if self.service.drain is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.service.drain.begin(), allowed * GOODBYE_SHARE)
+        if not noticed.done():
+            # Who connects before a load balancer has looked is served; refusing begins behind this.
+            await noticed
+            began = time.monotonic()
         self.config.timeout_graceful_shutdown = _whole_seconds(allowed - (time.monotonic() - began))
         await super().shutdown(sockets)
         # uvicorn would raise the signal once more; a service that has drained did what it was told.

@@ -35,7 +35,7 @@ class Duration(click.ParamType[int, str]):
 @click.option("--name", required=True, help="The user's name, as others see it.")
 @click.option("--workspace", default=DEFAULT_WORKSPACE, show_default=True, help="The user's workspace.")
 @click.option("--ttl", type=Duration(), default="8h", show_default=True, help="For how long the token is valid.")
-@click.option("--admin", is_flag=True, help="Let the user see what everybody in the workspace used, and what it cost.")
+@click.option("--admin", is_flag=True, help="Let the user see what everybody in the workspace used, and set budgets.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead of the bare token.")
 def token(user_id: str, name: str, workspace: str, ttl: int, admin: bool, as_json: bool) -> None:
     """Print a token for a user, signed with the key in the data folder.

@@ -13,12 +13,14 @@ from litestar.params import FromPath
 from workbench.domain.contents.ports import ContentStore
 from workbench.domain.errors import NotFoundError
 from workbench.domain.events.hub import EventHub
+from workbench.domain.flows.calling import FlowGateway
 from workbench.domain.identity.service import Authenticator
 from workbench.domain.speech.service import SpeechService
 from workbench.domain.turns.hub import TurnHub
 from workbench.entrypoints.http.archives import ArchiveController
 from workbench.entrypoints.http.assistant_services import RegistrationController, ServiceInfoController
 from workbench.entrypoints.http.assistants import AssistantController
+from workbench.entrypoints.http.budgets import BudgetController
 from workbench.entrypoints.http.conversations import ConversationController
 from workbench.entrypoints.http.deliveries import DeliveryController
 from workbench.entrypoints.http.document import document_config
@@ -26,6 +28,9 @@ from workbench.entrypoints.http.drain import Drain
 from workbench.entrypoints.http.errors import EXCEPTION_HANDLERS
 from workbench.entrypoints.http.events import EventController
 from workbench.entrypoints.http.files import FileController
+from workbench.entrypoints.http.flow_blueprints import BlueprintController, ParameterTypeController
+from workbench.entrypoints.http.flow_calls import FlowCallController
+from workbench.entrypoints.http.flows import FlowController
 from workbench.entrypoints.http.gate import Gate
 from workbench.entrypoints.http.health import HealthController
 from workbench.entrypoints.http.messages import MessageController
@@ -42,13 +47,17 @@ from workbench.entrypoints.http.streams import Heartbeats
 from workbench.entrypoints.http.turns import ActiveTurnController, TurnController
 from workbench.entrypoints.http.usage import UsageController
 from workbench.entrypoints.http.users import UserController
+from workbench.entrypoints.workers.attending import AttendanceWorker
 from workbench.entrypoints.workers.delivery import DeliveryWorker
+from workbench.entrypoints.workers.flows import FlowTools, FlowUpkeepWorker, FlowWorker
 from workbench.entrypoints.workers.jobs import JobWorker
 from workbench.entrypoints.workers.presence import OnlineCheck, PresenceWorker
 from workbench.entrypoints.workers.pruning import PruningWorker
 from workbench.entrypoints.workers.reaping import ReapingWorker
 from workbench.entrypoints.workers.running import RunnerPolicy, RunningWorker
-from workbench.entrypoints.workers.supervisor import Hubs, OtherDuties, Supervisor, Workers
+from workbench.entrypoints.workers.shortening import ShorteningWorker
+from workbench.entrypoints.workers.supervisor import FlowDuties, Hubs, OtherDuties, Others, Supervisor, Workers
+from workbench.entrypoints.workers.turn_duties import TurnDuties
 from workbench.wiring import migrations
 from workbench.wiring.container import make_container, traced
 from workbench.wiring.measures import Measures
@@ -77,6 +86,11 @@ CONTROLLERS = [
     EscalationController,
     SpeechController,
     UsageController,
+    BlueprintController,
+    ParameterTypeController,
+    FlowController,
+    FlowCallController,
+    BudgetController,
 ]
 
 
@@ -95,16 +109,28 @@ class Http(Provider):
     presence = provide(PresenceWorker)
     running = provide(RunningWorker)
     reaping = provide(ReapingWorker)
+    attending = provide(AttendanceWorker)
+    shortening = provide(ShorteningWorker)
+    turn_duties = provide(TurnDuties)
     hubs = provide(Hubs)
+    flow_tools = provide(FlowTools)
+    flows = provide(FlowWorker)
+    flow_upkeep = provide(FlowUpkeepWorker)
+    flow_duties = provide(FlowDuties)
+    all_others = provide(Others)
     workers = provide(Workers)
     supervisor = provide(Supervisor)
 
     @provide
     def others(
-        self, pruning: PruningWorker, presence: PresenceWorker, reaping: ReapingWorker, measures: Measures
+        self,
+        pruning: PruningWorker,
+        presence: PresenceWorker,
+        turns: TurnDuties,
+        measures: Measures,
     ) -> OtherDuties:
         """List what else goes on."""
-        return OtherDuties((pruning, presence, reaping, measures))
+        return OtherDuties((pruning, presence, *turns.all, measures))
 
     @provide
     def beats(self, settings: Settings) -> Heartbeats:
@@ -144,7 +170,7 @@ def _lifespan(container: AsyncContainer, settings: Settings, drain: Drain) -> An
         await container.get(SpeechService)
         await container.get(ContentStore)
         supervisor = await container.get(Supervisor)
-        drain.attach(await container.get(EventHub), await container.get(TurnHub))
+        drain.attach(await container.get(EventHub), await container.get(TurnHub), await container.get(FlowGateway))
         try:
             async with supervisor.running():
                 yield
@@ -179,6 +205,7 @@ def create_app(settings: Settings | None = None, *providers: Provider) -> Litest
         request_class=WorkbenchRequest,
         request_max_body_size=chosen.limits.body_bytes,
     )
-    app.asgi_handler = traced(Gate(app.asgi_handler, container, chosen.service.anonymous_paths), chosen, container)
+    gate = Gate(app.asgi_handler, container, chosen.service.anonymous_paths, lambda: drain.is_on)
+    app.asgi_handler = traced(gate, chosen, container)
     app.state.drain = drain
     return app

@@ -3,7 +3,10 @@
 import asyncio
 
 from workbench.domain.events.hub import EventHub
+from workbench.domain.flows.calling import FlowGateway
 from workbench.domain.turns.hub import TurnHub
+
+FLOW_SECONDS = 5.0
 
 
 class Drain:
@@ -12,10 +15,12 @@ class Drain:
     def __init__(self) -> None:
         self._hub: EventHub | None = None
         self._turn_hub: TurnHub | None = None
+        self._flows: FlowGateway | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def attach(self, hub: EventHub, turn_hub: TurnHub) -> None:
-        """Take charge of the hubs, in the event loop that serves them."""
+    def attach(self, hub: EventHub, turn_hub: TurnHub, flows: FlowGateway) -> None:
+        """Take charge of what keeps connections open, in the event loop that serves them."""
+        self._flows = flows
         self._hub = hub
         self._turn_hub = turn_hub
         self._loop = asyncio.get_running_loop()
@@ -32,9 +37,12 @@ class Drain:
         return readers + (0 if self._turn_hub is None else self._turn_hub.watcher_count)
 
     async def begin(self) -> None:
-        """Take no new streams and end those there are; return when all have said goodbye."""
-        if self._hub is not None and self._turn_hub is not None:
-            await asyncio.gather(self._hub.drain(), self._turn_hub.drain())
+        """Take no new streams and end those there are; return when all have said goodbye.
+
+        Requests to flows cannot be taken up again elsewhere, and have FLOW_SECONDS to come to their end.
+        """
+        if self._hub is not None and self._turn_hub is not None and self._flows is not None:
+            await asyncio.gather(self._hub.drain(), self._turn_hub.drain(), self._flows.drain(FLOW_SECONDS))
 
     def begin_from_thread(self) -> None:
         """Begin from another thread than the one that serves, and wait for the end."""

@@ -12,14 +12,18 @@ from litestar.exceptions import ClientException as LitestarClientException
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 
+from workbench.domain.budgets.model import BudgetExceededError
+from workbench.domain.bus.errors import CallError
 from workbench.domain.errors import (
     BadAnswerError,
     ConflictError,
     ExhaustedError,
     ForbiddenError,
+    GoneError,
     InvalidError,
     NotAcceptableError,
     NotFoundError,
+    PreconditionError,
     TooLargeError,
     UnauthenticatedError,
     UnavailableError,
@@ -27,11 +31,14 @@ from workbench.domain.errors import (
     UpstreamError,
     WorkbenchError,
 )
+from workbench.entrypoints.http.budget_headers import budget_headers
 
 STATUS: dict[type[WorkbenchError], int] = {
     UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
     ForbiddenError: HTTPStatus.FORBIDDEN,
     NotFoundError: HTTPStatus.NOT_FOUND,
+    PreconditionError: HTTPStatus.PRECONDITION_FAILED,
+    GoneError: HTTPStatus.GONE,
     ConflictError: HTTPStatus.CONFLICT,
     UnprocessableError: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotAcceptableError: HTTPStatus.NOT_ACCEPTABLE,
@@ -119,7 +126,9 @@ def domain_error(_: Request[Any, Any, Any], error: WorkbenchError) -> Response[A
     """Answer a domain error."""
     status = status_of(error)
     seconds = _retry_after(error, status)
-    headers = None if seconds is None else {"Retry-After": str(seconds)}
+    headers = {} if seconds is None else {"Retry-After": str(seconds)}
+    if isinstance(error, BudgetExceededError):
+        headers |= budget_headers(error.standings)
     return Response(body_of(error), status_code=status, headers=headers, media_type=MediaType.JSON)
 
 
@@ -128,6 +137,39 @@ def _retry_after(error: WorkbenchError, status: int) -> int | None:
     if isinstance(error, UpstreamError | ExhaustedError) and error.retry_after_seconds is not None:
         return math.ceil(error.retry_after_seconds)
     return RETRY_AFTER_SECONDS if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+
+
+# By what went wrong between a caller and a service behind the bus; what is not here is 502.
+CALL_STATUS = {
+    "flow_stopped": HTTPStatus.CONFLICT,
+    "cancelled": HTTPStatus.CONFLICT,
+    "too_many_requests": HTTPStatus.TOO_MANY_REQUESTS,
+    "rate_limited": HTTPStatus.TOO_MANY_REQUESTS,
+    "no_service": HTTPStatus.SERVICE_UNAVAILABLE,
+    "bus_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+    "bus_blocked": HTTPStatus.SERVICE_UNAVAILABLE,
+    "bus_full": HTTPStatus.SERVICE_UNAVAILABLE,
+    "topic_missing": HTTPStatus.SERVICE_UNAVAILABLE,
+    "draining": HTTPStatus.SERVICE_UNAVAILABLE,
+    "closed": HTTPStatus.SERVICE_UNAVAILABLE,
+    "timeout": HTTPStatus.GATEWAY_TIMEOUT,
+    "service_silent": HTTPStatus.GATEWAY_TIMEOUT,
+}
+CATEGORY_STATUS = {
+    "invalid_request": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+def call_error(_: Request[Any, Any, Any], error: CallError) -> Response[Any]:
+    """Answer what a service behind the bus did not."""
+    status = CALL_STATUS.get(error.code) or CATEGORY_STATUS.get(error.category or "") or HTTPStatus.BAD_GATEWAY
+    seconds = error.retry_after_seconds
+    if seconds is None and status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
+        seconds = RETRY_AFTER_SECONDS
+    headers = None if seconds is None else {"Retry-After": str(math.ceil(seconds))}
+    body = {"detail": error.detail, "code": error.code, **error.extra}
+    return Response(body, status_code=status, headers=headers, media_type=MediaType.JSON)
 
 
 def validation_error(_: Request[Any, Any, Any], error: ValidationException) -> Response[Any]:
@@ -187,6 +229,7 @@ def unexpected_error(request: Request[Any, Any, Any], error: Exception) -> Respo
 
 EXCEPTION_HANDLERS: dict[Any, Any] = {
     WorkbenchError: domain_error,
+    CallError: call_error,
     ValidationException: validation_error,
     HTTPException: http_error,
     Exception: unexpected_error,

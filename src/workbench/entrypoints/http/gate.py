@@ -20,6 +20,7 @@ from workbench.domain.identity.service import Authenticator
 from workbench.domain.ids import correlation_id, new_hex_id
 from workbench.domain.texts import without_quoted_nul
 from workbench.entrypoints.http.errors import RETRY_AFTER_SECONDS, body_of, status_of
+from workbench.entrypoints.http.streams import WIRE
 
 METHODS = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 PREFLIGHT_SECONDS = b"600"
@@ -38,10 +39,16 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 class Gate:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, container: AsyncContainer, anonymous_paths: Iterable[str]) -> None:
-        """Let requests to `anonymous_paths` (exact match) through unasked."""
+    def __init__(
+        self, app: ASGIApp, container: AsyncContainer, anonymous_paths: Iterable[str], is_ending: Callable[[], bool]
+    ) -> None:
+        """Let requests to `anonymous_paths` (exact match) through unasked.
+
+        While the process `is_ending`, each answer is the last one on its connection.
+        """
         self._app = app
         self._container = container
+        self._is_ending = is_ending
         self._anonymous = frozenset(anonymous_paths)
         self._authenticator: Authenticator | None = None
 
@@ -55,6 +62,8 @@ class Gate:
         request_id = _request_id(headers.get(b"x-request-id", b""))
         correlation_id.set(request_id)
         stamp = [(b"x-request-id", request_id.encode("ascii")), *_cross_origin(headers)]
+        if self._is_ending():
+            stamp.append((b"connection", b"close"))
         answer = _stamping(scope, receive, send, stamp)
         early = _without_credentials(scope, headers)
         if early is not None:
@@ -70,7 +79,9 @@ class Gate:
             await _answer(answer, HTTPStatus.TEMPORARY_REDIRECT, None, [(b"location", _without_slash(scope))])
             return
         # Everything that handlers ask for lives as long as the application, so that no scope is opened per request.
-        scope.setdefault("state", {})["dishka_container"] = self._container
+        state = scope.setdefault("state", {})
+        state["dishka_container"] = self._container
+        state[WIRE] = send
         await self._app(scope, receive, answer)
 
     async def _principal(self, headers: Headers) -> Any:

@@ -22,6 +22,8 @@ from workbench.domain.events.model import TURN_TYPES, Event
 from workbench.domain.events.service import EventService, Gap
 
 RETRY_MILLISECONDS = 1000
+WIRE = "wire"
+"""Under this name a request's state has the server's own `send`, without what the layers between wrap around it."""
 FRAMES_REMEMBERED = 64
 """Frames kept encoded for the readers that are still to send them; an event may have a MiB."""
 
@@ -119,11 +121,12 @@ class Heartbeats:
 class Stream:
     """One open stream: sends what there is, until the client goes or there will be nothing more."""
 
-    __slots__ = ("_beats", "_ping", "_pump_task", "_rung", "_send", "_sent_at", "_started")
+    __slots__ = ("_beats", "_ping", "_pump_task", "_rung", "_send", "_sent_at", "_started", "_wire")
 
     def __init__(self, beats: Heartbeats) -> None:
         self._beats = beats
         self._send: Any = None
+        self._wire: Any = None
         self._sent_at = 0.0
         self._started = False
         self._ping = False
@@ -166,9 +169,13 @@ class Stream:
             self._ping = True
             self.ring()
 
-    async def serve(self, receive: Receive, send: Send) -> None:
-        """Send headers, then what was missed, then what comes; return when the client is gone."""
-        self._send = send
+    async def serve(self, receive: Receive, send: Send, wire: Send) -> None:
+        """Send headers, then what was missed, then what comes; return when the client is gone.
+
+        Headers and the end go through `send`, as every layer wants to see them; frames go straight to the `wire`,
+        since nobody between has anything to say to them (measured: a tenth of what an event on a stream costs).
+        """
+        self._send, self._wire = send, wire
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.headers})
             await self.write(b"")
@@ -210,7 +217,8 @@ class Stream:
         """Send bytes."""
         self._ping = False
         self._sent_at = time.monotonic()
-        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+        send = self._wire if more else self._send
+        await send({"type": "http.response.body", "body": body, "more_body": more})
 
 
 class EventStream(Stream):
@@ -281,7 +289,7 @@ class StreamResponse(Response[None]):
         """Be the response oneself: the framework's own would wrap each frame."""
         stream = self._stream
 
-        async def respond(_: Scope, receive: Receive, send: Send) -> None:
-            await stream.serve(receive, send)
+        async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+            await stream.serve(receive, send, scope["state"][WIRE])
 
         return respond

@@ -21,7 +21,7 @@ HEADERS = [
 class TurnStream(Stream):
     """One who watches a turn."""
 
-    __slots__ = ("_is_over", "_principal", "_reading", "telling", "watch")
+    __slots__ = ("_is_over", "_principal", "_reading", "more_headers", "telling", "watch")
 
     def __init__(self, reading: ReadingService, principal: Principal, beats: Heartbeats) -> None:
         """Make a stream; what it watches, and how that is told, is set before it is served."""
@@ -31,6 +31,7 @@ class TurnStream(Stream):
         self._is_over = False
         self.watch: Watch
         self.telling: Telling
+        self.more_headers: dict[str, str] = {}
 
     async def watch_turn(self, conversation_id: UUID, turn_id: str, place: Place) -> bool:
         """Watch a turn; says whether there is anything left to tell. Raises NotFoundError."""
@@ -42,7 +43,8 @@ class TurnStream(Stream):
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Those of every stream of a turn, and those of its vocabulary."""
-        return [*HEADERS, *self.telling.headers]
+        more = [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in self.more_headers.items()]
+        return [*HEADERS, *self.telling.headers, *more]
 
     async def begin(self) -> None:
         """Say how soon to come back, and what is told in one."""
@@ -51,7 +53,9 @@ class TurnStream(Stream):
     async def next(self) -> bytes:
         """The frames of what happened since, up to the end; not every event has one."""
         while not self._is_over:
-            events = await self._reading.more(self._principal, self.watch.watcher)
+            events = await self._reading.more(self._principal, self.watch)
+            if self.watch.has_lost_access:
+                return b""
             if (frames := self._told(events)) or not events:
                 return frames
         return b""
@@ -69,6 +73,8 @@ class TurnStream(Stream):
         """Nothing comes behind the end; who is sent away meanwhile comes back to where they were."""
         if self._is_over:
             return b""
+        if self.watch.has_lost_access:
+            return b": access to this conversation has ended\n\n"
         return b": the server is restarting; reconnect with Last-Event-ID\n\n" if self._reading.is_draining else None
 
     def sign_of_life(self) -> bytes:
@@ -77,4 +83,4 @@ class TurnStream(Stream):
 
     def close(self) -> None:
         """Give the watch back."""
-        self._reading.close(self.watch.watcher)
+        self._reading.close(self.watch)

@@ -8,7 +8,14 @@ from litestar import Controller, Request, Response, get, post, put
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
-from workbench.domain.errors import ConflictError, ForbiddenError, NotAcceptableError, UnprocessableError
+from workbench.domain.errors import (
+    ConflictError,
+    ExhaustedError,
+    ForbiddenError,
+    GoneError,
+    NotAcceptableError,
+    UnprocessableError,
+)
 from workbench.domain.identity.model import Principal
 from workbench.domain.turns.controlling import ControlService
 from workbench.domain.turns.opening import OpeningService
@@ -30,6 +37,7 @@ from workbench.domain.turns.shapes import (
     TurnUsage,
     TurnView,
 )
+from workbench.entrypoints.http.budget_headers import budget_headers
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import actors_only
 from workbench.entrypoints.http.streams import Heartbeats, StreamResponse, position_of
@@ -82,7 +90,7 @@ class TurnController(Controller):
         request_max_body_size=MAX_OPEN_BYTES,
         guards=[actors_only],
         status_code=201,
-        responses=OPENED_BEFORE | failing(ForbiddenError, NotAcceptableError, UnprocessableError),
+        responses=OPENED_BEFORE | failing(ForbiddenError, NotAcceptableError, UnprocessableError, ExhaustedError),
         summary="Open a turn",
     )
     async def open(
@@ -97,13 +105,18 @@ class TurnController(Controller):
     ) -> Response[OpenedTurn]:
         """Ask an assistant: store the question, and open the place of the answer. The same request again is safe.
 
-        With `Accept: text/event-stream` the answer is streamed at once, in the vocabulary that `format` names.
+        With `Accept: text/event-stream` the answer is streamed at once, in the vocabulary that `format` names. Where
+        limits hold, the fields `RateLimit-Policy` and `RateLimit` say what is left of each, the turn itself included;
+        where one has no room, nothing is stored, and the answer is 429 with the code `budget_exceeded`.
         """
         require_format(form)
         opened = await opening.open(request.user, conversation_id, data)
+        headers = budget_headers(opened.budgets or ())
         if EVENT_STREAM in request.headers.get("accept", ""):
-            return await _stream(TurnStream(reading, request.user, beats), conversation_id, data.turn_id, form)
-        return Response(opened, status_code=200 if opened.replayed else 201)
+            stream = TurnStream(reading, request.user, beats)
+            stream.more_headers = headers
+            return await _stream(stream, conversation_id, data.turn_id, form)
+        return Response(opened, status_code=200 if opened.replayed else 201, headers=headers)
 
     @get(operation_id="list_turns", guards=[actors_only], summary="List turns")
     async def all(
@@ -193,7 +206,7 @@ class TurnController(Controller):
         operation_id="retry_turn",
         guards=[actors_only],
         status_code=202,
-        responses=failing(ForbiddenError),
+        responses=failing(ForbiddenError, ExhaustedError),
         summary="Retry a turn",
     )
     async def retry(
@@ -203,13 +216,13 @@ class TurnController(Controller):
         turn_id: FromPath[str],
         control: FromDishka[ControlService],
     ) -> TurnView:
-        """Open a turn once more whose producer was lost."""
+        """Open a turn once more whose producer was lost; budgets are asked once more, too."""
         return await control.retry(request.user, conversation_id, turn_id)
 
     @put(
         f"{ONE}/lease",
         operation_id="lease_turn",
-        responses=failing(ForbiddenError),
+        responses=failing(ForbiddenError, GoneError),
         summary="Take a turn, or keep it",
     )
     async def lease(
@@ -228,7 +241,7 @@ class TurnController(Controller):
         operation_id="add_turn_events",
         request_max_body_size=MAX_BATCH_BYTES,
         status_code=200,
-        responses=failing(ForbiddenError, UnprocessableError),
+        responses=failing(ForbiddenError, GoneError, UnprocessableError),
         summary="Add to an answer",
     )
     async def add(
@@ -247,7 +260,7 @@ class TurnController(Controller):
         operation_id="finalize_turn",
         request_max_body_size=MAX_ENDING_BYTES,
         status_code=200,
-        responses=failing(ForbiddenError),
+        responses=failing(ForbiddenError, GoneError),
         summary="End an answer",
     )
     async def finalize(

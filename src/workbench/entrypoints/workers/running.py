@@ -7,7 +7,6 @@ from uuid import UUID, uuid4
 import msgspec
 import structlog
 
-from workbench.domain.clock import Clock
 from workbench.domain.events.model import Event
 from workbench.domain.model_assistants.running import RunningService
 from workbench.domain.turns.model import UNSTARTED, TurnEvent
@@ -42,10 +41,9 @@ class _Told(msgspec.Struct):
 class RunningWorker:
     """The answers of one process."""
 
-    def __init__(self, running: RunningService, watch: TurnWatch, clock: Clock, policy: RunnerPolicy) -> None:
+    def __init__(self, running: RunningService, watch: TurnWatch, policy: RunnerPolicy) -> None:
         self._running = running
         self._watch = watch
-        self._clock = clock
         self._policy = policy
         self._producer = uuid4().hex
         self._tasks: dict[tuple[UUID, str], asyncio.Task[None]] = {}
@@ -78,7 +76,7 @@ class RunningWorker:
         while True:
             room = self._policy.at_once - len(self._tasks)
             if room > 0:
-                for due in await self._watch.unstarted(self._clock.now() - UNSTARTED, room):
+                for due in await self._watch.unstarted(await self._watch.now() - UNSTARTED, room):
                     self._begin(due)
             await asyncio.sleep(LOOK_SECONDS)
 

@@ -7,9 +7,11 @@ from typing import NewType, Protocol
 
 import structlog
 
+from workbench.domain.errors import UnavailableError
 from workbench.domain.events.hub import EventHub
 from workbench.domain.turns.hub import TurnHub
 from workbench.entrypoints.workers.delivery import DeliveryWorker
+from workbench.entrypoints.workers.flows import FlowUpkeepWorker, FlowWorker
 from workbench.entrypoints.workers.jobs import JobWorker
 from workbench.entrypoints.workers.running import RunningWorker
 from workbench.wiring.announcements import Announcements
@@ -40,6 +42,27 @@ class Hubs:
         self.turns = turns
 
 
+class FlowDuties:
+    """What is done for flows."""
+
+    def __init__(self, following: FlowWorker, upkeep: FlowUpkeepWorker) -> None:
+        self.following = following
+        self.upkeep = upkeep
+
+    async def stop(self) -> None:
+        """End both."""
+        await self.upkeep.stop()
+        await self.following.stop()
+
+
+class Others:
+    """All of it."""
+
+    def __init__(self, duties: OtherDuties, flows: FlowDuties) -> None:
+        self.duties = duties
+        self.flows = flows
+
+
 class Workers:
     """Who hears of what is committed, and has something to end when the process does."""
 
@@ -58,13 +81,14 @@ class Supervisor:
         wakeups: Wakeups,
         hubs: Hubs,
         workers: Workers,
-        others: OtherDuties,
+        others: Others,
     ) -> None:
         self._announcements = announcements
         self._wakeups = wakeups
         self._hubs = hubs
         self._workers = workers
-        self._others = others
+        self._others = others.duties
+        self._flows = others.flows
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -87,6 +111,8 @@ class Supervisor:
                 self._workers.running,
                 self._workers.jobs,
                 *self._others,
+                self._flows.following,
+                self._flows.upkeep,
             )
         ]
         tasks = [asyncio.create_task(self._keep_up(duty)) for duty in duties]
@@ -94,17 +120,30 @@ class Supervisor:
             yield
         finally:
             await _end(tasks)
-            await self._workers.running.stop()
-            await self._workers.delivery.stop()
-            await self._workers.jobs.stop()
+            workers = self._workers
+            for stop in (workers.running.stop, workers.delivery.stop, workers.jobs.stop, self._flows.stop):
+                try:
+                    await stop()
+                except UnavailableError as error:
+                    logger.warning("duty not given back", reason=str(error))
+                except Exception:
+                    # What could not be given back runs out by itself; nothing may keep the process from its end.
+                    logger.exception("duty not given back")
 
     async def _keep_up(self, duty: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
                 await duty()
+            except (UnavailableError, OSError) as error:
+                # The database is away, which is no defect of ours.
+                logger.warning("duty interrupted, starting it again", duty=_name(duty), reason=str(error))
             except Exception:
-                logger.exception("duty failed, starting it again", duty=getattr(duty, "__qualname__", str(duty)))
+                logger.exception("duty failed, starting it again", duty=_name(duty))
             await asyncio.sleep(RESTART_SECONDS)
+
+
+def _name(duty: Callable[[], Awaitable[None]]) -> str:
+    return getattr(duty, "__qualname__", str(duty))
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:

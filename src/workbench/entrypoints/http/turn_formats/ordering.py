@@ -107,6 +107,8 @@ class Ordering:
         elif event.type == "part":
             yield from self._of_part(payload["part"])
         elif event.type == "turn.snapshot":
+            # Told to one who was too slow for the log, it replaces all that was told before.
+            yield from self._begun_anew(event)
             yield from self._of_parts(payload["parts"], event.seq)
         elif event.type == "turn.reset":
             yield from self._begun_anew(event)

@@ -5,8 +5,8 @@ from alembic import op
 
 from workbench.adapters.sql.schema import Id, Json, Moment
 
-revision = "0012"
-down_revision = "0011"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 

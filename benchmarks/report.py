@@ -1,0 +1,139 @@
+"""What was measured, as a file, as a table in Markdown and as charts, written into the pages that show them."""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from benchmarks.chart import draw
+from benchmarks.scenarios import Figure
+from benchmarks.targets import TARGETS
+
+Columns = dict[str, dict[str, Figure]]
+"""Figures by name, by what was measured."""
+
+ROOT = Path(__file__).parents[1]
+KEPT = ROOT / "benchmarks" / "results"
+BUSY_SHARE = 0.25
+"""Of the processors: with more at work before the beginning, times are not what the machine can do."""
+
+
+@dataclass
+class Machine:
+    """Where and when it was measured."""
+
+    name: str
+    cores: int
+    memory_gib: int
+    python: str
+    commit: str
+    date: str
+    busy: float
+    """Processes that wanted a processor in the minute before."""
+
+    def __str__(self) -> str:
+        """Read as the sentences above a table."""
+        where = (
+            f"{self.name}, {self.cores} cores, {self.memory_gib} GiB, Python {self.python}, the load client on it too"
+        )
+        told = f"Measured on {self.date} at commit `{self.commit}`: {where}."
+        if self.busy > self.cores * BUSY_SHARE:
+            told += f" **Not final**: {self.busy:.0f} other processes were at work on the same machine."
+        return told
+
+
+@dataclass
+class Results:
+    """Everything of one run."""
+
+    machine: Machine
+    columns: Columns
+
+
+def state_of_machine() -> Machine:
+    """Look at the machine before the load is put on."""
+    return Machine(
+        name=f"{platform.machine()} {platform.system()}",
+        cores=psutil.cpu_count() or 1,
+        memory_gib=round(psutil.virtual_memory().total / (1 << 30)),
+        python=platform.python_version(),
+        commit=_git("describe", "--always") + (" with changes" if _git("status", "--porcelain", "src") else ""),
+        date=datetime.now(UTC).date().isoformat(),
+        busy=os.getloadavg()[0],
+    )
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Let the caller say where to write."""
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="write table and chart into this page")
+
+
+def tell(name: str, results: Results, options: argparse.Namespace) -> None:
+    """Print the table; where a page is named, keep the results and write them there."""
+    print(f"{results.machine}\n\n{table(results.columns)}")
+    if options.write is not None:
+        KEPT.mkdir(exist_ok=True)
+        (KEPT / f"{name}.json").write_text(json.dumps(asdict(results), indent=1) + "\n", encoding="utf-8")
+        write(name, results, options.write)
+
+
+def read_kept(name: str) -> Results:
+    """Read what an earlier run kept."""
+    kept = json.loads((KEPT / f"{name}.json").read_text(encoding="utf-8"))
+    columns = {
+        column: {key: Figure(**figure) for key, figure in figures.items()}
+        for column, figures in kept["columns"].items()
+    }
+    return Results(Machine(**kept["machine"]), columns)
+
+
+def write(name: str, results: Results, page: Path) -> None:
+    """Put the table between the page's two comments of that name, and the chart beside its pictures.
+
+    Raises ValueError where the page has no such comments.
+    """
+    text = page.read_text(encoding="utf-8")
+    begin, end = f"<!-- measured: {name} -->", f"<!-- end of {name} -->"
+    head, found, rest = text.partition(begin)
+    _, closed, tail = rest.partition(end)
+    if not (found and closed):
+        raise ValueError(f"{page} has no place for {name}")
+    picture = page.parent / "images" / f"{name}.svg"
+    picture.parent.mkdir(exist_ok=True)
+    picture.write_text(draw(results.columns, TARGETS), encoding="utf-8")
+    shown = f"![{name}, drawn](images/{name}.svg)"
+    block = f"{begin}\n{results.machine}\n\n{shown}\n\n{table(results.columns)}\n{end}"
+    page.write_text(head + block + tail, encoding="utf-8")
+
+
+def table(columns: Columns) -> str:
+    """Write the figures as a table, each beside its target, if it has one, and whether that is reached."""
+    names = list(dict.fromkeys(name for figures in columns.values() for name in figures))
+    wanted = [" wanted"] if any(name in TARGETS for name in names) else []
+    heads = [f" {column}" for column in columns] + wanted
+    lines = ["| |" + "".join(f"{head} |" for head in heads), "|---|" + "---|" * len(heads)]
+    for name in names:
+        cells = "".join(f" {_cell(name, column, figures.get(name))} |" for column, figures in columns.items())
+        lines.append(f"| {name} |{cells}" + (f" {TARGETS.get(name, '')} |" if wanted else ""))
+    return "\n".join(lines)
+
+
+def _cell(name: str, column: str, figure: Figure | None) -> str:
+    if figure is None:
+        return ""
+    shown = f"{figure.value:,.1f} {figure.unit}".rstrip() if figure.unit else f"{figure.value:,.1f}".removesuffix(".0")
+    target = TARGETS.get(name)
+    if target is None or column.endswith("floor"):
+        return shown
+    return f"{shown}, {'reached' if target.is_reached_by(figure.value) else '**not reached**'}"

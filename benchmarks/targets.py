@@ -1,0 +1,42 @@
+"""What was asked of the service's speed, by the name of the figure."""
+
+from typing import NamedTuple
+
+
+class Target(NamedTuple):
+    """A value to be reached; `at_most` where less is better."""
+
+    value: float
+    unit: str
+    at_most: bool = False
+
+    def is_reached_by(self, value: float) -> bool:
+        """Whether a measured value is good enough."""
+        return value <= self.value if self.at_most else value >= self.value
+
+    def __str__(self) -> str:
+        """Read as a cell of a table."""
+        return f"{'at most' if self.at_most else 'at least'} {self.value:,.0f} {self.unit}".rstrip()
+
+
+TARGETS = {
+    "start until ready": Target(2, "s", at_most=True),
+    "post, 1 client": Target(800, "/s"),
+    "post, 16 clients": Target(2000, "/s"),
+    "post, 16 clients, p99": Target(25, "ms", at_most=True),
+    "read 100 of 1,000, 4 clients": Target(800, "/s"),
+    "read 100 of 100,000, 4 clients": Target(800, "/s"),
+    "read 100 of 1,000,000, 4 clients": Target(800, "/s"),
+    "memory a stream": Target(20, "KiB", at_most=True),
+    "events to 1,000 streams": Target(40_000, "/s"),
+    "memory for an upload of 1,024 MiB": Target(150, "MiB", at_most=True),
+    "memory for a download of 1,024 MiB": Target(150, "MiB", at_most=True),
+    "100 turns at once, deltas lost": Target(0, "", at_most=True),
+    "100 turns at once, delta late by, p99": Target(150, "ms", at_most=True),
+    "posts refused or failed": Target(0, "", at_most=True),
+    "events missed on streams": Target(0, "", at_most=True),
+    "events repeated or out of order on streams": Target(0, "", at_most=True),
+    "events not delivered": Target(0, "", at_most=True),
+    "idle streams that broke": Target(0, "", at_most=True),
+    "memory an idle stream": Target(20, "KiB", at_most=True),
+}

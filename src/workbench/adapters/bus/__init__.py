@@ -1,0 +1,1 @@
+"""Message buses: one inside the process, and RabbitMQ."""

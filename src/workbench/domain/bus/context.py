@@ -1,0 +1,97 @@
+"""What a handler is given with a request: whose it is, parameters, and the services it may ask."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET
+
+from workbench.domain.bus.calls import Reply
+from workbench.domain.bus.model import Header, Message
+from workbench.domain.bus.ports import MessageBus
+from workbench.domain.bus.requesting import Requester
+from workbench.domain.bus.services import Assignment, Context, ServiceDefinition
+
+SEND_SECONDS = 30.0
+
+
+class RunContext(Context):
+    """The context of one run."""
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        definition: ServiceDefinition,
+        message: Message,
+        bus: MessageBus,
+        calls: Mapping[str, Requester],
+        left: Callable[[], float],
+    ) -> None:
+        # The flow that the request came by; a service that several share is of each of them.
+        self.workspace = assignment.workspace_id or message.text("wb-workspace") or ""
+        self.flow_id = message.text("wb-flow") or assignment.flow_id
+        self.service = definition.name
+        self.request_id = message.request_id or ""
+        self.kind: Literal["request", "flow"] = "request" if message.kind == "request" else "flow"
+        self._generation = message.number("wb-gen") or assignment.generation
+        self._assignment = assignment
+        self._definition = definition
+        self._bus = bus
+        self._calls = calls
+        self._left = left
+
+    def param(self, name: str, default: Any = UNSET) -> Any:
+        """A parameter."""
+        if name in self._assignment.parameters:
+            return self._assignment.parameters[name]
+        if default is UNSET:
+            raise KeyError(name)
+        return default
+
+    def output(self, name: str) -> "BoundOutput":
+        """A topic to send to."""
+        if name not in self._definition.outputs:
+            raise KeyError(name)
+        headers: dict[str, Header] = {
+            "wb-v": 1,
+            "wb-workspace": self.workspace,
+            "wb-flow": self.flow_id,
+            "wb-gen": self._generation,
+        }
+        return BoundOutput(self._bus, self._assignment.topics[name], self.request_id, headers)
+
+    def call(self, name: str) -> "BoundCall":
+        """A service to ask."""
+        return BoundCall(self._calls[name], self._left)
+
+    def seconds_left(self) -> float:
+        """How long the caller still waits."""
+        return self._left()
+
+
+class BoundOutput:
+    """A topic that a run sends to, in the name of its flow."""
+
+    def __init__(self, bus: MessageBus, topic: str, request_id: str, headers: dict[str, Header]) -> None:
+        self._bus = bus
+        self._topic = topic
+        self._request_id = request_id
+        self._headers = headers
+
+    async def send(self, data: Any) -> None:
+        """Publish."""
+        message = Message(body=msgspec.json.encode(data), request_id=self._request_id, headers=self._headers)
+        await self._bus.publish(self._topic, message, SEND_SECONDS)
+
+
+class BoundCall:
+    """A service that a run asks, within the run's own time."""
+
+    def __init__(self, requester: Requester, left: Callable[[], float]) -> None:
+        self._requester = requester
+        self._left = left
+
+    async def request(self, data: Any, *, seconds: float | None = None) -> Reply:
+        """Ask."""
+        left = max(self._left(), 0.05)
+        return await self._requester.request(data, seconds=left if seconds is None else min(seconds, left))

@@ -1,0 +1,1 @@
+"""Flows: running sets of services behind the message bus, made from blueprints."""

@@ -1,0 +1,32 @@
+"""What the acts of flows have in common: where they store, the bus, the clock, who is told, and the bounds."""
+
+import msgspec
+
+from workbench.domain.bus.ports import MessageBus
+from workbench.domain.clock import Clock
+from workbench.domain.flows.changes import FlowChanges
+from workbench.domain.flows.policy import FlowPolicy
+from workbench.domain.flows.ports import FlowLedger, FlowMeter, FlowTx, Sealer
+from workbench.domain.transactions import Transactions
+
+
+class StopTimes(msgspec.Struct, frozen=True, kw_only=True):
+    """How often and how far apart topics are deleted, and how long hosts have to let go of a flow."""
+
+    pause_seconds: float = 2.0
+    release_seconds: float = 10.0
+    tries: int = 5
+
+
+class FlowMeans(msgspec.Struct, frozen=True, kw_only=True):
+    """Handed to each service of the capability."""
+
+    transactions: Transactions[FlowTx]
+    ledger: FlowLedger
+    bus: MessageBus
+    changes: FlowChanges
+    clock: Clock
+    policy: FlowPolicy
+    meter: FlowMeter
+    sealer: Sealer
+    times: StopTimes = StopTimes()

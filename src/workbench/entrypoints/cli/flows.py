@@ -1,0 +1,129 @@
+"""`workbench flows`: what operators do about flows."""
+
+# rich-click names click's generic ParamType without its arguments.
+# pyright: reportUnknownMemberType=false
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import rich_click as click
+from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
+from rich.console import Console
+from rich.table import Table
+
+from workbench.domain.errors import UnprocessableError, WorkbenchError
+from workbench.domain.flows.model import Document, ParameterType
+from workbench.domain.flows.operating import OperatorBlueprintService
+from workbench.domain.flows.ports import FlowLedger
+from workbench.entrypoints.cli.running import run
+from workbench.entrypoints.workers.flows import FlowTools, FlowWorker
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group()
+def flows() -> None:
+    """Look after flows: services behind the message bus."""
+
+
+@flows.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def listed(as_json: bool) -> None:
+    """List the flows of all workspaces that are not over. Changes nothing."""
+
+    async def look(ledger: FlowLedger) -> tuple[list[dict[str, Any]], int]:
+        found = await ledger.holding()
+        rows = [
+            {
+                "workspace_id": flow.workspace_id,
+                "flow_id": flow.flow_id,
+                "generation": flow.generation,
+                "state": flow.state,
+                "blueprint": flow.blueprint.name,
+                "created_at": flow.created_at,
+            }
+            for flow in found
+        ]
+        return rows, await ledger.pending()
+
+    rows, pending = run(FlowLedger, look)  # pyright: ignore[reportArgumentType] - a port, which the container knows
+    if as_json:
+        click.echo(msgspec.json.encode({"flows": rows, "topics_pending": pending}).decode())
+        return
+    table = Table("workspace", "flow", "state", "blueprint")
+    for row in rows:
+        table.add_row(row["workspace_id"], row["flow_id"], row["state"], row["blueprint"])
+    table.caption = f"topics still to be deleted: {pending}"
+    Console(soft_wrap=True, markup=False).print(table)
+
+
+@flows.command("put-blueprint")
+@click.argument("name")
+@click.argument("file", type=FILE)
+def put_blueprint(name: str, file: Path) -> None:
+    """Give a blueprint to all workspaces, new or as the next version. It may reach beyond workspaces."""
+    document = _read(file, Document)
+
+    async def put(service: OperatorBlueprintService) -> int:
+        return (await service.put(name, document)).version
+
+    click.echo(f"{name}: version {_told(put)}")
+
+
+@flows.command("put-type")
+@click.argument("name")
+@click.argument("file", type=FILE)
+def put_type(name: str, file: Path) -> None:
+    """Give a type of parameters to all workspaces, new or over what there was."""
+    schema = _read(file, ParameterType)
+
+    async def put(service: OperatorBlueprintService) -> str:
+        return (await service.put_type(name, schema)).name
+
+    click.echo(f"{_told(put)}: stored")
+
+
+@flows.command()
+def host() -> None:
+    """Run the services that WORKBENCH__FLOWS__SERVICES names, without the server, until told to stop.
+
+    For RabbitMQ: on the bus inside a process nobody else is.
+    """
+    run(FlowWorker, _serve, Hosting())
+
+
+class Hosting(Provider):
+    """What a process that only serves needs beside what all have."""
+
+    scope = Scope.APP
+
+    tools = provide(FlowTools)
+    worker = provide(FlowWorker)
+
+
+async def _serve(worker: FlowWorker) -> None:
+    worker.require_shared_bus()
+    click.echo(f"serving {', '.join(worker.services) or 'nothing'}")
+    try:
+        await worker.run()
+    finally:
+        await asyncio.shield(worker.stop())
+
+
+def _read(file: Path, kind: Any) -> Any:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=kind)
+    except msgspec.MsgspecError as error:
+        raise UnprocessableError(f"{file}: {error}") from error
+
+
+def _told(act: Any) -> Any:
+    """Act, and print every finding where there are any."""
+    try:
+        return run(OperatorBlueprintService, act)
+    except WorkbenchError as error:
+        for found in error.extra.get("findings", []):
+            click.echo(f"{found['path']}: {found['detail']}", err=True)
+        raise

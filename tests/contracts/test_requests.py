@@ -1,0 +1,549 @@
+"""Requests and their replies, on every bus: each ends once, in time, and none is disturbed by another."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from tests.support.buses import BusBench, eventually, failing, plain, said, serving
+
+from workbench.domain.bus.calls import Fold, Reply
+from workbench.domain.bus.errors import BusyError, CallError, ServiceFailure
+from workbench.domain.bus.requesting import Requester
+from workbench.domain.bus.services import Final
+from workbench.domain.ids import continue_cause, correlation_id, trace_parent
+
+GONE = CallError("closed", "closed")
+
+
+async def echo(data: Any, context: Any) -> Any:
+    return data
+
+
+async def counting(data: Any, context: Any) -> AsyncIterator[Any]:
+    for number in range(data):
+        yield number
+
+
+async def replies_of(requester: Requester, body: Any, **options: Any) -> list[Reply]:
+    found: list[Reply] = []
+    async with requester.call(body, **options) as call:
+        found.extend([reply async for reply in call])
+    return found
+
+
+async def test_many_requests_at_once_each_get_their_own(bench: BusBench) -> None:
+    async def slowly(data: Any, context: Any) -> Any:
+        await asyncio.sleep(random.random() / 50)
+        return data
+
+    other = await bench.replica()
+    async with serving(bench, slowly, concurrency=64):
+        here, there = await bench.requester(), await bench.requester(bus=other)
+        await asyncio.gather(here.open(), there.open())
+        asked = [(here if number % 2 else there).request(number) for number in range(64)]
+        answers = await asyncio.gather(*asked)
+        assert [reply.data for reply in answers] == list(range(64))
+        assert here.in_flight == there.in_flight == 0
+        await eventually(lambda: bench.count("workbench_bus_dropped_total", interface="ask", reason="foreign") >= 32)
+        for requester in (here, there):
+            await requester.close(GONE, 0)
+
+
+async def test_what_is_yielded_comes_in_parts_and_in_one_where_one_is_wanted(bench: BusBench) -> None:
+    async def told(data: Any, context: Any) -> AsyncIterator[Any]:
+        yield "a"
+        yield "b"
+        yield Final(data="c")
+
+    async with serving(bench, told):
+        requester = await bench.requester(fold=Fold(mode="concat"))
+        assert said(await replies_of(requester, 1)) == [("part", "a"), ("part", "b"), ("final", "c")]
+        assert (await requester.request(1)).data == "abc"
+        await requester.close(GONE, 0)
+
+
+async def test_an_answer_of_nothing_is_null(bench: BusBench) -> None:
+    async with serving(bench, counting):
+        requester = await bench.requester()
+        assert said(await replies_of(requester, 0)) == [("final", None)]
+        await requester.close(GONE, 0)
+
+
+async def test_a_recipient_decides_when_it_has_enough(bench: BusBench) -> None:
+    seen: list[Any] = []
+
+    async def until_two(reply: Reply) -> bool:
+        seen.append(reply.data)
+        return reply.data == 2
+
+    async with serving(bench, counting) as host:
+        requester = await bench.requester()
+        assert (await requester.request(1000, recipient=until_two)).data == 2
+        assert seen == [0, 1, 2]
+        await eventually(lambda: not host.instance.in_hand)
+        raised = ValueError("mine")
+
+        def refusing(reply: Reply) -> bool:
+            raise raised
+
+        with pytest.raises(ValueError, match="mine") as caught:
+            await requester.request(1, recipient=refusing)
+        assert caught.value is raised
+        assert requester.in_flight == 0
+        await requester.close(GONE, 0)
+
+
+async def test_nobody_bound_fails_without_waiting(bench: BusBench) -> None:
+    requester = await bench.requester()
+    error = await failing(requester.request(1, seconds=60))
+    assert (error.code, error.outcome) == ("no_service", "not_sent")
+    assert requester.in_flight == 0
+    await requester.close(GONE, 0)
+
+
+async def test_a_service_that_drips_ends_with_the_deadline(bench: BusBench) -> None:
+    async def dripping(data: Any, context: Any) -> AsyncIterator[Any]:
+        while True:
+            yield 1
+            await asyncio.sleep(0.1)
+
+    async with serving(bench, dripping) as host:
+        requester = await bench.requester()
+        error = await failing(replies_of(requester, 1, seconds=1))
+        assert (error.code, error.phase, error.outcome) == ("timeout", "overall", "unknown")
+        await eventually(lambda: not host.instance.in_hand)
+        await requester.close(GONE, 0)
+
+
+async def test_silence_after_a_part_ends_by_the_idle_limit(bench: BusBench) -> None:
+    async def falling_silent(data: Any, context: Any) -> AsyncIterator[Any]:
+        yield 1
+        await asyncio.sleep(60)
+
+    async with serving(bench, falling_silent) as host:
+        requester = await bench.requester(idle_seconds=0.3)
+        error = await failing(replies_of(requester, 1, seconds=30))
+        assert (error.code, error.phase) == ("service_silent", "idle")
+        assert bench.count("workbench_flow_timeouts_total", interface="ask", phase="idle") == 1
+        await eventually(lambda: not host.instance.in_hand)
+        await requester.close(GONE, 0)
+
+
+async def test_a_host_that_thinks_says_that_it_is_there(bench: BusBench) -> None:
+    async def thinking(data: Any, context: Any) -> AsyncIterator[Any]:
+        yield 1
+        await asyncio.sleep(1.5)
+        yield 2
+
+    async with serving(bench, thinking, keepalive_seconds=0.1):
+        requester = await bench.requester(idle_seconds=0.7)
+        assert said(await replies_of(requester, 1)) == [("part", 1), ("part", 2), ("final", _absent())]
+        assert bench.count("workbench_bus_received_total", interface="ask", kind="keepalive") > 3
+        await requester.close(GONE, 0)
+
+
+def _absent() -> Any:
+    return Reply(kind="final").data
+
+
+async def test_a_reply_after_the_time_is_up_disturbs_nobody(bench: BusBench) -> None:
+    go = asyncio.Event()
+
+    async def late(data: Any, context: Any) -> Any:
+        if data == "late":
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                go.set()
+                raise
+        return data
+
+    async with serving(bench, late) as host:
+        requester = await bench.requester()
+        error = await failing(requester.request("late", seconds=0.3))
+        assert (error.code, error.phase) == ("timeout", "first_reply")
+        await asyncio.wait_for(go.wait(), 10)
+        assert error.request_id is not None
+        headers = {"wb-kind": "part", "wb-run": "r", "wb-seq": 1}
+        for _ in range(3):
+            await bench.bus.publish(requester.route.response, plain(b"{}", error.request_id, **headers), 5)
+        await eventually(lambda: bench.count("workbench_bus_dropped_total", interface="ask", reason="late") == 3)
+        assert (await requester.request("next")).data == "next"
+        await eventually(lambda: not host.instance.in_hand)
+        await requester.close(GONE, 0)
+
+
+async def test_a_caller_that_leaves_ends_the_work(bench: BusBench) -> None:
+    ended = asyncio.Event()
+
+    async def working(data: Any, context: Any) -> Any:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    async with serving(bench, working) as host:
+        requester = await bench.requester()
+        task = asyncio.create_task(requester.request(1))
+        await eventually(lambda: host.instance.in_hand == 1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert task.cancelled()
+        assert requester.in_flight == 0
+        await asyncio.wait_for(ended.wait(), 10)
+        await eventually(lambda: not host.memory.running)
+        await requester.close(GONE, 0)
+
+
+async def test_a_request_that_was_cancelled_before_it_began_is_not_begun(bench: BusBench) -> None:
+    began: list[Any] = []
+
+    async def one_by_one(data: Any, context: Any) -> Any:
+        began.append(data)
+        await asyncio.sleep(0.5)
+
+    async with serving(bench, one_by_one, concurrency=1):
+        requester = await bench.requester()
+        first = asyncio.create_task(requester.request(1))
+        await eventually(lambda: began == [1])
+        second = asyncio.create_task(requester.request(2))
+        await asyncio.sleep(0.1)
+        second.cancel()
+        await first
+        await requester.request(3)
+        assert began == [1, 3]
+        await requester.close(GONE, 0)
+
+
+async def test_a_caller_that_stops_reading_fails_alone(bench: BusBench) -> None:
+    async def flooding(data: Any, context: Any) -> AsyncIterator[Any]:
+        for number in range(data):
+            yield number
+
+    async with serving(bench, flooding):
+        requester = await bench.requester(process=bench.process(mailbox_messages=50))
+        async with requester.call(500) as sleeping:
+            for _ in range(3):
+                assert len(await replies_of(requester, 3)) == 4
+            await eventually(
+                lambda: bench.count("workbench_bus_dropped_total", interface="ask", reason="overflow") == 1
+            )
+            error = await failing(sleeping.next())
+            assert error.code == "slow_consumer"
+        assert requester.in_flight == 0
+        assert len(await replies_of(requester, 3)) == 4
+        await requester.close(GONE, 0)
+
+
+async def test_a_service_says_on_purpose_what_is_wrong(bench: BusBench) -> None:
+    async def refusing(data: Any, context: Any) -> Any:
+        if data == "oops":
+            raise RuntimeError("the password is hunter2")
+        raise ServiceFailure("no_such_thing", "There is no\x00 such thing", category="invalid_request", retryable=True)
+
+    async with serving(bench, refusing):
+        requester = await bench.requester()
+        error = await failing(requester.request(1))
+        assert (error.code, error.service_code, error.category) == ("service_error", "no_such_thing", "invalid_request")
+        assert (error.outcome, error.retryable, "\x00" in error.detail) == ("answered", True, False)
+        error = await failing(requester.request("oops"))
+        assert error.code == "internal"
+        assert "hunter2" not in error.detail
+        await requester.close(GONE, 0)
+
+
+async def test_a_busy_service_is_asked_again_and_then_says_so(bench: BusBench) -> None:
+    tries: list[Any] = []
+
+    async def busy(data: Any, context: Any) -> Any:
+        tries.append(data)
+        if data == "never" or len(tries) < 3:
+            raise BusyError("slowly")
+        return "done"
+
+    async with serving(bench, busy, busy_first_seconds=0.02):
+        requester = await bench.requester()
+        assert (await requester.request("soon")).data == "done"
+        assert len(tries) == 3
+        assert bench.count("workbench_bus_rate_limited_total", service="s", input="request") == 2
+        error = await failing(requester.request("never", seconds=1))
+        assert error.code == "rate_limited"
+        assert error.retry_after_seconds is not None
+        await requester.close(GONE, 0)
+
+
+async def test_no_more_run_than_were_asked_for(bench: BusBench) -> None:
+    running = most = 0
+
+    async def watched(data: Any, context: Any) -> Any:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.05)
+        running -= 1
+        if data % 3 == 0:
+            raise RuntimeError
+
+    async with serving(bench, watched, concurrency=2):
+        requester = await bench.requester()
+        await asyncio.gather(*[requester.request(number) for number in range(10)], return_exceptions=True)
+        assert most == 2
+        await requester.close(GONE, 0)
+
+
+async def test_too_many_at_once_are_refused(bench: BusBench) -> None:
+    async def slow(data: Any, context: Any) -> Any:
+        await asyncio.sleep(0.3)
+
+    async with serving(bench, slow, concurrency=10):
+        requester = await bench.requester(max_in_flight=2)
+        tasks = [asyncio.create_task(requester.request(number)) for number in range(4)]
+        await asyncio.sleep(0.1)
+        error = await failing(requester.request(5))
+        assert (error.code, error.phase, error.outcome) == ("too_many_requests", "slot", "not_sent")
+        await asyncio.gather(*tasks)
+        await requester.close(GONE, 0)
+
+
+async def test_a_host_that_dies_is_replaced_and_the_answer_begins_anew(bench: BusBench) -> None:
+    runs: list[int] = []
+
+    async def mortal(data: Any, context: Any) -> AsyncIterator[Any]:
+        runs.append(len(runs))
+        yield f"run {runs[-1]}"
+        if len(runs) == 1:
+            await asyncio.sleep(60)
+        yield "end"
+
+    other = await bench.replica()
+    requester = await bench.requester()
+    async with serving(bench, mortal) as first:
+        task = asyncio.create_task(replies_of(requester, 1))
+        await eventually(lambda: len(runs) == 1)
+        await asyncio.sleep(0.2)
+        async with serving(bench, mortal, bus=other):
+            await first.stop()
+            found = said(await asyncio.wait_for(task, 20))
+    assert found == [("part", "run 0"), ("reset", _absent()), ("part", "run 1"), ("part", "end"), ("final", _absent())]
+    await requester.close(GONE, 0)
+
+
+async def test_a_single_answer_of_a_second_host_is_whole(bench: BusBench) -> None:
+    runs: list[int] = []
+
+    async def mortal(data: Any, context: Any) -> AsyncIterator[Any]:
+        runs.append(len(runs))
+        yield "a"
+        if len(runs) == 1:
+            await asyncio.sleep(60)
+        yield "b"
+
+    requester = await bench.requester()
+    async with serving(bench, mortal) as first:
+        task = asyncio.create_task(requester.request(1))
+        await eventually(lambda: len(runs) == 1)
+        async with serving(bench, mortal, bus=await bench.replica()):
+            await first.stop()
+            assert (await asyncio.wait_for(task, 20)).data == ["a", "b"]
+    await requester.close(GONE, 0)
+
+
+async def test_what_may_not_run_twice_does_not(bench: BusBench) -> None:
+    runs: list[int] = []
+
+    async def mortal(data: Any, context: Any) -> Any:
+        runs.append(1)
+        await asyncio.sleep(60)
+
+    requester = await bench.requester(on_redelivery="refuse")
+    async with serving(bench, mortal) as first:
+        task = asyncio.create_task(failing(requester.request(1)))
+        await eventually(lambda: len(runs) == 1)
+        async with serving(bench, mortal, bus=await bench.replica()):
+            await first.stop()
+            assert (await asyncio.wait_for(task, 20)).code == "interrupted"
+    assert len(runs) == 1
+    await requester.close(GONE, 0)
+
+
+async def test_an_old_request_is_not_carried_out(bench: BusBench) -> None:
+    began: list[Any] = []
+
+    async def noting(data: Any, context: Any) -> Any:
+        began.append(data)
+
+    async with serving(bench, noting):
+        requester = await bench.requester()
+        headers = {"wb-kind": "request", "wb-deadline": 1}
+        await bench.bus.publish(requester.route.request, plain(b'"old"', "old", **headers), 5)
+        await requester.request("new")
+        assert began == ["new"]
+        name = "workbench_bus_consumed_total"
+        assert bench.count(name, service="s", input="request", outcome="expired") == 1
+        await requester.close(GONE, 0)
+
+
+async def test_a_request_delivered_twice_is_answered_again_and_run_once(bench: BusBench) -> None:
+    runs: list[Any] = []
+
+    async def noting(data: Any, context: Any) -> Any:
+        runs.append(data)
+        return "done"
+
+    async with serving(bench, noting):
+        requester = await bench.requester()
+        await requester.request(1, request_id="twice")
+        headers = {"wb-kind": "request"}
+        await bench.bus.publish(requester.route.request, plain(b"1", "twice", **headers), 5)
+        await eventually(lambda: bench.count("workbench_bus_dropped_total", interface="ask", reason="late") == 1)
+        assert runs == [1]
+        await requester.close(GONE, 0)
+
+
+async def test_a_request_of_another_workspace_is_refused(bench: BusBench) -> None:
+    ran: list[Any] = []
+
+    async def noting(data: Any, context: Any) -> Any:
+        ran.append(data)
+
+    async with serving(bench, noting):
+        requester = await bench.requester()
+        stranger = Requester(
+            bench.bus, type(requester.route)(**{**_fields(requester.route), "workspace_id": "globex"}), bench.process()
+        )
+        assert (await failing(stranger.request(1))).code == "workspace_mismatch"
+        assert ran == []
+        await stranger.close(GONE, 0)
+
+
+def _fields(route: Any) -> dict[str, Any]:
+    return {name: getattr(route, name) for name in route.__struct_fields__}
+
+
+PART = {"body": b'{"data":1}'}
+FINAL = {"wb-kind": "final", "body": b'{"data":2}'}
+
+ODD = {
+    "a part twice": ([{**PART, "wb-seq": 1}, {**PART, "wb-seq": 1}, {**FINAL, "wb-seq": 2}], [1, 2], None),
+    "a gap": ([{**PART, "wb-seq": 1}, {**FINAL, "wb-seq": 3}], [1], "reply_gap"),
+    "another run": (
+        [{**PART, "wb-seq": 1}, {**FINAL, "wb-run": "r2", "wb-seq": 1}, {**FINAL, "wb-seq": 2}],
+        [1, 2],
+        None,
+    ),
+    "the run of a second host": (
+        [
+            {**PART, "wb-seq": 1},
+            {**PART, "wb-run": "r2", "wb-redelivered": True, "wb-seq": 1},
+            {**PART, "wb-seq": 2},
+            {**FINAL, "wb-run": "r2", "wb-redelivered": True, "wb-seq": 2},
+        ],
+        ["reset", 1, 2],
+        None,
+    ),
+    "a final twice": ([{**FINAL, "wb-seq": 1}, {**FINAL, "wb-seq": 2}], [2], None),
+    "an error after the final": ([{**FINAL, "wb-seq": 1}, {"wb-kind": "error", "wb-seq": 2}], [2], None),
+    "no number": ([{**PART}], [], "bad_reply"),
+    "number zero": ([{**PART, "wb-seq": 0}], [], "bad_reply"),
+    "a text for a number": ([{**PART, "wb-seq": "1"}], [], "bad_reply"),
+    "no JSON": ([{"body": b"{", "wb-seq": 1}], [], "bad_reply"),
+    "no UTF-8": ([{"body": b'{"data":"\xff"}', "wb-seq": 1}], [], "bad_reply"),
+    "an error of another shape": ([{"wb-kind": "error", "body": b"[]", "wb-seq": 1}], [], "bad_reply"),
+    "no id": ([{**PART, "wb-seq": 1, "id": None}, {**FINAL, "wb-seq": 1}], [2], None),
+    "another's id": ([{**PART, "wb-seq": 1, "id": "x"}, {**FINAL, "wb-seq": 1}], [2], None),
+    "a kind that nobody knows": ([{"wb-kind": "song", "wb-seq": 1}, {**FINAL, "wb-seq": 1}], [2], None),
+    "too large": ([{"body": b'{"data":"%s"}' % (b"x" * 2000), "wb-seq": 1}], [], "reply_too_large"),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+async def test_odd_replies(bench: BusBench, case: str) -> None:
+    messages, expected, code = ODD[case]
+    requester = await bench.requester(process=bench.process(reply_bytes=1000), idle_seconds=5)
+    found: list[Any] = []
+    topic = requester.route.request
+    reader = await bench.bus.subscribe(topic, f"{topic}/s/request", 1)
+
+    async def serve() -> None:
+        async for delivery in reader:
+            for message in messages:
+                headers = {"wb-kind": "part", "wb-run": "r1", **message}
+                body = headers.pop("body", b"{}")
+                request_id = headers.pop("id", delivery.message.request_id)
+                await bench.bus.publish(requester.route.response, plain(body, request_id, **headers), 5)
+            await delivery.ack()
+            return
+
+    server = asyncio.create_task(serve())
+    error: CallError | None = None
+    try:
+        async with requester.call(1, seconds=10) as call:
+            await server
+            await asyncio.sleep(0.2)
+            async for reply in call:
+                found += ["reset" if reply.kind == "reset" else reply.data]
+    except CallError as caught:
+        error = caught
+    assert (found, None if error is None else error.code) == (expected, code)
+    await reader.close()
+    async with serving(bench, echo):
+        assert (await requester.request("after")).data == "after"
+    await requester.close(GONE, 0)
+
+
+async def test_closing_gives_time_and_then_fails_those_who_wait(bench: BusBench) -> None:
+    async def sleepy(data: Any, context: Any) -> Any:
+        await asyncio.sleep(data)
+        return data
+
+    async with serving(bench, sleepy):
+        requester = await bench.requester()
+        quick, slow = (asyncio.create_task(failing(requester.request(seconds))) for seconds in (0.3, 60))
+        await eventually(lambda: requester.in_flight == 2)
+        await asyncio.sleep(0.1)
+        await requester.close(CallError("flow_stopped", "stopped"), 1)
+        with pytest.raises(AssertionError):
+            await quick
+        assert (await slow).code == "flow_stopped"
+        assert (await failing(requester.request(1))).code == "flow_stopped"
+
+
+async def test_many_calls_leave_nothing_behind(bench: BusBench) -> None:
+    async def quick(data: Any, context: Any) -> Any:
+        await asyncio.sleep(0)
+        return data
+
+    async with serving(bench, quick, concurrency=32):
+        requester = await bench.requester()
+
+        async def one(number: int) -> None:
+            task = asyncio.create_task(requester.request(number))
+            if number % 3 == 0:
+                await asyncio.sleep(0)
+                task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        await requester.request(0)
+        await asyncio.sleep(0.2)
+        before = len(asyncio.all_tasks())
+        for start in range(0, 900, 60):
+            await asyncio.gather(*[one(start + number) for number in range(60)])
+        assert requester.in_flight == 0
+        await eventually(lambda: len(asyncio.all_tasks()) <= before)
+        assert requester._process.budget.used == 0
+        await requester.close(GONE, 0)
+
+
+async def test_a_service_goes_on_with_what_its_caller_began(bench: BusBench) -> None:
+    async def cause(data: Any, context: Any) -> Any:
+        return [correlation_id.get(), trace_parent.get()]
+
+    async with serving(bench, cause):
+        requester = await bench.requester()
+        continue_cause("c" * 32, "00-trace")
+        assert (await requester.request(1)).data == ["c" * 32, "00-trace"]
+        continue_cause("", None)
+        assert (await requester.request(1, request_id="own")).data == ["own", None]
+        await requester.close(GONE, 0)
