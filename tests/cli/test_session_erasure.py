@@ -29,7 +29,7 @@ async def erase(service: Service, policy: str) -> None:
 
 async def test_what_they_reported_goes_from_a_session_that_a_colleague_handles(service: Service) -> None:
     ann, zoe = service.user(), service.user(LEAVER, name=LEAVER_NAME)
-    path = (await by_hand(zoe, f"{SAID}. Nothing prints", title=SAID))["path"]
+    path = (await by_hand(zoe, f"{SAID}. Nothing prints", title="Printer"))["path"]
     await done(zoe, path, "escalate")
     await done(ann, path, "pickup")
     await erase(service, "replace")
