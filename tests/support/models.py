@@ -46,6 +46,9 @@ class ScriptedModels(ModelGateway):
     def mcp_servers(self) -> Sequence[str]:
         return ("tickets",)
 
+    async def prepare(self) -> None:
+        """Nothing."""
+
     async def answer(self, ask: Ask, call_tool: CallTool) -> AsyncGenerator[ProducerEvent]:
         self.asked.append(ask)
         async for each in self.script(ask, call_tool):

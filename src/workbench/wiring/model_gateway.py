@@ -17,7 +17,7 @@ LIBRARIES = "workbench.wiring.models"
 
 
 class ModelsOnDemand(ModelGateway):
-    """Knows the models by their settings alone, and opens them when one is asked first: their libraries load slowly."""
+    """Knows the models by their settings alone, and opens them when that is asked for: their libraries load slowly."""
 
     def __init__(self, chosen: Models, servers: dict[str, McpServer], stack: AsyncExitStack) -> None:
         """Close what is opened with the `stack`."""
@@ -41,6 +41,10 @@ class ModelsOnDemand(ModelGateway):
     def mcp_servers(self) -> Sequence[str]:
         """The names of the MCP servers."""
         return sorted(self._servers)
+
+    async def prepare(self) -> None:
+        """Open them."""
+        await self._open()
 
     async def answer(self, ask: Ask, call_tool: CallTool) -> AsyncGenerator[ProducerEvent]:
         """Ask the model, once all are open."""

@@ -25,6 +25,9 @@ class NoModels(ModelGateway):
         """None, since only models use them."""
         return ()
 
+    async def prepare(self) -> None:
+        """Nothing."""
+
     async def answer(self, ask: Ask, call_tool: CallTool) -> AsyncGenerator[ProducerEvent]:  # noqa: ARG002 - there is nobody to ask
         """Refuse: assistants may have been made while there still was a model."""
         raise ModelFailedError("no_model")

@@ -77,6 +77,9 @@ class ModelAnswers(ModelGateway):
         """The MCP servers that may be used."""
         return () if self._servers is None else self._servers.names
 
+    async def prepare(self) -> None:
+        """Nothing: the models are open."""
+
     async def answer(self, ask: Ask, call_tool: CallTool) -> AsyncGenerator[ProducerEvent]:
         """Ask, and go on asking with what tools gave back, until the model calls none.
 

@@ -79,6 +79,10 @@ class ModelGateway(Protocol):
         """The names of the MCP servers whose tools assistants may be allowed to use."""
         ...
 
+    async def prepare(self) -> None:
+        """Do now what takes long, so that the first who asks does not wait for it."""
+        ...
+
     def answer(self, ask: Ask, call_tool: CallTool) -> AsyncGenerator[ProducerEvent]:
         """Ask, have tools called for as long as the model wants, and tell all of it as events of a turn.
 

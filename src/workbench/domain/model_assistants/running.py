@@ -119,6 +119,10 @@ class RunningService:
         self._makings: dict[UUID, Making] = {}
         self._finalizing: set[asyncio.Task[Run]] = set()
 
+    async def prepare(self) -> None:
+        """Have the models ready before somebody asks."""
+        await self._gateway.prepare()
+
     def announce(self, turn_pk: UUID, events: Sequence[TurnEvent]) -> None:
         """Hear of what this process committed to a turn."""
         making = self._makings.get(turn_pk)

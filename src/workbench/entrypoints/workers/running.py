@@ -73,6 +73,11 @@ class RunningWorker:
 
     async def run(self) -> None:
         """Look for turns that were opened and not begun, for ever: by a process that died, or that is too busy."""
+        try:
+            await self._running.prepare()
+        except Exception:
+            # Each answer will try again, and say so to whoever asked.
+            logger.exception("the models cannot be opened")
         while True:
             room = self._policy.at_once - len(self._tasks)
             if room > 0:
