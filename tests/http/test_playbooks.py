@@ -94,6 +94,19 @@ async def test_a_trial_tells_what_a_score_is_made_of(service: Service) -> None:
     assert (await ann.post("/playbooks/match", json={"text": "  "})).json()["field"] == "text"
 
 
+async def test_keys_that_are_no_texts_are_told_of_all_the_same(service: Service) -> None:
+    ann = service.user()
+    for odd in (
+        b'{"\\ud800": "x"}',
+        b'{"nodes": {"\\ud800": {"type": "\\udfff"}}}',
+        b'"\\ud800"',
+        b"[1e999, 10000000000000000000000]",
+    ):
+        checked = await ann.post("/playbooks/validate", content=odd, headers={"Content-Type": "application/json"})
+        assert (checked.status_code, checked.json()["is_valid"]) == (200, False), odd
+    assert (await ann.post("/playbooks/validate", content=b"\xff: \x00", headers=YAML)).json()["is_valid"] is False
+
+
 async def test_a_draft_leaves_what_is_followed_as_it_is(service: Service) -> None:
     ann = service.user()
     text = json.dumps(document(title="Another title")).encode()
