@@ -46,7 +46,13 @@ CALIBRATION = DOCS.parent / "tests" / "calibration"
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 NAME_WIDTH = 26
 REASON_WIDTH = 60
-GUARDS = {"users_only": "user", "actors_only": "user, assistant", "services_only": "service, assistant"}
+GUARDS = {
+    "users_only": "user",
+    "actors_only": "user, assistant",
+    "services_only": "service, assistant",
+    "engineers_only": "user who works on sessions",
+    "authors_only": "user who writes playbooks",
+}
 
 # What the wire contract has, by its sections; whether a route is there is read from the application.
 CONTRACT = {

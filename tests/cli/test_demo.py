@@ -107,13 +107,21 @@ async def test_once_it_prints_the_transcript_and_ends_well(tmp_path: Path) -> No
     assert [who for who, _ in heard] == ["Echo", *["Ann", "Echo"] * len(LINES)]
     assert ["Ann", "/reverse desserts, I stressed"] in heard
     assert ["Echo", "desserts I ,stressed"] in heard
-    shown = [line.strip() for line in output.partition("hosts itself")[2].splitlines()]
+    answered, _, worked_on = output.partition("hosts itself")[2].partition("\nA problem is worked on")
+    shown = [line.strip() for line in answered.splitlines()]
     assert shown[0] == ", answers by a small script in the place of a model:"
     assert shown[1].startswith("Ann       Please write a note")
     assert shown[2].startswith('Mo calls write_file {"filename":"note.txt"')
     assert shown[3].startswith('and gets back {"filename":"note.txt","version":1')
     assert shown[4].startswith("Mo        I called the tool write_file")
-    assert re.match(r"Stored once, with its usage: \d+ tokens read, \d+ written", shown[-3])
+    assert re.match(r"Stored once, with its usage: \d+ tokens read, \d+ written", shown[-1])
+    told = [line.strip() for line in worked_on.splitlines()]
+    assert told[1].startswith("Ann       The printer on the second floor")
+    assert told[2].startswith("the playbook printer-offline fits")
+    assert [line[:5] for line in told[3:9]] == ["Guide", "Ann  "] * 3
+    assert "Bob finds it in the queue, after 3 steps, and takes it over" in told
+    assert told[-1] == "Every answer came as expected."
+    assert "## Resolution" in told
     assert "\x1b" not in output
 
 

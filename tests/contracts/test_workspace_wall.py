@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from sqlalchemy import select
 from tests.contracts.test_transactions import message, new_conversation
-from tests.support import budget_rows, flow_rows, lifecycle_rows, turn_rows, usage_rows
+from tests.support import budget_rows, flow_rows, lifecycle_rows, session_rows, turn_rows, usage_rows
 from tests.support.databases import Store
 
 from workbench.adapters.sql.jobs import SqlJobQueue
@@ -92,10 +92,11 @@ async def fill(store: Store, workspace: str) -> World:
     async with store.transactions.write(workspace) as tx:
         add_share_and_file(tx, share, content, file)
         flow_rows.add_flows(tx, store.clock)
-        erasure, usage, _ = (
+        erasure, usage, _, _ = (
             lifecycle_rows.add_lifecycle(tx, workspace, conversation_id, now),
             usage_rows.add_usage(tx, workspace, conversation_id, said.id, now),
             budget_rows.add_budgets(tx, workspace, now),
+            session_rows.add_session(tx, workspace, conversation_id, now),
         )
         add_users(tx, now)
         tx.registrations.add(service)
@@ -392,7 +393,9 @@ WRITES |= budget_rows.WRITES | flow_rows.WRITES | lifecycle_rows.WRITES | turn_r
 WITHOUT_AN_ID |= (
     budget_rows.WITHOUT_AN_ID | lifecycle_rows.WITHOUT_AN_ID | turn_rows.WITHOUT_AN_ID | usage_rows.WITHOUT_AN_ID
 )
-WITHOUT_AN_ID |= flow_rows.WITHOUT_AN_ID
+WITHOUT_AN_ID |= flow_rows.WITHOUT_AN_ID | session_rows.WITHOUT_AN_ID
+READS |= session_rows.READS
+WRITES |= session_rows.WRITES
 
 
 def test_every_method_of_every_repository_is_in_the_tables() -> None:

@@ -49,6 +49,14 @@ QUESTION = {"turn_id": "{turn}", "assistant_id": "{assistant}", "input": {"conte
 ABORTED = {"epoch": 1, "outcome": "aborted"}
 FOLLOWING = {"assistant_service_id": "recorder.workbench.example", "name": "Robot"}
 
+SESSION = "/ai-sessions/{session}"
+NEW_SESSION = {"intake_content": {"text": "It does not work"}, "start_mode": "manual"}
+STEP_ANSWER = {"step_id": "{step}", "free_text": "Switched it off and on"}
+SOLVED = {"resolution_summary": "It works again", "resolution_action": "fixed"}
+ESCALATION = {"reason": "No idea"}
+PRINTER = "/playbooks/{playbook}"
+ASKED = ["message.created", "session.step.presented"]
+
 # Told in order: each act stands on those before it.
 STORY = [
     Act("ann", "PUT", "/users/me", {"name": "Anna"}, 200),
@@ -152,6 +160,41 @@ STORY = [
     Act("ann", "DELETE", ASSISTANT, None, 204, ["participant.updated", "participant.updated"]),
     Act("ann", "DELETE", CONVERSATION, None, 204, ["conversation.deleted"]),
     Act("ann", "DELETE", CONVERSATION, None, 404),
+    Act("ann", "POST", "/playbooks/validate", None, 200),
+    Act("ann", "POST", "/playbooks/import", None, 422),
+    Act("ann", "POST", "/playbooks/match", {"text": "It does not print"}, 200),
+    Act("ann", "POST", f"{PRINTER}/archive", None, 200),
+    Act("ann", "POST", f"{PRINTER}/publish", {"version": 0}, 200),
+    Act("ann", "POST", "/ai-sessions", {"intake_content": {"text": "Which coffee do we order?"}}, 503),
+    Act("ann", "POST", "/ai-sessions", NEW_SESSION, 201, ["conversation.created", "session.started", *ASKED]),
+    Act("bea", "POST", f"{SESSION}/respond", STEP_ANSWER, 404),
+    Act("ann", "POST", f"{SESSION}/respond", {**STEP_ANSWER, "skip": True}, 400),
+    Act(
+        "ann",
+        "POST",
+        f"{SESSION}/respond",
+        STEP_ANSWER,
+        200,
+        ["message.created", "session.step.answered", *ASKED],
+    ),
+    Act("ann", "POST", f"{SESSION}/respond", STEP_ANSWER, 200),
+    Act("ann", "POST", f"{SESSION}/status-update", {"audience": "client"}, 200),
+    Act("ann", "PUT", f"{SESSION}/task-lane", {}, 204),
+    Act("ann", "POST", f"{SESSION}/pause", None, 204, ["session.paused"]),
+    Act("ann", "POST", f"{SESSION}/pause", None, 409),
+    Act("ann", "POST", f"{SESSION}/resume", None, 204, ["session.resumed"]),
+    Act("ann", "POST", f"{SESSION}/escalate", ESCALATION, 200, ["session.escalation.requested"]),
+    Act("ann", "POST", f"{SESSION}/withdraw-escalation", None, 204, ["session.escalation.withdrawn"]),
+    Act("ann", "POST", f"{SESSION}/escalate", ESCALATION, 200, ["session.escalation.requested"]),
+    Act("bea", "POST", f"{SESSION}/pickup", {}, 200, ["participant.created", *ASKED, *ASKED, "session.picked_up"]),
+    Act("dan", "POST", f"{SESSION}/pickup", {}, 409),
+    Act("bea", "POST", f"{SESSION}/resolve", SOLVED, 200, ["session.resolved"]),
+    Act("bea", "POST", f"{SESSION}/reopen", None, 204, ["session.reopened"]),
+    Act("bea", "POST", f"{SESSION}/escalate", ESCALATION, 200, ["session.escalation.requested"]),
+    Act("bea", "POST", f"{SESSION}/abandon", {}, 204, ["session.abandoned", "session.escalation.cancelled"]),
+    Act("ann", "POST", f"{SESSION}/rate", {"rating": 5}, 204, ["session.rated"]),
+    Act("bea", "DELETE", SESSION, None, 403),
+    Act("ann", "DELETE", SESSION, None, 204, ["conversation.deleted"]),
     Act("ann", "PUT", "/flow-parameter-types/{mark}", {}, 201),
     Act("ann", "PUT", "/flow-blueprints/{blueprint}", {"services": []}, 201),
     Act("ann", "POST", "/flow-blueprints/{blueprint}/check", {}, 200),
@@ -180,6 +223,9 @@ async def test_each_act_tells_exactly_this(own_service: Service) -> None:
             "assistant": "",
             "conversation-share": "",
             "turn": "t1",
+            "session": "",
+            "step": "",
+            "playbook": "printer-offline",
             "mark": "mark",
             "blueprint": "b",
             "flow": "f",
@@ -217,6 +263,9 @@ def learn(
     act: Act, answer: httpx.Response, names: dict[str, str], clients: dict[str, httpx.AsyncClient], service: Service
 ) -> None:
     """Remember the ids that an answer gives."""
+    if (act.path, answer.status_code) == ("/ai-sessions", 201):
+        begun = answer.json()
+        names |= {"session": begun["session_id"], "step": begun["first_step"]["step_id"]}
     if (
         act.method == "POST"
         and answer.is_success

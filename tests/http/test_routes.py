@@ -68,6 +68,12 @@ BATCH = {"epoch": 1, "batch": 1, "events": []}
 ENDING = {"epoch": 1, "outcome": "completed"}
 ACTIVE_TURN = "/conversations/{conversation}/active-turn/stream"
 
+SESSION = "/ai-sessions/{session}"
+NEW_SESSION = {"intake_content": {"text": "It does not work"}, "start_mode": "manual"}
+STEP_ANSWER = {"step_id": "{step}", "free_text": "Switched it off and on"}
+SOLVED = {"resolution_summary": "It works again", "resolution_action": "fixed"}
+PLAYBOOK = "/playbooks/printer-offline"
+
 #   nobody owner observer stranger neighbour removed service assistant outsider thief
 TABLE = [
     row("GET", "/", "200 200 200 200 200 200 200 200 200 200"),
@@ -163,6 +169,33 @@ TABLE = [
     row("GET", ACTIVE_TURN, "401 200 200 404 404 404 401 200 404 401"),
     row("POST", f"{TURNS}/t1/finalize", "401 403 403 404 404 404 200 200 404 401", ENDING),
     row("GET", f"{TURNS}/t1/stream", "401 200 200 404 404 404 401 200 404 401"),
+    row("POST", "/playbooks/validate", "401 200 200 200 200 200 401 401 401 401"),
+    row("POST", "/playbooks/import", "401 422 422 422 422 422 401 401 401 401"),
+    row("POST", "/playbooks/match", "401 200 200 200 200 200 401 401 401 401", {"text": "It does not print"}),
+    row("GET", "/playbooks", "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", PLAYBOOK, "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", f"{PLAYBOOK}/versions/0", "401 200 200 200 200 200 401 401 401 401"),
+    row("POST", f"{PLAYBOOK}/publish", "401 200 200 200 200 200 401 401 401 401", {}),
+    row("POST", f"{PLAYBOOK}/archive", "401 200 200 200 200 200 401 401 401 401"),
+    row("POST", "/ai-sessions", "401 201 201 201 201 201 401 401 401 401", NEW_SESSION),
+    row("GET", "/ai-sessions", "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", "/ai-sessions/escalation-queue", "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", SESSION, "401 200 404 404 404 404 401 401 401 401"),
+    row("GET", f"{SESSION}/documentation", "401 200 404 404 404 404 401 401 401 401"),
+    row("POST", f"{SESSION}/respond", "401 200 404 404 404 404 401 401 401 401", STEP_ANSWER),
+    row("POST", f"{SESSION}/status-update", "401 200 404 404 404 404 401 401 401 401", {"audience": "client"}),
+    row("PUT", f"{SESSION}/task-lane", "401 204 404 404 404 404 401 401 401 401", {}),
+    row("POST", f"{SESSION}/pause", "401 204 404 404 404 404 401 401 401 401"),
+    row("POST", f"{SESSION}/resume", "401 204 404 404 404 404 401 401 401 401"),
+    row("POST", f"{SESSION}/escalate", "401 200 404 404 404 404 401 401 401 401", {"reason": "No idea"}),
+    row("POST", f"{SESSION}/withdraw-escalation", "401 204 404 404 404 404 401 401 401 401"),
+    # Whom it was meant for a moment ago is told that it is over.
+    row("POST", f"{SESSION}/pickup", "401 409 409 409 404 409 401 401 401 401", {}),
+    row("POST", f"{SESSION}/resolve", "401 200 404 404 404 404 401 401 401 401", SOLVED),
+    row("POST", f"{SESSION}/reopen", "401 204 404 404 404 404 401 401 401 401"),
+    row("POST", f"{SESSION}/abandon", "401 204 404 404 404 404 401 401 401 401", {}),
+    row("POST", f"{SESSION}/rate", "401 204 404 404 404 404 401 401 401 401", {"rating": 5}),
+    row("DELETE", SESSION, "401 204 404 404 404 404 401 401 401 401"),
     row("PUT", "/flow-parameter-types/{mark}", "401 200 201 200 201 200 401 401 401 401", {"default": "!"}),
     row("GET", "/flow-parameter-types/{mark}", "401 200 200 200 200 200 401 401 401 401"),
     row("GET", "/flow-parameter-types", "401 200 200 200 200 200 401 401 401 401"),
@@ -189,6 +222,7 @@ TABLE = [
 ]
 
 
+FILLED_IN = ("{fresh}", "{url}", "{conversation}", "{assistant}", "{step}")
 FLOW_NAMES = {"mark": "mark", "blueprint": "b", "flow": "f", "interface": "ask", "request": "r"}
 
 
@@ -204,10 +238,7 @@ class World:
         url = row.path.format(**names)
         if row.body is UPLOAD:
             return (await self.clients[caller].request(row.method, url, files=UPLOAD)).status_code
-        body = {
-            key: value.format(**names) if value in ("{fresh}", "{url}", "{conversation}", "{assistant}") else value
-            for key, value in (row.body or {}).items()
-        }
+        body = {key: value.format(**names) if value in FILLED_IN else value for key, value in (row.body or {}).items()}
         request = {"json": body} if row.body is not None else {}
         async with self.clients[caller].stream(row.method, url, **request) as response:
             return response.status_code
@@ -248,6 +279,8 @@ async def make_world(service: Service, recorder: RecordingAssistantService) -> W
     letters = [await dead_letter(service, conversation, assistant) for _ in range(2)]
     names = {"conversation": conversation, "message": posted["id"], "assistant": assistant}
     names["share"] = share["id"]
+    session = (await owner.post("/ai-sessions", json=NEW_SESSION)).json()
+    names |= {"session": session["session_id"], "step": session["first_step"]["step_id"]}
     names |= FLOW_NAMES
     names |= {"letter": letters[0], "dropped": letters[1], "service": recorder.service_id, "url": recorder.url}
     return World(names, clients)
@@ -314,6 +347,9 @@ def test_every_route_is_in_the_table(tmp_path: Path) -> None:
         "{letter}": "{letter_id:str}",
         "{dropped}": "{letter_id:str}",
         "/states/notes": "/states/{state_id:str}",
+        "{session}": "{session_id:uuid}",
+        "/playbooks/printer-offline": "/playbooks/{key:str}",
+        "/versions/0": "/versions/{version:int}",
         "/files/kept.txt/versions": "/files/{filename:path}",
         "/files/kept.txt": "/files/{filename:path}",
         "/assistant-services/{service}": "/assistant-services/{assistant_service_id:path}",
@@ -346,8 +382,8 @@ async def test_a_bad_token_is_401_everywhere(sqlite_url: str, tmp_path: Path, to
         bad = service.client(Authorization=f"Bearer {token}")
         for entry in TABLE:
             if entry.expected[0] == 401:
-                names = dict.fromkeys(("conversation", "message", "assistant", "letter", "dropped", "share"), uuid4())
-                names |= FLOW_NAMES
+                ids = ("conversation", "message", "assistant", "letter", "dropped", "share", "session")
+                names = dict.fromkeys(ids, uuid4()) | FLOW_NAMES
                 path = entry.path.format(**names, service="s", fresh="f")
                 body = None if entry.body is UPLOAD else entry.body
                 assert (await bad.request(entry.method, path, json=body)).status_code == 401, str(entry)

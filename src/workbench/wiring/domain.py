@@ -57,12 +57,21 @@ from workbench.domain.model_assistants.hosting import ModelHost
 from workbench.domain.model_assistants.speaking import ModelSpeaker
 from workbench.domain.model_assistants.tools import ToolService
 from workbench.domain.participants.service import ParticipantService
+from workbench.domain.playbooks.confidence import Thresholds
+from workbench.domain.playbooks.service import PlaybookService
+from workbench.domain.playbooks.shelf import Shelves
 from workbench.domain.rates.model import Rate
 from workbench.domain.residents.answering import AnsweringService
 from workbench.domain.residents.running import RunningService
 from workbench.domain.shares.service import SharePolicy, ShareService
 from workbench.domain.sizes import SizeLimits
 from workbench.domain.speech.service import SpeechService
+from workbench.domain.troubleshooting.escalating import EscalatingService
+from workbench.domain.troubleshooting.handling import HandlingService
+from workbench.domain.troubleshooting.owning import OwningService
+from workbench.domain.troubleshooting.responding import RespondingService
+from workbench.domain.troubleshooting.starting import StartingService
+from workbench.domain.troubleshooting.telling import TellingPolicy, TellingService
 from workbench.domain.turns.attending import AttendanceService
 from workbench.domain.turns.controlling import ControlService
 from workbench.domain.turns.hub import TurnHub
@@ -145,6 +154,14 @@ class Domain(Provider):
     tools = provide(ToolService)
     model_speaker = provide(ModelSpeaker)
     flow_speaker = provide(FlowSpeaker)
+    shelves = provide(Shelves)
+    playbooks = provide(PlaybookService)
+    starting = provide(StartingService)
+    responding = provide(RespondingService)
+    handling = provide(HandlingService)
+    escalating = provide(EscalatingService)
+    telling = provide(TellingService)
+    owning = provide(OwningService)
 
     @provide
     def running(
@@ -187,6 +204,17 @@ class Policies(Provider):
     def turns(self, settings: Settings) -> TurnPolicy:
         """How long turns can be watched again."""
         return TurnPolicy(events_kept=timedelta(seconds=settings.turns.events_kept_seconds))
+
+    @provide
+    def thresholds(self, settings: Settings) -> Thresholds:
+        """How well a playbook must fit."""
+        chosen = settings.sessions
+        return Thresholds(guided=chosen.guided_from, exploring=chosen.exploring_from, lead=chosen.lead)
+
+    @provide
+    def telling_policy(self, settings: Settings) -> TellingPolicy:
+        """Whose the documentation of a session is."""
+        return TellingPolicy(documentation_for_handler=settings.sessions.documentation_access == "owner_and_handler")
 
     @provide
     def budgets(self, settings: Settings) -> BudgetPolicy:

@@ -331,6 +331,19 @@ class Issuer(Group):
             "budgets. Unset: nobody is."
         ),
     )
+    engineer_role: str | None = Field(
+        default=None,
+        min_length=1,
+        description=(
+            "Value in the claim `roles` that lets a user work on troubleshooting sessions; admins may too. "
+            "Unset: everybody may."
+        ),
+    )
+    author_role: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Value in the claim `roles` that lets a user import and publish playbooks; admins may too. Unset: everybody may.",
+    )
 
     @model_validator(mode="after")
     def _has_one_key_source(self) -> "Issuer":
@@ -592,6 +605,34 @@ class Limits(Group):
         if size > body:
             raise ValueError(f"is more than WORKBENCH__LIMITS__BODY_BYTES ({body})")
         return size
+
+
+class Sessions(Group):
+    """Troubleshooting sessions: how well a playbook must fit what is reported, and who reads what."""
+
+    guided_from: float = Field(
+        default=0.60,
+        gt=0,
+        le=1,
+        description="Score from which on a playbook is followed unasked, and a step is `guided`.",
+    )
+    exploring_from: float = Field(
+        default=0.35, gt=0, le=1, description="Score from which on playbooks are offered, and a step is `exploring`."
+    )
+    lead: float = Field(
+        default=0.10, ge=0, le=1, description="How far a playbook must be ahead of the next one to be followed unasked."
+    )
+    documentation_access: Literal["owner", "owner_and_handler"] = Field(
+        default="owner", description="Who reads the documentation of a session."
+    )
+
+    @field_validator("exploring_from")
+    @classmethod
+    def _is_below_guided(cls, score: float, info: ValidationInfo) -> float:
+        guided = info.data.get("guided_from", score)
+        if score > guided:
+            raise ValueError(f"is more than WORKBENCH__SESSIONS__GUIDED_FROM ({guided:g})")
+        return score
 
 
 class AzureSpeech(Group):

@@ -32,6 +32,7 @@ from workbench.wiring.setting_groups import (
     Logging,
     Retention,
     Service,
+    Sessions,
     Storage,
     Tracing,
     Turns,
@@ -82,6 +83,7 @@ class Settings(BaseModel):
     mcp: dict[str, McpServer] = {}
     turns: Turns = Turns()
     usage: Usage = Usage()
+    sessions: Sessions = Sessions()
     bus: Bus = Bus()
     flows: Flows = Flows()
     budgets: Budgets = Budgets()

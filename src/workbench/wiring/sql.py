@@ -51,9 +51,11 @@ from workbench.domain.lifecycle.ports import (
 from workbench.domain.messages.ports import MessageTx
 from workbench.domain.model_assistants.ports import ModelAssistantTx
 from workbench.domain.participants.ports import ParticipantTx
+from workbench.domain.playbooks.ports import PlaybookTx
 from workbench.domain.shares.ports import ShareTx
 from workbench.domain.titles.ports import TitleTx
 from workbench.domain.transactions import Transactions
+from workbench.domain.troubleshooting.ports import SessionTx
 from workbench.domain.turns.ports import TurnTx, TurnWatch
 from workbench.domain.usage.ports import UsageReadTx
 from workbench.domain.users.ports import UserTx
@@ -251,6 +253,16 @@ class Sql(Provider):
     @provide
     def flow_assistant_tx(self, sql: SqlTransactions) -> Transactions[FlowAssistantTx]:
         """See what assistants of flows need."""
+        return sql
+
+    @provide
+    def playbook_tx(self, sql: SqlTransactions) -> Transactions[PlaybookTx]:
+        """See playbooks."""
+        return sql
+
+    @provide
+    def session_tx(self, sql: SqlTransactions) -> Transactions[SessionTx]:
+        """See what troubleshooting sessions need."""
         return sql
 
     @provide

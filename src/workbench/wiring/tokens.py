@@ -41,6 +41,8 @@ def _issuer(settings: IssuerSettings, http: httpx.AsyncClient) -> Issuer:
         workspace_claim=settings.workspace_claim,
         user_prefix=settings.user_prefix,
         admin_role=settings.admin_role,
+        engineer_role=settings.engineer_role,
+        author_role=settings.author_role,
     )
 
 

@@ -14,6 +14,7 @@ from workbench.domain.errors import TooLargeError
 from workbench.domain.playbooks.fields import Tree
 from workbench.domain.playbooks.findings import Findings, invalid_playbook
 from workbench.domain.playbooks.model import MAX_BYTES, MAX_DEPTH
+from workbench.domain.texts import cleaned_text
 
 Format = Literal["yaml", "json"]
 
@@ -125,7 +126,8 @@ def _place(mark: Any) -> str:
 def _json(text: str, findings: Findings) -> Tree:
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for key, value in pairs:
+        # What is wrong names keys; so they must be texts that can be told of.
+        for key, value in ((cleaned_text(name), value) for name, value in pairs):
             if key in found:
                 findings.error(key, "duplicate_key", f"The key {key} stands in one object twice")
             found[key] = value

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Dialect, Executable, Insert, TextClause, Update
+from sqlalchemy import Connection, Dialect, Executable, Float, Insert, TextClause, Update
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.util import await_only
 
@@ -143,4 +143,5 @@ def _bind(compiled: SQLCompiler, name: str, dialect: Dialect) -> tuple[str | Non
 
 
 def _reader(kind: Any, dialect: Dialect) -> Processor:
-    return kind.dialect_impl(dialect).result_processor(dialect, None)
+    # Drivers give floats as such; SQLAlchemy wants to know of the driver's type here, which only a connection has.
+    return None if isinstance(kind, Float) else kind.dialect_impl(dialect).result_processor(dialect, None)

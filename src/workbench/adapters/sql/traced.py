@@ -15,6 +15,7 @@ from workbench.adapters.sql.flow_tables import flow_blueprints, flows
 from workbench.adapters.sql.lifecycle_tables import audit
 from workbench.adapters.sql.model_assistants import model_assistants
 from workbench.adapters.sql.repository import Repository
+from workbench.adapters.sql.session_traces import SESSION_TRACES
 from workbench.adapters.sql.tables import (
     assistant_services,
     assistants,
@@ -188,6 +189,7 @@ TRACES = (
     Trace(table=turns, mend=_turn, ids=("initiator_id", "user_id", "cancel_requested_by"),
           remarks=("error_message", "error_detail")),
     Trace(table=turn_events, mend=_happened, documents=("data",)),
+    *SESSION_TRACES,
     Trace(table=turn_snapshots, mend=_snapshot, documents=("state",)),
     Trace(table=gone_turns, mend=_gone_turn, ids=("user_id",)),
     Trace(table=message_debug, mend=_gone, documents=("debug_data",), beside=_flag_off),
@@ -220,6 +222,9 @@ UNTOUCHED = {
     "bus_topics": "names of topics and queues only",
     "flow_hosts": "processes only",
     "turn_slots": "ids of turns and messages only",
+    "playbooks": "what is asked and done about a kind of problem",
+    "session_branches": "ids and labels of steps only",
+    "session_playbooks": "what is asked and done about a kind of problem",
     "files": "names; a file goes with its last version",
     "contents": "bytes under their hash; they go when no version refers to them",
     "turn_model_calls": "models and numbers only",

@@ -23,9 +23,12 @@ from workbench.adapters.sql.jobs import SqlJobs
 from workbench.adapters.sql.messages import SqlMessages
 from workbench.adapters.sql.model_assistants import SqlModelConfigs
 from workbench.adapters.sql.participants import SqlParticipants
+from workbench.adapters.sql.playbooks import SqlPlaybooks
 from workbench.adapters.sql.registrations import SqlRegistrations
 from workbench.adapters.sql.repository import Context, Repository
 from workbench.adapters.sql.retention import SqlRetentionRules
+from workbench.adapters.sql.session_steps import SqlEscalations, SqlSessionSteps
+from workbench.adapters.sql.sessions import SqlLanes, SqlSessions
 from workbench.adapters.sql.shares import SqlShares
 from workbench.adapters.sql.traced import SqlTraces
 from workbench.adapters.sql.turns import SqlTurns
@@ -109,6 +112,31 @@ class SqlTransaction:
     def model_configs(self) -> SqlModelConfigs:
         """Configurations of model assistants."""
         return self._the(SqlModelConfigs)
+
+    @property
+    def playbooks(self) -> SqlPlaybooks:
+        """Playbooks."""
+        return self._the(SqlPlaybooks)
+
+    @property
+    def sessions(self) -> SqlSessions:
+        """Troubleshooting sessions."""
+        return self._the(SqlSessions)
+
+    @property
+    def session_steps(self) -> SqlSessionSteps:
+        """Their steps."""
+        return self._the(SqlSessionSteps)
+
+    @property
+    def escalations(self) -> SqlEscalations:
+        """Who was asked to take them over."""
+        return self._the(SqlEscalations)
+
+    @property
+    def lanes(self) -> SqlLanes:
+        """The task lanes beside them."""
+        return self._the(SqlLanes)
 
     @property
     def turn_slots(self) -> SqlTurns:

@@ -39,7 +39,8 @@ class Issuer:
     own tenant, as Entra has it for applications of many tenants. `app_id` None lets tokens for any
     application pass. `tenants` are the values of `tid` that are let in; empty for all. `workspace_claim` names
     the claim with the user's workspace. `user_prefix` keeps users of different issuers apart. `admin_role` is what the
-    claim `roles` must hold to make its bearer an admin of their workspace; without it nobody is.
+    claim `roles` must hold to make its bearer an admin of their workspace; without it nobody is. `engineer_role` is the
+    same for who works on troubleshooting sessions, and `author_role` for who writes playbooks; without them everybody may.
     """
 
     name: str
@@ -52,6 +53,8 @@ class Issuer:
     workspace_claim: str | None = None
     user_prefix: str = ""
     admin_role: str | None = None
+    engineer_role: str | None = None
+    author_role: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what would open a hole, with a ValueError: no algorithm, `none`, or two kinds of key at once."""
@@ -60,8 +63,9 @@ class Issuer:
             raise ValueError(f"issuer {self.name}: its algorithms must all be signatures, or all for a shared secret")
         if self.app_id == "":
             raise ValueError(f"issuer {self.name}: an empty app id would fit tokens that name no application")
-        if self.admin_role == "":
-            raise ValueError(f"issuer {self.name}: an empty admin role is no role")
+        for kind, role in (("admin", self.admin_role), ("engineer", self.engineer_role), ("author", self.author_role)):
+            if role == "":
+                raise ValueError(f"issuer {self.name}: an empty {kind} role is no role")
 
     def issues(self, claims: Mapping[str, Any]) -> bool:
         """Whether a token with these claims, as yet unproven, says that it is from here."""
@@ -79,8 +83,15 @@ class Issuer:
 
     def makes_admin(self, claims: Mapping[str, Any]) -> bool:
         """Whether the token says that its bearer is an admin."""
-        roles = claims.get("roles")
-        return self.admin_role is not None and isinstance(roles, list) and self.admin_role in roles
+        return self.admin_role is not None and _has_role(claims, self.admin_role)
+
+    def lets_work(self, claims: Mapping[str, Any]) -> bool:
+        """Whether the token lets its bearer work on troubleshooting sessions."""
+        return self.engineer_role is None or _has_role(claims, self.engineer_role) or self.makes_admin(claims)
+
+    def lets_write(self, claims: Mapping[str, Any]) -> bool:
+        """Whether the token lets its bearer write playbooks."""
+        return self.author_role is None or _has_role(claims, self.author_role) or self.makes_admin(claims)
 
     def is_for_us(self, claims: Mapping[str, Any]) -> bool:
         """Whether the token was made for our application: an ID token says so in `aud`, access tokens elsewhere."""
@@ -107,6 +118,11 @@ def is_user_id(value: object) -> TypeGuard[str]:
     if not isinstance(value, str) or value == SERVICE_USER_ID:
         return False
     return 0 < len(value) <= MAX_USER_ID_LENGTH and value.isprintable()
+
+
+def _has_role(claims: Mapping[str, Any], role: str) -> bool:
+    roles = claims.get("roles")
+    return isinstance(roles, list) and role in roles
 
 
 def _sole(audience: Any) -> Any:

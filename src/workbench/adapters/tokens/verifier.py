@@ -128,6 +128,8 @@ def _principal(issuer: Issuer, claims: Claims) -> Principal:
         id=_user_id(issuer, claims),
         name=name.replace("\0", "")[:MAX_NAME_LENGTH] if isinstance(name, str) else "",
         is_admin=issuer.makes_admin(claims),
+        works_on_sessions=issuer.lets_work(claims),
+        writes_playbooks=issuer.lets_write(claims),
     )
 
 

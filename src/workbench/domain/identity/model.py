@@ -26,7 +26,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     `id` is the user id, the assistant's UUID as text, or the assistant service id, as `role` says.
     `service_id` is the service that an assistant or a service speaks through; users have none. `has_old_key` says
     that it still shows the key from before a reset. `is_admin` lets a user see what everybody in the workspace used,
-    and set budgets.
+    and set budgets. `works_on_sessions` lets a user work on troubleshooting sessions, `writes_playbooks` import and
+    publish playbooks.
     """
 
     workspace_id: str
@@ -36,6 +37,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     service_id: str | None = None
     has_old_key: bool = False
     is_admin: bool = False
+    works_on_sessions: bool = True
+    writes_playbooks: bool = True
 
     @property
     def is_user(self) -> bool:

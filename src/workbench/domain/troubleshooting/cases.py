@@ -33,7 +33,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def open_step(self) -> SessionStep | None:
         """What waits for an answer."""
-        return next((step for step in reversed(self.path()) if not step.is_answered), None)
+        return next((step for step in reversed(self.path()) if step.is_open), None)
 
     @property
     def environment(self) -> dict[str, str]:

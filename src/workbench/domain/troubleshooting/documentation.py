@@ -133,8 +133,8 @@ def markdown(case: Case) -> str:
         "Environment": _list(
             f"{escaped_line(name)}: {escaped_line(value)}" for name, value in case.environment.items()
         ),
-        "Steps taken": _numbered(_step(case, step) for step in case.path() if step.is_answered),
-        "Ruled out": _list(_step(case, step) for step in case.ruled_out()),
+        "Steps taken": _numbered(_step(case, step) for step in case.path() if _is_told(step)),
+        "Ruled out": _list(_step(case, step) for step in case.ruled_out() if _is_told(step)),
         "Escalations": _list(_escalation(case, each) for each in case.escalations),
         "Resolution": _resolution(case),
         "Next steps": _list(escaped_line(text) for text in next_steps(case)),
@@ -151,6 +151,11 @@ def _problem(case: Case) -> str:
     summary = session.problem_summary if session.problem_summary != session.title else None
     lines = (escaped_block(summary or ""), escaped_block(session.intake.text), ticket)
     return "\n\n".join(line for line in lines if line) or NOTHING
+
+
+def _is_told(step: SessionStep) -> bool:
+    """Whether something was done in it: what a colleague was told at the start is in the escalations."""
+    return step.is_answered and step.step.step_type != "briefing"
 
 
 def _step(case: Case, step: SessionStep) -> str:

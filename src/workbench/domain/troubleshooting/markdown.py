@@ -16,7 +16,8 @@ def escaped_block(text: str) -> str:
     lines = [_escaped(line.strip()) for line in text.strip().splitlines()]
     # Two blanks at the end of a line are what keeps it from running into the next.
     return "\n".join(
-        f"{line}  " if line and after else line for line, after in zip(lines, [*lines[1:], ""], strict=True)
+        f"{line}  " if line and after else line
+        for line, after in zip(lines, [*lines[1:], ""][: len(lines)], strict=True)
     )
 
 

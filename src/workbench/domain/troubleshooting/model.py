@@ -9,7 +9,7 @@ import msgspec
 
 from workbench.domain.playbooks.answers import Reading
 from workbench.domain.playbooks.confidence import Tier
-from workbench.domain.playbooks.model import Outcome, ResolutionAction, Urgency
+from workbench.domain.playbooks.model import Outcome, Playbook, ResolutionAction, Urgency
 from workbench.domain.playbooks.steps import Step
 
 SessionType = Literal["guided", "chat"]
@@ -112,6 +112,15 @@ class SessionStep(msgspec.Struct, frozen=True, kw_only=True):
     reading: Reading | None = None
     is_unclear: bool = False
     note: str | None = None
+    prompt_message_id: UUID | None = None
+    answer_message_id: UUID | None = None
+    superseded_by: UUID | None = None
+    """The step that took its place before it was answered, when somebody took the session over."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it waits for an answer."""
+        return not self.is_answered and self.superseded_by is None
 
     @property
     def is_answered(self) -> bool:
@@ -148,6 +157,24 @@ class Branch(msgspec.Struct, frozen=True, kw_only=True):
     forked_at_step_id: UUID | None = None
     """The parent's step that is answered anew."""
     status: BranchStatus = "open"
+
+
+class Followed(msgspec.Struct, frozen=True, kw_only=True):
+    """A playbook that a session follows, or followed on one of its branches: as it was when the session took it up.
+
+    So whatever is published, put aside or shipped meanwhile, the session goes on with what it began with. `match` is how
+    well it fitted the report.
+    """
+
+    playbook_id: UUID
+    version: int
+    match: float
+    document: Playbook
+
+    @property
+    def key(self) -> str:
+        """What answers name it by."""
+        return self.document.key
 
 
 class Escalation(msgspec.Struct, frozen=True, kw_only=True):

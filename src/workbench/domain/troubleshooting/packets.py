@@ -11,15 +11,21 @@ MAX_STEPS_TOLD = 50
 
 
 def packet_of(case: Case, now: datetime) -> dict[str, Any]:
-    """What is known so far: made once, when the colleague is asked for, and kept as it was then."""
+    """What is known so far, and who said it: made once, when the colleague is asked for, and kept as it was then."""
     session, waiting = case.session, case.open_step
     tried = [step for step in case.path() if step.is_answered]
     return {
         "problem": masked(session.problem_summary or session.title or session.intake.text[:300]),
+        "reported_by": session.owner_id,
         "domain": session.problem_domain,
         "environment": {name: masked(value) for name, value in case.environment.items()},
         "steps_tried": [
-            {"prompt": step.step.prompt, "answer": masked(step.answer_text), "outcome": step.outcome}
+            {
+                "prompt": step.step.prompt,
+                "answer": masked(step.answer_text),
+                "outcome": step.outcome,
+                "answered_by": step.answered_by,
+            }
             for step in tried[-MAX_STEPS_TOLD:]
         ],
         "steps_tried_count": len(tried),

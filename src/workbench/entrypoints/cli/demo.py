@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from workbench.entrypoints.cli.answering import StreamedAnswer
+from workbench.entrypoints.cli.casework import Casework
 from workbench.entrypoints.cli.demo_flows import SERVICES, show_flow
 from workbench.entrypoints.cli.processes import Child, child, while_alive
 from workbench.entrypoints.cli.talk import Talk
@@ -93,34 +94,38 @@ class Demo:
         return child(name, [sys.executable, "-m", module, *arguments], self._folder, settings)
 
     async def _talk(self, service: Child, assistant: Child) -> None:
-        token = sign_local_token(
-            self._settings, user_id="ann", name="Ann", workspace="default", ttl_seconds=TOKEN_SECONDS
-        )
+        token = self._token("ann", "Ann")
         headers = {"Authorization": f"Bearer {token}"}
         async with httpx.AsyncClient(
             base_url=service.url, headers=headers, timeout=CALL_SECONDS, trust_env=False
         ) as ann:
             talk = await Talk.begin(ann, ASSISTANT_SERVICE_ID, Transcript(self._console))
             explanation = _explanation(service, assistant, self._folder, token, talk.path)
-            answer = StreamedAnswer(ann, self._console)
-            await while_alive(self._play(ann, talk, answer, assistant, explanation), [talk])
+            shown = self._play(talk, ann, assistant, explanation)
+            await while_alive(shown, [talk])
 
-    async def _play(
-        self, ann: httpx.AsyncClient, talk: Talk, answer: StreamedAnswer, assistant: Child, explanation: Text
-    ) -> None:
+    async def _play(self, talk: Talk, ann: httpx.AsyncClient, assistant: Child, explanation: Text) -> None:
         if missing := await talk.play():
             raise click.ClickException(f"There did not come {'; nor '.join(missing)}. {assistant.last_words()}")
         if missing := await show_flow(ann, self._say, BLUEPRINT, PARAMETER_TYPE):
             raise click.ClickException(f"There did not come {'; nor '.join(missing)}")
         self._say(f"\nAnother assistant, which the service hosts itself, answers by {self._model}:")
-        if missing := await answer.play():
+        if missing := await StreamedAnswer(ann, self._console).play():
             raise click.ClickException(f"There did not come {'; nor '.join(missing)}")
+        self._say("\nA problem is worked on step by step, by a playbook and without a model:")
+        if missing := await Casework(ann, self._token("bob", "Bob"), self._console).play():
+            raise click.ClickException(f"There is no {'; nor '.join(missing)}")
         self.is_complete = True
         if self._once:
             self._say("\nEvery answer came as expected.")
         else:
             self._console.print(explanation, soft_wrap=True)
             await asyncio.Event().wait()
+
+    def _token(self, user_id: str, name: str) -> str:
+        return sign_local_token(
+            self._settings, user_id=user_id, name=name, workspace="default", ttl_seconds=TOKEN_SECONDS
+        )
 
     def _say(self, text: str) -> None:
         self._console.print(Text(text, "dim"), soft_wrap=True)

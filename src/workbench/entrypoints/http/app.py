@@ -36,8 +36,11 @@ from workbench.entrypoints.http.health import HealthController
 from workbench.entrypoints.http.messages import MessageController
 from workbench.entrypoints.http.metrics import REQUESTS, metrics
 from workbench.entrypoints.http.participants import ParticipantController
+from workbench.entrypoints.http.playbooks import PlaybookController
 from workbench.entrypoints.http.requests import WorkbenchRequest
 from workbench.entrypoints.http.retention import RetentionController
+from workbench.entrypoints.http.session_acts import EscalationController, SessionActController
+from workbench.entrypoints.http.sessions import SessionController
 from workbench.entrypoints.http.shares import ShareController
 from workbench.entrypoints.http.speech import SpeechController
 from workbench.entrypoints.http.streams import Heartbeats
@@ -77,6 +80,10 @@ CONTROLLERS = [
     EventController,
     TurnController,
     ActiveTurnController,
+    PlaybookController,
+    SessionController,
+    SessionActController,
+    EscalationController,
     SpeechController,
     UsageController,
     BlueprintController,

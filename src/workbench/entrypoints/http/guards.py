@@ -8,6 +8,7 @@ from typing import Any
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
+from workbench.domain.errors import ForbiddenError
 from workbench.domain.identity.model import require_role
 
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -31,3 +32,17 @@ async def assistants_only(connection: Connection, _: BaseRouteHandler) -> None:
 async def services_only(connection: Connection, _: BaseRouteHandler) -> None:
     """Let assistant services pass, be it in the name of an assistant or not."""
     require_role(connection.user, "service", "assistant")
+
+
+async def engineers_only(connection: Connection, _: BaseRouteHandler) -> None:
+    """Let users pass who work on troubleshooting sessions."""
+    require_role(connection.user, "user")
+    if not connection.user.works_on_sessions:
+        raise ForbiddenError("Only who works on sessions may do this", code="role_required")
+
+
+async def authors_only(connection: Connection, _: BaseRouteHandler) -> None:
+    """Let users pass who write playbooks."""
+    require_role(connection.user, "user")
+    if not connection.user.writes_playbooks:
+        raise ForbiddenError("Only who writes playbooks may do this", code="role_required")

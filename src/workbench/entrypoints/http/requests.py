@@ -21,6 +21,10 @@ class WorkbenchRequest(Request[Any, Any, Any]):
         body = await super().body()
         return without_nul(body)
 
+    async def text(self) -> bytes:
+        """Read the body as it is, of whatever kind."""
+        return await super().body()
+
     async def json(self) -> Any:
         """Read the body as JSON; none at all is null."""
         try:

@@ -1,0 +1,157 @@
+"""Troubleshooting sessions in SQL."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, tuple_, update
+
+from workbench.adapters.sql.repository import Query, Repository, columns_of, here
+from workbench.adapters.sql.schema import Id, Json, Moment
+from workbench.adapters.sql.session_tables import session_escalations, session_lanes, sessions
+from workbench.domain.troubleshooting.model import Session
+from workbench.domain.troubleshooting.ports import Lanes, SessionFilter, SessionPage, Sessions, StoredLane
+
+_NOT_KEPT = frozenset({"team_id", "ticket", "deleted_at"})
+SESSION_FIELDS = [name for name in Session.__struct_fields__ if name not in _NOT_KEPT]
+_FIXED = frozenset({"id", "conversation_id", "owner_id", "session_type", "intake", "created_at", "version"})
+_MUTABLE = [name for name in SESSION_FIELDS if name not in _FIXED]
+
+_ALL = select(*columns_of(sessions, *SESSION_FIELDS)).where(here(sessions))
+_ONE = Query(Session, _ALL.where(sessions.c.id == bindparam("id", type_=Id)))
+_CHANGE = (
+    update(sessions)
+    .where(
+        here(sessions),
+        sessions.c.id == bindparam("of_id", type_=Id),
+        sessions.c.version == bindparam("read_version"),
+    )
+    .values(
+        version=sessions.c.version + 1,
+        **{name: bindparam(f"new_{name}", type_=sessions.c[name].type) for name in _MUTABLE},
+    )
+)
+
+_PERSON: ColumnElement[str] = bindparam("person_id")
+_HANDLED = (
+    select(session_escalations.c.id)
+    .where(
+        session_escalations.c.workspace_id == sessions.c.workspace_id,
+        session_escalations.c.session_id == sessions.c.id,
+        or_(session_escalations.c.requested_by == _PERSON, session_escalations.c.picked_up_by == _PERSON),
+    )
+    .exists()
+)
+_ROLES: dict[str, ColumnElement[bool]] = {
+    "owner": sessions.c.owner_id == _PERSON,
+    "handler": sessions.c.handler_id == _PERSON,
+    "any": or_(sessions.c.owner_id == _PERSON, sessions.c.handler_id == _PERSON, _HANDLED),
+}
+_CONDITIONS: dict[str, ColumnElement[bool]] = {
+    "statuses": sessions.c.status.in_(bindparam("statuses", expanding=True)),
+    "problem_domain": sessions.c.problem_domain == bindparam("problem_domain"),
+    "matched_flow_id": sessions.c.matched_flow_id == bindparam("matched_flow_id", type_=Id),
+    "confidence_tier": sessions.c.confidence_tier == bindparam("confidence_tier"),
+    "session_type": sessions.c.session_type == bindparam("session_type"),
+    "created_from": sessions.c.created_at >= bindparam("created_from", type_=Moment),
+    "created_to": sessions.c.created_at <= bindparam("created_to", type_=Moment),
+}
+_BEHIND = tuple_(sessions.c.created_at, sessions.c.id) < tuple_(
+    bindparam("behind_at", type_=Moment), bindparam("behind_id", type_=Id)
+)
+
+
+def _conditions(role: str, given: frozenset[str]) -> ColumnElement[bool]:
+    return and_(here(sessions), _ROLES[role], *(_CONDITIONS[name] for name in sorted(given)))
+
+
+@lru_cache(64)
+def _page(role: str, given: frozenset[str], *, behind: bool) -> Query[Session]:
+    statement = select(*columns_of(sessions, *SESSION_FIELDS)).where(_conditions(role, given))
+    if behind:
+        statement = statement.where(_BEHIND)
+    newest_first = (sessions.c.created_at.desc(), sessions.c.id.desc())
+    return Query(Session, statement.order_by(*newest_first).limit(bindparam("limit")).offset(bindparam("skip")))
+
+
+@lru_cache(64)
+def _count(role: str, given: frozenset[str]) -> Any:
+    return select(func.count()).select_from(sessions).where(_conditions(role, given))
+
+
+def _given(wanted: SessionFilter) -> dict[str, Any]:
+    named = {name: getattr(wanted, name) for name in _CONDITIONS}
+    given = {name: value for name, value in named.items() if value not in (None, ())}
+    return {**given, "statuses": list(wanted.statuses)} if wanted.statuses else given
+
+
+class SqlSessions(Repository, Sessions):
+    """The sessions of one workspace."""
+
+    async def find(self, session_id: UUID) -> Session | None:
+        """By the primary key."""
+        return await self._maybe(_ONE, {"id": session_id})
+
+    async def page(self, wanted: SessionFilter, stretch: SessionPage) -> Sequence[Session]:
+        """Along the indexes on owners and handlers."""
+        given, behind = _given(wanted), stretch.behind
+        place = {} if behind is None else {"behind_at": behind.created_datetime, "behind_id": behind.id}
+        query = _page(wanted.role, frozenset(given), behind=behind is not None)
+        bounds = {"limit": stretch.limit, "skip": stretch.skip, "person_id": wanted.person_id}
+        return await self._all(query, {**given, **place, **bounds})
+
+    async def count(self, wanted: SessionFilter) -> int:
+        """The same without an order."""
+        given = _given(wanted)
+        statement = _count(wanted.role, frozenset(given))
+        return int(await self._scalar(statement, {**given, "person_id": wanted.person_id}))
+
+    def add(self, session: Session) -> None:
+        """Insert."""
+        self._writes.insert(sessions, {name: _written(getattr(session, name)) for name in SESSION_FIELDS})
+
+    def change(self, session: Session) -> None:
+        """Update where the version is still the one that was read."""
+        new = {f"new_{name}": _written(getattr(session, name)) for name in _MUTABLE}
+        self._writes.change(_CHANGE, {"of_id": session.id, "read_version": session.version, **new}, must_hit=True)
+
+
+_LANE = Query(
+    StoredLane,
+    select(*columns_of(session_lanes, "rev", "lane")).where(
+        here(session_lanes), session_lanes.c.session_id == bindparam("session_id", type_=Id)
+    ),
+)
+_PUT_LANE = (
+    update(session_lanes)
+    .where(
+        here(session_lanes),
+        session_lanes.c.session_id == bindparam("of_id", type_=Id),
+        session_lanes.c.rev == bindparam("read_rev"),
+    )
+    .values(rev=bindparam("new_rev"), lane=bindparam("new_lane", type_=Json))
+)
+
+
+class SqlLanes(Repository, Lanes):
+    """The task lanes of one workspace."""
+
+    async def find(self, session_id: UUID) -> StoredLane | None:
+        """By the primary key."""
+        return await self._maybe(_LANE, {"session_id": session_id})
+
+    def put(self, session_id: UUID, lane: StoredLane, read_rev: int) -> None:
+        """Insert, or update over the revision that was read."""
+        written = msgspec.to_builtins(lane.lane)
+        if read_rev == 0:
+            self._writes.insert(session_lanes, {"session_id": session_id, "rev": lane.rev, "lane": written})
+            return
+        place = {"of_id": session_id, "read_rev": read_rev, "new_rev": lane.rev, "new_lane": written}
+        self._writes.change(_PUT_LANE, place, must_hit=True)
+
+
+def _written(value: Any) -> Any:
+    """A Struct as what JSON has for it."""
+    return msgspec.to_builtins(value) if isinstance(value, msgspec.Struct) else value

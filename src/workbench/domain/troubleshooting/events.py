@@ -1,0 +1,33 @@
+"""The events that sessions cause, in the log of their conversations: ids, statuses and numbers, never what was said."""
+
+from typing import Any
+
+from workbench.domain.events.model import NewEvent
+from workbench.domain.troubleshooting.model import Escalation, Session, SessionStep
+
+
+def session_changed(kind: str, session: Session, **data: Any) -> NewEvent:
+    """Something became of a session; `kind` says what, such as `session.paused`."""
+    told = {"id": str(session.id), "status": session.status, "handler_id": session.handler_id}
+    return NewEvent(conversation_id=session.conversation_id, type=kind, data={"session": told, **data})
+
+
+def step_presented(session: Session, step: SessionStep) -> NewEvent:
+    """Something is asked."""
+    return session_changed("session.step.presented", session, step=_told(step))
+
+
+def step_answered(session: Session, step: SessionStep) -> NewEvent:
+    """It is answered."""
+    return session_changed("session.step.answered", session, step=_told(step))
+
+
+def escalation_changed(kind: str, session: Session, escalation: Escalation) -> NewEvent:
+    """A colleague was asked for, came, or is not needed any more."""
+    told = {"id": str(escalation.id), "state": escalation.state, "urgency": escalation.urgency}
+    return session_changed(kind, session, escalation=told)
+
+
+def _told(step: SessionStep) -> dict[str, Any]:
+    place = {"id": str(step.id), "branch_id": str(step.branch_id), "step_order": step.step_order}
+    return {**place, "step_type": step.step.step_type, "source": step.step.source}

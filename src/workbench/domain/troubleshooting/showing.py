@@ -1,0 +1,85 @@
+"""How sessions and their steps are shown."""
+
+from typing import Any
+from uuid import UUID
+
+from workbench.domain.playbooks.steps import Suggestion
+from workbench.domain.troubleshooting.model import Session, SessionStep
+from workbench.domain.troubleshooting.views import (
+    ListedSession,
+    Progress,
+    Responded,
+    StepContent,
+    StepView,
+    SuggestionDraft,
+)
+
+
+def step_view(step: SessionStep) -> StepView:
+    """A step as it is shown."""
+    asked = step.step
+    return StepView(
+        step_id=step.id,
+        step_order=step.step_order,
+        branch_id=step.branch_id,
+        step_type=asked.step_type,
+        content=StepContent(prompt=asked.prompt, help=asked.help, risk=asked.risk, context=asked.context),
+        context_message=asked.context_message,
+        options=asked.options,
+        allow_free_text=asked.allow_free_text,
+        allow_skip=asked.allow_skip,
+        confidence_tier=asked.confidence_tier,
+        confidence_score=asked.confidence_score,
+        source=asked.source,
+        answer=step.reading,
+        answered_at=step.answered_at,
+        answered_by=step.answered_by,
+        note=step.note,
+        is_superseded=step.superseded_by is not None,
+        prompt_message_id=step.prompt_message_id,
+        answer_message_id=step.answer_message_id,
+    )
+
+
+def progress(session: Session) -> Progress:
+    """How far a session is."""
+    return Progress(**{name: getattr(session, name) for name in Progress.__struct_fields__})
+
+
+def drafted(step: SessionStep | None) -> tuple[Suggestion | None, SuggestionDraft | None]:
+    """What a step suggests."""
+    asked = step.step if step else None
+    if asked is None or asked.suggestion is None:
+        return None, None
+    if asked.suggestion == "resolve":
+        return "resolve", SuggestionDraft(resolution_summary=asked.prompt, resolution_action=asked.action)
+    return "escalate", SuggestionDraft(reason=asked.prompt, urgency=asked.urgency)
+
+
+def responded(session: Session, answered_step_id: UUID, following: SessionStep | None) -> Responded:
+    """What came of an answer."""
+    suggestion, draft = drafted(following)
+    return Responded(
+        answered_step_id=answered_step_id,
+        next_step=step_view(following) if following else None,
+        session=progress(session),
+        suggestion=suggestion,
+        suggestion_draft=draft,
+    )
+
+
+def listed(session: Session, person_id: str) -> ListedSession:
+    """A session as one person sees it in a list."""
+    return ListedSession(**listed_fields(session, person_id))
+
+
+def listed_fields(session: Session, person_id: str) -> dict[str, Any]:
+    """The part of a detail that lists have too."""
+    done = session.resolution
+    derived = {
+        "intake_type": session.intake.type,
+        "session_rating": session.rating if session.owner_id == person_id else None,
+        "resolution_summary": done.summary if done else None,
+        "resolution_action": done.action if done else None,
+    }
+    return {name: derived.get(name, getattr(session, name, None)) for name in ListedSession.__struct_fields__}

@@ -1,0 +1,56 @@
+"""`workbench users erase` of somebody who worked on troubleshooting sessions: others go on, nothing names them."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from tests.cli.test_cli import run
+from tests.support.databases import open_store
+from tests.support.erasing import found_in
+from tests.support.playbooks import EXAMPLE
+from tests.support.service import Service
+from tests.support.troubleshooting import act, by_hand, done, import_playbook, respond
+
+from workbench.domain.lifecycle.person import NOTICE
+
+LEAVER, LEAVER_NAME, SAID = "zoe-4711", "Zoe Zimmermann", "what only Zoe would say"
+
+
+async def erase(service: Service, policy: str) -> None:
+    """Erase them, and look into every table."""
+    settings = {"WORKBENCH__DB__URL": service.database_url, "WORKBENCH__DB__POSTGRESQL_SSL_MODE": "disable"}
+    settings["WORKBENCH__DATA_ROOT"] = str(service.settings.data_root)
+    arguments = ("users", "erase", LEAVER, "--policy", policy)
+    result = await asyncio.to_thread(run, Path.cwd(), *arguments, **settings)
+    assert result.exit_code == 0, result.output
+    async with open_store(service.database_url) as store:
+        assert await found_in(store, LEAVER, LEAVER_NAME, SAID) == {}
+
+
+async def test_what_they_reported_goes_from_a_session_that_a_colleague_handles(service: Service) -> None:
+    ann, zoe = service.user(), service.user(LEAVER, name=LEAVER_NAME)
+    path = (await by_hand(zoe, f"{SAID}. Nothing prints", title="Printer"))["path"]
+    await done(zoe, path, "escalate")
+    await done(ann, path, "pickup")
+    await erase(service, "replace")
+    assert (await ann.get(path)).json()["title"] == NOTICE
+    await done(ann, path, "respond", "resolve")
+
+
+@pytest.mark.parametrize("policy", ["remove", "replace"])
+async def test_sessions_of_others_go_on_without_a_trace_of_who_helped(service: Service, policy: str) -> None:
+    ann, zoe = service.user(), service.user(LEAVER, name=LEAVER_NAME)
+    (await zoe.get("/users/me")).raise_for_status()
+    await import_playbook(zoe, EXAMPLE)
+    path = (await by_hand(ann))["path"]
+    assert (await act(ann, path, "escalate", {"reason": "No idea", "target_user_id": LEAVER})).is_success
+    taken = (await act(zoe, path, "pickup")).json()
+    await respond(zoe, path, taken["next_step"], free_text=SAID)
+    await done(zoe, path, "escalate")
+    await done(ann, path, "pickup")
+    await erase(service, policy)
+    detail = (await ann.get(path)).json()
+    assert [each["state"] for each in detail["escalations"]] == ["picked_up", "picked_up"]
+    assert detail["access"] == "act"
+    assert (await ann.get(f"{path}/documentation")).status_code == 200
+    await done(ann, path, "resolve")
