@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.support.buses import QUICK, BusBench, eventually, failing, plain, rabbit_bench, read, serving
 from tests.support.rabbitmq import Broker, free_port, own_broker
@@ -14,6 +15,7 @@ from workbench.adapters.bus.rabbit_link import RefusedError
 from workbench.adapters.bus.rabbitmq import RabbitBus
 from workbench.domain.bus.calls import Reply
 from workbench.domain.bus.errors import BusUnavailableError, CallError
+from workbench.domain.bus.model import DEAD_TOPIC
 from workbench.domain.bus.requesting import Requester
 
 GONE = CallError("closed", "closed")
@@ -245,3 +247,20 @@ def _one_clean_end(outcomes: list[Any]) -> None:
         assert numbers == list(range(15))
     else:
         assert outcome.data == list(range(15))
+
+
+async def test_queues_that_were_made_under_other_settings_are_used_as_they_are(broker: Broker, worker_id: str) -> None:
+    async with rabbit_bench(broker.url(worker_id)) as bench:
+        topic = await bench.topic("request")
+        queue = f"{topic}/s/request"
+        await (await bench.bus.subscribe(topic, queue, 1)).close()
+        longer = msgspec.structs.replace(QUICK, queue_length=QUICK.queue_length * 2)
+        other = RabbitBus(broker.url(worker_id), bench.meter, longer)
+        await other.start()
+        for name, subscription in ((topic, queue), (DEAD_TOPIC, DEAD_TOPIC)):
+            reader = await other.subscribe(name, subscription, 1)
+            await other.publish(name, plain(b"1"), 5)
+            (delivery,) = await read(reader)
+            await delivery.ack()
+            await reader.close()
+        await other.close()

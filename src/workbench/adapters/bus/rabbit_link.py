@@ -14,7 +14,13 @@ import aio_pika
 import msgspec
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
-from aio_pika.exceptions import AMQPError, AuthenticationError, InvalidFrameError, ProbableAuthenticationError
+from aio_pika.exceptions import (
+    AMQPError,
+    AuthenticationError,
+    ChannelNotFoundEntity,
+    InvalidFrameError,
+    ProbableAuthenticationError,
+)
 
 from workbench.domain.bus.errors import BusError, BusUnavailableError
 from workbench.domain.bus.ports import BusMeter
@@ -48,6 +54,15 @@ class RabbitTimes(msgspec.Struct, frozen=True, kw_only=True):
     blocked_notice_seconds: float = 5.0
     queue_length: int = 10_000
     replies_length: int = 20_000
+
+
+async def ended(task: "asyncio.Task[None]") -> None:
+    """End a task. The library in between may swallow a cancellation, so that it can take more than one."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=LOOK_SECONDS)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.warning("a task of the bus had failed", reason=str(error) or type(error).__name__)
 
 
 class RefusedError(BusError):
@@ -99,6 +114,16 @@ class RabbitLink:
                 return await connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
         except AWAY as error:
             raise BusUnavailableError("the connection to RabbitMQ was lost") from error
+
+    async def has_queue(self, name: str) -> bool:
+        """Whether there is such a queue. Asked on a channel of its own, which a no closes."""
+        channel = await self.channel()
+        try:
+            await channel.declare_queue(name, passive=True)
+        except ChannelNotFoundEntity:
+            return False
+        await channel.close()
+        return True
 
     async def wait_until_up(self) -> None:
         """Return when it is there."""
@@ -199,6 +224,5 @@ class RabbitLink:
     async def close(self) -> None:
         """Let go."""
         if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.gather(self._keeping, return_exceptions=True)
+            await ended(self._keeping)
             self._keeping = None

@@ -9,7 +9,7 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 from aio_pika.exceptions import ChannelNotFoundEntity
 
-from workbench.adapters.bus.rabbit_link import AWAY, RabbitLink, RabbitTimes
+from workbench.adapters.bus.rabbit_link import AWAY, RabbitLink, RabbitTimes, ended
 from workbench.adapters.bus.rabbit_names import arguments_of, attempt_of, exchange_of, incoming
 from workbench.domain.bus.errors import BusError, BusUnavailableError, TopicMissingError
 from workbench.domain.bus.model import TopicName
@@ -89,10 +89,15 @@ class RabbitSubscription(Subscription):
             exchange = await channel.get_exchange(exchange_of(self._topic), ensure=True)
         except ChannelNotFoundEntity:
             raise TopicMissingError(self._topic) from None
-        arguments = arguments_of(self._topic, self._times)
-        if not first and not self._is_shared and not await self._is_there():
+        is_there = await self._link.has_queue(self._name)
+        if not first and not self._is_shared and not is_there:
             self._tell("queue")
-        queue = await channel.declare_queue(self._name, durable=True, arguments=arguments)
+        if is_there:
+            # As it is: one that was made under other settings keeps its length, and may not be declared with ours.
+            queue = await channel.declare_queue(self._name, passive=True)
+        else:
+            arguments = arguments_of(self._topic, self._times)
+            queue = await channel.declare_queue(self._name, durable=True, arguments=arguments)
         await queue.bind(exchange)
         detached = self._detached = asyncio.Event()
 
@@ -110,16 +115,6 @@ class RabbitSubscription(Subscription):
 
         await queue.consume(take)
         self._channel, self._queue = channel, queue
-
-    async def _is_there(self) -> bool:
-        """Whether the queue outlived the loss. Asked on a channel of its own, which a no would close."""
-        channel = await self._link.channel()
-        try:
-            await channel.declare_queue(self._name, passive=True)
-        except ChannelNotFoundEntity:
-            return False
-        await channel.close()
-        return True
 
     def _replaced(self) -> "asyncio.Queue[RabbitDelivery | None]":
         """A new place for what comes: what came over the connection before will come again."""
@@ -172,8 +167,7 @@ class RabbitSubscription(Subscription):
             self._when_closed(self)
         self._ready.put_nowait(None)
         if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.gather(self._keeping, return_exceptions=True)
+            await ended(self._keeping)
         with contextlib.suppress(*AWAY):
             async with asyncio.timeout(CLOSE_SECONDS):
                 if self._queue is not None and not self._is_shared:

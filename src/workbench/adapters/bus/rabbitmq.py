@@ -12,7 +12,7 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractExchange
 from aio_pika.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed, DeliveryError, PublishError
 
-from workbench.adapters.bus.rabbit_link import AWAY, RabbitLink, RabbitTimes
+from workbench.adapters.bus.rabbit_link import AWAY, RabbitLink, RabbitTimes, ended
 from workbench.adapters.bus.rabbit_names import arguments_of, exchange_of, outgoing
 from workbench.adapters.bus.rabbit_reader import RabbitSubscription
 from workbench.domain.bus.errors import (
@@ -67,8 +67,11 @@ class RabbitBus(MessageBus):
                 await self.create_topic(CONTROL_TOPIC)
                 await self.create_topic(DEAD_TOPIC)
                 async with self._admin() as channel:
-                    arguments = arguments_of(DEAD_TOPIC, self._times)
-                    queue = await channel.declare_queue(DEAD_TOPIC, durable=True, arguments=arguments)
+                    # One that was made under other settings stays as it is.
+                    if not await self._consuming.has_queue(DEAD_TOPIC):
+                        arguments = arguments_of(DEAD_TOPIC, self._times)
+                        await channel.declare_queue(DEAD_TOPIC, durable=True, arguments=arguments)
+                    queue = await channel.get_queue(DEAD_TOPIC)
                     await queue.bind(exchange_of(DEAD_TOPIC))
                 return
             await asyncio.sleep(1)
@@ -79,8 +82,7 @@ class RabbitBus(MessageBus):
             return
         self._is_open = False
         if self._preparing is not None:
-            self._preparing.cancel()
-            await asyncio.gather(self._preparing, return_exceptions=True)
+            await ended(self._preparing)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(drain_seconds):
                 await asyncio.gather(*[subscription.close() for subscription in list(self._subscriptions)])
