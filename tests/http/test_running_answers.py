@@ -163,6 +163,23 @@ async def test_an_end_that_cannot_be_stored_at_all_is_told_and_left_to_others(st
     assert (await stage.talk.turns())[0]["status"] == "streaming"
 
 
+async def test_a_defect_at_the_end_hides_no_other(stage: Stage) -> None:
+    defect = RuntimeError("defect")
+
+    async def broken(_: Ask, __: CallTool) -> AsyncGenerator[ProducerEvent]:
+        yield event("text.start", id="t1")
+        raise defect
+
+    async def unable(*_: Any) -> Settled:
+        raise ZeroDivisionError
+
+    stage.talk.models.script = broken
+    stage.producing.finalize = unable  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError) as raised:
+        await stage.run()
+    assert raised.value is defect
+
+
 async def test_a_turn_is_run_by_one_of_many(stage: Stage, valve: Valve) -> None:
     valve.go_on.set()
     stage.producing.go_on.set()

@@ -261,10 +261,13 @@ class RunningService:
         interruption: asyncio.CancelledError | None = None
         while not task.done():
             try:
-                await asyncio.shield(task)
+                # Waiting neither passes a cancellation on to the task nor raises what went wrong in it.
+                await asyncio.wait([task])
             except asyncio.CancelledError as error:
                 interruption = error
-        return task.result(), interruption
+        defect = task.exception()
+        run = task.result() if defect is None else Run(turn_id=making.turn_id, settled=None, failure=defect)
+        return run, interruption
 
     async def _finalize(self, making: Making, ending: Ending) -> Run:
         failure: BaseException | None = None
