@@ -13,6 +13,7 @@ from workbench.domain.ids import new_id
 from workbench.domain.messages.events import message_created
 from workbench.domain.messages.model import Message, Sender, StoredMessage
 from workbench.domain.participants.model import Participant
+from workbench.domain.playbooks.matching import Report
 from workbench.domain.playbooks.steps import Step
 from workbench.domain.playbooks.walking import Walk
 from workbench.domain.troubleshooting.access import Person, Standing, session_not_found, standing
@@ -164,6 +165,12 @@ def walk_of(guidance: Guidance, path: Sequence[SessionStep], followed: Sequence[
 def inputs_of(intake: Intake) -> dict[str, str]:
     """What the intake told, for the placeholders of prompts and the conditions of playbooks."""
     return {name: str(value) for name, value in intake.fields.items() if value is not None}
+
+
+def report_of(intake: Intake) -> Report:
+    """What playbooks are looked for with; the subject says as much as a sentence does."""
+    text = f"{intake.subject}\n{intake.text}" if intake.subject else intake.text
+    return Report(text=text, fields=inputs_of(intake))
 
 
 def _message(session: Session, sender: Sender, text: str, step: SessionStep, now: datetime) -> StoredMessage:

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from workbench.domain.conversations.ports import ConversationTx
+from workbench.domain.files.ports import Files
 from workbench.domain.paging import Cursor
 from workbench.domain.playbooks.confidence import Tier
 from workbench.domain.playbooks.ports import Playbooks
@@ -21,6 +22,7 @@ from workbench.domain.troubleshooting.model import (
     SessionStep,
     SessionType,
 )
+from workbench.domain.turns.ports import TurnTx
 
 SessionRole = Literal["owner", "handler", "any"]
 
@@ -170,3 +172,10 @@ class SessionTx(ConversationTx, Protocol):
     def escalations(self) -> Escalations: ...
     @property
     def lanes(self) -> Lanes: ...
+
+
+class ChatTx(TurnTx, SessionTx, Protocol):
+    """The slice of a transaction that chats of sessions may touch: what is said in them are turns."""
+
+    @property
+    def files(self) -> Files: ...

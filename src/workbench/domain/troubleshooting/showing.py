@@ -1,14 +1,18 @@
 """How sessions and their steps are shown."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from workbench.domain.playbooks.matching import Candidate
 from workbench.domain.playbooks.steps import Suggestion
 from workbench.domain.troubleshooting.model import Session, SessionStep
 from workbench.domain.troubleshooting.views import (
     ListedSession,
+    NearCandidate,
     Progress,
     Responded,
+    Started,
     StepContent,
     StepView,
     SuggestionDraft,
@@ -83,3 +87,10 @@ def listed_fields(session: Session, person_id: str) -> dict[str, Any]:
         "resolution_action": done.action if done else None,
     }
     return {name: derived.get(name, getattr(session, name, None)) for name in ListedSession.__struct_fields__}
+
+
+def started(session: Session, candidates: Sequence[Candidate], first: SessionStep | None) -> Started:
+    """A session as it has begun, with its first step where it has steps."""
+    shown = {name: getattr(session, name) for name in Started.__struct_fields__ if hasattr(session, name)}
+    near = [NearCandidate(key=each.key, title=each.title, score=each.score) for each in candidates]
+    return Started(**shown, session_id=session.id, candidates=near, first_step=step_view(first) if first else None)

@@ -12,7 +12,7 @@ from workbench.domain.playbooks.answers import Reading
 from workbench.domain.playbooks.confidence import Tier
 from workbench.domain.playbooks.model import ResolutionAction, Risk, Urgency
 from workbench.domain.playbooks.steps import Source, StepOption, StepType, Suggestion
-from workbench.domain.troubleshooting.lanes import Lane
+from workbench.domain.troubleshooting.lanes import Lane, Question, Task
 from workbench.domain.troubleshooting.model import (
     Branch,
     Escalation,
@@ -22,6 +22,7 @@ from workbench.domain.troubleshooting.model import (
     SessionType,
 )
 from workbench.domain.troubleshooting.transitions import Action
+from workbench.domain.usage.model import UsageSummary
 
 
 class StepContent(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +90,49 @@ class Responded(msgspec.Struct, frozen=True, kw_only=True):
     suggestion_draft: SuggestionDraft | None = None
 
 
+class SuggestedFlow(msgspec.Struct, frozen=True, kw_only=True):
+    """A playbook that may help; a guided session can be begun with its id."""
+
+    playbook_id: UUID
+    title: str
+    score: float
+
+
+class ForkOption(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the ways that a chat could go on."""
+
+    label: str
+    description: str | None = None
+
+
+class Fork(msgspec.Struct, frozen=True, kw_only=True):
+    """Several ways that a chat could go on, and why; it is for a person to pick one."""
+
+    label: str
+    reason: str
+    options: Sequence[ForkOption]
+
+
+class ChatReply(msgspec.Struct, frozen=True, kw_only=True):
+    """What is replied in a chat. Tasks and questions come into the task lane only where a client stores it with them."""
+
+    content: str
+    suggested_flows: Sequence[SuggestedFlow] = ()
+    fork: Fork | msgspec.UnsetType = msgspec.UNSET
+    actions: Sequence[Task] = ()
+    questions: Sequence[Question] = ()
+
+
+class Chatted(ChatReply, frozen=True, kw_only=True):
+    """A reply and the turn that it is of, with what a model took for it, where one was asked."""
+
+    turn_id: str
+    session: Progress
+    usage: UsageSummary | msgspec.UnsetType = msgspec.UNSET
+    unread_uploads: Sequence[str] = ()
+    """The uploads that came with what was said, and that nobody but people has read."""
+
+
 class NearCandidate(msgspec.Struct, frozen=True, kw_only=True):
     """A playbook that may fit."""
 
@@ -98,7 +142,7 @@ class NearCandidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
-    """A session that has begun."""
+    """A session that has begun. A chat has no steps."""
 
     session_id: UUID
     session_type: SessionType
@@ -112,7 +156,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     matched_flow_id: UUID | None
     match_score: float | None
     candidates: Sequence[NearCandidate]
-    first_step: StepView
+    first_step: StepView | None
     version: int
 
 
