@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from workbench.domain.budgets.ports import BudgetTx
 from workbench.domain.conversations.ports import ConversationTx
 from workbench.domain.paging import Cursor
 from workbench.domain.playbooks.confidence import Tier
@@ -21,6 +22,7 @@ from workbench.domain.troubleshooting.model import (
     SessionStep,
     SessionType,
 )
+from workbench.domain.usage.ports import UsageTx
 
 SessionRole = Literal["owner", "handler", "any"]
 
@@ -157,7 +159,11 @@ class Lanes(Protocol):
         ...
 
 
-class SessionTx(ConversationTx, Protocol):
+class GenerationTx(BudgetTx, UsageTx, Protocol):
+    """The slice of a transaction that using a model for a session touches."""
+
+
+class SessionTx(ConversationTx, GenerationTx, Protocol):
     """The slice of a transaction that sessions may touch."""
 
     @property
