@@ -67,6 +67,7 @@ from workbench.domain.shares.service import SharePolicy, ShareService
 from workbench.domain.sizes import SizeLimits
 from workbench.domain.speech.service import SpeechService
 from workbench.domain.troubleshooting.escalating import EscalatingService
+from workbench.domain.troubleshooting.generating import GeneratingService, GenerationPolicy
 from workbench.domain.troubleshooting.handling import HandlingService
 from workbench.domain.troubleshooting.owning import OwningService
 from workbench.domain.troubleshooting.responding import RespondingService
@@ -84,6 +85,7 @@ from workbench.domain.turns.shortening import ShorteningService
 from workbench.domain.usage.bookkeeping import Bookkeeping
 from workbench.domain.usage.service import UsageService
 from workbench.domain.users.service import UserService
+from workbench.wiring.session_settings import generation_policy, usual_limits, workspace_limits
 from workbench.wiring.settings import Settings
 
 
@@ -160,6 +162,7 @@ class Domain(Provider):
     responding = provide(RespondingService)
     handling = provide(HandlingService)
     escalating = provide(EscalatingService)
+    generating = provide(GeneratingService)
     telling = provide(TellingService)
     owning = provide(OwningService)
 
@@ -212,6 +215,11 @@ class Policies(Provider):
         return Thresholds(guided=chosen.guided_from, exploring=chosen.exploring_from, lead=chosen.lead)
 
     @provide
+    def generations(self, settings: Settings) -> GenerationPolicy:
+        """Which models serve sessions, and on which plans."""
+        return generation_policy(settings.sessions, settings.sessions.workspaces)
+
+    @provide
     def telling_policy(self, settings: Settings) -> TellingPolicy:
         """Whose the documentation of a session is."""
         return TellingPolicy(documentation_for_handler=settings.sessions.documentation_access == "owner_and_handler")
@@ -219,9 +227,11 @@ class Policies(Provider):
     @provide
     def budgets(self, settings: Settings) -> BudgetPolicy:
         """What may be spent where nobody says otherwise."""
-        budgets = settings.budgets
+        budgets, sessions = settings.budgets, settings.sessions
+        limits = tuple(Limit(**limit.model_dump()) for limit in budgets.limits)
         return BudgetPolicy(
-            defaults=tuple(Limit(**limit.model_dump()) for limit in budgets.limits),
+            defaults=usual_limits(sessions, limits),
+            workspace_defaults=workspace_limits(sessions, sessions.workspaces, limits),
             zone=zone_named(budgets.time_zone),
             zones={workspace: zone_named(zone) for workspace, zone in budgets.workspace_time_zones.items()},
         )

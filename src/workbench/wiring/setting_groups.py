@@ -20,6 +20,7 @@ from pydantic import (
 from workbench.adapters.prices.files import read_prices
 from workbench.domain.budgets.model import MAX_AMOUNT, Measure, Period, Scope
 from workbench.domain.budgets.windows import zone_named
+from workbench.wiring.session_settings import Serving, WorkspaceServing
 from workbench.wiring.setting_names import MisfitError
 from workbench.wiring.setting_values import (
     Group,
@@ -481,7 +482,9 @@ class BudgetLimit(Group):
     """What a workspace, each user or each assistant may use in a day or a month."""
 
     scope: Scope = Field(description="Whose: of the `workspace`, of each `user`, or of each `assistant`.")
-    measure: Measure = Field(description="`turns`, `tokens`, or `cost_micros`: millionths of a dollar.")
+    measure: Measure = Field(
+        description="`turns`, `tokens`, `generations` for sessions, or `cost_micros`: millionths of a dollar."
+    )
     period: Period = Field(description="In a `day` or a `month`.")
     amount: int = Field(ge=0, le=MAX_AMOUNT, description="How much, at most.")
     anchor: date | None = Field(
@@ -607,8 +610,8 @@ class Limits(Group):
         return size
 
 
-class Sessions(Group):
-    """Troubleshooting sessions: how well a playbook must fit what is reported, and who reads what."""
+class Sessions(Serving):
+    """Troubleshooting sessions: how well a playbook must fit what is reported, who reads what, and what models write."""
 
     guided_from: float = Field(
         default=0.60,
@@ -624,6 +627,11 @@ class Sessions(Group):
     )
     documentation_access: Literal["owner", "owner_and_handler"] = Field(
         default="owner", description="Who reads the documentation of a session."
+    )
+    workspaces: Annotated[dict[str, WorkspaceServing], BeforeValidator(from_json)] = Field(
+        default={},
+        description="Models, plan and anchor of single workspaces, by their ids (a JSON object).",
+        examples=['{"research": {"plan": "team", "models": ["large"]}}'],
     )
 
     @field_validator("exploring_from")

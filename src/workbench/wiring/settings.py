@@ -18,6 +18,7 @@ from sqlalchemy.engine import URL
 
 from workbench.wiring.flow_settings import Bus, Flows
 from workbench.wiring.model_settings import McpServer, Models, Titles, azure_titles, require_mcp_names
+from workbench.wiring.session_settings import require_serving_models
 from workbench.wiring.setting_groups import (
     ENTRA_KEYS_URL,
     LOCAL_MODE_CONSENT,
@@ -129,6 +130,11 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _titles_are_complete(self) -> "Settings":
         _ = self.title_model
+        return self
+
+    @model_validator(mode="after")
+    def _models_of_sessions_are_there(self) -> "Settings":
+        require_serving_models(self.sessions, self.sessions.workspaces, self.models)
         return self
 
     @model_validator(mode="after")

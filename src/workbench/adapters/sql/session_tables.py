@@ -60,6 +60,9 @@ sessions = Table(
     Column("feedback", Text),
     Column("resolved_at", Moment),
     Column("closed_at", Moment),
+    # Whose model is at work on the next step, and until when that is believed.
+    Column("lease_key", String(64)),
+    Column("lease_until", Moment),
     Column("version", Integer, nullable=False),
     PrimaryKeyConstraint("workspace_id", "id"),
     Index("ix_sessions_owner", "workspace_id", "owner_id", "created_at", "id"),

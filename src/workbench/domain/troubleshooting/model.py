@@ -86,6 +86,9 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     resolved_at: datetime | None = None
     closed_at: datetime | None = None
     deleted_at: datetime | None = None
+    lease_key: str | None = None
+    lease_until: datetime | None = None
+    """Until then whoever has the key is having a model write the next step, and nobody else changes the session."""
     version: int = 0
 
     @property

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from workbench.domain.budgets.ports import BudgetTx
 from workbench.domain.conversations.ports import ConversationTx
 from workbench.domain.files.ports import Files
 from workbench.domain.paging import Cursor
@@ -23,6 +24,7 @@ from workbench.domain.troubleshooting.model import (
     SessionType,
 )
 from workbench.domain.turns.ports import TurnTx
+from workbench.domain.usage.ports import UsageTx
 
 SessionRole = Literal["owner", "handler", "any"]
 
@@ -159,7 +161,11 @@ class Lanes(Protocol):
         ...
 
 
-class SessionTx(ConversationTx, Protocol):
+class GenerationTx(BudgetTx, UsageTx, Protocol):
+    """The slice of a transaction that using a model for a session touches."""
+
+
+class SessionTx(ConversationTx, GenerationTx, Protocol):
     """The slice of a transaction that sessions may touch."""
 
     @property

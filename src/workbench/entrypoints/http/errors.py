@@ -31,6 +31,7 @@ from workbench.domain.errors import (
     UpstreamError,
     WorkbenchError,
 )
+from workbench.domain.troubleshooting.failures import ProviderError
 from workbench.entrypoints.http.budget_headers import budget_headers
 
 STATUS: dict[type[WorkbenchError], int] = {
@@ -46,6 +47,7 @@ STATUS: dict[type[WorkbenchError], int] = {
     TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     ExhaustedError: HTTPStatus.TOO_MANY_REQUESTS,
     BadAnswerError: HTTPStatus.BAD_GATEWAY,
+    ProviderError: HTTPStatus.BAD_GATEWAY,
     UpstreamError: HTTPStatus.FAILED_DEPENDENCY,
     UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     WorkbenchError: HTTPStatus.INTERNAL_SERVER_ERROR,
