@@ -38,9 +38,11 @@ def begin_chat(tx: SessionTx, session: Session, user: User, now: datetime) -> No
     tx.events.record(message_created(session.conversation_id, said))
 
 
-def question(session: Session, person_id: str, text: str, uploads: Sequence[str], now: datetime) -> Message:
-    """What somebody says, to be answered by a turn of its own."""
-    turn = {"turn_id": str(new_id()), "slot": "input", "status": "opened", "finish_reason": None}
+def question(
+    session: Session, person_id: str, text: str, uploads: Sequence[str], turn_id: str, now: datetime
+) -> Message:
+    """What somebody says, to be answered by the turn of that id."""
+    turn = {"turn_id": turn_id, "slot": "input", "status": "opened", "finish_reason": None}
     return _message(session, person_id, text, now, uploads=uploads, turn=turn)
 
 
@@ -72,9 +74,9 @@ def asked_turn(session: Session, person_id: str, asked: Message | None, turn_id:
     return turn.claimed(GUIDE_NAME, LEASE, shared)
 
 
-def ask(tx: ChatTx, session: Session, asked: Message, turn: Turn, now: datetime) -> None:
-    """Store what was said, unless it is there already, and the turn that is to answer it."""
-    if asked.metadata["turn"]["turn_id"] == turn.turn_id:
+def ask(tx: ChatTx, session: Session, asked: Message, turn: Turn, now: datetime, *, is_new: bool) -> None:
+    """Store the turn that is to answer what was said, and that itself, unless it is there already."""
+    if is_new:
         _say(tx, session, asked, turn)
     tx.turns.reserve(turn.conversation_id, turn.turn_id, "output", turn.output_message_id)
     opened, events = logged(turn, _begun(turn), now)

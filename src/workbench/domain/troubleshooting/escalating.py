@@ -20,15 +20,17 @@ from workbench.domain.playbooks.steps import ACKNOWLEDGED, briefing_step
 from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.access import Person
+from workbench.domain.troubleshooting.chat_turns import ask_and_answer, asked_turn
 from workbench.domain.troubleshooting.events import escalation_changed
 from workbench.domain.troubleshooting.known import Known, ask, known, seen, stored
 from workbench.domain.troubleshooting.model import Branch, Escalation, ResumeMode, Session, SessionStep
 from workbench.domain.troubleshooting.packets import packet_of
-from workbench.domain.troubleshooting.ports import Queued, QueuePlace, SessionTx
+from workbench.domain.troubleshooting.ports import ChatTx, Queued, QueuePlace, SessionTx
 from workbench.domain.troubleshooting.queueing import RANK, require_target, waiting_seconds
-from workbench.domain.troubleshooting.showing import drafted, progress, step_view
+from workbench.domain.troubleshooting.replies import briefing_reply
+from workbench.domain.troubleshooting.showing import chatted, drafted, progress, step_view
 from workbench.domain.troubleshooting.transitions import escalated, picked_up, require_pickup, withdrawn
-from workbench.domain.troubleshooting.views import Escalated, PickedUp, Queue, QueuedSession
+from workbench.domain.troubleshooting.views import Chatted, Escalated, PickedUp, Queue, QueuedSession
 from workbench.domain.users.model import User
 from workbench.domain.users.service import meet
 
@@ -56,7 +58,7 @@ class NewPickup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class EscalatingService:
     """Acts by which sessions change hands."""
 
-    def __init__(self, transactions: Transactions[SessionTx], clock: Clock) -> None:
+    def __init__(self, transactions: Transactions[ChatTx], clock: Clock) -> None:
         self._transactions = transactions
         self._clock = clock
 
@@ -115,14 +117,14 @@ class EscalatingService:
             items=[_queued(each, principal.id, now) for each in shown], next_cursor=_encoded(last) if last else None
         )
 
-    async def pick_up(self, principal: Principal, session_id: UUID, new: NewPickup) -> PickedUp:
-        """Take a session over that somebody is asked for.
+    async def pick_up(self, principal: Principal, session_id: UUID, new: NewPickup) -> PickedUp | Chatted:
+        """Take a session over that somebody is asked for. In a chat the guide says what was found so far.
 
         Raises ConflictError `already_picked_up` with who was faster, NotFoundError for whom it is not meant.
         """
         return await retrying(lambda: self._pick_up(principal, session_id, new))
 
-    async def _pick_up(self, principal: Principal, session_id: UUID, new: NewPickup) -> PickedUp:
+    async def _pick_up(self, principal: Principal, session_id: UUID, new: NewPickup) -> PickedUp | Chatted:
         now = self._clock.now()
         context = cleaned_text(new.additional_context).strip() if new.additional_context else ""
         async with self._transactions.write(principal.workspace_id) as tx:
@@ -135,6 +137,8 @@ class EscalatingService:
             )
             _seat(tx, found, user, now)
             tx.escalations.close(session_id, closed)
+            if session.session_type == "chat":
+                return await _briefed_in_chat(tx, session, closed, now)
             session, briefing, following = _brief(tx, found, session, closed, now)
             tx.sessions.change(session)
             tx.events.record(escalation_changed("session.picked_up", session, closed))
@@ -178,6 +182,16 @@ def _seat(tx: SessionTx, found: Known, user: User, now: datetime) -> None:
     else:
         tx.participants.change(seat)
     tx.events.record(participant_created(seat, found.everyone))
+
+
+async def _briefed_in_chat(tx: ChatTx, session: Session, escalation: Escalation, now: datetime) -> Chatted:
+    """Have the guide tell who takes it over what was found so far."""
+    reply = briefing_reply(escalation.packet, escalation.additional_context)
+    turn = asked_turn(session, session.handler_id, None, str(new_id()), await tx.turns.now())
+    await ask_and_answer(tx, session, None, turn, reply, now)
+    tx.sessions.change(session)
+    tx.events.record(escalation_changed("session.picked_up", session, escalation))
+    return chatted(stored(session), turn.turn_id, reply)
 
 
 def _brief(

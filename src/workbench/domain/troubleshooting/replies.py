@@ -31,7 +31,7 @@ def templated(flows: Sequence[SuggestedFlow]) -> ChatReply:
     return ChatReply(content="\n".join(lines), suggested_flows=flows)
 
 
-def briefing(packet: Mapping[str, Any], context: str | None) -> ChatReply:
+def briefing_reply(packet: Mapping[str, Any], context: str | None) -> ChatReply:
     """Tell who takes over what is known so far, and what they brought along themselves."""
     tried: Sequence[Mapping[str, Any]] = packet.get("steps_tried", ())
     environment: Mapping[str, str] = packet.get("environment", {})

@@ -4,10 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from workbench.domain.playbooks.matching import Candidate
 from workbench.domain.playbooks.steps import Suggestion
 from workbench.domain.troubleshooting.model import Session, SessionStep
 from workbench.domain.troubleshooting.views import (
+    ChatReply,
+    Chatted,
     ListedSession,
     NearCandidate,
     Progress,
@@ -17,6 +21,7 @@ from workbench.domain.troubleshooting.views import (
     StepView,
     SuggestionDraft,
 )
+from workbench.domain.usage.model import UsageSummary
 
 
 def step_view(step: SessionStep) -> StepView:
@@ -94,3 +99,21 @@ def started(session: Session, candidates: Sequence[Candidate], first: SessionSte
     shown = {name: getattr(session, name) for name in Started.__struct_fields__ if hasattr(session, name)}
     near = [NearCandidate(key=each.key, title=each.title, score=each.score) for each in candidates]
     return Started(**shown, session_id=session.id, candidates=near, first_step=step_view(first) if first else None)
+
+
+def chatted(
+    session: Session,
+    turn_id: str,
+    reply: ChatReply,
+    *,
+    unread_uploads: Sequence[str] = (),
+    usage: UsageSummary | None = None,
+) -> Chatted:
+    """A reply with the turn that it is of."""
+    return Chatted(
+        **msgspec.structs.asdict(reply),
+        turn_id=turn_id,
+        session=progress(session),
+        usage=usage if usage is not None else msgspec.UNSET,
+        unread_uploads=unread_uploads,
+    )

@@ -98,19 +98,12 @@ class SuggestedFlow(msgspec.Struct, frozen=True, kw_only=True):
     score: float
 
 
-class ForkOption(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the ways that a chat could go on."""
-
-    label: str
-    description: str | None = None
-
-
 class Fork(msgspec.Struct, frozen=True, kw_only=True):
     """Several ways that a chat could go on, and why; it is for a person to pick one."""
 
     label: str
     reason: str
-    options: Sequence[ForkOption]
+    options: Sequence[str]
 
 
 class ChatReply(msgspec.Struct, frozen=True, kw_only=True):
