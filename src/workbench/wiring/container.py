@@ -10,6 +10,7 @@ from workbench.wiring.jobs import Jobs
 from workbench.wiring.model_gateway import ModelsOfSettings
 from workbench.wiring.outbound import Outbound
 from workbench.wiring.playbooks import PlaybookTexts
+from workbench.wiring.session_models import SessionModelsOfSettings
 from workbench.wiring.settings import Settings
 from workbench.wiring.sql import Sql
 from workbench.wiring.storage import Storage
@@ -38,6 +39,7 @@ def make_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
             Outbound(),
             titles_of(settings),
             ModelsOfSettings(),
+            SessionModelsOfSettings(),
             PlaybookTexts(),
             Jobs(),
             Tokens(),

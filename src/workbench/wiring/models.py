@@ -1,6 +1,6 @@
 """The models that settings name. Imported only where settings name one: the models' libraries take long to load."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from pydantic_ai.models import Model
@@ -9,9 +9,11 @@ from workbench.adapters.models.answers import ModelAnswers, ToolServers
 from workbench.adapters.models.calls import ReachedModel
 from workbench.adapters.models.choice import AzureChoice, ModelChoice
 from workbench.adapters.models.demo import completed, demo_model
+from workbench.adapters.models.steps import ModelStepWriter
 from workbench.adapters.models.titles import ModelTitleWriter
 from workbench.domain.model_assistants.ports import ModelGateway, ModelInfo
 from workbench.domain.titles.ports import TitleWriter
+from workbench.domain.troubleshooting.writers import StepWriter
 from workbench.wiring.model_settings import DEFAULT_AZURE_MODEL, McpServer, Models, NamedModel, Titles
 
 
@@ -20,6 +22,14 @@ async def open_title_writer(chosen: Titles) -> AsyncGenerator[TitleWriter]:
     """Open the model that titles are asked of."""
     async with _opened(chosen) as model:
         yield ModelTitleWriter(model, chosen.timeout_seconds)
+
+
+@asynccontextmanager
+async def open_step_writer(chosen: Models, names: Sequence[str], timeout_seconds: float) -> AsyncGenerator[StepWriter]:
+    """Open the models that steps of sessions are asked of."""
+    async with AsyncExitStack() as stack:
+        reached = [await stack.enter_async_context(_reached(name, chosen.named[name], chosen)) for name in names]
+        yield ModelStepWriter(reached, timeout_seconds)
 
 
 @asynccontextmanager

@@ -40,6 +40,7 @@ def step_view(step: SessionStep) -> StepView:
         confidence_tier=asked.confidence_tier,
         confidence_score=asked.confidence_score,
         source=asked.source,
+        citations=asked.citations,
         answer=step.reading,
         answered_at=step.answered_at,
         answered_by=step.answered_by,
@@ -61,8 +62,10 @@ def drafted(step: SessionStep | None) -> tuple[Suggestion | None, SuggestionDraf
     if asked is None or asked.suggestion is None:
         return None, None
     if asked.suggestion == "resolve":
-        return "resolve", SuggestionDraft(resolution_summary=asked.prompt, resolution_action=asked.action)
-    return "escalate", SuggestionDraft(reason=asked.prompt, urgency=asked.urgency)
+        return "resolve", SuggestionDraft(
+            resolution_summary=asked.draft or asked.prompt, resolution_action=asked.action
+        )
+    return "escalate", SuggestionDraft(reason=asked.draft or asked.prompt, urgency=asked.urgency)
 
 
 def responded(session: Session, answered_step_id: UUID, following: SessionStep | None) -> Responded:

@@ -11,7 +11,7 @@ from workbench.domain.messages.model import Message
 from workbench.domain.playbooks.answers import Reading
 from workbench.domain.playbooks.confidence import Tier
 from workbench.domain.playbooks.model import ResolutionAction, Risk, Urgency
-from workbench.domain.playbooks.steps import Source, StepOption, StepType, Suggestion
+from workbench.domain.playbooks.steps import Citation, Source, StepOption, StepType, Suggestion
 from workbench.domain.troubleshooting.lanes import Lane, Question, Task
 from workbench.domain.troubleshooting.model import (
     Branch,
@@ -49,7 +49,7 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     confidence_tier: Tier | None
     confidence_score: float | None
     source: Source
-    citations: Sequence[Mapping[str, Any]] = ()
+    citations: Sequence[Citation] = ()
     answer: Reading | None = None
     answered_at: datetime | None = None
     answered_by: str | None = None
@@ -57,6 +57,10 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     is_superseded: bool = False
     prompt_message_id: UUID | None = None
     answer_message_id: UUID | None = None
+
+
+FallbackReason = Literal["quota", "provider"]
+"""Why there is a step of the house where a model was to write one: its allowance is used up, or it failed."""
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +92,7 @@ class Responded(msgspec.Struct, frozen=True, kw_only=True):
     session: Progress
     suggestion: Suggestion | None = None
     suggestion_draft: SuggestionDraft | None = None
+    fallback_reason: FallbackReason | None = None
 
 
 class SuggestedFlow(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,6 +156,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     candidates: Sequence[NearCandidate]
     first_step: StepView | None
     version: int
+    fallback_reason: FallbackReason | None = None
 
 
 class ListedSession(msgspec.Struct, frozen=True, kw_only=True):
@@ -214,6 +220,8 @@ class SessionDetail(ListedSession, frozen=True, kw_only=True):
     conversation_messages: list[Message]
     pending_task_lane: Lane | None
     task_lane_rev: int
+    generation: Literal["idle", "running", "failed"]
+    """Whether a model is at work on the next step, or failed to write one: then the last answer, sent again, asks again."""
 
 
 class Resolved(msgspec.Struct, frozen=True, kw_only=True):
@@ -273,3 +281,4 @@ class PickedUp(msgspec.Struct, frozen=True, kw_only=True):
     session: Progress
     suggestion: Suggestion | None = None
     suggestion_draft: SuggestionDraft | None = None
+    fallback_reason: FallbackReason | None = None

@@ -11,10 +11,8 @@ from uuid import UUID
 import msgspec
 
 from workbench.domain.playbooks.model import NodeType, Risk
-from workbench.domain.playbooks.steps import StepOption
+from workbench.domain.playbooks.steps import Citation, SourceKind, StepOption
 from workbench.domain.usage.accumulating import Accumulator
-
-SourceKind = Literal["playbook", "session", "turn", "upload"]
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,13 +22,6 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     title: str
     text: str
-
-
-class Citation(msgspec.Struct, frozen=True, kw_only=True):
-    """What a step goes by."""
-
-    kind: SourceKind
-    id: str
 
 
 class Passage(msgspec.Struct, frozen=True, kw_only=True):
