@@ -66,10 +66,13 @@ from workbench.domain.residents.running import RunningService
 from workbench.domain.shares.service import SharePolicy, ShareService
 from workbench.domain.sizes import SizeLimits
 from workbench.domain.speech.service import SpeechService
+from workbench.domain.troubleshooting.chatting import ChattingService
 from workbench.domain.troubleshooting.escalating import EscalatingService
 from workbench.domain.troubleshooting.generating import GeneratingService, GenerationPolicy
 from workbench.domain.troubleshooting.handling import HandlingService
 from workbench.domain.troubleshooting.owning import OwningService
+from workbench.domain.troubleshooting.prose import ProseService
+from workbench.domain.troubleshooting.replying import Replying
 from workbench.domain.troubleshooting.responding import RespondingService
 from workbench.domain.troubleshooting.starting import StartingService
 from workbench.domain.troubleshooting.telling import TellingPolicy, TellingService
@@ -163,6 +166,9 @@ class Domain(Provider):
     handling = provide(HandlingService)
     escalating = provide(EscalatingService)
     generating = provide(GeneratingService)
+    replying = provide(Replying)
+    chatting = provide(ChattingService)
+    prose = provide(ProseService)
     telling = provide(TellingService)
     owning = provide(OwningService)
 

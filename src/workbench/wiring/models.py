@@ -7,14 +7,16 @@ from pydantic_ai.models import Model
 
 from workbench.adapters.models.answers import ModelAnswers, ToolServers
 from workbench.adapters.models.calls import ReachedModel
+from workbench.adapters.models.chat_replies import ModelChatResponder
 from workbench.adapters.models.choice import AzureChoice, ModelChoice
 from workbench.adapters.models.demo import completed, demo_model
+from workbench.adapters.models.polishing import ModelProsePolisher
 from workbench.adapters.models.steps import ModelStepWriter
 from workbench.adapters.models.titles import ModelTitleWriter
 from workbench.domain.model_assistants.ports import ModelGateway, ModelInfo
 from workbench.domain.titles.ports import TitleWriter
-from workbench.domain.troubleshooting.writers import StepWriter
 from workbench.wiring.model_settings import DEFAULT_AZURE_MODEL, McpServer, Models, NamedModel, Titles
+from workbench.wiring.session_models import SessionWriters
 
 
 @asynccontextmanager
@@ -25,11 +27,17 @@ async def open_title_writer(chosen: Titles) -> AsyncGenerator[TitleWriter]:
 
 
 @asynccontextmanager
-async def open_step_writer(chosen: Models, names: Sequence[str], timeout_seconds: float) -> AsyncGenerator[StepWriter]:
-    """Open the models that steps of sessions are asked of."""
+async def open_session_writers(
+    chosen: Models, names: Sequence[str], timeout_seconds: float
+) -> AsyncGenerator[SessionWriters]:
+    """Open the models that steps, replies and texts of sessions are asked of."""
     async with AsyncExitStack() as stack:
         reached = [await stack.enter_async_context(_reached(name, chosen.named[name], chosen)) for name in names]
-        yield ModelStepWriter(reached, timeout_seconds)
+        yield SessionWriters(
+            ModelStepWriter(reached, timeout_seconds),
+            ModelChatResponder(reached, timeout_seconds),
+            ModelProsePolisher(reached, timeout_seconds),
+        )
 
 
 @asynccontextmanager

@@ -55,7 +55,7 @@ from workbench.domain.playbooks.ports import PlaybookTx
 from workbench.domain.shares.ports import ShareTx
 from workbench.domain.titles.ports import TitleTx
 from workbench.domain.transactions import Transactions
-from workbench.domain.troubleshooting.ports import GenerationTx, SessionTx
+from workbench.domain.troubleshooting.ports import ChatTx, GenerationTx, SessionTx
 from workbench.domain.turns.ports import TurnTx, TurnWatch
 from workbench.domain.usage.ports import UsageReadTx
 from workbench.domain.users.ports import UserTx
@@ -263,6 +263,11 @@ class Sql(Provider):
     @provide
     def session_tx(self, sql: SqlTransactions) -> Transactions[SessionTx]:
         """See what troubleshooting sessions need."""
+        return sql
+
+    @provide
+    def chat_tx(self, sql: SqlTransactions) -> Transactions[ChatTx]:
+        """See what chats of sessions need."""
         return sql
 
     @provide

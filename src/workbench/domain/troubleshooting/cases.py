@@ -1,11 +1,20 @@
 """Everything that is known of a session at one version: what all its texts are made of (8)."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
 from workbench.domain.troubleshooting.model import Branch, Escalation, Session, SessionStep
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody wrote in a chat."""
+
+    at: datetime
+    by: str
+    text: str
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,6 +25,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[SessionStep, ...] = ()
     escalations: tuple[Escalation, ...] = ()
     names: Mapping[str, str] = {}
+    said: tuple[Said, ...] = ()
+    """What was written in a chat, as far as it is told."""
 
     def name(self, person_id: str | None) -> str:
         """How a person is called."""

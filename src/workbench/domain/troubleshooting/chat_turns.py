@@ -12,6 +12,7 @@ from workbench.domain.messages.events import message_created
 from workbench.domain.messages.model import Message, Sender, StoredMessage
 from workbench.domain.parts.closing import Marker, closed
 from workbench.domain.parts.model import text_part
+from workbench.domain.troubleshooting.cases import Said
 from workbench.domain.troubleshooting.foundations import found_session
 from workbench.domain.troubleshooting.known import GUIDE_ID, GUIDE_NAME
 from workbench.domain.troubleshooting.model import Session
@@ -100,6 +101,15 @@ async def ask_and_answer(
     tx.turns.add(ended)
     tx.turns.log(ended, events)
     tx.events.record(turn_status(ended))
+
+
+def said_in(session: Session, messages: Sequence[Message]) -> tuple[Said, ...]:
+    """What was written in a session's chat; each changed its version. What was only said in its conversation is left out."""
+    return tuple(
+        Said(at=each.timestamp, by=each.sender.participant_id, text=each.content)
+        for each in messages
+        if each.metadata.get("session_id") == str(session.id) and "turn" in each.metadata
+    )
 
 
 def closed_with(session: Session, reply: ChatReply) -> Close:

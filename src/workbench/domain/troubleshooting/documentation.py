@@ -34,7 +34,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     at: datetime
     by: str
-    kind: Literal["started", "answered", "escalated", "picked_up", "resolved", "abandoned"]
+    kind: Literal["started", "answered", "said", "escalated", "picked_up", "resolved", "abandoned"]
     text: str
     outcome: str | None = None
 
@@ -58,6 +58,8 @@ class Documentation(msgspec.Struct, frozen=True, kw_only=True):
     session_version: int
     markdown: str
     generated_by: Literal["template", "model"] = "template"
+    fallback_reason: Literal["quota", "provider", "facts_lost"] | None = None
+    """Why the text is the house's own where a model was to rephrase it."""
     template_version: int = TEMPLATE_VERSION
 
 
@@ -92,6 +94,7 @@ def timeline(case: Case) -> list[Entry]:
             text = f"{step.step.prompt} — {step.answer_text}"
             by = case.name(step.answered_by)
             entries.append(Entry(at=step.answered_at, by=by, kind="answered", text=text, outcome=step.outcome))
+    entries += (Entry(at=each.at, by=case.name(each.by), kind="said", text=each.text) for each in case.said)
     for each in case.escalations:
         by = case.name(each.requested_by)
         entries.append(Entry(at=each.requested_at, by=by, kind="escalated", text=each.reason, outcome=each.state))
@@ -133,7 +136,7 @@ def markdown(case: Case) -> str:
         "Environment": _list(
             f"{escaped_line(name)}: {escaped_line(value)}" for name, value in case.environment.items()
         ),
-        "Steps taken": _numbered(_step(case, step) for step in case.path() if _is_told(step)),
+        "Steps taken": _numbered(_taken(case)),
         "Ruled out": _list(_step(case, step) for step in case.ruled_out() if _is_told(step)),
         "Escalations": _list(_escalation(case, each) for each in case.escalations),
         "Resolution": _resolution(case),
@@ -158,6 +161,12 @@ def _is_told(step: SessionStep) -> bool:
     return step.is_answered and step.step.step_type != "briefing"
 
 
+def _taken(case: Case) -> Iterator[str]:
+    """What was answered, or, in a chat, what people wrote."""
+    yield from (_step(case, step) for step in case.path() if _is_told(step))
+    yield from (f"{escaped_line(each.text)}{_by(case, each.by)}" for each in case.said)
+
+
 def _step(case: Case, step: SessionStep) -> str:
     """Prompt, answer and outcome; by whom where it was not the owner."""
     said = [escaped_line(step.step.prompt), escaped_line(step.answer_text)]
@@ -165,8 +174,11 @@ def _step(case: Case, step: SessionStep) -> str:
         said[-1] = OUTCOMES[step.outcome]
     if step.note:
         said.append(escaped_line(step.note))
-    by = "" if step.answered_by == case.session.owner_id else f" ({escaped_line(case.name(step.answered_by))})"
-    return " — ".join(said) + by
+    return " — ".join(said) + _by(case, step.answered_by)
+
+
+def _by(case: Case, person_id: str | None) -> str:
+    return "" if person_id == case.session.owner_id else f" ({escaped_line(case.name(person_id))})"
 
 
 def _escalation(case: Case, each: Escalation) -> str:

@@ -47,11 +47,11 @@ def playbook_sources(shelf: Shelf, ranked: Sequence[Candidate]) -> list[Source]:
 
 def replied(written: WrittenReply, shelf: Shelf, ranked: Sequence[Candidate]) -> ChatReply:
     """A model's reply in the form of the house. Playbooks that it was not shown are left out."""
-    shown = suggested(shelf, ranked, 0.0)
+    named = [each for each in ranked[:MAX_SUGGESTED] if each.key in written.playbook_keys]
     fork = written.fork
     return ChatReply(
         content=cleaned_text(written.content),
-        suggested_flows=[flow for flow in shown if flow.playbook_id in written.playbook_ids],
+        suggested_flows=suggested(shelf, named, 0.0),
         actions=[Task(id=each.id, text=cleaned_text(each.text)) for each in written.actions],
         questions=[Question(id=each.id, text=cleaned_text(each.text), audience="client") for each in written.questions],
         fork=Fork(label=fork.label, reason=fork.reason, options=fork.options) if fork else msgspec.UNSET,
@@ -69,4 +69,4 @@ def _was_said(message: Message) -> bool:
 def _source(shelf: Shelf, candidate: Candidate) -> Source:
     shelved = shelf.playbooks[candidate.key]
     prompts = [node.prompt for node in shelved.playbook.nodes.values()]
-    return Source(kind="playbook", id=str(shelved.id), title=candidate.title, text="\n".join(prompts)[:MAX_SOURCE])
+    return Source(kind="playbook", id=candidate.key, title=candidate.title, text="\n".join(prompts)[:MAX_SOURCE])

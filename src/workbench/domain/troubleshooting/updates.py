@@ -49,6 +49,7 @@ class StatusUpdate(msgspec.Struct, frozen=True, kw_only=True):
     subject: str | None = None
     format: Literal["text", "markdown"] = "text"
     generated_by: Literal["template", "model"] = "template"
+    fallback_reason: Literal["quota", "provider", "facts_lost"] | None = None
     step_order: int
     ignored: list[str]
 

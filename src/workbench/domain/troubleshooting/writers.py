@@ -6,7 +6,6 @@ that a session may have. What they are shown is masked, and cut to size, before 
 
 from collections.abc import AsyncGenerator
 from typing import Literal, Protocol
-from uuid import UUID
 
 import msgspec
 
@@ -116,7 +115,8 @@ class WrittenReply(msgspec.Struct, frozen=True, kw_only=True):
     """A reply as a model wrote it."""
 
     content: str
-    playbook_ids: tuple[UUID, ...] = ()
+    playbook_keys: tuple[str, ...] = ()
+    """Of the playbooks that it was shown, those that would help."""
     actions: tuple[Suggested, ...] = ()
     questions: tuple[Suggested, ...] = ()
     fork: Fork | None = None

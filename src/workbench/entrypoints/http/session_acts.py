@@ -13,7 +13,7 @@ from workbench.domain.identity.model import Principal
 from workbench.domain.troubleshooting.escalating import EscalatingService, NewEscalation, NewPickup
 from workbench.domain.troubleshooting.handling import Abandonment, HandlingService, NewLane, NewResolution
 from workbench.domain.troubleshooting.lanes import MAX_LANE_BYTES
-from workbench.domain.troubleshooting.views import Escalated, PickedUp, Queue, Resolved
+from workbench.domain.troubleshooting.views import Chatted, Escalated, PickedUp, Queue, Resolved
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import engineers_only, users_only
 from workbench.entrypoints.http.pace import PACE, paced
@@ -208,6 +208,9 @@ class EscalationController(Controller):
         session_id: FromPath[UUID],
         data: JSONBody[NewPickup],
         escalating: FromDishka[EscalatingService],
-    ) -> PickedUp:
-        """Take a session over that a colleague was asked for. Who comes too late is told by 409 who was faster."""
+    ) -> PickedUp | Chatted:
+        """Take a session over that a colleague was asked for. Who comes too late is told by 409 who was faster.
+
+        In a chat the answer is what the guide says: what was found so far.
+        """
         return await escalating.pick_up(request.user, session_id, data)
