@@ -31,7 +31,7 @@ from workbench.domain.troubleshooting.chat_turns import (
     question,
 )
 from workbench.domain.troubleshooting.failures import ProviderError
-from workbench.domain.troubleshooting.generating import Generation
+from workbench.domain.troubleshooting.generating import GeneratingService, Generation
 from workbench.domain.troubleshooting.known import GUIDE_ID, Known, inputs_of, seen, stored
 from workbench.domain.troubleshooting.model import Session
 from workbench.domain.troubleshooting.ports import ChatTx
@@ -114,7 +114,7 @@ class ChattingService:
     async def _answer_at_once(self, principal: Principal, session_id: UUID, new: NewChat) -> Chatted:
         now = self._clock.now()
         async with self._transactions.write(principal.workspace_id) as tx:
-            heard = await self._heard(tx, principal, session_id, new, now)
+            heard = await _heard(tx, self._shelves, principal, session_id, new, now)
             flows = suggested(heard.shelf, heard.ranked, self._thresholds.exploring)
             if not flows:
                 raise nothing_to_say(heard.shelf, heard.ranked)
@@ -125,18 +125,6 @@ class ChattingService:
             changed = touched(session, now)
             tx.sessions.change(changed)
         return chatted(stored(changed), turn_id, reply, unread_uploads=heard.filenames)
-
-    async def _heard(self, tx: ChatTx, principal: Principal, session_id: UUID, new: NewChat, now: datetime) -> _Heard:
-        found = await seen(tx, principal, session_id)
-        found.require_act("chat", now)
-        files = await uploaded(tx, found, new.upload_ids)
-        for active in await tx.turns.active(found.session.conversation_id, GUIDE_ID):
-            raise _in_progress(active)
-        text = cleaned_text(new.message).strip()
-        shelf = await shelf_of(tx, self._shelves, principal.workspace_id)
-        ranked = shelf.index.ranked(Report(text=text, fields=inputs_of(found.session.intake)))
-        shared = await tx.turns.now()
-        return _Heard(found=found, text=text, files=files, shelf=shelf, ranked=ranked, shared=shared)
 
     async def _end_lost(self, principal: Principal, session_id: UUID) -> None:
         """End a reply whose process is gone: who writes now need not wait until somebody else sees to it."""
@@ -150,13 +138,13 @@ class ChattingService:
     async def _ask(self, principal: Principal, session_id: UUID, new: NewChat) -> tuple[Generation, Pending]:
         now = self._clock.now()
         async with self._transactions.write(principal.workspace_id) as tx:
-            heard = await self._heard(tx, principal, session_id, new, now)
+            heard = await _heard(tx, self._shelves, principal, session_id, new, now)
             session, turn_id = heard.session, str(new_id())
             unanswered = await _unanswered(tx, session, principal.id, heard.text)
             asked = unanswered or question(session, principal.id, heard.text, heard.filenames, turn_id, now)
             turn = asked_turn(session, principal.id, asked, turn_id, heard.shared)
             generation = Generation.wished(principal, "chat_message", session, turn.output_message_id)
-            await self._replying.generating.reserve(tx, generation)
+            await _reserve(tx, self._replying.generating, generation)
             earlier = await tx.messages.page(session.conversation_id, MessageQuery(limit=MAX_LINES))
             downloads = [await tx.files.download(session.conversation_id, name, None) for name in heard.filenames]
             ask(tx, session, asked, turn, now, is_new=unanswered is None)
@@ -194,6 +182,24 @@ class ChattingService:
             await settle(tx, turn, close, self._clock.now())
             rows = await tx.usage.billed(None, ours.output_message_id)
         return UsageSummary.of(rows[0], with_cost=True) if rows else None
+
+
+async def _heard(
+    tx: ChatTx, shelves: Shelves, principal: Principal, session_id: UUID, new: NewChat, now: datetime
+) -> _Heard:
+    found = await seen(tx, principal, session_id)
+    found.require_act("chat", now)
+    files = await uploaded(tx, found, new.upload_ids)
+    for active in await tx.turns.active(found.session.conversation_id, GUIDE_ID):
+        raise _in_progress(active)
+    text = cleaned_text(new.message).strip()
+    shelf = await shelf_of(tx, shelves, principal.workspace_id)
+    ranked = shelf.index.ranked(Report(text=text, fields=inputs_of(found.session.intake)))
+    return _Heard(found=found, text=text, files=files, shelf=shelf, ranked=ranked, shared=await tx.turns.now())
+
+
+async def _reserve(tx: ChatTx, generating: GeneratingService, generation: Generation) -> None:
+    await generating.reserve(tx, generation)
 
 
 async def _unanswered(tx: ChatTx, session: Session, person_id: str, text: str) -> Message | None:
