@@ -66,11 +66,16 @@ from workbench.domain.residents.running import RunningService
 from workbench.domain.shares.service import SharePolicy, ShareService
 from workbench.domain.sizes import SizeLimits
 from workbench.domain.speech.service import SpeechService
+from workbench.domain.troubleshooting.authoring import StepAuthor
+from workbench.domain.troubleshooting.continuing import ContinuingService
 from workbench.domain.troubleshooting.escalating import EscalatingService
+from workbench.domain.troubleshooting.first_steps import FirstStepService
 from workbench.domain.troubleshooting.generating import GeneratingService, GenerationPolicy
+from workbench.domain.troubleshooting.guides import Guides
 from workbench.domain.troubleshooting.handling import HandlingService
 from workbench.domain.troubleshooting.owning import OwningService
 from workbench.domain.troubleshooting.responding import RespondingService
+from workbench.domain.troubleshooting.sourcing import SupplyService
 from workbench.domain.troubleshooting.starting import StartingService
 from workbench.domain.troubleshooting.telling import TellingPolicy, TellingService
 from workbench.domain.turns.attending import AttendanceService
@@ -163,8 +168,17 @@ class Domain(Provider):
     handling = provide(HandlingService)
     escalating = provide(EscalatingService)
     generating = provide(GeneratingService)
+    step_author = provide(StepAuthor)
+    guides = provide(Guides)
+    first_steps = provide(FirstStepService)
+    continuing = provide(ContinuingService)
     telling = provide(TellingService)
     owning = provide(OwningService)
+
+    @provide
+    def supplies(self) -> SupplyService:
+        """Have models go by playbooks."""
+        return SupplyService(likes=None)
 
     @provide
     def running(

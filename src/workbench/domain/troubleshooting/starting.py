@@ -16,14 +16,15 @@ from workbench.domain.ids import new_id
 from workbench.domain.participants.model import Participant
 from workbench.domain.playbooks.confidence import Thresholds
 from workbench.domain.playbooks.deciding import decided
-from workbench.domain.playbooks.matching import Candidate, Report
+from workbench.domain.playbooks.matching import Candidate
 from workbench.domain.playbooks.shelf import Shelf, Shelves, shelf_of
 from workbench.domain.playbooks.steps import Step
 from workbench.domain.texts import cleaned, cleaned_text
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.events import session_changed
+from workbench.domain.troubleshooting.first_steps import FirstStepService, Opening
 from workbench.domain.troubleshooting.guiding import Following, Guidance, StartMode, opened, opened_with
-from workbench.domain.troubleshooting.known import ask, follow, guide, inputs_of
+from workbench.domain.troubleshooting.known import ask, follow, guide, inputs_of, report_of
 from workbench.domain.troubleshooting.model import (
     Branch,
     Followed,
@@ -82,33 +83,46 @@ class StartingService:
     """Begins sessions."""
 
     def __init__(
-        self, transactions: Transactions[SessionTx], shelves: Shelves, thresholds: Thresholds, clock: Clock
+        self,
+        transactions: Transactions[SessionTx],
+        shelves: Shelves,
+        thresholds: Thresholds,
+        clock: Clock,
+        first_steps: FirstStepService,
     ) -> None:
         self._transactions = transactions
         self._shelves = shelves
         self._thresholds = thresholds
         self._clock = clock
+        self._first_steps = first_steps
 
     async def start(self, principal: Principal, new: NewSession) -> Started:
         """Begin a session.
 
-        Raises InvalidError, and UnavailableError `no_guidance_available` where nothing fits and there is no model; then
-        nothing is stored.
+        Raises InvalidError, UnavailableError `no_guidance_available` where nothing fits and there is no model, and
+        QuotaExceededError or ProviderError where nothing fits and the model is not to be had; then nothing is stored.
         """
         intake = new.intake()
-        return await retrying(lambda: self._start(principal, new, intake))
+        session = _session(principal.id, new, intake, self._clock.now())
+        opening = await self._opening(principal.workspace_id, new, intake)
+        if opening.following.step is None:
+            opening = await self._first_steps.written(principal, session, report_of(intake), opening)
+        return await retrying(lambda: self._start(principal, session, opening))
 
-    async def _start(self, principal: Principal, new: NewSession, intake: Intake) -> Started:
-        now = self._clock.now()
+    async def _opening(self, workspace_id: str, new: NewSession, intake: Intake) -> Opening:
+        async with self._transactions.read(workspace_id) as tx:
+            shelf = await shelf_of(tx, self._shelves, workspace_id)
+        following = self._following(shelf, new, intake, has_model=self._first_steps.serves(workspace_id))
+        return Opening(following=following, shelf=shelf)
+
+    async def _start(self, principal: Principal, session: Session, opening: Opening) -> Started:
+        now, following, shelf = session.created_at, opening.following, opening.shelf
+        step = following.step
+        if step is None:
+            raise AssertionError("whoever begins a session has something to ask")
         async with self._transactions.write(principal.workspace_id) as tx:
-            shelf = await shelf_of(tx, self._shelves, principal.workspace_id)
-            following = self._following(shelf, new, intake)
-            step = following.step
-            if step is None:
-                raise AssertionError("where there is no model, something is asked")
             user = await meet(tx, principal, now)
-            session = _session(principal.id, new, intake, now)
-            session = _guided(session, following, step, shelf)
+            session = _guided(msgspec.structs.replace(session, **opening.told), following, step, shelf)
             owner = Participant.of_user(session.conversation_id, user.id, user.name, user.image, now)
             _found_conversation(tx, session, owner, now)
             tx.sessions.add(session)
@@ -117,27 +131,23 @@ class StartingService:
             tx.events.record(session_changed("session.started", session))
             if following.playbook_key is not None:
                 follow(tx, session, followed_from(shelf, following), ())
-            first = ask(
-                tx, session, SessionStep(id=new_id(), branch_id=root.id, step_order=1, step=step, asked_at=now), now
-            )
-        return _started(session, following.candidates, first)
+            first = SessionStep(id=new_id(), branch_id=root.id, step_order=1, step=step, asked_at=now)
+            first = ask(tx, session, first, now, opening.message_id)
+        began = _started(session, following.candidates, first)
+        return msgspec.structs.replace(began, fallback_reason=opening.fallback_reason)
 
-    def _following(self, shelf: Shelf, new: NewSession, intake: Intake) -> Following:
+    def _following(self, shelf: Shelf, new: NewSession, intake: Intake, *, has_model: bool) -> Following:
         report = report_of(intake)
         documents = {key: each.playbook for key, each in shelf.playbooks.items()}
-        guidance = Guidance(playbooks=documents, thresholds=self._thresholds, inputs=inputs_of(intake))
+        guidance = Guidance(
+            playbooks=documents, thresholds=self._thresholds, inputs=inputs_of(intake), has_model=has_model
+        )
         if new.playbook_id is not None:
             chosen = shelf.with_id(new.playbook_id)
             if chosen is None:
                 raise InvalidError("There is no such playbook", code="unknown_playbook", field="playbook_id")
             return opened_with(guidance, chosen.playbook.key)
         return opened(guidance, decided(shelf.index.ranked(report), self._thresholds), new.start_mode)
-
-
-def report_of(intake: Intake) -> Report:
-    """What playbooks are looked for with; the subject says as much as a sentence does."""
-    text = f"{intake.subject}\n{intake.text}" if intake.subject else intake.text
-    return Report(text=text, fields=inputs_of(intake))
 
 
 def followed_from(shelf: Shelf, following: Following) -> Followed:
