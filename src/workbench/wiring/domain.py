@@ -66,14 +66,19 @@ from workbench.domain.residents.running import RunningService
 from workbench.domain.shares.service import SharePolicy, ShareService
 from workbench.domain.sizes import SizeLimits
 from workbench.domain.speech.service import SpeechService
+from workbench.domain.troubleshooting.authoring import StepAuthor
 from workbench.domain.troubleshooting.chatting import ChattingService
+from workbench.domain.troubleshooting.continuing import ContinuingService
 from workbench.domain.troubleshooting.escalating import EscalatingService
+from workbench.domain.troubleshooting.first_steps import FirstStepService
 from workbench.domain.troubleshooting.generating import GeneratingService, GenerationPolicy
+from workbench.domain.troubleshooting.guides import Guides
 from workbench.domain.troubleshooting.handling import HandlingService
 from workbench.domain.troubleshooting.owning import OwningService
 from workbench.domain.troubleshooting.prose import ProseService
 from workbench.domain.troubleshooting.replying import Replying
 from workbench.domain.troubleshooting.responding import RespondingService
+from workbench.domain.troubleshooting.sourcing import SupplyService
 from workbench.domain.troubleshooting.starting import StartingService
 from workbench.domain.troubleshooting.telling import TellingPolicy, TellingService
 from workbench.domain.turns.attending import AttendanceService
@@ -166,11 +171,20 @@ class Domain(Provider):
     handling = provide(HandlingService)
     escalating = provide(EscalatingService)
     generating = provide(GeneratingService)
+    step_author = provide(StepAuthor)
+    guides = provide(Guides)
+    first_steps = provide(FirstStepService)
+    continuing = provide(ContinuingService)
     replying = provide(Replying)
     chatting = provide(ChattingService)
     prose = provide(ProseService)
     telling = provide(TellingService)
     owning = provide(OwningService)
+
+    @provide
+    def supplies(self) -> SupplyService:
+        """Have models go by playbooks."""
+        return SupplyService(likes=None)
 
     @provide
     def running(

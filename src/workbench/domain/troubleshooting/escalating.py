@@ -14,21 +14,22 @@ from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
 from workbench.domain.participants.events import participant_created
 from workbench.domain.participants.model import Participant
-from workbench.domain.playbooks.answers import Reading
 from workbench.domain.playbooks.model import Urgency
-from workbench.domain.playbooks.steps import ACKNOWLEDGED, briefing_step
 from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.access import Person
-from workbench.domain.troubleshooting.chat_turns import ask_and_answer, asked_turn
+from workbench.domain.troubleshooting.briefing import Onward, brief
+from workbench.domain.troubleshooting.cases import is_begun_by_model
+from workbench.domain.troubleshooting.chat_briefing import brief_in_chat
+from workbench.domain.troubleshooting.continuing import ContinuingService, OnUnavailable, leased
 from workbench.domain.troubleshooting.events import escalation_changed
-from workbench.domain.troubleshooting.known import Known, ask, known, seen, stored
-from workbench.domain.troubleshooting.model import Branch, Escalation, ResumeMode, Session, SessionStep
+from workbench.domain.troubleshooting.generating import Generation
+from workbench.domain.troubleshooting.known import Known, known, seen, stored
+from workbench.domain.troubleshooting.model import Escalation, ResumeMode, Session, SessionStep
 from workbench.domain.troubleshooting.packets import packet_of
 from workbench.domain.troubleshooting.ports import ChatTx, Queued, QueuePlace, SessionTx
 from workbench.domain.troubleshooting.queueing import RANK, require_target, waiting_seconds
-from workbench.domain.troubleshooting.replies import briefing_reply
-from workbench.domain.troubleshooting.showing import chatted, drafted, progress, step_view
+from workbench.domain.troubleshooting.showing import drafted, progress, step_view
 from workbench.domain.troubleshooting.transitions import escalated, picked_up, require_pickup, withdrawn
 from workbench.domain.troubleshooting.views import Chatted, Escalated, PickedUp, Queue, QueuedSession
 from workbench.domain.users.model import User
@@ -36,7 +37,6 @@ from workbench.domain.users.service import meet
 
 MAX_REASON = 2000
 MAX_NOTES = 4000
-ANEW = "From the beginning"
 
 
 class NewEscalation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,17 +49,29 @@ class NewEscalation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class NewPickup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a session is taken over: going on with the open step, after a look at what was found, or from the beginning."""
+    """How a session is taken over: going on with the open step, after a look at what was found, or from the beginning.
+
+    With `on_unavailable` manual one goes on by hand where the model that is to write the next step is not to be had.
+    """
 
     resume_mode: ResumeMode = "continue"
     additional_context: Annotated[str, msgspec.Meta(max_length=MAX_NOTES)] | None = None
+    on_unavailable: OnUnavailable = "error"
+
+
+class _Awaited(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that was taken over, and whose next step a model is to write."""
+
+    briefing: SessionStep
+    generation: Generation
 
 
 class EscalatingService:
     """Acts by which sessions change hands."""
 
-    def __init__(self, transactions: Transactions[ChatTx], clock: Clock) -> None:
+    def __init__(self, transactions: Transactions[ChatTx], continuing: ContinuingService, clock: Clock) -> None:
         self._transactions = transactions
+        self._continuing = continuing
         self._clock = clock
 
     async def escalate(self, principal: Principal, session_id: UUID, new: NewEscalation) -> Escalated:
@@ -120,11 +132,17 @@ class EscalatingService:
     async def pick_up(self, principal: Principal, session_id: UUID, new: NewPickup) -> PickedUp | Chatted:
         """Take a session over that somebody is asked for. In a chat the guide says what was found so far.
 
-        Raises ConflictError `already_picked_up` with who was faster, NotFoundError for whom it is not meant.
+        Raises ConflictError `already_picked_up` with who was faster, NotFoundError for whom it is not meant,
+        QuotaExceededError, and then it is not taken over; ProviderError, and then it is.
         """
-        return await retrying(lambda: self._pick_up(principal, session_id, new))
+        came = await retrying(lambda: self._pick_up(principal, session_id, new))
+        if not isinstance(came, _Awaited):
+            return came
+        continued = await self._continuing.go_on(principal, session_id, came.generation, new.on_unavailable)
+        told = _picked_up(continued.session, came.briefing, continued.step)
+        return msgspec.structs.replace(told, fallback_reason=continued.fallback_reason)
 
-    async def _pick_up(self, principal: Principal, session_id: UUID, new: NewPickup) -> PickedUp | Chatted:
+    async def _pick_up(self, principal: Principal, session_id: UUID, new: NewPickup) -> PickedUp | Chatted | _Awaited:
         now = self._clock.now()
         context = cleaned_text(new.additional_context).strip() if new.additional_context else ""
         async with self._transactions.write(principal.workspace_id) as tx:
@@ -138,18 +156,32 @@ class EscalatingService:
             _seat(tx, found, user, now)
             tx.escalations.close(session_id, closed)
             if session.session_type == "chat":
-                return await _briefed_in_chat(tx, session, closed, now)
-            session, briefing, following = _brief(tx, found, session, closed, now)
+                return await brief_in_chat(tx, session, closed, now)
+            way = self._way(found, principal, new.resume_mode)
+            generation = None
+            if way == "written":
+                generation = self._continuing.wished(principal, "flowpilot_pickup", session)
+                if not await self._continuing.is_admitted(tx, generation, new.on_unavailable):
+                    generation, way = None, "by_hand"
+            session, briefing, following = brief(tx, found, session, closed, way)
+            session = session if generation is None else leased(session, generation, now)
             tx.sessions.change(session)
             tx.events.record(escalation_changed("session.picked_up", session, closed))
-        suggestion, draft = drafted(following)
-        return PickedUp(
-            briefing=step_view(briefing),
-            next_step=step_view(following),
-            session=progress(stored(session)),
-            suggestion=suggestion,
-            suggestion_draft=draft,
-        )
+        if generation is not None:
+            return _Awaited(briefing=briefing, generation=generation)
+        told = _picked_up(stored(session), briefing, following)
+        return msgspec.structs.replace(told, fallback_reason="quota" if way == "by_hand" else None)
+
+    def _way(self, found: Known, principal: Principal, mode: ResumeMode) -> Onward:
+        """How it goes on behind the briefing, which is read first unless there is something to go on with."""
+        has_model = self._continuing.serves(principal.workspace_id)
+        if mode == "fresh":
+            return "written" if has_model and is_begun_by_model(found.case) else "read"
+        if mode == "review":
+            return "read"
+        if found.case.open_step is not None:
+            return "asked_again"
+        return "written" if has_model else "read"
 
 
 def _escalation(found: Known, new: NewEscalation, now: datetime) -> Escalation:
@@ -184,50 +216,15 @@ def _seat(tx: SessionTx, found: Known, user: User, now: datetime) -> None:
     tx.events.record(participant_created(seat, found.everyone))
 
 
-async def _briefed_in_chat(tx: ChatTx, session: Session, escalation: Escalation, now: datetime) -> Chatted:
-    """Have the guide tell who takes it over what was found so far."""
-    reply = briefing_reply(escalation.packet, escalation.additional_context)
-    turn = asked_turn(session, session.handler_id, None, str(new_id()), await tx.turns.now())
-    await ask_and_answer(tx, session, None, turn, reply, now)
-    tx.sessions.change(session)
-    tx.events.record(escalation_changed("session.picked_up", session, escalation))
-    return chatted(stored(session), turn.turn_id, reply)
-
-
-def _brief(
-    tx: SessionTx, found: Known, session: Session, escalation: Escalation, now: datetime
-) -> tuple[Session, SessionStep, SessionStep]:
-    """Put the briefing before what was open, and that again behind it where the session goes on at once.
-
-    A briefing on a branch of its own begins the session anew.
-    """
-    waiting, path = found.case.open_step, found.case.path()
-    is_fresh = escalation.resume_mode == "fresh"
-    branch_id, order = path[-1].branch_id, path[-1].step_order + 1
-    if is_fresh:
-        branch = Branch(
-            id=new_id(),
-            label=ANEW,
-            created_at=now,
-            parent_branch_id=found.case.branches[0].id,
-            forked_at_step_id=found.case.steps[0].id,
-        )
-        tx.session_steps.branch(session.id, branch)
-        session = msgspec.structs.replace(session, is_branching=True, active_branch_id=branch.id)
-        branch_id, order = branch.id, 1
-    asked = briefing_step(escalation.packet, escalation.additional_context)
-    briefing = SessionStep(id=new_id(), branch_id=branch_id, step_order=order, step=asked, asked_at=now)
-    if waiting is not None and not is_fresh:
-        tx.session_steps.change(session.id, msgspec.structs.replace(waiting, superseded_by=briefing.id))
-    if waiting is None or escalation.resume_mode != "continue":
-        briefing = ask(tx, session, briefing, now)
-        return session, briefing, briefing
-    read = Reading(kind="mapped", values=(ACKNOWLEDGED,))
-    briefing = ask(
-        tx, session, msgspec.structs.replace(briefing, reading=read, answered_at=now, answered_by=found.person.id), now
+def _picked_up(session: Session, briefing: SessionStep, following: SessionStep) -> PickedUp:
+    suggestion, draft = drafted(following)
+    return PickedUp(
+        briefing=step_view(briefing),
+        next_step=step_view(following),
+        session=progress(session),
+        suggestion=suggestion,
+        suggestion_draft=draft,
     )
-    again = SessionStep(id=new_id(), branch_id=branch_id, step_order=order + 1, step=waiting.step, asked_at=now)
-    return session, briefing, ask(tx, session, again, now)
 
 
 def _queued(each: Queued, person_id: str, now: datetime) -> QueuedSession:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from workbench.domain.errors import StaleError
+from workbench.domain.errors import ConflictError, StaleError
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
 from workbench.domain.messages.events import message_created
@@ -48,9 +48,23 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         return self.case.escalations[-1] if self.case.escalations else None
 
     def require_act(self, action: Action, now: datetime) -> None:
-        """Let the handler pass where the state allows it. Raises NotFoundError, ForbiddenError, ConflictError."""
+        """Let the handler pass where the state allows it, and no model is at work.
+
+        Raises NotFoundError, ForbiddenError, ConflictError.
+        """
+        self.require_allowed(action, now)
+        if self.session.is_leased(now):
+            raise generation_in_progress()
+
+    def require_allowed(self, action: Action, now: datetime) -> None:
+        """The same for who has the lease of the session. Raises NotFoundError, ForbiddenError, ConflictError."""
         self.standing.require_act()
         require_allowed(self.session, action, self.standing, self.person, now)
+
+
+def generation_in_progress() -> ConflictError:
+    """A model is at work on the next step, and what it writes must fit the session as it is."""
+    return ConflictError("A model is writing the next step; wait for it", code="generation_in_progress")
 
 
 def person_of(principal: Principal) -> Person:
@@ -107,9 +121,14 @@ def stored(session: Session) -> Session:
     return msgspec.structs.replace(session, version=session.version + 1)
 
 
-def ask(tx: SessionTx, session: Session, step: SessionStep, now: datetime) -> SessionStep:
-    """Put a step to the person: it is stored, said in the conversation, and told of."""
-    said = _message(session, guide_sender(), prompt_text(step.step), step, now)
+def ask(
+    tx: SessionTx, session: Session, step: SessionStep, now: datetime, message_id: UUID | None = None
+) -> SessionStep:
+    """Put a step to the person: it is stored, said in the conversation, and told of.
+
+    The message gets the id that it is known by already, where something was written down for it.
+    """
+    said = _message(session, guide_sender(), prompt_text(step.step), step, now, message_id)
     asked = msgspec.structs.replace(step, prompt_message_id=said.message.id)
     tx.messages.add(said)
     tx.events.record(message_created(session.conversation_id, said.message))
@@ -173,10 +192,12 @@ def report_of(intake: Intake) -> Report:
     return Report(text=text, fields=inputs_of(intake))
 
 
-def _message(session: Session, sender: Sender, text: str, step: SessionStep, now: datetime) -> StoredMessage:
+def _message(
+    session: Session, sender: Sender, text: str, step: SessionStep, now: datetime, message_id: UUID | None = None
+) -> StoredMessage:
     metadata: dict[str, Any] = {"session_id": str(session.id), "step_id": str(step.id)}
     message = Message(
-        id=new_id(),
+        id=message_id or new_id(),
         sender=sender,
         message_type="chat",
         timestamp=now,

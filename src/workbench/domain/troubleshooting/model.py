@@ -96,6 +96,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it is over."""
         return self.status in TERMINAL
 
+    def is_leased(self, now: datetime) -> bool:
+        """Whether a model is at work on what comes next."""
+        return self.lease_until is not None and now < self.lease_until
+
     @property
     def duration_seconds(self) -> int:
         """How long it took until its end, or until now anything last happened in it."""

@@ -16,6 +16,7 @@ from workbench.domain.playbooks.steps import Step
 from workbench.domain.texts import cleaned, cleaned_text
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.chat_turns import begin_chat
+from workbench.domain.troubleshooting.first_steps import FirstStepService, Opening
 from workbench.domain.troubleshooting.foundations import found_session, new_session
 from workbench.domain.troubleshooting.guiding import Following, Guidance, StartMode, no_guidance, opened, opened_with
 from workbench.domain.troubleshooting.known import ask, follow, inputs_of, report_of
@@ -76,62 +77,74 @@ class StartingService:
     """Begins sessions."""
 
     def __init__(
-        self, transactions: Transactions[SessionTx], shelves: Shelves, thresholds: Thresholds, clock: Clock
+        self,
+        transactions: Transactions[SessionTx],
+        shelves: Shelves,
+        thresholds: Thresholds,
+        clock: Clock,
+        first_steps: FirstStepService,
     ) -> None:
         self._transactions = transactions
         self._shelves = shelves
         self._thresholds = thresholds
         self._clock = clock
+        self._first_steps = first_steps
 
     async def start(self, principal: Principal, new: NewSession) -> Started:
         """Begin a session: with the first step, or in a chat with what is reported as the first that is said.
 
-        Raises InvalidError, and UnavailableError `no_guidance_available` where nothing fits and there is no model; then
-        nothing is stored.
+        Raises InvalidError, UnavailableError `no_guidance_available` where nothing fits and there is no model, and
+        QuotaExceededError or ProviderError where nothing fits and the model is not to be had; then nothing is stored.
         """
         intake = new.intake()
-        if new.session_type == "chat":
+        session = new_session(principal.id, new.session_type, new.title, intake, self._clock.now())
+        if session.session_type == "chat":
             if new.playbook_id is not None:
                 raise InvalidError("A chat follows no playbook", code="validation_error", field="playbook_id")
-            return await retrying(lambda: self._start_chat(principal, new, intake))
-        return await retrying(lambda: self._start(principal, new, intake))
+            return await retrying(lambda: self._start_chat(principal, session, new.start_mode))
+        opening = await self._opening(principal.workspace_id, new, intake)
+        if opening.following.step is None:
+            opening = await self._first_steps.written(principal, session, report_of(intake), opening)
+        return await retrying(lambda: self._start(principal, session, opening))
 
-    async def _start_chat(self, principal: Principal, new: NewSession, intake: Intake) -> Started:
-        now = self._clock.now()
-        async with self._transactions.write(principal.workspace_id) as tx:
-            shelf = await shelf_of(tx, self._shelves, principal.workspace_id)
-            decision = decided(shelf.index.ranked(report_of(intake)), self._thresholds)
-            if decision.kind == "nothing" and new.start_mode == "auto":
-                raise no_guidance(self._guidance(shelf, intake), decision.candidates)
-            user = await meet(tx, principal, now)
-            session = new_session(principal.id, "chat", new.title, intake, now)
+    async def _start_chat(self, principal: Principal, session: Session, mode: StartMode) -> Started:
+        workspace_id, now = principal.workspace_id, session.created_at
+        async with self._transactions.write(workspace_id) as tx:
+            shelf = await shelf_of(tx, self._shelves, workspace_id)
+            decision = decided(shelf.index.ranked(report_of(session.intake)), self._thresholds)
+            can_reply = decision.kind != "nothing" or self._first_steps.serves(workspace_id)
+            if not can_reply and mode == "auto":
+                raise no_guidance(self._guidance(shelf, session.intake), decision.candidates)
             if decision.kind == "run":
                 domain = shelf.playbooks[decision.candidates[0].key].playbook.domain
                 session = msgspec.structs.replace(session, problem_domain=domain)
-            begin_chat(tx, session, user, now)
+            begin_chat(tx, session, await meet(tx, principal, now), now)
         return started(session, decision.candidates, None)
 
-    async def _start(self, principal: Principal, new: NewSession, intake: Intake) -> Started:
-        now = self._clock.now()
+    async def _opening(self, workspace_id: str, new: NewSession, intake: Intake) -> Opening:
+        async with self._transactions.read(workspace_id) as tx:
+            shelf = await shelf_of(tx, self._shelves, workspace_id)
+        following = self._following(shelf, new, intake, has_model=self._first_steps.serves(workspace_id))
+        return Opening(following=following, shelf=shelf)
+
+    async def _start(self, principal: Principal, session: Session, opening: Opening) -> Started:
+        now, following, shelf = session.created_at, opening.following, opening.shelf
+        step = following.step
+        if step is None:
+            raise AssertionError("whoever begins a session has something to ask")
         async with self._transactions.write(principal.workspace_id) as tx:
-            shelf = await shelf_of(tx, self._shelves, principal.workspace_id)
-            following = self._following(shelf, new, intake)
-            step = following.step
-            if step is None:
-                raise AssertionError("where there is no model, something is asked")
             user = await meet(tx, principal, now)
-            session = new_session(principal.id, "guided", new.title, intake, now)
-            session = _guided(session, following, step, shelf)
+            session = _guided(msgspec.structs.replace(session, **opening.told), following, step, shelf)
             root = found_session(tx, session, user, now)
             if following.playbook_key is not None:
                 follow(tx, session, followed_from(shelf, following), ())
-            first = ask(
-                tx, session, SessionStep(id=new_id(), branch_id=root.id, step_order=1, step=step, asked_at=now), now
-            )
-        return started(session, following.candidates, first)
+            first = SessionStep(id=new_id(), branch_id=root.id, step_order=1, step=step, asked_at=now)
+            first = ask(tx, session, first, now, opening.message_id)
+        began = started(session, following.candidates, first)
+        return msgspec.structs.replace(began, fallback_reason=opening.fallback_reason)
 
-    def _following(self, shelf: Shelf, new: NewSession, intake: Intake) -> Following:
-        report, guidance = report_of(intake), self._guidance(shelf, intake)
+    def _following(self, shelf: Shelf, new: NewSession, intake: Intake, *, has_model: bool) -> Following:
+        report, guidance = report_of(intake), self._guidance(shelf, intake, has_model=has_model)
         if new.playbook_id is not None:
             chosen = shelf.with_id(new.playbook_id)
             if chosen is None:
@@ -139,9 +152,9 @@ class StartingService:
             return opened_with(guidance, chosen.playbook.key)
         return opened(guidance, decided(shelf.index.ranked(report), self._thresholds), new.start_mode)
 
-    def _guidance(self, shelf: Shelf, intake: Intake) -> Guidance:
+    def _guidance(self, shelf: Shelf, intake: Intake, *, has_model: bool = False) -> Guidance:
         documents = {key: each.playbook for key, each in shelf.playbooks.items()}
-        return Guidance(playbooks=documents, thresholds=self._thresholds, inputs=inputs_of(intake))
+        return Guidance(playbooks=documents, thresholds=self._thresholds, inputs=inputs_of(intake), has_model=has_model)
 
 
 def followed_from(shelf: Shelf, following: Following) -> Followed:

@@ -11,6 +11,7 @@ from workbench.domain.identity.model import Principal
 from workbench.domain.messages.model import MAX_PAGE, MessageQuery
 from workbench.domain.paging import Cursor
 from workbench.domain.transactions import Transactions, retrying
+from workbench.domain.troubleshooting.cases import generation_state
 from workbench.domain.troubleshooting.chat_turns import said_in
 from workbench.domain.troubleshooting.documentation import Documentation, documented
 from workbench.domain.troubleshooting.known import Known, require_whole, seen
@@ -99,6 +100,7 @@ class TellingService:
             conversation_messages=messages,
             pending_task_lane=lane.lane if lane and may_see_lane else None,
             task_lane_rev=lane.rev if lane and may_see_lane else 0,
+            generation=generation_state(case, self._clock.now()),
         )
 
     async def documentation(self, principal: Principal, session_id: UUID) -> Documentation:

@@ -12,6 +12,7 @@ from workbench.domain.playbooks.answers import Reading
 from workbench.domain.playbooks.confidence import Tier
 from workbench.domain.playbooks.model import ResolutionAction, Risk, Urgency
 from workbench.domain.playbooks.steps import Citation, Source, StepOption, StepType, Suggestion
+from workbench.domain.troubleshooting.cases import GenerationState
 from workbench.domain.troubleshooting.lanes import Lane, Question, Task
 from workbench.domain.troubleshooting.model import (
     Branch,
@@ -220,7 +221,7 @@ class SessionDetail(ListedSession, frozen=True, kw_only=True):
     conversation_messages: list[Message]
     pending_task_lane: Lane | None
     task_lane_rev: int
-    generation: Literal["idle", "running", "failed"]
+    generation: GenerationState
     """Whether a model is at work on the next step, or failed to write one: then the last answer, sent again, asks again."""
 
 

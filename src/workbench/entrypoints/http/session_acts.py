@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from workbench.domain.errors import ExhaustedError, ForbiddenError, InvalidError
 from workbench.domain.identity.model import Principal
 from workbench.domain.troubleshooting.escalating import EscalatingService, NewEscalation, NewPickup
+from workbench.domain.troubleshooting.failures import ProviderError
 from workbench.domain.troubleshooting.handling import Abandonment, HandlingService, NewLane, NewResolution
 from workbench.domain.troubleshooting.lanes import MAX_LANE_BYTES
 from workbench.domain.troubleshooting.views import Chatted, Escalated, PickedUp, Queue, Resolved
@@ -199,7 +200,7 @@ class EscalationController(Controller):
         name="pick_up_session",
         opt={PACE: 5},
         status_code=HTTPStatus.OK,
-        responses=REFUSALS,
+        responses=failing(ForbiddenError, ExhaustedError, ProviderError),
         summary="Take a session over",
     )
     async def pick_up(
@@ -211,6 +212,8 @@ class EscalationController(Controller):
     ) -> PickedUp | Chatted:
         """Take a session over that a colleague was asked for. Who comes too late is told by 409 who was faster.
 
+        Where a model is to write what comes next, 502 `provider_error` says that it failed: the session is taken over all
+        the same, and the briefing answered once more asks it again. 429 `quota_exceeded` leaves the session as it is.
         In a chat the answer is what the guide says: what was found so far.
         """
         return await escalating.pick_up(request.user, session_id, data)

@@ -14,9 +14,12 @@ from workbench.domain.errors import ConflictError, ExhaustedError, ForbiddenErro
 from workbench.domain.identity.model import Principal
 from workbench.domain.playbooks.confidence import Tier
 from workbench.domain.troubleshooting.documentation import Documentation
+from workbench.domain.troubleshooting.failures import ProviderError
+from workbench.domain.troubleshooting.generating import GeneratingService
 from workbench.domain.troubleshooting.model import SessionStatus, SessionType
 from workbench.domain.troubleshooting.owning import OwningService, Rating
 from workbench.domain.troubleshooting.ports import SessionFilter, SessionRole
+from workbench.domain.troubleshooting.quotas import Quota
 from workbench.domain.troubleshooting.responding import NewAnswer, RespondingService
 from workbench.domain.troubleshooting.starting import NewSession, StartingService
 from workbench.domain.troubleshooting.telling import MAX_SKIP, TellingService
@@ -43,7 +46,7 @@ class SessionController(Controller):
         guards=[users_only, paced, engineers_only],
         opt={PACE: 5},
         status_code=HTTPStatus.CREATED,
-        responses=failing(InvalidError, ForbiddenError, ExhaustedError),
+        responses=failing(InvalidError, ForbiddenError, ExhaustedError, ProviderError),
         summary="Start a session",
     )
     async def start(
@@ -51,8 +54,9 @@ class SessionController(Controller):
     ) -> Response[Started]:
         """Begin a session for a problem: the playbook that fits is followed, or those that may fit are offered.
 
-        Where none comes near, 503 `no_guidance_available` names the nearest, and nothing is kept; with `start_mode`
-        manual a session begins all the same.
+        Where none comes near, a model writes the first step, if one serves the workspace's sessions: 502 `provider_error`
+        says that it failed, 429 `quota_exceeded` that the allowance is used up. Without one, 503 `no_guidance_available`
+        names the nearest playbooks. Then nothing is kept; with `start_mode` manual a session begins all the same.
         """
         started = await starting.start(request.user, data)
         return Response(started, headers={"Location": f"{SESSIONS}/{started.session_id}"})
@@ -64,7 +68,7 @@ class SessionController(Controller):
         guards=[users_only, paced, engineers_only],
         opt={PACE: 15},
         status_code=HTTPStatus.OK,
-        responses=failing(InvalidError, ForbiddenError, ExhaustedError),
+        responses=failing(InvalidError, ForbiddenError, ExhaustedError, ProviderError),
         summary="Answer a step",
     )
     async def respond(
@@ -74,7 +78,12 @@ class SessionController(Controller):
         data: JSONBody[NewAnswer],
         responding: FromDishka[RespondingService],
     ) -> Responded:
-        """Answer the open step, or an earlier one anew; exactly one of the kinds of answers. The same again is safe."""
+        """Answer the open step, or an earlier one anew; exactly one of the kinds of answers. The same again is safe.
+
+        Where a model is to write the next step, the answer is stored first: while it is at work, the session is not
+        changed otherwise (409 `generation_in_progress`), and where it fails (502 `provider_error`), the same answer once
+        more asks it again. 429 `quota_exceeded` stores nothing. With `on_unavailable` manual one goes on by hand instead.
+        """
         return await responding.respond(request.user, session_id, data)
 
     @get(
@@ -116,6 +125,21 @@ class SessionController(Controller):
             created_to=date_to,
         )
         return await telling.page(request.user, wanted, limit=limit, skip=skip, cursor=cursor, with_total=include_total)
+
+    @get(
+        "/quota",
+        operation_id="get_session_quota",
+        name="get_session_quota",
+        guards=[users_only, paced],
+        responses=failing(ExhaustedError),
+        summary="Get what models may still write",
+    )
+    async def quota(self, request: Request[Principal, Any, Any], generating: FromDishka[GeneratingService]) -> Quota:
+        """Get how much of the allowance for models is used up: of the caller's day and month, and of the workspace's month.
+
+        Where there is no limit, there is no window.
+        """
+        return await generating.quota(request.user)
 
     @get(
         SESSION,
