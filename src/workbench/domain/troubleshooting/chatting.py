@@ -12,13 +12,11 @@ import msgspec
 
 from workbench.domain.clock import Clock
 from workbench.domain.errors import ConflictError
-from workbench.domain.files.model import FileAtVersion
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
 from workbench.domain.messages.model import Message, MessageQuery
-from workbench.domain.playbooks.confidence import Thresholds
-from workbench.domain.playbooks.matching import Candidate, Report
-from workbench.domain.playbooks.shelf import Shelf, Shelves, shelf_of
+from workbench.domain.playbooks.matching import Report
+from workbench.domain.playbooks.shelf import Shelf, shelf_of
 from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.access import session_not_found
@@ -32,12 +30,14 @@ from workbench.domain.troubleshooting.chat_turns import (
 )
 from workbench.domain.troubleshooting.failures import ProviderError
 from workbench.domain.troubleshooting.generating import GeneratingService, Generation
-from workbench.domain.troubleshooting.known import GUIDE_ID, Known, inputs_of, seen, stored
+from workbench.domain.troubleshooting.guides import Guides
+from workbench.domain.troubleshooting.known import GUIDE_ID, inputs_of, seen, stored
 from workbench.domain.troubleshooting.model import Session
 from workbench.domain.troubleshooting.ports import ChatTx
 from workbench.domain.troubleshooting.replies import nothing_to_say, suggested, templated
 from workbench.domain.troubleshooting.replying import Pending, Replying
 from workbench.domain.troubleshooting.showing import chatted
+from workbench.domain.troubleshooting.sourcing import Supply, SupplyService
 from workbench.domain.troubleshooting.talking import MAX_LINES
 from workbench.domain.troubleshooting.transitions import touched
 from workbench.domain.troubleshooting.uploads import UploadIds, uploaded
@@ -60,25 +60,23 @@ class NewChat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     upload_ids: UploadIds = ()
 
 
-class _Heard(msgspec.Struct, frozen=True, kw_only=True):
-    """What was said, where, and which playbooks come near it, the best first."""
+class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody writes, and what there is to go by."""
 
-    found: Known
+    session_id: UUID
     text: str
-    files: Sequence[FileAtVersion]
+    upload_ids: Sequence[str]
     shelf: Shelf
-    ranked: Sequence[Candidate]
+    supply: Supply
+
+
+class _Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """The session that something is written in, and the names of the files that come with it."""
+
+    session: Session
+    filenames: Sequence[str]
     shared: datetime
-
-    @property
-    def session(self) -> Session:
-        """The session that it was said in."""
-        return self.found.session
-
-    @property
-    def filenames(self) -> list[str]:
-        """The uploads that came with it."""
-        return [each.file.filename for each in self.files]
+    """The time by the clock that all processes share."""
 
 
 class ChattingService:
@@ -87,14 +85,14 @@ class ChattingService:
     def __init__(
         self,
         transactions: Transactions[ChatTx],
-        shelves: Shelves,
-        thresholds: Thresholds,
+        guides: Guides,
+        supplies: SupplyService,
         clock: Clock,
         replying: Replying,
     ) -> None:
         self._transactions = transactions
-        self._shelves = shelves
-        self._thresholds = thresholds
+        self._guides = guides
+        self._supplies = supplies
         self._clock = clock
         self._replying = replying
 
@@ -105,21 +103,33 @@ class ChattingService:
         `generation_in_progress`), InvalidError `unknown_upload`, UnavailableError `no_guidance_available` where there is no
         model and no playbook comes near, QuotaExceededError; then nothing is stored. Raises ProviderError; then it is.
         """
+        wanted = await self._wanted(principal, session_id, new)
         if not self._replying.generating.serves(principal.workspace_id):
-            return await retrying(lambda: self._answer_at_once(principal, session_id, new))
+            return await retrying(lambda: self._answer_at_once(principal, wanted))
         await retrying(lambda: self._end_lost(principal, session_id))
-        generation, pending = await retrying(lambda: self._ask(principal, session_id, new))
+        generation, pending = await retrying(lambda: self._ask(principal, wanted))
         return await self._answer(principal, generation, pending)
 
-    async def _answer_at_once(self, principal: Principal, session_id: UUID, new: NewChat) -> Chatted:
-        now = self._clock.now()
+    async def _wanted(self, principal: Principal, session_id: UUID, new: NewChat) -> _Wanted:
+        """What is written, by somebody who may, with what there is to go by; that is looked for outside any block."""
+        text, now = cleaned_text(new.message).strip(), self._clock.now()
+        async with self._transactions.read(principal.workspace_id) as tx:
+            found = await seen(tx, principal, session_id)
+            found.require_act("chat", now)
+            shelf = await shelf_of(tx, self._guides.shelves, principal.workspace_id)
+        report = Report(text=text, fields=inputs_of(found.session.intake))
+        supply = await self._supplies.of(principal, report, shelf, session_id)
+        return _Wanted(session_id=session_id, text=text, upload_ids=new.upload_ids, shelf=shelf, supply=supply)
+
+    async def _answer_at_once(self, principal: Principal, wanted: _Wanted) -> Chatted:
+        now, supply = self._clock.now(), wanted.supply
         async with self._transactions.write(principal.workspace_id) as tx:
-            heard = await _heard(tx, self._shelves, principal, session_id, new, now)
-            flows = suggested(heard.shelf, heard.ranked, self._thresholds.exploring)
-            if not flows:
-                raise nothing_to_say(heard.shelf, heard.ranked)
-            session, turn_id, reply = heard.session, str(new_id()), templated(flows)
-            asked = question(session, principal.id, heard.text, heard.filenames, turn_id, now)
+            heard = await _heard(tx, principal, wanted, now)
+            flows = suggested(wanted.shelf, supply.candidates, self._guides.thresholds.exploring)
+            if not (flows or supply.similar):
+                raise nothing_to_say(wanted.shelf, supply.candidates)
+            session, turn_id, reply = heard.session, str(new_id()), templated(flows, supply.similar)
+            asked = question(session, principal.id, wanted.text, heard.filenames, turn_id, now)
             turn = asked_turn(session, principal.id, asked, turn_id, heard.shared)
             await ask_and_answer(tx, session, asked, turn, reply, now)
             changed = touched(session, now)
@@ -135,13 +145,13 @@ class ChattingService:
                 if not turn.is_held(turn.read_at):
                     await settle(tx, turn, failed_with(found.session, LOST), now)
 
-    async def _ask(self, principal: Principal, session_id: UUID, new: NewChat) -> tuple[Generation, Pending]:
+    async def _ask(self, principal: Principal, wanted: _Wanted) -> tuple[Generation, Pending]:
         now = self._clock.now()
         async with self._transactions.write(principal.workspace_id) as tx:
-            heard = await _heard(tx, self._shelves, principal, session_id, new, now)
+            heard = await _heard(tx, principal, wanted, now)
             session, turn_id = heard.session, str(new_id())
-            unanswered = await _unanswered(tx, session, principal.id, heard.text)
-            asked = unanswered or question(session, principal.id, heard.text, heard.filenames, turn_id, now)
+            unanswered = await _unanswered(tx, session, principal.id, wanted.text)
+            asked = unanswered or question(session, principal.id, wanted.text, heard.filenames, turn_id, now)
             turn = asked_turn(session, principal.id, asked, turn_id, heard.shared)
             generation = Generation.wished(principal, "chat_message", session, turn.output_message_id)
             await _reserve(tx, self._replying.generating, generation)
@@ -156,8 +166,8 @@ class ChattingService:
             asked=asked,
             earlier=[each for each in earlier if each.id != asked.id],
             downloads=[each for each in downloads if each is not None],
-            shelf=heard.shelf,
-            ranked=heard.ranked,
+            shelf=wanted.shelf,
+            supply=wanted.supply,
         )
 
     async def _answer(self, principal: Principal, generation: Generation, pending: Pending) -> Chatted:
@@ -184,18 +194,15 @@ class ChattingService:
         return UsageSummary.of(rows[0], with_cost=True) if rows else None
 
 
-async def _heard(
-    tx: ChatTx, shelves: Shelves, principal: Principal, session_id: UUID, new: NewChat, now: datetime
-) -> _Heard:
-    found = await seen(tx, principal, session_id)
+async def _heard(tx: ChatTx, principal: Principal, wanted: _Wanted, now: datetime) -> _Heard:
+    """The session as it is in this block. Raises as `chat` does."""
+    found = await seen(tx, principal, wanted.session_id)
     found.require_act("chat", now)
-    files = await uploaded(tx, found, new.upload_ids)
+    files = await uploaded(tx, found, wanted.upload_ids)
     for active in await tx.turns.active(found.session.conversation_id, GUIDE_ID):
         raise _in_progress(active)
-    text = cleaned_text(new.message).strip()
-    shelf = await shelf_of(tx, shelves, principal.workspace_id)
-    ranked = shelf.index.ranked(Report(text=text, fields=inputs_of(found.session.intake)))
-    return _Heard(found=found, text=text, files=files, shelf=shelf, ranked=ranked, shared=await tx.turns.now())
+    filenames = [each.file.filename for each in files]
+    return _Heard(session=found.session, filenames=filenames, shared=await tx.turns.now())
 
 
 async def _reserve(tx: ChatTx, generating: GeneratingService, generation: Generation) -> None:

@@ -21,13 +21,16 @@ def suggested(shelf: Shelf, ranked: Sequence[Candidate], least: float) -> list[S
     ]
 
 
-def templated(flows: Sequence[SuggestedFlow]) -> ChatReply:
-    """A reply that names playbooks, of which there is at least one."""
-    lines = [
-        "This playbook may help:" if len(flows) == 1 else "One of these playbooks may help:",
-        *(f"- {flow.title}" for flow in flows),
-        "Begin a guided session with it, or write down what you tried and what came of it.",
-    ]
+def templated(flows: Sequence[SuggestedFlow], similar: Sequence[Mapping[str, Any]]) -> ChatReply:
+    """A reply that names playbooks, and solved sessions that are like it; there is one of either at least."""
+    lines: list[str] = []
+    if flows:
+        lines.append("This playbook may help:" if len(flows) == 1 else "One of these playbooks may help:")
+        lines += [f"- {flow.title}" for flow in flows]
+    if similar:
+        lines.append("Something like it was solved before:")
+        lines += [f"- {each['title'] or 'Untitled problem'}: {each['resolution']}" for each in similar]
+    lines.append("Begin a guided session, or write down what you tried and what came of it.")
     return ChatReply(content="\n".join(lines), suggested_flows=flows)
 
 

@@ -9,11 +9,11 @@ from workbench.domain.messages.model import Message
 from workbench.domain.playbooks.matching import Candidate
 from workbench.domain.playbooks.shelf import Shelf
 from workbench.domain.texts import cleaned_text
-from workbench.domain.troubleshooting.known import report_of
 from workbench.domain.troubleshooting.lanes import Question, Task
 from workbench.domain.troubleshooting.masking import masked
 from workbench.domain.troubleshooting.model import Session
-from workbench.domain.troubleshooting.replies import MAX_SUGGESTED, suggested
+from workbench.domain.troubleshooting.replies import suggested
+from workbench.domain.troubleshooting.situations import MAX_REPORT, report_text
 from workbench.domain.troubleshooting.views import ChatReply, Fork
 from workbench.domain.troubleshooting.writers import Line, Source, Talk, WrittenReply
 
@@ -21,8 +21,6 @@ MAX_LINES = 40
 """The newest of a long chat; the report is shown besides."""
 MAX_SHOWN = 20_000
 """How many characters of what was said, the newest first, and as many of all sources together."""
-MAX_REPORT = 4000
-MAX_SOURCE = 3000
 
 
 def talk_of(session: Session, messages: Sequence[Message], sources: Sequence[Source]) -> Talk:
@@ -36,18 +34,13 @@ def talk_of(session: Session, messages: Sequence[Message], sources: Sequence[Sou
         role = "person" if message.sender.participant_role == "user" else "assistant"
         lines.append(Line(role=role, text=text))
         room -= len(text)
-    report = masked(report_of(session.intake).text)[:MAX_REPORT]
+    report = masked(report_text(session.intake))[:MAX_REPORT]
     return Talk(report=report, lines=tuple(reversed(lines)), sources=tuple(sources))
 
 
-def playbook_sources(shelf: Shelf, ranked: Sequence[Candidate]) -> list[Source]:
-    """The playbooks that come nearest, as a model may go by them."""
-    return [_source(shelf, each) for each in ranked[:MAX_SUGGESTED] if each.score > 0]
-
-
-def replied(written: WrittenReply, shelf: Shelf, ranked: Sequence[Candidate]) -> ChatReply:
+def replied(written: WrittenReply, shelf: Shelf, shown: Sequence[Candidate]) -> ChatReply:
     """A model's reply in the form of the house. Playbooks that it was not shown are left out."""
-    named = [each for each in ranked[:MAX_SUGGESTED] if each.key in written.playbook_keys]
+    named = [each for each in shown if each.key in written.playbook_keys]
     fork = written.fork
     return ChatReply(
         content=cleaned_text(written.content),
@@ -64,9 +57,3 @@ def _was_said(message: Message) -> bool:
     turn = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
     is_marker = turn.get("slot") == "output" and turn.get("status") != "finalized"
     return message.message_type == "chat" and not is_marker
-
-
-def _source(shelf: Shelf, candidate: Candidate) -> Source:
-    shelved = shelf.playbooks[candidate.key]
-    prompts = [node.prompt for node in shelved.playbook.nodes.values()]
-    return Source(kind="playbook", id=candidate.key, title=candidate.title, text="\n".join(prompts)[:MAX_SOURCE])
