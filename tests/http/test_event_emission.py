@@ -54,8 +54,13 @@ NEW_SESSION = {"intake_content": {"text": "It does not work"}, "start_mode": "ma
 STEP_ANSWER = {"step_id": "{step}", "free_text": "Switched it off and on"}
 SOLVED = {"resolution_summary": "It works again", "resolution_action": "fixed"}
 ESCALATION = {"reason": "No idea"}
+CHAT = "/ai-sessions/{chat}"
+NEW_CHAT = {"session_type": "chat", "intake_content": {"text": "The printer shows offline"}, "start_mode": "manual"}
+PRINTING = {"message": "The printer shows offline and jobs are stuck in the print queue"}
 PRINTER = "/playbooks/{playbook}"
 ASKED = ["message.created", "session.step.presented"]
+SAID = ["turn.opened", "message.created", "turn.status"]
+REPLIED = ["message.created", *SAID]
 
 # Told in order: each act stands on those before it.
 STORY = [
@@ -166,6 +171,12 @@ STORY = [
     Act("ann", "POST", f"{PRINTER}/archive", None, 200),
     Act("ann", "POST", f"{PRINTER}/publish", {"version": 0}, 200),
     Act("ann", "POST", "/ai-sessions", {"intake_content": {"text": "Which coffee do we order?"}}, 503),
+    Act("ann", "POST", "/ai-sessions", NEW_CHAT, 201, ["conversation.created", "session.started", "message.created"]),
+    Act("ann", "POST", f"{CHAT}/chat", PRINTING, 200, REPLIED),
+    Act("ann", "POST", f"{CHAT}/chat", {"message": "Which coffee do we order?"}, 503),
+    Act("bea", "POST", f"{CHAT}/chat", PRINTING, 404),
+    Act("ann", "POST", f"{CHAT}/escalate", ESCALATION, 200, ["session.escalation.requested"]),
+    Act("bea", "POST", f"{CHAT}/pickup", {}, 200, ["participant.created", *SAID, "session.picked_up"]),
     Act("ann", "POST", "/ai-sessions", NEW_SESSION, 201, ["conversation.created", "session.started", *ASKED]),
     Act("bea", "POST", f"{SESSION}/respond", STEP_ANSWER, 404),
     Act("ann", "POST", f"{SESSION}/respond", {**STEP_ANSWER, "skip": True}, 400),
@@ -224,6 +235,7 @@ async def test_each_act_tells_exactly_this(own_service: Service) -> None:
             "conversation-share": "",
             "turn": "t1",
             "session": "",
+            "chat": "",
             "step": "",
             "playbook": "printer-offline",
             "mark": "mark",
@@ -265,7 +277,10 @@ def learn(
     """Remember the ids that an answer gives."""
     if (act.path, answer.status_code) == ("/ai-sessions", 201):
         begun = answer.json()
-        names |= {"session": begun["session_id"], "step": begun["first_step"]["step_id"]}
+        if begun["session_type"] == "chat":
+            names["chat"] = begun["session_id"]
+        else:
+            names |= {"session": begun["session_id"], "step": begun["first_step"]["step_id"]}
     if (
         act.method == "POST"
         and answer.is_success

@@ -182,6 +182,8 @@ TABLE = [
     row("GET", "/ai-sessions/escalation-queue", "401 200 200 200 200 200 401 401 401 401"),
     row("GET", SESSION, "401 200 404 404 404 404 401 401 401 401"),
     row("GET", f"{SESSION}/documentation", "401 200 404 404 404 404 401 401 401 401"),
+    row("GET", f"{SESSION}/documentation/stream", "401 200 404 404 404 404 401 401 401 401"),
+    row("POST", f"{SESSION}/chat", "401 409 404 404 404 404 401 401 401 401", {"message": "It does not print"}),
     row("POST", f"{SESSION}/respond", "401 200 404 404 404 404 401 401 401 401", STEP_ANSWER),
     row("POST", f"{SESSION}/status-update", "401 200 404 404 404 404 401 401 401 401", {"audience": "client"}),
     row("PUT", f"{SESSION}/task-lane", "401 204 404 404 404 404 401 401 401 401", {}),

@@ -96,10 +96,10 @@ class Narration:
         self._is_there = is_there
         self._told = 0
 
-    async def tell(self, tell: Tell) -> None:
-        """Tell it, up to the last word. Raises nothing."""
+    async def tell(self, tell: Tell, seconds: float = TOTAL_SECONDS) -> None:
+        """Tell it, up to the last word, for so long at most. Raises nothing."""
         try:
-            async with asyncio.timeout(TOTAL_SECONDS):
+            async with asyncio.timeout(seconds):
                 tell(await self._to_the_end(tell))
         except TimeoutError:
             tell(_failed("time_limit", retryable=True))
