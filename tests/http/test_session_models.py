@@ -18,7 +18,7 @@ from tests.support.service import Service
 from tests.support.session_models import NONSENSE, SessionScript, service_with_models, written
 from tests.support.troubleshooting import FOREIGN, REPORT, SESSIONS, act, done, import_playbook, respond, start
 
-NEAR = "Jobs stuck in the queue"
+NEAR = "The printer jobs are stuck somewhere"
 """Comes near the playbook on printers, and not near enough for it to be followed unasked."""
 PLANTED = "PLANTED-9c1f sk-abcdefghijklmnopqrstuv"
 LIMITED = ModelHTTPError.for_category(ModelRateLimitError, status_code=429, model_name="m", body={"error": PLANTED})
