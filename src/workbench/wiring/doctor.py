@@ -53,7 +53,8 @@ async def diagnose(settings: Settings) -> list[Finding]:
     found = [_data_folder(settings), *await _database(settings), _storage(settings), _year()]
     found += _local_keys(settings)
     found += await asyncio.gather(*(_issuer(issuer) for issuer in settings.issuers))
-    found += [*await _key_vault(settings), _titles(settings), _models(settings), _address(settings)]
+    found += [*await _key_vault(settings), _titles(settings), _models(settings), _sessions(settings)]
+    found += [_address(settings)]
     return [*found, *await _flows(settings)]
 
 
@@ -236,6 +237,14 @@ def _models(settings: Settings) -> Finding:
     detail = ", ".join(f"{name} ({model.shown})" for name, model in named.items())
     servers = f"; MCP servers: {', '.join(sorted(settings.mcp))}" if settings.mcp else ""
     return Finding(check="models", ok=True, detail=f"{detail}; none was asked{servers}")
+
+
+def _sessions(settings: Settings) -> Finding:
+    """Which models serve sessions, and on which plan."""
+    sessions = settings.sessions
+    served = f"by {', '.join(sessions.models)}" if sessions.models else "without a model"
+    own = f"; of their own: {', '.join(sorted(sessions.workspaces))}" if sessions.workspaces else ""
+    return Finding(check="sessions", ok=True, detail=f"{served}, plan {sessions.plan}{own}")
 
 
 def _address(settings: Settings) -> Finding:

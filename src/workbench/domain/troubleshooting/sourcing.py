@@ -14,6 +14,8 @@ from workbench.domain.playbooks.shelf import Shelf
 from workbench.domain.troubleshooting.masking import masked
 from workbench.domain.troubleshooting.writers import Source
 
+LEAST_SUPPORT = 0.15
+"""What comes less near than that has a few words in common by chance."""
 MAX_SOURCE = 1000
 """Characters of one source."""
 
@@ -55,7 +57,7 @@ class SupplyService:
 
     async def of(self, principal: Principal, report: Report, shelf: Shelf, session_id: UUID | None = None) -> Supply:
         """What there is for a report; outside any block."""
-        candidates = [each for each in shelf.index.ranked(report)[:OFFERED] if each.score > 0]
+        candidates = [each for each in shelf.index.ranked(report)[:OFFERED] if each.score >= LEAST_SUPPORT]
         likes: Sequence[LikeCase] = ()
         if self._likes is not None:
             likes = await self._likes.like(principal, report, session_id, OFFERED)
