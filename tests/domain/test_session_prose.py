@@ -18,7 +18,7 @@ from workbench.domain.troubleshooting.narrating import (
     NarrationEvent,
     ResetEvent,
 )
-from workbench.domain.troubleshooting.prose import MAX_POLISHED, FactsLostError, ProseKey, ProseService
+from workbench.domain.troubleshooting.prose import MAX_POLISHED, FactsLostError, ProseKey, ProseService, Written
 from workbench.domain.troubleshooting.replies import briefing_reply, templated
 from workbench.domain.troubleshooting.updates import UpdateRequest
 from workbench.domain.troubleshooting.wishes import update_prose
@@ -47,9 +47,9 @@ class Prose:
     def keep(self, key: ProseKey, text: str) -> None:
         self.texts[key] = text
 
-    async def rephrased(self, principal: Any, kind: str, session: Any, prose: Any, put: Any) -> str:
+    async def rephrased(self, principal: Any, kind: str, session: Any, prose: Any, put: Any) -> Written:
         assert self.write is not None
-        return await self.write(put)
+        return Written(text=await self.write(put))
 
 
 async def told(

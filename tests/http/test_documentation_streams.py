@@ -148,9 +148,10 @@ async def test_54_a_models_text_comes_through_to_the_letter(writing: Writing) ->
     text = told_text(events)
     assert text.endswith("\u2028Überall geprüft.\r")
     assert "\r\n\r\n" in text
+    (row,) = await usage_of(writing.ann)
     assert (events[0].data["generated_by"], events[-1].data) == (
         "model",
-        {"chars": len(text), "generated_by": "model"},
+        {"chars": len(text), "generated_by": "model", "usage_id": row["id"]},
     )
     assert (await documentation(writing.ann, writing.path))["markdown"] == text
 

@@ -119,6 +119,14 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
         return Spend(key=self.key, user_id=self.user_id, generations=1, is_exempt=self.is_exempt)
 
 
+class Spent(Accumulator):
+    """What one use of models spends. `usage_id` is of its row in the books, once it stands there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.usage_id: UUID | None = None
+
+
 class GeneratingService:
     """Admits uses of models, asks the models, and books what that took."""
 
@@ -189,9 +197,9 @@ class GeneratingService:
         return await asked(models[-1], spent)
 
     @asynccontextmanager
-    async def spending(self, generation: Generation) -> AsyncGenerator[Accumulator]:
+    async def spending(self, generation: Generation) -> AsyncGenerator[Spent]:
         """Gather what the block spends, and book it at the block's end, however it ends; also where it is cancelled."""
-        spent, failure = Accumulator(), "cancelled"
+        spent, failure = Spent(), "cancelled"
         try:
             yield spent
             failure = ""
@@ -203,23 +211,24 @@ class GeneratingService:
             raise
         finally:
             # Whoever is cancelled waits no longer, but the books are kept all the same.
-            task = asyncio.create_task(self._settle(generation, spent.calls, failure))
+            task = asyncio.create_task(self._settle(generation, spent, failure))
             self._settling.add(task)
             task.add_done_callback(self._settling.discard)
             await asyncio.shield(task)
 
-    async def _settle(self, generation: Generation, calls: Sequence[ReportedCall], failure: str) -> None:
+    async def _settle(self, generation: Generation, spent: Spent, failure: str) -> None:
         try:
-            await retrying(lambda: self._write_down(generation, calls, failure))
+            spent.usage_id = await retrying(lambda: self._write_down(generation, spent.calls, failure))
         except Exception:
             # What was written is worth more than its place in the books; a reservation runs out by itself.
             logger.exception("the usage of a %s could not be written down", generation.type)
 
-    async def _write_down(self, generation: Generation, calls: Sequence[ReportedCall], failure: str) -> None:
+    async def _write_down(self, generation: Generation, calls: Sequence[ReportedCall], failure: str) -> UUID | None:
         now = self._book.clock.now()
         async with self._transactions.write(generation.workspace_id) as tx:
             tx.budgets.release(generation.key, now)
-            await settle(tx, self._bill(generation, calls, failure), now, self._books.entered(calls))
+            settled = await settle(tx, self._bill(generation, calls, failure), now, self._books.entered(calls))
+        return settled.row.id if settled.row else None
 
     def _bill(self, generation: Generation, calls: Sequence[ReportedCall], failure: str) -> Bill:
         was_billed = any(call.prompt or call.completion for call in calls)

@@ -65,6 +65,8 @@ class DoneEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     chars: int
     generated_by: Author
+    usage_id: UUID | None = None
+    """Of the row in the usage that says what a model took for it, where one was asked now."""
     fallback_reason: ProseFallback | None = None
 
 
@@ -118,7 +120,7 @@ class Narration:
         if kept is not None:
             return self._whole(tell, kept, "model")
         try:
-            text = await self._prose.rephrased(
+            written = await self._prose.rephrased(
                 self._principal,
                 "flowpilot_documentation",
                 self._session,
@@ -129,8 +131,8 @@ class Narration:
             return await self._instead(tell, template, fallback_of(error))
         if not await self._is_there():
             return _failed("session_not_found", retryable=False)
-        self._prose.keep(key, text)
-        return DoneEvent(chars=len(text), generated_by="model")
+        self._prose.keep(key, written.text)
+        return DoneEvent(chars=len(written.text), generated_by="model", usage_id=written.usage_id)
 
     async def _instead(self, tell: Tell, template: str, reason: ProseFallback) -> DoneEvent | ErrorEvent:
         """Tell the house's own text, in the place of what was told so far, if anything was."""

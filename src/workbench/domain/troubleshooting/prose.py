@@ -43,6 +43,13 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     fallback_reason: ProseFallback | None = None
 
 
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """A model's text, and where the books say what it took."""
+
+    text: str
+    usage_id: UUID | None = None
+
+
 class ProseKey(msgspec.Struct, frozen=True):
     """Which text it is: of the same version of a session, by the same template, each model writes one."""
 
@@ -93,13 +100,14 @@ class ProseService:
         if not self.rephrases(principal.workspace_id, prose.template):
             return Told(text=prose.template)
         try:
-            return Told(text=await self.rephrased(principal, kind, session, prose), generated_by="model")
+            written = await self.rephrased(principal, kind, session, prose)
         except (QuotaExceededError, ProviderError, FactsLostError) as error:
             return Told(text=prose.template, fallback_reason=fallback_of(error))
+        return Told(text=written.text, generated_by="model")
 
     async def rephrased(
         self, principal: Principal, kind: GenerationType, session: Session, prose: Prose, put: Put | None = None
-    ) -> str:
+    ) -> Written:
         """A model's text, whose pieces are `put` as they come. No block is open meanwhile.
 
         Raises QuotaExceededError before anything is asked, ProviderError, FactsLostError.
@@ -114,7 +122,7 @@ class ProseService:
                 raise ProviderError("timeout") from None
         if not keeps_facts(prose.template, text):
             raise FactsLostError
-        return text
+        return Written(text=text, usage_id=spent.usage_id)
 
     async def _written(self, workspace_id: str, prose: Prose, spent: Accumulator, put: Put | None) -> str:
         """Ask one model after the other, until one has begun to write."""
