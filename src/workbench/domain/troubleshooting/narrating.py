@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Literal
+from uuid import UUID
 
 import msgspec
 
