@@ -11,20 +11,14 @@ from uuid import uuid4
 import httpx
 import pytest
 import pytest_asyncio
-from pydantic_ai.exceptions import ModelAuthenticationError, ModelHTTPError, ModelRateLimitError
 from tests.support.databases import copy_of_template
 from tests.support.postgres import Postgres
 from tests.support.service import Service
-from tests.support.session_models import NONSENSE, SessionScript, service_with_models, written
+from tests.support.session_models import NONSENSE, PLANTED, SessionScript, refusal, service_with_models, written
 from tests.support.troubleshooting import FOREIGN, REPORT, SESSIONS, act, done, import_playbook, respond, start
 
 NEAR = "The printer jobs are stuck somewhere"
 """Comes near the playbook on printers, and not near enough for it to be followed unasked."""
-PLANTED = "PLANTED-9c1f sk-abcdefghijklmnopqrstuv"
-LIMITED = ModelHTTPError.for_category(ModelRateLimitError, status_code=429, model_name="m", body={"error": PLANTED})
-REFUSED = ModelHTTPError.for_category(
-    ModelAuthenticationError, status_code=401, model_name="m", body={"error": PLANTED}
-)
 CHOOSING = """\
 schema: workbench.playbook/1
 key: lute
@@ -191,7 +185,7 @@ async def test_a_workspace_may_do_without(running: Service, script: SessionScrip
 
 
 async def test_the_second_model_helps_out_and_the_row_names_it(service: Service, script: SessionScript) -> None:
-    script.says(LIMITED, written("Does the second one help?"))
+    script.says(refusal(429), written("Does the second one help?"))
     session = await start(service.user(), FOREIGN)
     assert session["first_step"]["content"]["prompt"] == "Does the second one help?"
     assert script.requests == ["first", "second"]
@@ -251,7 +245,7 @@ async def test_09_by_hand_one_goes_on_at_once(service: Service, script: SessionS
     answered = await answer(ann, session, session["first_step"], on_unavailable="manual")
     assert (answered.status_code, answered.json()["fallback_reason"]) == (200, "provider")
     assert answered.json()["next_step"]["step_type"] == "manual"
-    script.says(REFUSED, REFUSED)
+    script.says(refusal(401), refusal(401))
     refused = await answer(ann, session, answered.json()["next_step"])
     assert (refused.json()["kind"], refused.json()["retryable"]) == ("auth", False)
     again = await answer(ann, session, answered.json()["next_step"], on_unavailable="manual")
@@ -345,7 +339,7 @@ async def test_74_where_the_model_is_not_to_be_had_the_step_is_asked_again(
     ann = service.user()
     await import_playbook(ann, CHOOSING)
     session = await start(ann, LUTE)
-    script.says(LIMITED, LIMITED)
+    script.says(refusal(429), refusal(429))
     answered = await respond(ann, session["path"], session["first_step"], free_text="hard to say")
     step = answered["next_step"]
     assert (answered["fallback_reason"], step["content"]["prompt"]) == ("provider", "Which strings?")
@@ -368,7 +362,7 @@ async def test_74_a_text_that_means_none_is_answered_by_the_model(service: Servi
 
 async def test_16_none_of_these_is_for_the_model_to_go_on_from(service: Service, script: SessionScript) -> None:
     ann = service.user()
-    script.says(LIMITED, LIMITED)
+    script.says(refusal(429), refusal(429))
     session = await start(ann, NEAR)
     answered = await respond(ann, session["path"], session["first_step"], option_value="none_of_these")
     assert answered["next_step"]["source"] == "model"
@@ -432,7 +426,7 @@ async def test_43_a_provider_that_refuses_at_once_costs_nothing_of_the_quota(
 ) -> None:
     ann = service.user()
     await limit(service, 1)
-    script.says(LIMITED, LIMITED)
+    script.says(refusal(429), refusal(429))
     refused = await ann.post(SESSIONS, json={"intake_content": {"text": FOREIGN}})
     assert (refused.status_code, refused.json()["kind"]) == (502, "rate_limited")
     (row,) = await usage(service)
@@ -490,7 +484,7 @@ async def test_a_handover_is_kept_when_the_model_fails_and_the_briefing_asks_aga
 ) -> None:
     ann, bob = service.user(), service.user("bob")
     session = await begun(ann, script)
-    script.says(LIMITED, LIMITED)
+    script.says(refusal(429), refusal(429))
     refused = await handed_on(service, session, resume_mode="fresh")
     assert (refused.status_code, refused.json()["code"]) == (502, "provider_error")
     after = await detail(bob, session)
@@ -529,7 +523,7 @@ async def test_55_a_providers_words_reach_nobody(
 ) -> None:
     ann, seen = service.user(), list[str]()
     caplog.set_level(logging.INFO)
-    for planted in (LIMITED, REFUSED, RuntimeError(PLANTED), TimeoutError(PLANTED)):
+    for planted in (refusal(429), refusal(401), RuntimeError(PLANTED), TimeoutError(PLANTED)):
         script.says(planted, planted)
         refused = await ann.post(SESSIONS, json={"intake_content": {"text": FOREIGN}})
         assert refused.status_code == 502

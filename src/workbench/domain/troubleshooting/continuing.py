@@ -6,7 +6,7 @@ stored, if the lease is still the same. When the model fails the answer stays, a
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -21,7 +21,7 @@ from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.authoring import Authored, StepAuthor
 from workbench.domain.troubleshooting.failures import ProviderError
 from workbench.domain.troubleshooting.first_steps import told_of_problem
-from workbench.domain.troubleshooting.generating import GeneratingService, Generation, GenerationType
+from workbench.domain.troubleshooting.generating import GeneratingService, Generation, GenerationType, OnUnavailable
 from workbench.domain.troubleshooting.guides import Guides
 from workbench.domain.troubleshooting.guiding import answered, understood
 from workbench.domain.troubleshooting.known import (
@@ -35,14 +35,11 @@ from workbench.domain.troubleshooting.known import (
 )
 from workbench.domain.troubleshooting.model import Followed, Session, SessionStep
 from workbench.domain.troubleshooting.ports import SessionTx
-from workbench.domain.troubleshooting.quotas import QuotaExceededError
 from workbench.domain.troubleshooting.situations import question_of, situation_of
 from workbench.domain.troubleshooting.sourcing import Supply, SupplyService
 from workbench.domain.troubleshooting.transitions import touched
 from workbench.domain.troubleshooting.views import FallbackReason
 
-OnUnavailable = Literal["error", "manual"]
-"""What is done where the model is not to be had: the request fails, or one goes on by hand."""
 LEASED_FOR = timedelta(seconds=120)
 
 
@@ -83,28 +80,18 @@ class ContinuingService:
     ) -> None:
         self._transactions = transactions
         self._guides = guides
-        self._generating = generating
+        self.generating = generating
         self._author = author
         self._supplies = supplies
         self._clock = clock
 
     def serves(self, workspace_id: str) -> bool:
         """Whether there is a model for a workspace's sessions."""
-        return self._generating.serves(workspace_id)
+        return self.generating.serves(workspace_id)
 
     def wished(self, principal: Principal, kind: GenerationType, session: Session) -> Generation:
         """A use of models that is about to be reserved; its key is that of the lease."""
         return Generation.wished(principal, kind, session, new_id())
-
-    async def is_admitted(self, tx: SessionTx, generation: Generation, on_unavailable: OnUnavailable) -> bool:
-        """Reserve in this block. False where the allowance is used up and one goes on by hand. Raises QuotaExceededError."""
-        try:
-            await self._generating.reserve(tx, generation)
-        except QuotaExceededError:
-            if on_unavailable == "error":
-                raise
-            return False
-        return True
 
     async def go_on(
         self, principal: Principal, session_id: UUID, generation: Generation, on_unavailable: OnUnavailable

@@ -20,9 +20,9 @@ from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.access import Person
 from workbench.domain.troubleshooting.briefing import Onward, brief
 from workbench.domain.troubleshooting.cases import is_begun_by_model
-from workbench.domain.troubleshooting.continuing import ContinuingService, OnUnavailable, leased
+from workbench.domain.troubleshooting.continuing import ContinuingService, leased
 from workbench.domain.troubleshooting.events import escalation_changed
-from workbench.domain.troubleshooting.generating import Generation
+from workbench.domain.troubleshooting.generating import Generation, OnUnavailable, is_admitted
 from workbench.domain.troubleshooting.known import Known, known, seen, stored
 from workbench.domain.troubleshooting.model import Escalation, ResumeMode, Session, SessionStep
 from workbench.domain.troubleshooting.packets import packet_of
@@ -158,7 +158,7 @@ class EscalatingService:
             generation = None
             if way == "written":
                 generation = self._continuing.wished(principal, "flowpilot_pickup", session)
-                if not await self._continuing.is_admitted(tx, generation, new.on_unavailable):
+                if not await is_admitted(tx, self._continuing.generating, generation, new.on_unavailable):
                     generation, way = None, "by_hand"
             session, briefing, following = brief(tx, found, session, closed, way)
             session = session if generation is None else leased(session, generation, now)
