@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,6 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 import pytest_asyncio
+from tests.support.clocks import SettableClock, StoppedClock
 from tests.support.databases import copy_of_template
 from tests.support.postgres import Postgres
 from tests.support.service import Service
@@ -264,7 +266,8 @@ async def test_10_while_a_model_writes_the_session_is_its_own(service: Service, 
 
     script.says(slowly)
     first = asyncio.create_task(answer(ann, session, session["first_step"]))
-    await asyncio.wait_for(reached.wait(), 10)
+    async with asyncio.timeout(10):
+        await reached.wait()
     assert (await detail(ann, session))["generation"] == "running"
     second = await answer(ann, session, session["first_step"])
     assert (second.status_code, second.json()["code"]) == (409, "generation_in_progress")
@@ -277,6 +280,35 @@ async def test_10_while_a_model_writes_the_session_is_its_own(service: Service, 
     assert told["next_step"]["content"]["prompt"] == "At last?"
     assert (await answer(ann, session, session["first_step"])).json() == told
     assert len((await detail(ann, session))["steps"]) == 2
+
+
+async def test_a_lease_that_ran_out_is_anybodys_and_who_comes_late_changes_nothing(
+    database_url: str, tmp_path: Path, script: SessionScript
+) -> None:
+    clock = SettableClock(datetime.now(UTC))
+    async with service_with_models(database_url, tmp_path / "data", script, StoppedClock(clock)) as service:
+        script.forget()
+        ann = service.user()
+        session = await begun(ann, script)
+        reached, go_on = asyncio.Event(), asyncio.Event()
+
+        async def late() -> dict[str, Any]:
+            reached.set()
+            await go_on.wait()
+            return written("Too late?")
+
+        script.says(late, written("In time?"))
+        lost = asyncio.create_task(answer(ann, session, session["first_step"]))
+        async with asyncio.timeout(10):
+            await reached.wait()
+        clock.move(seconds=121)
+        assert (await detail(ann, session))["generation"] == "failed"
+        again = await answer(ann, session, session["first_step"])
+        assert again.json()["next_step"]["content"]["prompt"] == "In time?"
+        go_on.set()
+        assert ((await lost).status_code, (await lost).json()["code"]) == (409, "generation_in_progress")
+        assert len((await detail(ann, session))["steps"]) == 2
+        assert len(await usage(service)) == 3
 
 
 async def test_a_session_that_is_deleted_meanwhile_is_gone(service: Service, script: SessionScript) -> None:
@@ -506,7 +538,7 @@ async def test_who_has_nothing_left_takes_nothing_over_but_by_hand(service: Serv
     assert taken.json()["next_step"]["step_type"] == "manual"
 
 
-async def test_after_a_look_at_it_a_model_begins_anew(service: Service, script: SessionScript) -> None:
+async def test_after_a_look_what_was_open_is_asked_again(service: Service, script: SessionScript) -> None:
     session = await begun(service.user(), script)
     taken = await handed_on(service, session, resume_mode="review")
     assert taken.json()["next_step"]["step_type"] == "briefing"
