@@ -5,7 +5,7 @@ stored, if the lease is still the same. When the model fails the answer stays, a
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -37,10 +37,8 @@ from workbench.domain.troubleshooting.model import Followed, Session, SessionSte
 from workbench.domain.troubleshooting.ports import SessionTx
 from workbench.domain.troubleshooting.situations import question_of, situation_of
 from workbench.domain.troubleshooting.sourcing import Supply, SupplyService
-from workbench.domain.troubleshooting.transitions import touched
+from workbench.domain.troubleshooting.transitions import freed, touched
 from workbench.domain.troubleshooting.views import FallbackReason
-
-LEASED_FOR = timedelta(seconds=120)
 
 
 class Continued(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,7 +158,7 @@ class ContinuingService:
             if found.session.lease_key != generation.key:
                 raise generation_in_progress()
             told = told_of_problem(found.session, authored)
-            session = msgspec.structs.replace(free(touched(found.session, now)), **told)
+            session = msgspec.structs.replace(freed(touched(found.session, now)), **told)
             session, step = ask_next(tx, found, session, authored.step, now, generation.message_id)
         return Continued(session=session, step=step)
 
@@ -169,19 +167,9 @@ class ContinuingService:
             async with self._transactions.write(workspace_id) as tx:
                 session = await tx.sessions.find(session_id)
                 if session is not None and session.lease_key == key:
-                    tx.sessions.change(free(session))
+                    tx.sessions.change(freed(session))
 
         await retrying(act)
-
-
-def leased(session: Session, generation: Generation, now: datetime) -> Session:
-    """The session while a model is at work on what comes next."""
-    return msgspec.structs.replace(session, lease_key=generation.key, lease_until=now + LEASED_FOR)
-
-
-def free(session: Session) -> Session:
-    """The session once none is."""
-    return msgspec.structs.replace(session, lease_key=None, lease_until=None)
 
 
 def ask_next(

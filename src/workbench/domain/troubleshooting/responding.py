@@ -17,7 +17,7 @@ from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.answering import Given, Way, answered_with, take_down, way_anew, way_on
 from workbench.domain.troubleshooting.cases import is_begun_by_model
-from workbench.domain.troubleshooting.continuing import ContinuingService, ask_next, free, leased
+from workbench.domain.troubleshooting.continuing import ContinuingService, ask_next
 from workbench.domain.troubleshooting.generating import Generation, OnUnavailable, is_admitted
 from workbench.domain.troubleshooting.guides import Guides
 from workbench.domain.troubleshooting.guiding import Following, Guidance, answered
@@ -26,7 +26,7 @@ from workbench.domain.troubleshooting.model import Followed, Session, SessionSte
 from workbench.domain.troubleshooting.ports import SessionTx
 from workbench.domain.troubleshooting.showing import responded
 from workbench.domain.troubleshooting.starting import followed_from
-from workbench.domain.troubleshooting.transitions import touched
+from workbench.domain.troubleshooting.transitions import freed, leased, touched
 from workbench.domain.troubleshooting.views import FallbackReason, Responded
 
 MAX_CHOSEN = 12
@@ -137,7 +137,7 @@ async def _await(
     generation = continuing.wished(given.by, "flowpilot_respond", way.session)
     is_left = following.otherwise is not None
     if await is_admitted(tx, continuing.generating, generation, "manual" if is_left else on_unavailable):
-        take_down(tx, way, given, leased(way.session, generation, given.at), is_unclear=is_left)
+        take_down(tx, way, given, leased(way.session, generation.key, given.at), is_unclear=is_left)
         return _Awaited(answered_step_id=way.step.id, generation=generation)
     told = answered_with(tx, way, given, following.otherwise or manual_step(), {})
     return msgspec.structs.replace(told, fallback_reason="quota")
@@ -153,10 +153,10 @@ async def _again(
     if continuing.serves(given.by.workspace_id):
         generation = continuing.wished(given.by, "flowpilot_respond", session)
         if await is_admitted(tx, continuing.generating, generation, on_unavailable):
-            tx.sessions.change(leased(session, generation, given.at))
+            tx.sessions.change(leased(session, generation.key, given.at))
             return _Awaited(answered_step_id=last.id, generation=generation)
         reason = "quota"
-    changed, asked = ask_next(tx, found, free(session), manual_step(), given.at)
+    changed, asked = ask_next(tx, found, freed(session), manual_step(), given.at)
     return msgspec.structs.replace(responded(changed, last.id, asked), fallback_reason=reason)
 
 
