@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,20 +12,15 @@ from uuid import uuid4
 import httpx
 import pytest
 import pytest_asyncio
-from pydantic_ai.exceptions import ModelAuthenticationError, ModelHTTPError, ModelRateLimitError
+from tests.support.clocks import SettableClock, StoppedClock
 from tests.support.databases import copy_of_template
 from tests.support.postgres import Postgres
 from tests.support.service import Service
-from tests.support.session_models import NONSENSE, SessionScript, service_with_models, written
+from tests.support.session_models import NONSENSE, PLANTED, SessionScript, refusal, service_with_models, written
 from tests.support.troubleshooting import FOREIGN, REPORT, SESSIONS, act, done, import_playbook, respond, start
 
 NEAR = "The printer jobs are stuck somewhere"
 """Comes near the playbook on printers, and not near enough for it to be followed unasked."""
-PLANTED = "PLANTED-9c1f sk-abcdefghijklmnopqrstuv"
-LIMITED = ModelHTTPError.for_category(ModelRateLimitError, status_code=429, model_name="m", body={"error": PLANTED})
-REFUSED = ModelHTTPError.for_category(
-    ModelAuthenticationError, status_code=401, model_name="m", body={"error": PLANTED}
-)
 CHOOSING = """\
 schema: workbench.playbook/1
 key: lute
@@ -191,7 +187,7 @@ async def test_a_workspace_may_do_without(running: Service, script: SessionScrip
 
 
 async def test_the_second_model_helps_out_and_the_row_names_it(service: Service, script: SessionScript) -> None:
-    script.says(LIMITED, written("Does the second one help?"))
+    script.says(refusal(429), written("Does the second one help?"))
     session = await start(service.user(), FOREIGN)
     assert session["first_step"]["content"]["prompt"] == "Does the second one help?"
     assert script.requests == ["first", "second"]
@@ -251,7 +247,7 @@ async def test_09_by_hand_one_goes_on_at_once(service: Service, script: SessionS
     answered = await answer(ann, session, session["first_step"], on_unavailable="manual")
     assert (answered.status_code, answered.json()["fallback_reason"]) == (200, "provider")
     assert answered.json()["next_step"]["step_type"] == "manual"
-    script.says(REFUSED, REFUSED)
+    script.says(refusal(401), refusal(401))
     refused = await answer(ann, session, answered.json()["next_step"])
     assert (refused.json()["kind"], refused.json()["retryable"]) == ("auth", False)
     again = await answer(ann, session, answered.json()["next_step"], on_unavailable="manual")
@@ -270,7 +266,8 @@ async def test_10_while_a_model_writes_the_session_is_its_own(service: Service, 
 
     script.says(slowly)
     first = asyncio.create_task(answer(ann, session, session["first_step"]))
-    await asyncio.wait_for(reached.wait(), 10)
+    async with asyncio.timeout(10):
+        await reached.wait()
     assert (await detail(ann, session))["generation"] == "running"
     second = await answer(ann, session, session["first_step"])
     assert (second.status_code, second.json()["code"]) == (409, "generation_in_progress")
@@ -283,6 +280,35 @@ async def test_10_while_a_model_writes_the_session_is_its_own(service: Service, 
     assert told["next_step"]["content"]["prompt"] == "At last?"
     assert (await answer(ann, session, session["first_step"])).json() == told
     assert len((await detail(ann, session))["steps"]) == 2
+
+
+async def test_a_lease_that_ran_out_is_anybodys_and_who_comes_late_changes_nothing(
+    database_url: str, tmp_path: Path, script: SessionScript
+) -> None:
+    clock = SettableClock(datetime.now(UTC))
+    async with service_with_models(database_url, tmp_path / "data", script, StoppedClock(clock)) as service:
+        script.forget()
+        ann = service.user()
+        session = await begun(ann, script)
+        reached, go_on = asyncio.Event(), asyncio.Event()
+
+        async def late() -> dict[str, Any]:
+            reached.set()
+            await go_on.wait()
+            return written("Too late?")
+
+        script.says(late, written("In time?"))
+        lost = asyncio.create_task(answer(ann, session, session["first_step"]))
+        async with asyncio.timeout(10):
+            await reached.wait()
+        clock.move(seconds=121)
+        assert (await detail(ann, session))["generation"] == "failed"
+        again = await answer(ann, session, session["first_step"])
+        assert again.json()["next_step"]["content"]["prompt"] == "In time?"
+        go_on.set()
+        assert ((await lost).status_code, (await lost).json()["code"]) == (409, "generation_in_progress")
+        assert len((await detail(ann, session))["steps"]) == 2
+        assert len(await usage(service)) == 3
 
 
 async def test_a_session_that_is_deleted_meanwhile_is_gone(service: Service, script: SessionScript) -> None:
@@ -345,7 +371,7 @@ async def test_74_where_the_model_is_not_to_be_had_the_step_is_asked_again(
     ann = service.user()
     await import_playbook(ann, CHOOSING)
     session = await start(ann, LUTE)
-    script.says(LIMITED, LIMITED)
+    script.says(refusal(429), refusal(429))
     answered = await respond(ann, session["path"], session["first_step"], free_text="hard to say")
     step = answered["next_step"]
     assert (answered["fallback_reason"], step["content"]["prompt"]) == ("provider", "Which strings?")
@@ -368,7 +394,7 @@ async def test_74_a_text_that_means_none_is_answered_by_the_model(service: Servi
 
 async def test_16_none_of_these_is_for_the_model_to_go_on_from(service: Service, script: SessionScript) -> None:
     ann = service.user()
-    script.says(LIMITED, LIMITED)
+    script.says(refusal(429), refusal(429))
     session = await start(ann, NEAR)
     answered = await respond(ann, session["path"], session["first_step"], option_value="none_of_these")
     assert answered["next_step"]["source"] == "model"
@@ -432,7 +458,7 @@ async def test_43_a_provider_that_refuses_at_once_costs_nothing_of_the_quota(
 ) -> None:
     ann = service.user()
     await limit(service, 1)
-    script.says(LIMITED, LIMITED)
+    script.says(refusal(429), refusal(429))
     refused = await ann.post(SESSIONS, json={"intake_content": {"text": FOREIGN}})
     assert (refused.status_code, refused.json()["kind"]) == (502, "rate_limited")
     (row,) = await usage(service)
@@ -490,7 +516,7 @@ async def test_a_handover_is_kept_when_the_model_fails_and_the_briefing_asks_aga
 ) -> None:
     ann, bob = service.user(), service.user("bob")
     session = await begun(ann, script)
-    script.says(LIMITED, LIMITED)
+    script.says(refusal(429), refusal(429))
     refused = await handed_on(service, session, resume_mode="fresh")
     assert (refused.status_code, refused.json()["code"]) == (502, "provider_error")
     after = await detail(bob, session)
@@ -512,7 +538,7 @@ async def test_who_has_nothing_left_takes_nothing_over_but_by_hand(service: Serv
     assert taken.json()["next_step"]["step_type"] == "manual"
 
 
-async def test_after_a_look_at_it_a_model_begins_anew(service: Service, script: SessionScript) -> None:
+async def test_after_a_look_what_was_open_is_asked_again(service: Service, script: SessionScript) -> None:
     session = await begun(service.user(), script)
     taken = await handed_on(service, session, resume_mode="review")
     assert taken.json()["next_step"]["step_type"] == "briefing"
@@ -529,7 +555,7 @@ async def test_55_a_providers_words_reach_nobody(
 ) -> None:
     ann, seen = service.user(), list[str]()
     caplog.set_level(logging.INFO)
-    for planted in (LIMITED, REFUSED, RuntimeError(PLANTED), TimeoutError(PLANTED)):
+    for planted in (refusal(429), refusal(401), RuntimeError(PLANTED), TimeoutError(PLANTED)):
         script.says(planted, planted)
         refused = await ann.post(SESSIONS, json={"intake_content": {"text": FOREIGN}})
         assert refused.status_code == 502

@@ -1,5 +1,7 @@
 """Models of sessions that say what a test tells them to; their answers go the whole way through the library."""
 
+# ruff: noqa: PLC0415 - the library takes seconds to load, and not every process of the suite runs a test of it
+
 import json
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -8,12 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dishka import Provider, Scope
-from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, UserPromptPart
-from pydantic_ai.models.function import AgentInfo, FunctionModel
 from tests.support.service import Service, running_service
 
-from workbench.adapters.models.calls import ReachedModel
-from workbench.adapters.models.steps import ModelStepWriter
 from workbench.domain.model_assistants.ports import ModelInfo
 from workbench.domain.troubleshooting.writers import StepWriter
 
@@ -28,6 +26,9 @@ SETTINGS: dict[str, Any] = {
 NONSENSE = {"step_type": "dance"}
 """What has not the shape that was asked for."""
 
+PLANTED = "PLANTED-9c1f sk-abcdefghijklmnopqrstuv"
+"""What a provider says that nobody is to hear."""
+
 Said = dict[str, Any] | Exception | Callable[[], Awaitable[dict[str, Any]]]
 
 
@@ -35,6 +36,14 @@ def written(prompt: str = "What does the display show?", **members: Any) -> dict
     """A question with two options, but for what is given."""
     options = [{"label": "An error code", "value": "code"}, {"label": "Nothing", "value": "nothing"}]
     return {"step_type": "question", "prompt": prompt, "options": options, "confidence": 0.9, **members}
+
+
+def refusal(status: int) -> Exception:
+    """What the library raises where a provider answers with this status, the provider's words in it."""
+    from pydantic_ai.exceptions import ModelAuthenticationError, ModelHTTPError, ModelRateLimitError, ModelServerError
+
+    category = {401: ModelAuthenticationError, 429: ModelRateLimitError}.get(status, ModelServerError)
+    return ModelHTTPError.for_category(category, status_code=status, model_name="any", body={"error": PLANTED})
 
 
 class SessionScript:
@@ -60,10 +69,14 @@ class SessionScript:
         """What the models were shown, in the order of asking."""
         return [shown for _, shown in self.asked]
 
-    def reached(self, name: str) -> ReachedModel:
+    def reached(self, name: str) -> Any:
         """A model of this name, as if it were open."""
+        from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart, UserPromptPart
+        from pydantic_ai.models.function import FunctionModel
 
-        async def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        from workbench.adapters.models.calls import ReachedModel
+
+        async def answer(messages: Any, info: Any) -> ModelResponse:
             self.requests.append(name)
             prompts = [part.content for part in messages[0].parts if isinstance(part, UserPromptPart)]
             if len(messages) == 1:
@@ -82,6 +95,8 @@ class SessionScript:
     @property
     def provider(self) -> Provider:
         """What puts these models in the place of real ones."""
+        from workbench.adapters.models.steps import ModelStepWriter
+
         writer = ModelStepWriter([self.reached("first"), self.reached("second")], timeout_seconds=20)
         provider = Provider(scope=Scope.APP)
         provider.provide(lambda: writer, provides=StepWriter)

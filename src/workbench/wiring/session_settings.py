@@ -21,9 +21,15 @@ ModelNames = Annotated[tuple[str, ...], BeforeValidator(list_from_text), Field(m
 class WorkspaceServing(Group):
     """What is different in one workspace; what is not said is as everywhere else."""
 
-    models: ModelNames | None = None
-    plan: Plan | None = None
-    billing_anchor: date | None = None
+    models: ModelNames | None = Field(
+        default=None, description="The models that serve the sessions of this workspace; an empty list is none."
+    )
+    plan: Plan | None = Field(default=None, description="The plan of this workspace.")
+    billing_anchor: date | None = Field(
+        default=None,
+        description="The day from which the months of this workspace's plan are counted.",
+        examples=["2026-01-31"],
+    )
 
 
 class Serving(Group):

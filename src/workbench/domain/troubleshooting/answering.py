@@ -19,7 +19,7 @@ from workbench.domain.troubleshooting.known import ask, say, stored
 from workbench.domain.troubleshooting.model import Branch, Session, SessionStep
 from workbench.domain.troubleshooting.ports import SessionTx
 from workbench.domain.troubleshooting.showing import responded, step_view
-from workbench.domain.troubleshooting.transitions import touched
+from workbench.domain.troubleshooting.transitions import freed, touched
 from workbench.domain.troubleshooting.views import Responded
 
 
@@ -90,7 +90,7 @@ def answered_with(tx: SessionTx, way: Way, given: Given, step: Step, changes: Ma
     sure: dict[str, Any] = {}
     if step.confidence_score is not None:
         sure = {"confidence_score": step.confidence_score, "confidence_tier": step.confidence_tier}
-    changed = msgspec.structs.replace(way.session, **changes, **sure)
+    changed = msgspec.structs.replace(freed(way.session), **changes, **sure)
     changed = take_down(tx, way, given, changed, is_unclear=step.context_message == CHOICE_NEEDED)
     next_one = SessionStep(
         id=new_id(), branch_id=way.step.branch_id, step_order=way.step.step_order + 1, step=step, asked_at=given.at

@@ -29,7 +29,7 @@ from workbench.domain.troubleshooting.chat_turns import (
     question,
 )
 from workbench.domain.troubleshooting.failures import ProviderError
-from workbench.domain.troubleshooting.generating import GeneratingService, Generation
+from workbench.domain.troubleshooting.generating import Generation, reserve_generation
 from workbench.domain.troubleshooting.guides import Guides
 from workbench.domain.troubleshooting.known import GUIDE_ID, inputs_of, seen, stored
 from workbench.domain.troubleshooting.model import Session
@@ -154,7 +154,7 @@ class ChattingService:
             asked = unanswered or question(session, principal.id, wanted.text, heard.filenames, turn_id, now)
             turn = asked_turn(session, principal.id, asked, turn_id, heard.shared)
             generation = Generation.wished(principal, "chat_message", session, turn.output_message_id)
-            await _reserve(tx, self._replying.generating, generation)
+            await reserve_generation(tx, self._replying.generating, generation)
             earlier = await tx.messages.page(session.conversation_id, MessageQuery(limit=MAX_LINES))
             downloads = [await tx.files.download(session.conversation_id, name, None) for name in heard.filenames]
             ask(tx, session, asked, turn, now, is_new=unanswered is None)
@@ -203,10 +203,6 @@ async def _heard(tx: ChatTx, principal: Principal, wanted: _Wanted, now: datetim
         raise _in_progress(active)
     filenames = [each.file.filename for each in files]
     return _Heard(session=found.session, filenames=filenames, shared=await tx.turns.now())
-
-
-async def _reserve(tx: ChatTx, generating: GeneratingService, generation: Generation) -> None:
-    await generating.reserve(tx, generation)
 
 
 async def _unanswered(tx: ChatTx, session: Session, person_id: str, text: str) -> Message | None:

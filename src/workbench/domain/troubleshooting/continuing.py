@@ -5,8 +5,8 @@ stored, if the lease is still the same. When the model fails the answer stays, a
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -21,7 +21,7 @@ from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.authoring import Authored, StepAuthor
 from workbench.domain.troubleshooting.failures import ProviderError
 from workbench.domain.troubleshooting.first_steps import told_of_problem
-from workbench.domain.troubleshooting.generating import GeneratingService, Generation, GenerationType
+from workbench.domain.troubleshooting.generating import GeneratingService, Generation, GenerationType, OnUnavailable
 from workbench.domain.troubleshooting.guides import Guides
 from workbench.domain.troubleshooting.guiding import answered, understood
 from workbench.domain.troubleshooting.known import (
@@ -35,15 +35,10 @@ from workbench.domain.troubleshooting.known import (
 )
 from workbench.domain.troubleshooting.model import Followed, Session, SessionStep
 from workbench.domain.troubleshooting.ports import SessionTx
-from workbench.domain.troubleshooting.quotas import QuotaExceededError
 from workbench.domain.troubleshooting.situations import question_of, situation_of
 from workbench.domain.troubleshooting.sourcing import Supply, SupplyService
-from workbench.domain.troubleshooting.transitions import touched
+from workbench.domain.troubleshooting.transitions import freed, touched
 from workbench.domain.troubleshooting.views import FallbackReason
-
-OnUnavailable = Literal["error", "manual"]
-"""What is done where the model is not to be had: the request fails, or one goes on by hand."""
-LEASED_FOR = timedelta(seconds=120)
 
 
 class Continued(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,28 +78,18 @@ class ContinuingService:
     ) -> None:
         self._transactions = transactions
         self._guides = guides
-        self._generating = generating
+        self.generating = generating
         self._author = author
         self._supplies = supplies
         self._clock = clock
 
     def serves(self, workspace_id: str) -> bool:
         """Whether there is a model for a workspace's sessions."""
-        return self._generating.serves(workspace_id)
+        return self.generating.serves(workspace_id)
 
     def wished(self, principal: Principal, kind: GenerationType, session: Session) -> Generation:
         """A use of models that is about to be reserved; its key is that of the lease."""
         return Generation.wished(principal, kind, session, new_id())
-
-    async def is_admitted(self, tx: SessionTx, generation: Generation, on_unavailable: OnUnavailable) -> bool:
-        """Reserve in this block. False where the allowance is used up and one goes on by hand. Raises QuotaExceededError."""
-        try:
-            await self._generating.reserve(tx, generation)
-        except QuotaExceededError:
-            if on_unavailable == "error":
-                raise
-            return False
-        return True
 
     async def go_on(
         self, principal: Principal, session_id: UUID, generation: Generation, on_unavailable: OnUnavailable
@@ -173,7 +158,7 @@ class ContinuingService:
             if found.session.lease_key != generation.key:
                 raise generation_in_progress()
             told = told_of_problem(found.session, authored)
-            session = msgspec.structs.replace(free(touched(found.session, now)), **told)
+            session = msgspec.structs.replace(freed(touched(found.session, now)), **told)
             session, step = ask_next(tx, found, session, authored.step, now, generation.message_id)
         return Continued(session=session, step=step)
 
@@ -182,19 +167,9 @@ class ContinuingService:
             async with self._transactions.write(workspace_id) as tx:
                 session = await tx.sessions.find(session_id)
                 if session is not None and session.lease_key == key:
-                    tx.sessions.change(free(session))
+                    tx.sessions.change(freed(session))
 
         await retrying(act)
-
-
-def leased(session: Session, generation: Generation, now: datetime) -> Session:
-    """The session while a model is at work on what comes next."""
-    return msgspec.structs.replace(session, lease_key=generation.key, lease_until=now + LEASED_FOR)
-
-
-def free(session: Session) -> Session:
-    """The session once none is."""
-    return msgspec.structs.replace(session, lease_key=None, lease_until=None)
 
 
 def ask_next(

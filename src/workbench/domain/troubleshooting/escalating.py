@@ -21,16 +21,16 @@ from workbench.domain.troubleshooting.access import Person
 from workbench.domain.troubleshooting.briefing import Onward, brief
 from workbench.domain.troubleshooting.cases import is_begun_by_model
 from workbench.domain.troubleshooting.chat_briefing import brief_in_chat
-from workbench.domain.troubleshooting.continuing import ContinuingService, OnUnavailable, leased
+from workbench.domain.troubleshooting.continuing import ContinuingService
 from workbench.domain.troubleshooting.events import escalation_changed
-from workbench.domain.troubleshooting.generating import Generation
+from workbench.domain.troubleshooting.generating import Generation, OnUnavailable, is_admitted
 from workbench.domain.troubleshooting.known import Known, known, seen, stored
 from workbench.domain.troubleshooting.model import Escalation, ResumeMode, Session, SessionStep
 from workbench.domain.troubleshooting.packets import packet_of
 from workbench.domain.troubleshooting.ports import ChatTx, Queued, QueuePlace, SessionTx
 from workbench.domain.troubleshooting.queueing import RANK, require_target, waiting_seconds
 from workbench.domain.troubleshooting.showing import drafted, progress, step_view
-from workbench.domain.troubleshooting.transitions import escalated, picked_up, require_pickup, withdrawn
+from workbench.domain.troubleshooting.transitions import escalated, leased, picked_up, require_pickup, withdrawn
 from workbench.domain.troubleshooting.views import Chatted, Escalated, PickedUp, Queue, QueuedSession
 from workbench.domain.users.model import User
 from workbench.domain.users.service import meet
@@ -161,10 +161,10 @@ class EscalatingService:
             generation = None
             if way == "written":
                 generation = self._continuing.wished(principal, "flowpilot_pickup", session)
-                if not await self._continuing.is_admitted(tx, generation, new.on_unavailable):
+                if not await is_admitted(tx, self._continuing.generating, generation, new.on_unavailable):
                     generation, way = None, "by_hand"
             session, briefing, following = brief(tx, found, session, closed, way)
-            session = session if generation is None else leased(session, generation, now)
+            session = session if generation is None else leased(session, generation.key, now)
             tx.sessions.change(session)
             tx.events.record(escalation_changed("session.picked_up", session, closed))
         if generation is not None:

@@ -22,7 +22,7 @@ from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.failures import ProviderError
 from workbench.domain.troubleshooting.model import Session
 from workbench.domain.troubleshooting.ports import GenerationTx
-from workbench.domain.troubleshooting.quotas import Plan, Quota, quota_exceeded, quota_of
+from workbench.domain.troubleshooting.quotas import Plan, Quota, QuotaExceededError, quota_exceeded, quota_of
 from workbench.domain.usage.accumulating import Accumulator
 from workbench.domain.usage.bookkeeping import Bookkeeping, settle
 from workbench.domain.usage.model import Bill, ReportedCall
@@ -39,6 +39,8 @@ GenerationType = Literal[
 ]
 CountFailed = Literal["billed", "all", "none"]
 """Which failures count as much as what went well: those that tokens were billed for, all of them, or none."""
+OnUnavailable = Literal["error", "manual"]
+"""What is done where a model is not to be had: the request fails, or one goes on by hand."""
 Asked = Callable[[str, Accumulator], Awaitable[T]]
 
 TOTAL_SECONDS = 110
@@ -170,7 +172,7 @@ class GeneratingService:
 
         async def act() -> None:
             async with self._transactions.write(generation.workspace_id) as tx:
-                await self.reserve(tx, generation)
+                await reserve_generation(tx, self, generation)
 
         await retrying(act)
 
@@ -254,3 +256,21 @@ class GeneratingService:
 
     def _plan(self, workspace_id: str) -> Plan:
         return self._policy.serving(workspace_id).plan
+
+
+async def reserve_generation(tx: GenerationTx, generating: GeneratingService, generation: Generation) -> None:
+    """Reserve in this block, the transaction first. Raises QuotaExceededError, before anything is set down."""
+    await generating.reserve(tx, generation)
+
+
+async def is_admitted(
+    tx: GenerationTx, generating: GeneratingService, generation: Generation, on_unavailable: OnUnavailable
+) -> bool:
+    """Reserve in this block. False where the allowance is used up and one goes on by hand. Raises QuotaExceededError."""
+    try:
+        await generating.reserve(tx, generation)
+    except QuotaExceededError:
+        if on_unavailable == "error":
+            raise
+        return False
+    return True

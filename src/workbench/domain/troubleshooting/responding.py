@@ -17,8 +17,8 @@ from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.answering import Given, Way, answered_with, take_down, way_anew, way_on
 from workbench.domain.troubleshooting.cases import is_begun_by_model
-from workbench.domain.troubleshooting.continuing import ContinuingService, OnUnavailable, ask_next, free, leased
-from workbench.domain.troubleshooting.generating import Generation
+from workbench.domain.troubleshooting.continuing import ContinuingService, ask_next
+from workbench.domain.troubleshooting.generating import Generation, OnUnavailable, is_admitted
 from workbench.domain.troubleshooting.guides import Guides
 from workbench.domain.troubleshooting.guiding import Following, Guidance, answered
 from workbench.domain.troubleshooting.known import Known, follow, require_whole, seen, walk_of
@@ -26,7 +26,7 @@ from workbench.domain.troubleshooting.model import Followed, Session, SessionSte
 from workbench.domain.troubleshooting.ports import SessionTx
 from workbench.domain.troubleshooting.showing import responded
 from workbench.domain.troubleshooting.starting import followed_from
-from workbench.domain.troubleshooting.transitions import touched
+from workbench.domain.troubleshooting.transitions import freed, leased, touched
 from workbench.domain.troubleshooting.views import FallbackReason, Responded
 
 MAX_CHOSEN = 12
@@ -106,7 +106,8 @@ class RespondingService:
             found.require_act("respond", now)
             if (last := _repeated(found, new, answer)) is not None:
                 if found.case.open_step is None:
-                    return await self._again(tx, principal, found, last, new.on_unavailable)
+                    given = Given(by=principal, reading=read_answer(last.step, answer), note=answer.note, at=now)
+                    return await _again(tx, self._continuing, found, given, new.on_unavailable)
                 await require_whole(tx, found)
                 return responded(found.session, last.id, found.case.open_step)
             way = _way(found, new, now)
@@ -119,37 +120,44 @@ class RespondingService:
             guidance = self._guides.guidance(found.session, followed, shelf, has_model=has_model)
             following = _following(guidance, found, way, given.reading, followed)
             if following.step is None:
-                return await self._await(tx, way, given, following, new.on_unavailable)
+                return await _await(tx, self._continuing, way, given, following, new.on_unavailable)
             taken = _take_up(tx, way.session, following, shelf, followed)
             return answered_with(tx, way, given, following.step, taken)
 
-    async def _await(
-        self, tx: SessionTx, way: Way, given: Given, following: Following, on_unavailable: OnUnavailable
-    ) -> Responded | _Awaited:
-        """Store the answer, and lease the session to a model; where it is not to be had, to nobody."""
-        generation = self._continuing.wished(given.by, "flowpilot_respond", way.session)
-        is_left = following.otherwise is not None
-        if await self._continuing.is_admitted(tx, generation, "manual" if is_left else on_unavailable):
-            take_down(tx, way, given, leased(way.session, generation, given.at), is_unclear=is_left)
-            return _Awaited(answered_step_id=way.step.id, generation=generation)
-        told = answered_with(tx, way, given, following.otherwise or manual_step(), {})
-        return msgspec.structs.replace(told, fallback_reason="quota")
 
-    async def _again(
-        self, tx: SessionTx, principal: Principal, found: Known, last: SessionStep, on_unavailable: OnUnavailable
-    ) -> Responded | _Awaited:
-        """The answer is there, and what was to follow upon it is not."""
-        now = self._clock.now()
-        reason: FallbackReason | None = None
-        session = touched(found.session, now)
-        if self._continuing.serves(principal.workspace_id):
-            generation = self._continuing.wished(principal, "flowpilot_respond", session)
-            if await self._continuing.is_admitted(tx, generation, on_unavailable):
-                tx.sessions.change(leased(session, generation, now))
-                return _Awaited(answered_step_id=last.id, generation=generation)
-            reason = "quota"
-        changed, asked = ask_next(tx, found, free(session), manual_step(), now)
-        return msgspec.structs.replace(responded(changed, last.id, asked), fallback_reason=reason)
+async def _await(
+    tx: SessionTx,
+    continuing: ContinuingService,
+    way: Way,
+    given: Given,
+    following: Following,
+    on_unavailable: OnUnavailable,
+) -> Responded | _Awaited:
+    """Store the answer, and lease the session to a model; where it is not to be had, to nobody."""
+    generation = continuing.wished(given.by, "flowpilot_respond", way.session)
+    is_left = following.otherwise is not None
+    if await is_admitted(tx, continuing.generating, generation, "manual" if is_left else on_unavailable):
+        take_down(tx, way, given, leased(way.session, generation.key, given.at), is_unclear=is_left)
+        return _Awaited(answered_step_id=way.step.id, generation=generation)
+    told = answered_with(tx, way, given, following.otherwise or manual_step(), {})
+    return msgspec.structs.replace(told, fallback_reason="quota")
+
+
+async def _again(
+    tx: SessionTx, continuing: ContinuingService, found: Known, given: Given, on_unavailable: OnUnavailable
+) -> Responded | _Awaited:
+    """The answer is there, and what was to follow is not."""
+    last = [step for step in found.case.path() if step.is_answered][-1]
+    session = touched(found.session, given.at)
+    reason: FallbackReason | None = None
+    if continuing.serves(given.by.workspace_id):
+        generation = continuing.wished(given.by, "flowpilot_respond", session)
+        if await is_admitted(tx, continuing.generating, generation, on_unavailable):
+            tx.sessions.change(leased(session, generation.key, given.at))
+            return _Awaited(answered_step_id=last.id, generation=generation)
+        reason = "quota"
+    changed, asked = ask_next(tx, found, freed(session), manual_step(), given.at)
+    return msgspec.structs.replace(responded(changed, last.id, asked), fallback_reason=reason)
 
 
 def _repeated(found: Known, new: NewAnswer, answer: Answer) -> SessionStep | None:

@@ -128,13 +128,14 @@ class StartingService:
         return Opening(following=following, shelf=shelf)
 
     async def _start(self, principal: Principal, session: Session, opening: Opening) -> Started:
-        now, following, shelf = session.created_at, opening.following, opening.shelf
+        now, following, shelf = self._clock.now(), opening.following, opening.shelf
         step = following.step
         if step is None:
             raise AssertionError("whoever begins a session has something to ask")
         async with self._transactions.write(principal.workspace_id) as tx:
             user = await meet(tx, principal, now)
-            session = _guided(msgspec.structs.replace(session, **opening.told), following, step, shelf)
+            begun: dict[str, Any] = {"created_at": now, "last_activity_at": now, **opening.told}
+            session = _guided(msgspec.structs.replace(session, **begun), following, step, shelf)
             root = found_session(tx, session, user, now)
             if following.playbook_key is not None:
                 follow(tx, session, followed_from(shelf, following), ())
