@@ -189,10 +189,10 @@ async def test_30_only_files_of_the_sessions_own_conversation_come_with_what_is_
     for owner, name in ((session, "a.txt"), (other, "theirs.txt")):
         files = {"files": (name, b"spooler stopped")}
         (await ann.put(f"/conversations/{owner['conversation_id']}/files", files=files)).raise_for_status()
-    foreign, absent = (
+    foreign, absent = [
         await ann.post(f"{session['path']}/chat", json={"message": REPORT, "upload_ids": ["a.txt", name]})
         for name in ("theirs.txt", "none.txt")
-    )
+    ]
     assert (foreign.status_code, foreign.json()) == (absent.status_code, absent.json())
     assert (absent.status_code, absent.json()["code"], absent.json()["field"]) == (400, "unknown_upload", "upload_ids")
     assert len(await messages_of(ann, session)) == 1
@@ -315,9 +315,9 @@ async def test_a_model_is_shown_what_was_said_and_files_that_are_texts(talk: Tal
 async def test_55_where_the_model_fails_the_message_stays_and_is_answered_once_it_is_sent_again(
     talk: Talk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from pydantic_ai.exceptions import ModelHTTPError  # noqa: PLC0415 - takes seconds to load
+    from pydantic_ai.exceptions import ModelServerError  # noqa: PLC0415 - takes seconds to load
 
-    talk.models.replies = [ModelHTTPError(503, "m", body={"message": SECRET}), REPLY]
+    talk.models.replies = [ModelServerError(503, "m", body={"message": SECRET}), REPLY]
     with caplog.at_level(logging.INFO):
         failed = await talk.say()
     assert (failed.status_code, failed.json()["code"], failed.json()["kind"]) == (502, "provider_error", "overloaded")

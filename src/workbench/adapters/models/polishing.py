@@ -49,6 +49,7 @@ class ModelProsePolisher(ProsePolisher):
                         has_begun = True
                         yield event.payload["delta"]
         except ModelFailedError as error:
-            raise ProviderError(kind_of(error.__cause__ or error)) from error
+            cause = error.__cause__
+            raise ProviderError(kind_of(cause if isinstance(cause, Exception) else error)) from error
         if not has_begun or (call.response is not None and call.response.finish_reason == "length"):
             raise ProviderError("bad_output")
