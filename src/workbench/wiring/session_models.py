@@ -1,7 +1,7 @@
 """The models that write for sessions, as settings name them; opened once one is asked, as their libraries load slowly."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from importlib import import_module
 
@@ -36,18 +36,9 @@ class WritersOnDemand(StepWriter):
                 from workbench.wiring.models import open_step_writer  # noqa: PLC0415 - takes seconds to load
 
                 sessions = self._settings.sessions
-                opened = open_step_writer(
-                    self._settings.models, names_of(self._settings), sessions.model_timeout_seconds
-                )
+                opened = open_step_writer(self._settings.models, sessions.all_models, sessions.model_timeout_seconds)
                 self._steps = await self._stack.enter_async_context(opened)
             return self._steps
-
-
-def names_of(settings: Settings) -> Sequence[str]:
-    """All models that serve sessions anywhere."""
-    sessions = settings.sessions
-    own = (name for workspace in sessions.workspaces.values() for name in workspace.models or ())
-    return sorted({*sessions.models, *own})
 
 
 class SessionModelsOfSettings(Provider):
