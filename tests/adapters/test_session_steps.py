@@ -138,7 +138,7 @@ async def test_models_of_settings_are_opened_when_they_are_asked_and_fail_in_our
     named = {"provider": "openai", "model": "m", "base_url": f"{server.url}/v1", "api_key": "sk-very-secret"}
     chosen: dict[str, Any] = {
         "models": {"named": {"fast": named, "spare": named}, "default": "fast"},
-        "sessions": {"models": ["fast"], "workspaces": {"other": {"models": ["spare"]}}, "model_timeout_seconds": 0.5},
+        "sessions": {"models": ["fast"], "workspace_models": {"other": ["spare"]}, "model_timeout_seconds": 0.5},
     }
     spent = Accumulator()
     async with AsyncExitStack() as stack:

@@ -172,7 +172,7 @@ def test_the_doctor_tells_which_models_are_configured(folder: Path) -> None:
         "WORKBENCH__MCP__DESK__URL": "https://tools.example/mcp",
         "WORKBENCH__SESSIONS__MODELS": "fast",
         "WORKBENCH__SESSIONS__PLAN": "pro",
-        "WORKBENCH__SESSIONS__WORKSPACES": '{"research": {"plan": "team"}}',
+        "WORKBENCH__SESSIONS__WORKSPACE_PLANS": '{"research": "team"}',
     }
     result = run(folder, "doctor", "--json", **named)
     details = {finding["check"]: finding["detail"] for finding in json.loads(result.output)["findings"]}

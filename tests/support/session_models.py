@@ -20,7 +20,8 @@ SETTINGS: dict[str, Any] = {
     "models": {"named": {"first": NAMED, "second": NAMED}, "default": "first"},
     "sessions": {
         "models": ["first", "second"],
-        "workspaces": {"planned-default": {"plan": "free"}, "alone-default": {"models": []}},
+        "workspace_models": {"alone-default": []},
+        "workspace_plans": {"planned-default": "free"},
     },
 }
 NONSENSE = {"step_type": "dance"}

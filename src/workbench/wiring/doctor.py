@@ -243,7 +243,7 @@ def _sessions(settings: Settings) -> Finding:
     """Which models serve sessions, and on which plan."""
     sessions = settings.sessions
     served = f"by {', '.join(sessions.models)}" if sessions.models else "without a model"
-    own = f"; of their own: {', '.join(sorted(sessions.workspaces))}" if sessions.workspaces else ""
+    own = f"; of their own: {', '.join(sorted(sessions.own_workspaces))}" if sessions.own_workspaces else ""
     return Finding(check="sessions", ok=True, detail=f"{served}, plan {sessions.plan}{own}")
 
 

@@ -237,7 +237,7 @@ class Policies(Provider):
     @provide
     def generations(self, settings: Settings) -> GenerationPolicy:
         """Which models serve sessions, and on which plans."""
-        return generation_policy(settings.sessions, settings.sessions.workspaces)
+        return generation_policy(settings.sessions)
 
     @provide
     def telling_policy(self, settings: Settings) -> TellingPolicy:
@@ -251,7 +251,7 @@ class Policies(Provider):
         limits = tuple(Limit(**limit.model_dump()) for limit in budgets.limits)
         return BudgetPolicy(
             defaults=usual_limits(sessions, limits),
-            workspace_defaults=workspace_limits(sessions, sessions.workspaces, limits),
+            workspace_defaults=workspace_limits(sessions, limits),
             zone=zone_named(budgets.time_zone),
             zones={workspace: zone_named(zone) for workspace, zone in budgets.workspace_time_zones.items()},
         )

@@ -1,7 +1,7 @@
 """The models that write for sessions, as settings name them; opened once one is asked, as their libraries load slowly."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from importlib import import_module
 
@@ -65,17 +65,10 @@ class WritersOnDemand(StepWriter, ChatResponder, ProsePolisher):
 
                 sessions = self._settings.sessions
                 opened = open_session_writers(
-                    self._settings.models, names_of(self._settings), sessions.model_timeout_seconds
+                    self._settings.models, sessions.all_models, sessions.model_timeout_seconds
                 )
                 self._opened = await self._stack.enter_async_context(opened)
             return self._opened
-
-
-def names_of(settings: Settings) -> Sequence[str]:
-    """All models that serve sessions anywhere."""
-    sessions = settings.sessions
-    own = (name for workspace in sessions.workspaces.values() for name in workspace.models or ())
-    return sorted({*sessions.models, *own})
 
 
 class SessionModelsOfSettings(Provider):

@@ -11,25 +11,11 @@ from workbench.domain.troubleshooting.generating import CountFailed, GenerationP
 from workbench.domain.troubleshooting.quotas import Plan, plan_limits
 from workbench.wiring.model_settings import Models
 from workbench.wiring.setting_names import MisfitError, environment_name
-from workbench.wiring.setting_values import Group, list_from_text
+from workbench.wiring.setting_values import Group, from_json, list_from_text
 
 MAX_MODELS = 2
 
 ModelNames = Annotated[tuple[str, ...], BeforeValidator(list_from_text), Field(max_length=MAX_MODELS)]
-
-
-class WorkspaceServing(Group):
-    """What is different in one workspace; what is not said is as everywhere else."""
-
-    models: ModelNames | None = Field(
-        default=None, description="The models that serve the sessions of this workspace; an empty list is none."
-    )
-    plan: Plan | None = Field(default=None, description="The plan of this workspace.")
-    billing_anchor: date | None = Field(
-        default=None,
-        description="The day from which the months of this workspace's plan are counted.",
-        examples=["2026-01-31"],
-    )
 
 
 class Serving(Group):
@@ -62,17 +48,44 @@ class Serving(Group):
         default="billed",
         description="Which failures of models count too: those that were `billed`, `all`, or `none`.",
     )
+    workspace_models: Annotated[dict[str, ModelNames], BeforeValidator(from_json)] = Field(
+        default={},
+        description="The models of single workspaces, by their ids (a JSON object); an empty list is none.",
+        examples=['{"research": ["large"], "branch": []}'],
+    )
+    workspace_plans: Annotated[dict[str, Plan], BeforeValidator(from_json)] = Field(
+        default={},
+        description="The plans of single workspaces, by their ids (a JSON object).",
+        examples=['{"research": "team"}'],
+    )
+    workspace_billing_anchors: Annotated[dict[str, date], BeforeValidator(from_json)] = Field(
+        default={},
+        description="The days from which the months of single workspaces are counted, by their ids (a JSON object).",
+        examples=['{"research": "2026-02-15"}'],
+    )
+
+    @property
+    def own_workspaces(self) -> set[str]:
+        """The workspaces of which something else is said than of all others."""
+        return {*self.workspace_models, *self.workspace_plans, *self.workspace_billing_anchors}
+
+    @property
+    def all_models(self) -> list[str]:
+        """All models that serve sessions anywhere."""
+        own = (name for names in self.workspace_models.values() for name in names)
+        return sorted({*self.models, *own})
 
 
-def generation_policy(serving: Serving, workspaces: Mapping[str, WorkspaceServing]) -> GenerationPolicy:
+def generation_policy(serving: Serving) -> GenerationPolicy:
     """The same in the words of the domain."""
     return GenerationPolicy(
         usual=ServingModels(models=serving.models, plan=serving.plan),
         workspaces={
             workspace_id: ServingModels(
-                models=serving.models if own.models is None else own.models, plan=own.plan or serving.plan
+                models=serving.workspace_models.get(workspace_id, serving.models),
+                plan=serving.workspace_plans.get(workspace_id, serving.plan),
             )
-            for workspace_id, own in workspaces.items()
+            for workspace_id in serving.own_workspaces
         },
         count_failed=serving.count_failed,
     )
@@ -83,23 +96,23 @@ def usual_limits(serving: Serving, limits: Sequence[Limit]) -> tuple[Limit, ...]
     return (*plan_limits(serving.plan, serving.billing_anchor), *limits)
 
 
-def workspace_limits(
-    serving: Serving, workspaces: Mapping[str, WorkspaceServing], limits: Sequence[Limit]
-) -> Mapping[str, Sequence[Limit]]:
+def workspace_limits(serving: Serving, limits: Sequence[Limit]) -> Mapping[str, Sequence[Limit]]:
     """The same for the workspaces that have a plan or an anchor of their own."""
     return {
         workspace_id: (
-            *plan_limits(own.plan or serving.plan, own.billing_anchor or serving.billing_anchor),
+            *plan_limits(
+                serving.workspace_plans.get(workspace_id, serving.plan),
+                serving.workspace_billing_anchors.get(workspace_id, serving.billing_anchor),
+            ),
             *limits,
         )
-        for workspace_id, own in workspaces.items()
-        if own.plan is not None or own.billing_anchor is not None
+        for workspace_id in (*serving.workspace_plans, *serving.workspace_billing_anchors)
     }
 
 
-def require_serving_models(serving: Serving, workspaces: Mapping[str, WorkspaceServing], models: Models) -> None:
+def require_serving_models(serving: Serving, models: Models) -> None:
     """Refuse models that are not there, or that are no language models. Raises MisfitError."""
-    own = [("workspaces", workspace.models or ()) for workspace in workspaces.values()]
+    own = [("workspace_models", names) for names in serving.workspace_models.values()]
     for setting, names in [("models", serving.models), *own]:
         for name in names:
             named = models.named.get(name)

@@ -20,7 +20,7 @@ from pydantic import (
 from workbench.adapters.prices.files import read_prices
 from workbench.domain.budgets.model import MAX_AMOUNT, Measure, Period, Scope
 from workbench.domain.budgets.windows import zone_named
-from workbench.wiring.session_settings import Serving, WorkspaceServing
+from workbench.wiring.session_settings import Serving
 from workbench.wiring.setting_names import MisfitError
 from workbench.wiring.setting_values import (
     Group,
@@ -627,11 +627,6 @@ class Sessions(Serving):
     )
     documentation_access: Literal["owner", "owner_and_handler"] = Field(
         default="owner", description="Who reads the documentation of a session."
-    )
-    workspaces: Annotated[dict[str, WorkspaceServing], BeforeValidator(from_json)] = Field(
-        default={},
-        description="Models, plan and anchor of single workspaces, by their ids (a JSON object).",
-        examples=['{"research": {"plan": "team", "models": ["large"]}}'],
     )
 
     @field_validator("exploring_from")

@@ -134,7 +134,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _models_of_sessions_are_there(self) -> "Settings":
-        require_serving_models(self.sessions, self.sessions.workspaces, self.models)
+        require_serving_models(self.sessions, self.models)
         return self
 
     @model_validator(mode="after")
