@@ -41,7 +41,8 @@ def packet_of(case: Case, now: datetime) -> dict[str, Any]:
 
 def _hypotheses(path: list[SessionStep]) -> list[dict[str, Any]]:
     """What a model thought of the cause last."""
-    told: list[dict[str, Any]] = next(
-        (step.step.context["hypotheses"] for step in reversed(path) if "hypotheses" in step.step.context), []
-    )
-    return [{**each, "label": masked(each["label"])} for each in told]
+    for step in reversed(path):
+        if "hypotheses" in step.step.context:
+            told: list[dict[str, Any]] = step.step.context["hypotheses"]
+            return [{**each, "label": masked(each["label"])} for each in told]
+    return []
