@@ -24,7 +24,7 @@ class Serving(Group):
     models: ModelNames = Field(
         default=(),
         description=(
-            "The models that write steps, replies and texts of sessions, of those in `WORKBENCH__MODELS__NAMED__*`: one, "
+            "The models that write steps, replies and texts of sessions, of those that have a `WORKBENCH__MODELS__NAMED__<NAME>__PROVIDER`: one, "
             "and another one that is asked where the first fails. Without any, sessions do without a model."
         ),
         examples=["fast,spare"],
