@@ -305,6 +305,24 @@ async def test_57_who_leaves_stops_the_model_and_what_it_took_is_settled(writing
     assert rows[0]["total_tokens"] > 0
 
 
+async def test_a_stream_gives_signs_of_life_while_the_model_thinks(tmp_path: Path, sqlite_url: str) -> None:
+    held = Held()
+    models = ChatModels(prose=held)
+    async with service_with(models, sqlite_url, tmp_path, events={"keep_alive_seconds": 0.05}) as service:
+        ann, path = service.user(), await by_colleague(service)
+        signs, body = 0, b""
+        async with ann.stream("GET", f"{path}/documentation/stream") as response:
+            async for chunk in response.aiter_raw():
+                body += chunk
+                signs = body.count(b": hb\n\n")
+                if signs == 2:
+                    held.may_go_on.set()
+        events = read_events(body)
+        told_text(events)
+        assert events[-1].name == "done"
+        assert signs >= 2
+
+
 async def test_56_a_session_that_is_deleted_meanwhile_ends_the_stream_with_an_error(writing: Writing) -> None:
     held = Held()
     writing.models.prose = held

@@ -224,6 +224,32 @@ async def test_what_is_amiss_in_a_message_is_refused(
     assert (await ann.post(f"{path}/chat", json=body)).status_code == status
 
 
+async def test_texts_that_no_database_keeps_are_mended(service: Service) -> None:
+    ann = service.user()
+    session = await start_chat(ann)
+    odd = b'{"message": "%s \\u0000 end", "upload_ids": %s}'
+    headers = {"Content-Type": "application/json"}
+    for names, status in ((b"[]", 200), (b'["a\\u0000.txt"]', 400)):
+        body = odd % (REPORT.encode(), names)
+        answer = await ann.post(f"{session['path']}/chat", content=body, headers=headers)
+        assert answer.status_code == status, answer.text
+    said = (await messages_of(ann, session))[1]["content"]
+    assert said.startswith(REPORT)
+    assert said.endswith("end")
+    assert "\x00" not in said
+
+
+async def test_37_ten_messages_a_minute_are_enough(sqlite_service: Service) -> None:
+    ann, eve = sqlite_service.user(), sqlite_service.user("eve")
+    path = (await start_chat(ann))["path"]
+    answers = [await ann.post(f"{path}/chat", json={"message": REPORT}) for _ in range(11)]
+    assert [each.status_code for each in answers] == [*[200] * 10, 429]
+    assert answers[-1].json()["code"] == "rate_limited"
+    assert int(answers[-1].headers["Retry-After"]) > 0
+    assert (await ann.get(path)).status_code == 200
+    assert (await eve.post(f"{path}/chat", json={"message": REPORT})).status_code == 404
+
+
 # With a model.
 
 
