@@ -54,3 +54,23 @@ async def test_sessions_of_others_go_on_without_a_trace_of_who_helped(service: S
     assert detail["access"] == "act"
     assert (await ann.get(f"{path}/documentation")).status_code == 200
     await done(ann, path, "resolve")
+
+
+async def test_answers_that_are_kept_and_sessions_that_are_hidden_name_nobody_who_is_gone(service: Service) -> None:
+    ann, zoe = service.user(), service.user(LEAVER, name=LEAVER_NAME)
+    once = {"Idempotency-Key": "k"}
+    new = {"intake_content": {"text": f"{SAID}. Nothing prints"}, "title": "Printer", "start_mode": "manual"}
+    path = f"/ai-sessions/{(await zoe.post('/ai-sessions', json=new, headers=once)).json()['session_id']}"
+    await done(zoe, path, "escalate")
+    taken = await ann.post(f"{path}/pickup", json={}, headers=once)
+    assert LEAVER in taken.text
+    hidden = (await by_hand(ann))["path"]
+    await done(ann, hidden, "escalate")
+    step = (await act(zoe, hidden, "pickup")).json()["next_step"]
+    await respond(zoe, hidden, step, free_text=SAID)
+    await done(zoe, hidden, "resolve")
+    await done(ann, hidden, "delete")
+    await erase(service, "replace")
+    again = await ann.post(f"{path}/pickup", json={}, headers=once)
+    assert (again.status_code, again.json()["code"]) == (409, "idempotency_answer_not_kept")
+    assert (await ann.get(hidden)).status_code == 404

@@ -194,7 +194,7 @@ STORY = [
     Act("bea", "POST", f"{SESSION}/abandon", {}, 204, ["session.abandoned", "session.escalation.cancelled"]),
     Act("ann", "POST", f"{SESSION}/rate", {"rating": 5}, 204, ["session.rated"]),
     Act("bea", "DELETE", SESSION, None, 403),
-    Act("ann", "DELETE", SESSION, None, 204, ["conversation.deleted"]),
+    Act("ann", "DELETE", SESSION, None, 204, ["session.deleted", "conversation.deleted"]),
     Act("ann", "PUT", "/flow-parameter-types/{mark}", {}, 201),
     Act("ann", "PUT", "/flow-blueprints/{blueprint}", {"services": []}, 201),
     Act("ann", "POST", "/flow-blueprints/{blueprint}/check", {}, 200),

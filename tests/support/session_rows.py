@@ -8,14 +8,20 @@ import msgspec
 from tests.support.playbooks import playbook
 
 from workbench.adapters.sql.transactions import SqlTransaction
+from workbench.domain.idempotency.model import Answer, Attempt, Entry
+from workbench.domain.identity.model import Principal
 from workbench.domain.playbooks.model import content_hash
 from workbench.domain.playbooks.steps import manual_step
 from workbench.domain.playbooks.versions import PlaybookVersion, StoredPlaybook
+from workbench.domain.troubleshooting.access import Person
 from workbench.domain.troubleshooting.lanes import Lane
 from workbench.domain.troubleshooting.model import Branch, Escalation, Followed, Intake, Session, SessionStep
 from workbench.domain.troubleshooting.ports import SessionFilter, SessionPage, StoredLane
+from workbench.domain.users.model import StoredUser
 
 SESSION, BRANCH, STEP, ESCALATION, PLAYBOOK = (UUID(int=number) for number in range(101, 106))
+CAY = Principal(workspace_id="default", role="user", id="cay")
+ATTEMPT = Attempt(method="POST", route="/ai-sessions", key="key", request_hash="hash")
 CAYS = SessionFilter(person_id="cay")
 
 
@@ -64,6 +70,11 @@ def a_version(now: datetime, number: int = 1) -> PlaybookVersion:
     )
 
 
+def an_entry(now: datetime) -> Entry:
+    """A request that is under way."""
+    return Entry(request_hash="hash", claim="claim", claimed_until=now, expires_at=now)
+
+
 def add_session(tx: SqlTransaction, workspace: str, conversation_id: UUID, now: datetime) -> None:
     """Put one of each into a workspace; but for the neighbour, whose ids are its own."""
     if workspace == "elsewhere":
@@ -77,6 +88,12 @@ def add_session(tx: SqlTransaction, workspace: str, conversation_id: UUID, now: 
     tx.session_steps.follow(SESSION, followed)
     tx.escalations.add(SESSION, an_escalation(now))
     tx.lanes.put(SESSION, StoredLane(rev=1, lane=Lane()), 0)
+    tx.idempotency_keys.take(CAY, ATTEMPT, an_entry(now), None)
+    tx.users.put(
+        StoredUser(
+            id="cay", name="Cay", image=None, service_user=False, created_datetime=now, team_ids=("night-shift",)
+        )
+    )
 
 
 READS: dict[str, tuple[Any, object]] = {
@@ -85,13 +102,16 @@ READS: dict[str, tuple[Any, object]] = {
     "playbooks.versions": (lambda tx, w: tx.playbooks.versions(PLAYBOOK), []),
     "playbooks.followed": (lambda tx, w: tx.playbooks.followed(), []),
     "sessions.find": (lambda tx, w: tx.sessions.find(SESSION), None),
+    "sessions.find_deleted": (lambda tx, w: tx.sessions.find_deleted(SESSION), None),
+    "idempotency_keys.find": (lambda tx, w: tx.idempotency_keys.find(CAY, ATTEMPT), None),
+    "users.has_team": (lambda tx, w: tx.users.has_team("night-shift"), False),
     "sessions.page": (lambda tx, w: tx.sessions.page(CAYS, SessionPage(limit=10)), []),
     "sessions.count": (lambda tx, w: tx.sessions.count(CAYS), 0),
     "session_steps.branches": (lambda tx, w: tx.session_steps.branches(SESSION), []),
     "session_steps.of": (lambda tx, w: tx.session_steps.of(SESSION), []),
     "session_steps.followed": (lambda tx, w: tx.session_steps.followed(SESSION), []),
     "escalations.of": (lambda tx, w: tx.escalations.of(SESSION), []),
-    "escalations.queue": (lambda tx, w: tx.escalations.queue("ann", None, 10), []),
+    "escalations.queue": (lambda tx, w: tx.escalations.queue(Person(id="ann", works=True), None, 10), []),
     "lanes.find": (lambda tx, w: tx.lanes.find(SESSION), None),
 }
 WRITES: dict[str, Any] = {
@@ -120,6 +140,17 @@ WRITES: dict[str, Any] = {
         SESSION, an_escalation(w.job.run_at, id=UUID(int=8), state="withdrawn")
     ),
     "escalations.close": lambda tx, w: tx.escalations.close(SESSION, an_escalation(w.job.run_at, state="withdrawn")),
+    "escalations.alarm": lambda tx, w: tx.escalations.alarm(
+        SESSION, an_escalation(w.job.run_at, alarmed_at=w.job.run_at)
+    ),
+    "conversations.hide": lambda tx, w: tx.conversations.hide(w.conversation.id),
+    "idempotency_keys.take": lambda tx, w: tx.idempotency_keys.take(
+        CAY, ATTEMPT, msgspec.structs.replace(an_entry(w.job.run_at), claim="other"), an_entry(w.job.run_at)
+    ),
+    "idempotency_keys.keep": lambda tx, w: tx.idempotency_keys.keep(
+        CAY, ATTEMPT, "claim", Answer(status=200, body="{}")
+    ),
+    "idempotency_keys.free": lambda tx, w: tx.idempotency_keys.free(CAY, ATTEMPT, "claim"),
     "lanes.put": lambda tx, w: tx.lanes.put(SESSION, StoredLane(rev=2, lane=Lane()), 1),
 }
 WITHOUT_AN_ID = {"playbooks.add", "sessions.add"}

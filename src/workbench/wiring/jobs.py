@@ -1,12 +1,18 @@
 """Who does which jobs."""
 
+from typing import NewType
+
 from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 
 from workbench.domain.archive.storing import UNDO_JOB, ArchivedFiles
 from workbench.domain.contents.model import REMOVE_JOB, SWEEP_JOB
 from workbench.domain.contents.service import DisposalService, SweepService
-from workbench.domain.jobs.ports import JobHandlers
+from workbench.domain.jobs.ports import JobHandler, JobHandlers
+from workbench.domain.troubleshooting.duties import ALARM_JOB, IDLE_JOB, PURGE_JOB
+from workbench.domain.troubleshooting.upkeep import DeletedSessions, IdleSessions, OverdueEscalations
 from workbench.wiring.titles import TitleJobs
+
+SessionJobs = NewType("SessionJobs", dict[str, JobHandler])
 
 
 class Jobs(Provider):
@@ -15,11 +21,21 @@ class Jobs(Provider):
     scope = Scope.APP
 
     @provide
+    def of_sessions(self, idle: IdleSessions, overdue: OverdueEscalations, deleted: DeletedSessions) -> SessionJobs:
+        """List those about troubleshooting sessions."""
+        return SessionJobs({IDLE_JOB: idle, ALARM_JOB: overdue, PURGE_JOB: deleted})
+
+    @provide
     def handlers(
-        self, titles: TitleJobs, sweeping: SweepService, disposal: DisposalService, imports: ArchivedFiles
+        self,
+        titles: TitleJobs,
+        sweeping: SweepService,
+        disposal: DisposalService,
+        imports: ArchivedFiles,
+        sessions: SessionJobs,
     ) -> JobHandlers:
         """List them. Only titles are waited for; all else is found by looking now and then."""
         return JobHandlers(
-            {SWEEP_JOB: sweeping, REMOVE_JOB: disposal, UNDO_JOB: imports, **titles.by_kind},
+            {SWEEP_JOB: sweeping, REMOVE_JOB: disposal, UNDO_JOB: imports, **sessions, **titles.by_kind},
             are_urgent=bool(titles.by_kind),
         )

@@ -344,6 +344,11 @@ class Issuer(Group):
         min_length=1,
         description="Value in the claim `roles` that lets a user import and publish playbooks; admins may too. Unset: everybody may.",
     )
+    team_claim: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Claim with the list of a user's teams, whom a session can be escalated to. Unset: nobody is in any.",
+    )
 
     @model_validator(mode="after")
     def _has_one_key_source(self) -> "Issuer":
@@ -595,7 +600,17 @@ class Limits(Group):
         default=4 << 30, ge=1, le=1 << 42, description="The most that an archive may unpack to, in bytes."
     )
     redemptions_per_minute: int = Field(
-        default=30, ge=1, le=1_000_000, description="How often a user may try to redeem shares, in each process."
+        default=30,
+        ge=1,
+        le=1_000_000,
+        description="How often a user may try to redeem shares; on SQLite, in each process.",
+    )
+
+    pace: float = Field(
+        default=1.0,
+        gt=0,
+        le=1_000_000,
+        description="How often routes of sessions and playbooks may be used, as a multiple of what is usual.",
     )
 
     @field_validator("message_bytes", "metadata_bytes")
@@ -621,6 +636,15 @@ class Sessions(Group):
     )
     lead: float = Field(
         default=0.10, ge=0, le=1, description="How far a playbook must be ahead of the next one to be followed unasked."
+    )
+    idle_days: float = Field(
+        default=30, gt=0, le=3650, description="Days without anything happening after which a session is given up."
+    )
+    purge_days: float = Field(
+        default=30,
+        ge=0,
+        le=3650,
+        description="Days after which a deleted session, hidden at once, is removed for good.",
     )
     documentation_access: Literal["owner", "owner_and_handler"] = Field(
         default="owner", description="Who reads the documentation of a session."

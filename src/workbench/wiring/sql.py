@@ -16,10 +16,13 @@ from workbench.adapters.sql.erasures import SqlUnfinishedErasures
 from workbench.adapters.sql.events import SqlEventKeeping
 from workbench.adapters.sql.figures import SqlFigures
 from workbench.adapters.sql.group_commit import GroupCommit
+from workbench.adapters.sql.idempotency import SqlExpiredKeys
 from workbench.adapters.sql.jobs import SqlJobQueue
 from workbench.adapters.sql.leases import SqlLeases
+from workbench.adapters.sql.rates import SqlRateKeeping
 from workbench.adapters.sql.remembered import Remembered
 from workbench.adapters.sql.retention import SqlAgedMessages
+from workbench.adapters.sql.session_watch import SqlSessionWatch
 from workbench.adapters.sql.snapshots import SqlSnapshots
 from workbench.adapters.sql.transactions import SqlTransactions
 from workbench.adapters.sql.turn_watch import SqlTurnWatch
@@ -38,6 +41,7 @@ from workbench.domain.events.model import Event
 from workbench.domain.events.ports import EventKeeping, EventTx
 from workbench.domain.files.ports import FileTx
 from workbench.domain.flow_assistants.ports import FlowAssistantTx
+from workbench.domain.idempotency.ports import ExpiredKeys, IdempotencyTx
 from workbench.domain.identity.ports import AssistantDirectory
 from workbench.domain.jobs.ports import JobQueue, Leases
 from workbench.domain.lifecycle.ports import (
@@ -52,10 +56,11 @@ from workbench.domain.messages.ports import MessageTx
 from workbench.domain.model_assistants.ports import ModelAssistantTx
 from workbench.domain.participants.ports import ParticipantTx
 from workbench.domain.playbooks.ports import PlaybookTx
+from workbench.domain.rates.ports import RateKeeping
 from workbench.domain.shares.ports import ShareTx
 from workbench.domain.titles.ports import TitleTx
 from workbench.domain.transactions import Transactions
-from workbench.domain.troubleshooting.ports import SessionTx
+from workbench.domain.troubleshooting.ports import SessionTx, SessionWatch
 from workbench.domain.turns.ports import TurnTx, TurnWatch
 from workbench.domain.usage.ports import UsageReadTx
 from workbench.domain.users.ports import UserTx
@@ -266,6 +271,11 @@ class Sql(Provider):
         return sql
 
     @provide
+    def session_watch(self, database: Database) -> SessionWatch:
+        """Find sessions that something is due for."""
+        return SqlSessionWatch(database)
+
+    @provide
     def turn_watch(self, database: Database, clock: Clock) -> TurnWatch:
         """Find turns that nobody looks after."""
         return SqlTurnWatch(database, clock)
@@ -304,6 +314,21 @@ class Sql(Provider):
     def unfinished(self, database: Database) -> UnfinishedErasures:
         """Find erasures that nobody goes on with."""
         return SqlUnfinishedErasures(database)
+
+    @provide
+    def idempotency_tx(self, sql: SqlTransactions) -> Transactions[IdempotencyTx]:
+        """See the keys of requests."""
+        return sql
+
+    @provide
+    def rate_keeping(self, database: Database) -> RateKeeping:
+        """Forget what was counted."""
+        return SqlRateKeeping(database)
+
+    @provide
+    def expired_keys(self, database: Database) -> ExpiredKeys:
+        """Forget old keys."""
+        return SqlExpiredKeys(database)
 
     @provide
     def figures(self, database: Database) -> Figures:

@@ -1,21 +1,23 @@
 """What the service measures of itself, for Prometheus to fetch."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from workbench.adapters.metrics.flows import PrometheusFlows
+from workbench.adapters.metrics.sessions import PrometheusSessions
 from workbench.domain.delivery.model import Backlog
 from workbench.domain.delivery.ports import DeliveryMeter, DeliveryOutcome
 from workbench.domain.events.model import Event
+from workbench.domain.rates.ports import RateMeter
 from workbench.domain.usage.ports import UsageMeter
 
 MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
-class PrometheusMeter(DeliveryMeter, UsageMeter):
+class PrometheusMeter(DeliveryMeter, RateMeter, UsageMeter):
     """The values of one application, in a registry of its own; requests are measured by the framework's plugin.
 
     Where several worker processes serve, each writes its values to files in the folder that the environment names,
@@ -25,6 +27,7 @@ class PrometheusMeter(DeliveryMeter, UsageMeter):
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self.flows = PrometheusFlows(self._registry)
+        self.sessions = PrometheusSessions(self._registry)
         self._events = self._counter("workbench_events", "Events committed to the log by this process.", "type")
         self._attempts = self._counter("workbench_delivery_attempts", "Events brought to assistants.", "outcome")
         self._refused = self._counter("workbench_usage_refused", "Bills that came when another one held.", "source")
@@ -35,6 +38,15 @@ class PrometheusMeter(DeliveryMeter, UsageMeter):
         self._lag_events = self._gauge("workbench_delivery_lag_events", "Events not brought to assistants yet.")
         self._lag_seconds = self._gauge("workbench_delivery_lag_seconds", "How long the oldest of them has waited.")
         self._letters = self._gauge("workbench_dead_letters", "Events set aside because they could not be brought.")
+        self._limited = self._counter("workbench_rate_limited", "Requests that came too often.", "route")
+        self._jobs = Gauge(
+            "workbench_jobs_oldest_seconds",
+            "How long the job has waited that is due longest.",
+            # `job` is what Prometheus calls the service itself.
+            ["kind"],
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
 
     def _counter(self, name: str, text: str, label: str) -> Counter:
         return Counter(name, text, [label], registry=self._registry)
@@ -76,6 +88,20 @@ class PrometheusMeter(DeliveryMeter, UsageMeter):
         self._lag_events.set(backlog.lag_events)
         self._lag_seconds.set(lag_seconds)
         self._letters.set(backlog.dead_letters)
+
+    def expect_limits(self, routes: Iterable[str]) -> None:
+        """Begin to count for these routes."""
+        for route in routes:
+            self._limited.labels(route)
+
+    def limited(self, route: str) -> None:
+        """Count a request that came too often."""
+        self._limited.labels(route).inc()
+
+    def jobs(self, oldest_seconds: Mapping[str, float]) -> None:
+        """Note how long jobs wait, everywhere, by kind."""
+        for kind, seconds in oldest_seconds.items():
+            self._jobs.labels(kind).set(seconds)
 
     def exposition(self) -> bytes:
         """Everything in Prometheus' text format, version 0.0.4."""

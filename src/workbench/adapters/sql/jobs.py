@@ -4,13 +4,13 @@ A row is one kind and key. Who runs it has its claim; a newer job of the same ke
 its own, while the claim stays until the one that runs is done, so that two never run at once.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import msgspec
-from sqlalchemy import Connection, Executable, and_, bindparam, delete, or_, select, update
+from sqlalchemy import Connection, Executable, and_, bindparam, delete, func, or_, select, update
 
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.leases import span
@@ -50,6 +50,11 @@ _DUE = (
 )
 # Skips what another replica is taking up at this moment; SQLite, with its one writer, needs no such words.
 _TAKE = _DUE.with_for_update(skip_locked=True)
+_OLDEST = (
+    select(jobs.c.kind, func.min(jobs.c.run_at))
+    .where(jobs.c.run_at <= bindparam("due", type_=Moment))
+    .group_by(jobs.c.kind)
+)
 _CLAIM = (
     update(jobs)
     .where(_ROW)
@@ -98,6 +103,11 @@ class SqlJobQueue(JobQueue):
     async def drop(self, job: Job) -> None:
         """Delete, or release what took its place."""
         await self._change(job, _FORGET)
+
+    async def oldest(self, now: datetime) -> Mapping[str, datetime]:
+        """Along the index on time."""
+        found = await self._database.rows(_OLDEST, {"due": now})
+        return msgspec.convert({row[0]: row[1] for row in found}, dict[str, datetime])
 
     async def _change(self, job: Job, statement: Executable, **values: Any) -> None:
         place = {"ws": job.workspace_id, **_place(job)}

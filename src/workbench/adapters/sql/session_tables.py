@@ -20,6 +20,9 @@ from workbench.adapters.sql.schema import Id, Json, Moment, metadata, workspace_
 # SQLite takes a partial index for the same only where its condition is the same text.
 OPEN_STEP = text("answered_at IS NULL AND superseded_by IS NULL")
 OPEN_ESCALATION = text("state = 'open'")
+UNTOLD_ESCALATION = text("state = 'open' AND alarmed_at IS NULL")
+MAY_IDLE = text("status IN ('active', 'escalated', 'paused') AND deleted_at IS NULL")
+DELETED = text("deleted_at IS NOT NULL")
 
 
 def _of_session() -> ForeignKeyConstraint:
@@ -60,11 +63,15 @@ sessions = Table(
     Column("feedback", Text),
     Column("resolved_at", Moment),
     Column("closed_at", Moment),
+    Column("deleted_at", Moment),
     Column("version", Integer, nullable=False),
     PrimaryKeyConstraint("workspace_id", "id"),
     Index("ix_sessions_owner", "workspace_id", "owner_id", "created_at", "id"),
     Index("ix_sessions_handler", "workspace_id", "handler_id", "created_at", "id"),
     Index("ix_sessions_status", "workspace_id", "status", "last_activity_at"),
+    # What duties look for, in all workspaces.
+    Index("ix_sessions_idle", "last_activity_at", "status", sqlite_where=MAY_IDLE, postgresql_where=MAY_IDLE),
+    Index("ix_sessions_deleted", "deleted_at", sqlite_where=DELETED, postgresql_where=DELETED),
     sqlite_with_rowid=False,
 )
 
@@ -150,12 +157,14 @@ session_escalations = Table(
     Column("rank", Integer, nullable=False),
     Column("notes", Text),
     Column("target_user_id", String(255)),
+    Column("team_id", String(255)),
     Column("packet", Json, nullable=False),
     Column("state", String(16), nullable=False),
     Column("picked_up_by", String(255)),
     Column("resume_mode", String(16)),
     Column("additional_context", Text),
     Column("closed_at", Moment),
+    Column("alarmed_at", Moment),
     PrimaryKeyConstraint("workspace_id", "session_id", "id"),
     _of_session(),
     Index(
@@ -167,6 +176,12 @@ session_escalations = Table(
         postgresql_where=OPEN_ESCALATION,
     ),
     Index("ix_session_escalations_queue", "workspace_id", "state", "rank", "requested_at", "id"),
+    Index(
+        "ix_session_escalations_untold",
+        "requested_at",
+        sqlite_where=UNTOLD_ESCALATION,
+        postgresql_where=UNTOLD_ESCALATION,
+    ),
     sqlite_with_rowid=False,
 )
 

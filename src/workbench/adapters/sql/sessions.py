@@ -14,13 +14,17 @@ from workbench.adapters.sql.session_tables import session_escalations, session_l
 from workbench.domain.troubleshooting.model import Session
 from workbench.domain.troubleshooting.ports import Lanes, SessionFilter, SessionPage, Sessions, StoredLane
 
-_NOT_KEPT = frozenset({"team_id", "ticket", "deleted_at"})
+_NOT_KEPT = frozenset({"team_id", "ticket"})
 SESSION_FIELDS = [name for name in Session.__struct_fields__ if name not in _NOT_KEPT]
 _FIXED = frozenset({"id", "conversation_id", "owner_id", "session_type", "intake", "created_at", "version"})
 _MUTABLE = [name for name in SESSION_FIELDS if name not in _FIXED]
 
-_ALL = select(*columns_of(sessions, *SESSION_FIELDS)).where(here(sessions))
-_ONE = Query(Session, _ALL.where(sessions.c.id == bindparam("id", type_=Id)))
+IS_THERE = sessions.c.deleted_at.is_(None)
+"""A deleted session is nobody's to find, from the moment on that it is; what is left of it is for the duty that removes it."""
+
+_ANY = select(*columns_of(sessions, *SESSION_FIELDS)).where(here(sessions), sessions.c.id == bindparam("id", type_=Id))
+_ONE = Query(Session, _ANY.where(IS_THERE))
+_DELETED = Query(Session, _ANY.where(~IS_THERE))
 _CHANGE = (
     update(sessions)
     .where(
@@ -64,7 +68,7 @@ _BEHIND = tuple_(sessions.c.created_at, sessions.c.id) < tuple_(
 
 
 def _conditions(role: str, given: frozenset[str]) -> ColumnElement[bool]:
-    return and_(here(sessions), _ROLES[role], *(_CONDITIONS[name] for name in sorted(given)))
+    return and_(here(sessions), IS_THERE, _ROLES[role], *(_CONDITIONS[name] for name in sorted(given)))
 
 
 @lru_cache(64)
@@ -93,6 +97,10 @@ class SqlSessions(Repository, Sessions):
     async def find(self, session_id: UUID) -> Session | None:
         """By the primary key."""
         return await self._maybe(_ONE, {"id": session_id})
+
+    async def find_deleted(self, session_id: UUID) -> Session | None:
+        """By the primary key."""
+        return await self._maybe(_DELETED, {"id": session_id})
 
     async def page(self, wanted: SessionFilter, stretch: SessionPage) -> Sequence[Session]:
         """Along the indexes on owners and handlers."""

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     false,
+    true,
 )
 
 from workbench.adapters.sql.schema import Id, Json, Moment, metadata, workspace_column
@@ -41,6 +42,20 @@ users = Table(
     Column("service_user", Boolean, nullable=False),
     Column("name_is_chosen", Boolean, nullable=False),
     Column("created_datetime", Moment, nullable=False),
+    # What the last token said: it is asked for of those who are away, too.
+    Column("works_on_sessions", Boolean, nullable=False, server_default=true()),
+    Column("team_ids", Json, nullable=False, server_default="[]"),
+    PrimaryKeyConstraint("workspace_id", "id"),
+    sqlite_with_rowid=False,
+)
+
+# Teams live with whoever signs tokens; here is known which names have come.
+teams = Table(
+    "teams",
+    metadata,
+    workspace_column(),
+    Column("id", String(255), nullable=False),
+    Column("seen_datetime", Moment, nullable=False),
     PrimaryKeyConstraint("workspace_id", "id"),
     sqlite_with_rowid=False,
 )

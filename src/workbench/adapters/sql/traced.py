@@ -12,8 +12,10 @@ from workbench.adapters.sql.budget_tables import budget_limits, budget_reservati
 from workbench.adapters.sql.erasures import FORGET_DEBUG, HAS_NO_DEBUG
 from workbench.adapters.sql.events import ascii_json
 from workbench.adapters.sql.flow_tables import flow_blueprints, flows
+from workbench.adapters.sql.idempotency import idempotency_keys
 from workbench.adapters.sql.lifecycle_tables import audit
 from workbench.adapters.sql.model_assistants import model_assistants
+from workbench.adapters.sql.rates import rate_uses
 from workbench.adapters.sql.repository import Repository
 from workbench.adapters.sql.session_traces import SESSION_TRACES
 from workbench.adapters.sql.tables import (
@@ -63,7 +65,14 @@ def _metadata(row: Row, person: Erased) -> Row:
 def _user(_row: Row, person: Erased) -> Row | None:
     if person.policy == "remove":
         return None
-    return {"id": person.tombstone_id, "name": ERASED_NAME, "image": None, "name_is_chosen": True}
+    nobody = {"id": person.tombstone_id, "name": ERASED_NAME, "image": None, "name_is_chosen": True}
+    return {**nobody, "works_on_sessions": False, "team_ids": []}
+
+
+def _key(row: Row, person: Erased) -> Row | None:
+    """Their own requests are not repeated any more; nor is what others were answered that tells of them."""
+    is_theirs = (row["caller_role"], row["caller_id"]) == ("user", person.user_id)
+    return None if is_theirs else {"body": None}
 
 
 def _service(_row: Row, person: Erased) -> Row:
@@ -203,6 +212,8 @@ TRACES = (
     Trace(table=assistant_services, mend=_service, ids=("created_by_user_id",)),
     Trace(table=dead_letters, mend=_letter, documents=("envelope",), remarks=("reason",)),
     Trace(table=deliveries, mend=_delivery, remarks=("last_error",)),
+    Trace(table=idempotency_keys, mend=_key, ids=("caller_id",), documents=("body",), companions=("caller_role",)),
+    Trace(table=rate_uses, mend=_gone, ids=("caller_id",)),
     Trace(table=jobs, mend=_gone, ids=("key",), documents=("payload",), remarks=("last_error",)),
     Trace(table=events, mend=_event, documents=("data",)),
     Trace(table=farewells, mend=_gone, ids=("user_id",)),
@@ -217,6 +228,7 @@ TRACES = (
 UNTOUCHED = {
     "workspaces": "counts only",
     "leases": "names of duties only",
+    "teams": "names of teams only",
     "flow_topics": "names of topics only",
     "flow_parameter_types": "what values may be, nobody's own",
     "bus_topics": "names of topics and queues only",

@@ -18,6 +18,7 @@ from workbench.adapters.sql.file_versions import SqlFileVersions
 from workbench.adapters.sql.files import SqlFiles
 from workbench.adapters.sql.flows import SqlBlueprints, SqlFlows, SqlParameterTypes
 from workbench.adapters.sql.group_commit import Commits
+from workbench.adapters.sql.idempotency import SqlIdempotencyKeys
 from workbench.adapters.sql.imports import SqlImports
 from workbench.adapters.sql.jobs import SqlJobs
 from workbench.adapters.sql.messages import SqlMessages
@@ -192,6 +193,11 @@ class SqlTransaction:
     def events(self) -> SqlEventLog:
         """The log."""
         return self._the(SqlEventLog)
+
+    @property
+    def idempotency_keys(self) -> SqlIdempotencyKeys:
+        """Requests that can be repeated."""
+        return self._the(SqlIdempotencyKeys)
 
     @property
     def jobs(self) -> SqlJobs:

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from workbench.domain.clock import Clock
-from workbench.domain.errors import InvalidError
+from workbench.domain.errors import InvalidError, StaleError
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
 from workbench.domain.participants.events import participant_created
@@ -21,7 +21,7 @@ from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.access import Person
 from workbench.domain.troubleshooting.events import escalation_changed
-from workbench.domain.troubleshooting.known import Known, ask, known, seen, stored
+from workbench.domain.troubleshooting.known import Known, ask, known, person_of, seen, stored
 from workbench.domain.troubleshooting.model import Branch, Escalation, ResumeMode, Session, SessionStep
 from workbench.domain.troubleshooting.packets import packet_of
 from workbench.domain.troubleshooting.ports import Queued, QueuePlace, SessionTx
@@ -38,11 +38,12 @@ ANEW = "From the beginning"
 
 
 class NewEscalation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Why a colleague is asked for, and how urgently; whoever works on sessions, unless one of them is named."""
+    """Why a colleague is asked for, and how urgently; whoever works on sessions, unless one of them or a team is named."""
 
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_REASON, pattern=r"\S")]
     urgency: Urgency = "normal"
     target_user_id: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
+    team_id: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
     notes: Annotated[str, msgspec.Meta(max_length=MAX_NOTES)] | None = None
 
 
@@ -61,7 +62,7 @@ class EscalatingService:
         self._clock = clock
 
     async def escalate(self, principal: Principal, session_id: UUID, new: NewEscalation) -> Escalated:
-        """Ask for a colleague. Raises InvalidError `invalid_target`, ConflictError `illegal_transition`."""
+        """Ask for a colleague. Raises InvalidError `invalid_target` or `unknown_team`, ConflictError `illegal_transition`."""
         return await retrying(lambda: self._escalate(principal, session_id, new))
 
     async def _escalate(self, principal: Principal, session_id: UUID, new: NewEscalation) -> Escalated:
@@ -69,10 +70,7 @@ class EscalatingService:
         async with self._transactions.write(principal.workspace_id) as tx:
             found = await seen(tx, principal, session_id)
             found.require_act("escalate", now)
-            if new.target_user_id is not None:
-                target = await tx.users.find(new.target_user_id)
-                is_person = target is not None and not target.service_user
-                require_target(found.session, Person(id=new.target_user_id, works=True) if is_person else None)
+            await _require_addressees(tx, found.session, new)
             asked = _escalation(found, new, now)
             session = escalated(found.session, asked)
             tx.sessions.change(session)
@@ -107,7 +105,7 @@ class EscalatingService:
         """What the caller may take over, the most urgent first, of the same urgency what waits longest."""
         behind = _decoded(cursor) if cursor else None
         async with self._transactions.read(principal.workspace_id) as tx:
-            found = await tx.escalations.queue(principal.id, behind, limit + 1)
+            found = await tx.escalations.queue(person_of(principal), behind, limit + 1)
         now = self._clock.now()
         shown = found[:limit]
         last = shown[-1].escalation if len(found) > limit else None
@@ -148,6 +146,17 @@ class EscalatingService:
         )
 
 
+async def _require_addressees(tx: SessionTx, session: Session, new: NewEscalation) -> None:
+    """Let those pass whom somebody can be: what they were known to be when they were last here counts."""
+    if new.target_user_id is not None:
+        found = await tx.users.find(new.target_user_id)
+        is_person = found is not None and not found.service_user
+        works = found is not None and found.works_on_sessions
+        require_target(session, Person(id=new.target_user_id, works=works) if is_person else None)
+    if new.team_id is not None and not await tx.users.has_team(new.team_id):
+        raise InvalidError("There is no such team", code="unknown_team", field="team_id")
+
+
 def _escalation(found: Known, new: NewEscalation, now: datetime) -> Escalation:
     notes = cleaned_text(new.notes).strip() if new.notes else ""
     return Escalation(
@@ -158,13 +167,20 @@ def _escalation(found: Known, new: NewEscalation, now: datetime) -> Escalation:
         urgency=new.urgency,
         notes=notes or None,
         target_user_id=new.target_user_id,
+        team_id=new.team_id,
         packet=packet_of(found.case, now),
     )
 
 
 def _open(found: Known) -> Escalation:
-    """The open escalation, which a session that waits for a colleague has."""
-    return next(each for each in reversed(found.case.escalations) if each.state == "open")
+    """The open escalation, which a session that waits for a colleague has.
+
+    Raises StaleError where somebody has ended it between the reading of the two.
+    """
+    opened = next((each for each in reversed(found.case.escalations) if each.state == "open"), None)
+    if opened is None:
+        raise StaleError
+    return opened
 
 
 def _seat(tx: SessionTx, found: Known, user: User, now: datetime) -> None:
@@ -230,6 +246,7 @@ def _queued(each: Queued, person_id: str, now: datetime) -> QueuedSession:
         requested_at=escalation.requested_at,
         waiting_seconds=waiting_seconds(escalation, now),
         is_for_you=escalation.target_user_id == person_id,
+        team_id=escalation.team_id,
         packet=escalation.packet,
     )
 

@@ -4,11 +4,14 @@ from typing import Any
 
 from workbench.domain.events.model import NewEvent
 from workbench.domain.troubleshooting.model import Escalation, Session, SessionStep
+from workbench.domain.troubleshooting.queueing import waiting_seconds
 
 
 def session_changed(kind: str, session: Session, **data: Any) -> NewEvent:
-    """Something became of a session; `kind` says what, such as `session.paused`."""
-    told = {"id": str(session.id), "status": session.status, "handler_id": session.handler_id}
+    """Something became of a session; `kind` says what, such as `session.paused`. An end says how long and how far it was."""
+    told: dict[str, Any] = {"id": str(session.id), "status": session.status, "handler_id": session.handler_id}
+    if session.is_terminal:
+        told |= {"step_count": session.step_count, "duration_seconds": session.duration_seconds}
     return NewEvent(conversation_id=session.conversation_id, type=kind, data={"session": told, **data})
 
 
@@ -23,11 +26,22 @@ def step_answered(session: Session, step: SessionStep) -> NewEvent:
 
 
 def escalation_changed(kind: str, session: Session, escalation: Escalation) -> NewEvent:
-    """A colleague was asked for, came, or is not needed any more."""
-    told = {"id": str(escalation.id), "state": escalation.state, "urgency": escalation.urgency}
+    """A colleague was asked for, came, does not come, or is not needed any more."""
+    until = escalation.closed_at or escalation.alarmed_at or escalation.requested_at
+    told = {
+        "id": str(escalation.id),
+        "state": escalation.state,
+        "urgency": escalation.urgency,
+        "waiting_seconds": waiting_seconds(escalation, until),
+    }
     return session_changed(kind, session, escalation=told)
 
 
 def _told(step: SessionStep) -> dict[str, Any]:
     place = {"id": str(step.id), "branch_id": str(step.branch_id), "step_order": step.step_order}
-    return {**place, "step_type": step.step.step_type, "source": step.step.source}
+    return {
+        **place,
+        "step_type": step.step.step_type,
+        "source": step.step.source,
+        "confidence_tier": step.step.confidence_tier,
+    }

@@ -54,7 +54,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
 def person_of(principal: Principal) -> Person:
     """Who asks."""
-    return Person(id=principal.id, works=principal.works_on_sessions)
+    return Person(id=principal.id, works=principal.works_on_sessions, team_ids=principal.team_ids)
 
 
 async def known(tx: SessionTx, principal: Principal, session_id: UUID) -> Known:

@@ -178,7 +178,10 @@ class Followed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Escalation(msgspec.Struct, frozen=True, kw_only=True):
-    """A request to take a session over. `closed_at` is when it was picked up, withdrawn or cancelled."""
+    """A request to take a session over.
+
+    `closed_at` is when it was picked up, withdrawn or cancelled, `alarmed_at` when it was told that nobody takes it.
+    """
 
     id: UUID
     requested_by: str
@@ -194,3 +197,4 @@ class Escalation(msgspec.Struct, frozen=True, kw_only=True):
     resume_mode: ResumeMode | None = None
     additional_context: str | None = None
     closed_at: datetime | None = None
+    alarmed_at: datetime | None = None

@@ -1,6 +1,6 @@
 """What troubleshooting sessions need to have stored."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Literal, Protocol
 from uuid import UUID
@@ -11,6 +11,7 @@ from workbench.domain.conversations.ports import ConversationTx
 from workbench.domain.paging import Cursor
 from workbench.domain.playbooks.confidence import Tier
 from workbench.domain.playbooks.ports import Playbooks
+from workbench.domain.troubleshooting.access import Person
 from workbench.domain.troubleshooting.lanes import Lane
 from workbench.domain.troubleshooting.model import (
     Branch,
@@ -50,7 +51,7 @@ class SessionPage(msgspec.Struct, frozen=True, kw_only=True):
 class QueuePlace(msgspec.Struct, frozen=True, array_like=True):
     """A place in the queue of escalations: the next page starts behind it."""
 
-    rank: int
+    rank: Annotated[int, msgspec.Meta(ge=0, le=9)]
     requested_at: Annotated[datetime, msgspec.Meta(tz=True)]
     id: UUID
 
@@ -74,6 +75,10 @@ class Sessions(Protocol):
 
     async def find(self, session_id: UUID) -> Session | None:
         """The session."""
+        ...
+
+    async def find_deleted(self, session_id: UUID) -> Session | None:
+        """The session, if it is deleted and not removed yet."""
         ...
 
     async def page(self, wanted: SessionFilter, stretch: SessionPage) -> Sequence[Session]:
@@ -132,7 +137,7 @@ class Escalations(Protocol):
         """A session's escalations, the oldest first."""
         ...
 
-    async def queue(self, person_id: str, behind: QueuePlace | None, limit: int) -> Sequence[Queued]:
+    async def queue(self, person: Person, behind: QueuePlace | None, limit: int) -> Sequence[Queued]:
         """The open ones that the person may pick up: the most urgent first, of the same urgency the oldest."""
         ...
 
@@ -142,6 +147,10 @@ class Escalations(Protocol):
 
     def close(self, session_id: UUID, escalation: Escalation) -> None:
         """Store how it ended; stale where it was not open any more."""
+        ...
+
+    def alarm(self, session_id: UUID, escalation: Escalation) -> None:
+        """Store when it was told that nobody takes it; stale where it was told before, or is not open any more."""
         ...
 
 
@@ -154,6 +163,41 @@ class Lanes(Protocol):
 
     def put(self, session_id: UUID, lane: StoredLane, read_rev: int) -> None:
         """Store it; stale where another revision than `read_rev` is stored by now, or any where that is 0."""
+        ...
+
+
+class Whereabouts(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a session is. Duties that look into all workspaces are told no more of it."""
+
+    workspace_id: str
+    session_id: UUID
+
+
+class SessionFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """How many there are in all workspaces: unfinished sessions by status, open escalations, and those that wait too long."""
+
+    by_status: Mapping[str, int]
+    waiting: int
+    overdue: int
+
+
+class SessionWatch(Protocol):
+    """The sessions of all workspaces, for duties: what is due is found here, and done in its workspace."""
+
+    async def idle(self, before: datetime, limit: int) -> Sequence[Whereabouts]:
+        """Those in somebody's hands in which nothing has happened since; the longest idle first."""
+        ...
+
+    async def overdue(self, now: datetime, limit: int) -> Sequence[Whereabouts]:
+        """Those that nobody takes over in spite of their urgency, and of which nobody was told yet."""
+        ...
+
+    async def deleted(self, before: datetime, limit: int) -> Sequence[Whereabouts]:
+        """Those that were deleted before that time."""
+        ...
+
+    async def figures(self, now: datetime) -> SessionFigures:
+        """Count."""
         ...
 
 

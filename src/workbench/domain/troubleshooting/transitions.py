@@ -226,9 +226,9 @@ def idled(session: Session, now: datetime) -> Session:
     return abandoned(session, None, IDLE_REASON, now)[0]
 
 
-def is_idle(session: Session, now: datetime) -> bool:
-    """Whether it is to be given up because nothing happens in it."""
-    return session.status in IDLING and session.deleted_at is None and now >= session.last_activity_at + IDLE
+def is_idle(session: Session, now: datetime, after: timedelta = IDLE) -> bool:
+    """Whether it is to be given up because nothing has happened in it for so long."""
+    return session.status in IDLING and session.deleted_at is None and now >= session.last_activity_at + after
 
 
 def reopened(session: Session, now: datetime) -> Session:

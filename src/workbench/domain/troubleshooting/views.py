@@ -218,6 +218,7 @@ class QueuedSession(msgspec.Struct, frozen=True, kw_only=True):
     requested_at: datetime
     waiting_seconds: int
     is_for_you: bool
+    team_id: str | None
     packet: Mapping[str, Any]
 
 

@@ -20,6 +20,7 @@ from workbench.domain.errors import (
     BadAnswerError,
     ConflictError,
     ExhaustedError,
+    InvalidError,
     NotFoundError,
     TooLargeError,
     UnauthenticatedError,
@@ -27,6 +28,7 @@ from workbench.domain.errors import (
     UpstreamError,
     WorkbenchError,
 )
+from workbench.domain.idempotency.model import HEADER
 from workbench.entrypoints.http.errors import STATUS, AssistantFailure, ErrorBody, FaultList, summary_of
 
 Json = dict[str, Any]
@@ -203,6 +205,10 @@ def _shared(path: str, method: str, operation: Json) -> Iterator[type[WorkbenchE
     if "{" in path:
         yield NotFoundError
     if "requestBody" in operation:
+        yield TooLargeError
+    if any(parameter["name"] == HEADER for parameter in operation.get("parameters", ())):
+        # The body is read for what it is, also where the route itself needs none.
+        yield InvalidError
         yield TooLargeError
     if method not in READING:
         yield ConflictError

@@ -17,6 +17,7 @@ from workbench.domain.troubleshooting.views import Escalated, PickedUp, Queue, R
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import engineers_only, users_only
 from workbench.entrypoints.http.pace import PACE, paced
+from workbench.entrypoints.http.repeats import repeatable
 from workbench.entrypoints.http.sessions import SESSION, SESSIONS
 
 ACTING = (users_only, paced, engineers_only)
@@ -41,6 +42,7 @@ class SessionActController(Controller):
         responses=REFUSALS,
         summary="Put a session aside",
     )
+    @repeatable
     async def pause(
         self, request: Request[Principal, Any, Any], session_id: FromPath[UUID], handling: FromDishka[HandlingService]
     ) -> None:
@@ -55,6 +57,7 @@ class SessionActController(Controller):
         responses=REFUSALS,
         summary="Go on with a session",
     )
+    @repeatable
     async def resume(
         self, request: Request[Principal, Any, Any], session_id: FromPath[UUID], handling: FromDishka[HandlingService]
     ) -> None:
@@ -69,6 +72,7 @@ class SessionActController(Controller):
         responses=REFUSALS,
         summary="Resolve a session",
     )
+    @repeatable
     async def resolve(
         self,
         request: Request[Principal, Any, Any],
@@ -87,6 +91,7 @@ class SessionActController(Controller):
         responses=REFUSALS,
         summary="Give a session up",
     )
+    @repeatable
     async def abandon(
         self,
         request: Request[Principal, Any, Any],
@@ -105,6 +110,7 @@ class SessionActController(Controller):
         responses=REFUSALS,
         summary="Open a session again",
     )
+    @repeatable
     async def reopen(
         self, request: Request[Principal, Any, Any], session_id: FromPath[UUID], handling: FromDishka[HandlingService]
     ) -> None:
@@ -166,6 +172,7 @@ class EscalationController(Controller):
         responses=failing(InvalidError, ForbiddenError, ExhaustedError),
         summary="Ask for a colleague",
     )
+    @repeatable
     async def escalate(
         self,
         request: Request[Principal, Any, Any],
@@ -184,6 +191,7 @@ class EscalationController(Controller):
         responses=REFUSALS,
         summary="Go on oneself after all",
     )
+    @repeatable
     async def withdraw(
         self,
         request: Request[Principal, Any, Any],
@@ -202,6 +210,7 @@ class EscalationController(Controller):
         responses=REFUSALS,
         summary="Take a session over",
     )
+    @repeatable
     async def pick_up(
         self,
         request: Request[Principal, Any, Any],

@@ -1,6 +1,7 @@
 """/ai-sessions: begun, answered, looked at, told"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -8,12 +9,15 @@ from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
 from litestar import Controller, MediaType, Request, Response, delete, get, post
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Schema
+from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from workbench.domain.errors import ConflictError, ExhaustedError, ForbiddenError, InvalidError
 from workbench.domain.identity.model import Principal
 from workbench.domain.playbooks.confidence import Tier
 from workbench.domain.troubleshooting.documentation import Documentation
+from workbench.domain.troubleshooting.metering import SessionMeter, meter_start
 from workbench.domain.troubleshooting.model import SessionStatus, SessionType
 from workbench.domain.troubleshooting.owning import OwningService, Rating
 from workbench.domain.troubleshooting.ports import SessionFilter, SessionRole
@@ -25,9 +29,23 @@ from workbench.domain.troubleshooting.views import Responded, SessionDetail, Ses
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import engineers_only, users_only
 from workbench.entrypoints.http.pace import PACE, paced
+from workbench.entrypoints.http.repeats import repeatable
 
 SESSIONS = "/ai-sessions"
 SESSION = "/{session_id:uuid}"
+MARKDOWN = "text/markdown"
+
+
+@dataclass
+class DocumentationOperation(Operation):
+    """A route that answers with data, or with a text where that is asked for."""
+
+    def __post_init__(self) -> None:
+        """Describe the texts."""
+        told = (self.responses or {})[str(int(HTTPStatus.OK))]
+        text = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING, description="The documentation."))
+        if isinstance(told, OpenAPIResponse) and told.content is not None:
+            told.content |= {MARKDOWN: text, MediaType.TEXT.value: text}
 
 
 class SessionController(Controller):
@@ -46,8 +64,13 @@ class SessionController(Controller):
         responses=failing(InvalidError, ForbiddenError, ExhaustedError),
         summary="Start a session",
     )
+    @repeatable
     async def start(
-        self, request: Request[Principal, Any, Any], data: JSONBody[NewSession], starting: FromDishka[StartingService]
+        self,
+        request: Request[Principal, Any, Any],
+        data: JSONBody[NewSession],
+        starting: FromDishka[StartingService],
+        meter: FromDishka[SessionMeter],
     ) -> Response[Started]:
         """Begin a session for a problem: the playbook that fits is followed, or those that may fit are offered.
 
@@ -55,6 +78,7 @@ class SessionController(Controller):
         manual a session begins all the same.
         """
         started = await starting.start(request.user, data)
+        meter_start(meter, data, started)
         return Response(started, headers={"Location": f"{SESSIONS}/{started.session_id}"})
 
     @post(
@@ -67,6 +91,7 @@ class SessionController(Controller):
         responses=failing(InvalidError, ForbiddenError, ExhaustedError),
         summary="Answer a step",
     )
+    @repeatable
     async def respond(
         self,
         request: Request[Principal, Any, Any],
@@ -135,6 +160,7 @@ class SessionController(Controller):
         f"{SESSION}/documentation",
         operation_id="get_session_documentation",
         name="get_session_documentation",
+        operation_class=DocumentationOperation,
         guards=[users_only, paced],
         responses=failing(ExhaustedError),
         summary="Get the documentation",
@@ -153,7 +179,7 @@ class SessionController(Controller):
         told = await telling.documentation(request.user, session_id)
         if form == "json":
             return Response(told)
-        kind = "text/markdown" if form == "markdown" else MediaType.TEXT
+        kind = MARKDOWN if form == "markdown" else MediaType.TEXT
         return Response(told.markdown, media_type=kind)  # type: ignore[return-value]
 
     @post(
@@ -166,6 +192,7 @@ class SessionController(Controller):
         responses=failing(ForbiddenError, ExhaustedError),
         summary="Write a status update",
     )
+    @repeatable
     async def status_update(
         self,
         request: Request[Principal, Any, Any],
@@ -186,6 +213,7 @@ class SessionController(Controller):
         responses=failing(InvalidError, ForbiddenError, ExhaustedError),
         summary="Rate a session",
     )
+    @repeatable
     async def rate(
         self,
         request: Request[Principal, Any, Any],
