@@ -13,6 +13,7 @@ from workbench.wiring.playbooks import PlaybookTexts
 from workbench.wiring.settings import Settings
 from workbench.wiring.sql import Sql
 from workbench.wiring.storage import Storage
+from workbench.wiring.tickets import Tickets
 from workbench.wiring.titles import titles_of
 from workbench.wiring.tokens import Tokens
 
@@ -40,6 +41,7 @@ def make_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
             ModelsOfSettings(),
             PlaybookTexts(),
             Jobs(),
+            Tickets(),
             Tokens(),
             FlowDomain(),
             FlowAdapters(),

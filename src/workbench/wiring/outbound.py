@@ -36,6 +36,7 @@ from workbench.domain.lifecycle.ports import Pseudonyms
 from workbench.domain.model_assistants.hosting import ModelHost
 from workbench.domain.rates.ports import RateLimiter
 from workbench.domain.speech.ports import SpeechTokens
+from workbench.domain.tickets.ports import PushMeter
 from workbench.domain.usage.ports import UsageMeter
 from workbench.domain.usage.prices import PriceTable
 from workbench.wiring.measures import Measures
@@ -59,7 +60,7 @@ class Outbound(Provider):
     scope = Scope.APP
 
     clock = provide(SystemClock, provides=Clock)
-    meter = provide(PrometheusMeter, provides=AnyOf[PrometheusMeter, DeliveryMeter, UsageMeter])
+    meter = provide(PrometheusMeter, provides=AnyOf[PrometheusMeter, DeliveryMeter, UsageMeter, PushMeter])
     measures = provide(Measures)
     rates = provide(LocalRateLimiter, provides=RateLimiter)
 

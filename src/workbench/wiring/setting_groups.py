@@ -344,6 +344,11 @@ class Issuer(Group):
         min_length=1,
         description="Value in the claim `roles` that lets a user import and publish playbooks; admins may too. Unset: everybody may.",
     )
+    connector_role: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Value in the claim `roles` that lets a user connect ticket systems; admins may too. Unset: only admins may.",
+    )
 
     @model_validator(mode="after")
     def _has_one_key_source(self) -> "Issuer":

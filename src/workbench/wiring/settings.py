@@ -49,6 +49,7 @@ from workbench.wiring.setting_names import (
     unknown_names,
 )
 from workbench.wiring.setting_values import folder, with_driver
+from workbench.wiring.ticket_settings import Tickets
 
 PRIVATE_FOLDER = 0o700
 ENV_FILE = Path(".env")
@@ -84,6 +85,7 @@ class Settings(BaseModel):
     turns: Turns = Turns()
     usage: Usage = Usage()
     sessions: Sessions = Sessions()
+    tickets: Tickets = Tickets()
     bus: Bus = Bus()
     flows: Flows = Flows()
     budgets: Budgets = Budgets()

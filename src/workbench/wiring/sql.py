@@ -18,9 +18,11 @@ from workbench.adapters.sql.figures import SqlFigures
 from workbench.adapters.sql.group_commit import GroupCommit
 from workbench.adapters.sql.jobs import SqlJobQueue
 from workbench.adapters.sql.leases import SqlLeases
+from workbench.adapters.sql.pushes import SqlPushQueue
 from workbench.adapters.sql.remembered import Remembered
 from workbench.adapters.sql.retention import SqlAgedMessages
 from workbench.adapters.sql.snapshots import SqlSnapshots
+from workbench.adapters.sql.tickets import SqlSealedSecrets
 from workbench.adapters.sql.transactions import SqlTransactions
 from workbench.adapters.sql.turn_watch import SqlTurnWatch
 from workbench.adapters.sql.wakeups import SqlWakeups
@@ -53,6 +55,7 @@ from workbench.domain.model_assistants.ports import ModelAssistantTx
 from workbench.domain.participants.ports import ParticipantTx
 from workbench.domain.playbooks.ports import PlaybookTx
 from workbench.domain.shares.ports import ShareTx
+from workbench.domain.tickets.ports import PushQueue, SealedSecrets, TicketSystemTx
 from workbench.domain.titles.ports import TitleTx
 from workbench.domain.transactions import Transactions
 from workbench.domain.troubleshooting.ports import SessionTx
@@ -264,6 +267,21 @@ class Sql(Provider):
     def session_tx(self, sql: SqlTransactions) -> Transactions[SessionTx]:
         """See what troubleshooting sessions need."""
         return sql
+
+    @provide
+    def ticket_system_tx(self, sql: SqlTransactions) -> Transactions[TicketSystemTx]:
+        """See what connections need."""
+        return sql
+
+    @provide
+    def pushes(self, database: Database) -> PushQueue:
+        """Hand notes to tickets to workers."""
+        return SqlPushQueue(database)
+
+    @provide
+    def sealed_secrets(self, database: Database) -> SealedSecrets:
+        """Seal secrets anew."""
+        return SqlSealedSecrets(database)
 
     @provide
     def turn_watch(self, database: Database, clock: Clock) -> TurnWatch:

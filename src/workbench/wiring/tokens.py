@@ -43,6 +43,7 @@ def _issuer(settings: IssuerSettings, http: httpx.AsyncClient) -> Issuer:
         admin_role=settings.admin_role,
         engineer_role=settings.engineer_role,
         author_role=settings.author_role,
+        connector_role=settings.connector_role,
     )
 
 

@@ -10,12 +10,14 @@ from workbench.adapters.metrics.flows import PrometheusFlows
 from workbench.domain.delivery.model import Backlog
 from workbench.domain.delivery.ports import DeliveryMeter, DeliveryOutcome
 from workbench.domain.events.model import Event
+from workbench.domain.tickets.model import PushKind
+from workbench.domain.tickets.ports import PushMeter, PushResult
 from workbench.domain.usage.ports import UsageMeter
 
 MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
-class PrometheusMeter(DeliveryMeter, UsageMeter):
+class PrometheusMeter(DeliveryMeter, UsageMeter, PushMeter):
     """The values of one application, in a registry of its own; requests are measured by the framework's plugin.
 
     Where several worker processes serve, each writes its values to files in the folder that the environment names,
@@ -28,6 +30,10 @@ class PrometheusMeter(DeliveryMeter, UsageMeter):
         self._events = self._counter("workbench_events", "Events committed to the log by this process.", "type")
         self._attempts = self._counter("workbench_delivery_attempts", "Events brought to assistants.", "outcome")
         self._refused = self._counter("workbench_usage_refused", "Bills that came when another one held.", "source")
+        self._pushes = Counter(
+            "workbench_psa_push", "Notes tried to bring to tickets.", ["kind", "result"], registry=self._registry
+        )
+        self._push_age = self._gauge("workbench_psa_push_oldest_seconds", "How long the oldest of them has waited.")
         self._commits = self._total("workbench_commits", "Commits of this process; many requests may share one.")
         self._statements = self._total("workbench_write_statements", "Statements sent for them.")
         self._reads = self._total("workbench_read_statements", "Statements sent that only read.")
@@ -48,6 +54,14 @@ class PrometheusMeter(DeliveryMeter, UsageMeter):
     def attempted(self, outcome: DeliveryOutcome) -> None:
         """Count a call that was to bring an event."""
         self._attempts.labels(outcome).inc()
+
+    def pushed(self, kind: PushKind, result: PushResult) -> None:
+        """Count a note that was tried to bring to a ticket."""
+        self._pushes.labels(kind, result).inc()
+
+    def oldest_push(self, seconds: float) -> None:
+        """Note how long the oldest note waits that is not at its ticket."""
+        self._push_age.set(seconds)
 
     def wrote(self, commits: int, statements: int) -> None:
         """Count what was written to the database."""

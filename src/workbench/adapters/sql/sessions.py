@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, tuple_
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Json, Moment
 from workbench.adapters.sql.session_tables import session_escalations, session_lanes, sessions
+from workbench.adapters.sql.ticket_tables import session_tickets
 from workbench.domain.troubleshooting.model import Session
 from workbench.domain.troubleshooting.ports import Lanes, SessionFilter, SessionPage, Sessions, StoredLane
 
@@ -19,8 +20,26 @@ SESSION_FIELDS = [name for name in Session.__struct_fields__ if name not in _NOT
 _FIXED = frozenset({"id", "conversation_id", "owner_id", "session_type", "intake", "created_at", "version"})
 _MUTABLE = [name for name in SESSION_FIELDS if name not in _FIXED]
 
-_ALL = select(*columns_of(sessions, *SESSION_FIELDS)).where(here(sessions))
-_ONE = Query(Session, _ALL.where(sessions.c.id == bindparam("id", type_=Id)))
+_TICKET = ("psa_ticket_id", "connection_id", "ticket_data")
+_ITS_TICKET = and_(
+    session_tickets.c.workspace_id == sessions.c.workspace_id, session_tickets.c.session_id == sessions.c.id
+)
+_ALL = (
+    select(*columns_of(sessions, *SESSION_FIELDS), *columns_of(session_tickets, *_TICKET))
+    .outerjoin(session_tickets, _ITS_TICKET)
+    .where(here(sessions))
+)
+
+
+def _with_ticket(row: Sequence[Any]) -> dict[str, Any]:
+    *values, ticket_id, connection_id, data = row
+    session = dict(zip(SESSION_FIELDS, values, strict=True))
+    if ticket_id is not None:
+        session["ticket"] = {"id": ticket_id, "connection_id": connection_id, "data": data}
+    return session
+
+
+_ONE = Query(Session, _ALL.where(sessions.c.id == bindparam("id", type_=Id)), _with_ticket)
 _CHANGE = (
     update(sessions)
     .where(
@@ -55,6 +74,7 @@ _CONDITIONS: dict[str, ColumnElement[bool]] = {
     "matched_flow_id": sessions.c.matched_flow_id == bindparam("matched_flow_id", type_=Id),
     "confidence_tier": sessions.c.confidence_tier == bindparam("confidence_tier"),
     "session_type": sessions.c.session_type == bindparam("session_type"),
+    "ticket_id": session_tickets.c.psa_ticket_id == bindparam("ticket_id"),
     "created_from": sessions.c.created_at >= bindparam("created_from", type_=Moment),
     "created_to": sessions.c.created_at <= bindparam("created_to", type_=Moment),
 }
@@ -69,16 +89,18 @@ def _conditions(role: str, given: frozenset[str]) -> ColumnElement[bool]:
 
 @lru_cache(64)
 def _page(role: str, given: frozenset[str], *, behind: bool) -> Query[Session]:
-    statement = select(*columns_of(sessions, *SESSION_FIELDS)).where(_conditions(role, given))
+    statement = _ALL.where(_conditions(role, given))
     if behind:
         statement = statement.where(_BEHIND)
     newest_first = (sessions.c.created_at.desc(), sessions.c.id.desc())
-    return Query(Session, statement.order_by(*newest_first).limit(bindparam("limit")).offset(bindparam("skip")))
+    statement = statement.order_by(*newest_first).limit(bindparam("limit")).offset(bindparam("skip"))
+    return Query(Session, statement, _with_ticket)
 
 
 @lru_cache(64)
 def _count(role: str, given: frozenset[str]) -> Any:
-    return select(func.count()).select_from(sessions).where(_conditions(role, given))
+    counted = sessions.outerjoin(session_tickets, _ITS_TICKET)
+    return select(func.count()).select_from(counted).where(_conditions(role, given))
 
 
 def _given(wanted: SessionFilter) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from workbench.adapters.sql.tables import (
     shares,
     users,
 )
+from workbench.adapters.sql.ticket_traces import TICKET_TRACES
 from workbench.adapters.sql.traces import BATCH, Row, Trace, spellings
 from workbench.adapters.sql.turn_tables import gone_turns, message_parts, turn_events, turn_snapshots, turns
 from workbench.adapters.sql.turns import FORGET_PARTS
@@ -190,6 +191,7 @@ TRACES = (
           remarks=("error_message", "error_detail")),
     Trace(table=turn_events, mend=_happened, documents=("data",)),
     *SESSION_TRACES,
+    *TICKET_TRACES,
     Trace(table=turn_snapshots, mend=_snapshot, documents=("state",)),
     Trace(table=gone_turns, mend=_gone_turn, ids=("user_id",)),
     Trace(table=message_debug, mend=_gone, documents=("debug_data",), beside=_flag_off),

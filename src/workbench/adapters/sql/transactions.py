@@ -22,14 +22,17 @@ from workbench.adapters.sql.imports import SqlImports
 from workbench.adapters.sql.jobs import SqlJobs
 from workbench.adapters.sql.messages import SqlMessages
 from workbench.adapters.sql.model_assistants import SqlModelConfigs
+from workbench.adapters.sql.outputs import SqlOutputs
 from workbench.adapters.sql.participants import SqlParticipants
 from workbench.adapters.sql.playbooks import SqlPlaybooks
+from workbench.adapters.sql.pushes import SqlPushes
 from workbench.adapters.sql.registrations import SqlRegistrations
 from workbench.adapters.sql.repository import Context, Repository
 from workbench.adapters.sql.retention import SqlRetentionRules
 from workbench.adapters.sql.session_steps import SqlEscalations, SqlSessionSteps
 from workbench.adapters.sql.sessions import SqlLanes, SqlSessions
 from workbench.adapters.sql.shares import SqlShares
+from workbench.adapters.sql.tickets import SqlConnections, SqlSessionTickets
 from workbench.adapters.sql.traced import SqlTraces
 from workbench.adapters.sql.turns import SqlTurns
 from workbench.adapters.sql.usage import SqlUsageLedger
@@ -137,6 +140,26 @@ class SqlTransaction:
     def lanes(self) -> SqlLanes:
         """The task lanes beside them."""
         return self._the(SqlLanes)
+
+    @property
+    def ticket_systems(self) -> SqlConnections:
+        """Ticket systems that are connected."""
+        return self._the(SqlConnections)
+
+    @property
+    def tickets(self) -> SqlSessionTickets:
+        """The tickets of sessions."""
+        return self._the(SqlSessionTickets)
+
+    @property
+    def pushes(self) -> SqlPushes:
+        """What is brought to tickets."""
+        return self._the(SqlPushes)
+
+    @property
+    def outputs(self) -> SqlOutputs:
+        """What resolved sessions leave."""
+        return self._the(SqlOutputs)
 
     @property
     def turn_slots(self) -> SqlTurns:

@@ -41,6 +41,7 @@ class Issuer:
     the claim with the user's workspace. `user_prefix` keeps users of different issuers apart. `admin_role` is what the
     claim `roles` must hold to make its bearer an admin of their workspace; without it nobody is. `engineer_role` is the
     same for who works on troubleshooting sessions, and `author_role` for who writes playbooks; without them everybody may.
+    `connector_role` is the same for who connects ticket systems; without it only admins do.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Issuer:
     admin_role: str | None = None
     engineer_role: str | None = None
     author_role: str | None = None
+    connector_role: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what would open a hole, with a ValueError: no algorithm, `none`, or two kinds of key at once."""
@@ -63,7 +65,8 @@ class Issuer:
             raise ValueError(f"issuer {self.name}: its algorithms must all be signatures, or all for a shared secret")
         if self.app_id == "":
             raise ValueError(f"issuer {self.name}: an empty app id would fit tokens that name no application")
-        for kind, role in (("admin", self.admin_role), ("engineer", self.engineer_role), ("author", self.author_role)):
+        for kind in ("admin", "engineer", "author", "connector"):
+            role: str | None = getattr(self, f"{kind}_role")
             if role == "":
                 raise ValueError(f"issuer {self.name}: an empty {kind} role is no role")
 
@@ -92,6 +95,11 @@ class Issuer:
     def lets_write(self, claims: Mapping[str, Any]) -> bool:
         """Whether the token lets its bearer write playbooks."""
         return self.author_role is None or _has_role(claims, self.author_role) or self.makes_admin(claims)
+
+    def lets_connect(self, claims: Mapping[str, Any]) -> bool:
+        """Whether the token lets its bearer connect ticket systems."""
+        named = self.connector_role is not None and _has_role(claims, self.connector_role)
+        return named or self.makes_admin(claims)
 
     def is_for_us(self, claims: Mapping[str, Any]) -> bool:
         """Whether the token was made for our application: an ID token says so in `aud`, access tokens elsewhere."""

@@ -27,7 +27,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     `service_id` is the service that an assistant or a service speaks through; users have none. `has_old_key` says
     that it still shows the key from before a reset. `is_admin` lets a user see what everybody in the workspace used,
     and set budgets. `works_on_sessions` lets a user work on troubleshooting sessions, `writes_playbooks` import and
-    publish playbooks.
+    publish playbooks. `connects_ticket_systems` lets a user say where tickets are, and with which keys.
     """
 
     workspace_id: str
@@ -39,6 +39,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     is_admin: bool = False
     works_on_sessions: bool = True
     writes_playbooks: bool = True
+    connects_ticket_systems: bool = False
 
     @property
     def is_user(self) -> bool:

@@ -27,6 +27,7 @@ from workbench.domain.troubleshooting.packets import packet_of
 from workbench.domain.troubleshooting.ports import Queued, QueuePlace, SessionTx
 from workbench.domain.troubleshooting.queueing import RANK, require_target, waiting_seconds
 from workbench.domain.troubleshooting.showing import drafted, progress, step_view
+from workbench.domain.troubleshooting.ticket_notes import escalation_note, tell_ticket
 from workbench.domain.troubleshooting.transitions import escalated, picked_up, require_pickup, withdrawn
 from workbench.domain.troubleshooting.views import Escalated, PickedUp, Queue, QueuedSession
 from workbench.domain.users.model import User
@@ -44,6 +45,8 @@ class NewEscalation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     urgency: Urgency = "normal"
     target_user_id: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
     notes: Annotated[str, msgspec.Meta(max_length=MAX_NOTES)] | None = None
+    push_to_psa: bool = True
+    """Whether its ticket is told, if it has one."""
 
 
 class NewPickup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,7 +81,10 @@ class EscalatingService:
             tx.sessions.change(session)
             tx.escalations.add(session_id, asked)
             tx.events.record(escalation_changed("session.escalation.requested", session, asked))
-        after = stored(session)
+            after = stored(session)
+            case = msgspec.structs.replace(found.case, session=after)
+            note = escalation_note(case, asked)
+            pushed = await tell_ticket(tx, case, note, principal.id, now, wanted=new.push_to_psa)
         return Escalated(
             session_id=session_id,
             status=after.status,
@@ -87,6 +93,7 @@ class EscalatingService:
             step_count=after.step_count,
             duration_seconds=after.duration_seconds,
             version=after.version,
+            psa_push_status=pushed,
         )
 
     async def withdraw(self, principal: Principal, session_id: UUID) -> None:

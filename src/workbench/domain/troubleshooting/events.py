@@ -1,8 +1,10 @@
 """The events that sessions cause, in the log of their conversations: ids, statuses and numbers, never what was said."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from workbench.domain.events.model import NewEvent
+from workbench.domain.tickets.model import Push
 from workbench.domain.troubleshooting.model import Escalation, Session, SessionStep
 
 
@@ -26,6 +28,17 @@ def escalation_changed(kind: str, session: Session, escalation: Escalation) -> N
     """A colleague was asked for, came, or is not needed any more."""
     told = {"id": str(escalation.id), "state": escalation.state, "urgency": escalation.urgency}
     return session_changed(kind, session, escalation=told)
+
+
+def push_changed(kind: str, session: Session, push: Push) -> NewEvent:
+    """A note came to its ticket, or will not come there."""
+    told = {"id": str(push.id), "kind": push.kind, "status": push.status, "error_code": push.error_code}
+    return session_changed(kind, session, push=told)
+
+
+def outputs_ready(session: Session, session_version: int, kinds: Sequence[str]) -> NewEvent:
+    """What a resolved session leaves is made, as far as it could be."""
+    return session_changed("session.outputs_ready", session, outputs={"version": session_version, "kinds": list(kinds)})
 
 
 def _told(step: SessionStep) -> dict[str, Any]:

@@ -14,7 +14,9 @@ from workbench.domain.troubleshooting.events import escalation_changed
 from workbench.domain.troubleshooting.known import Known, seen, store
 from workbench.domain.troubleshooting.lanes import Lane, checked_lane
 from workbench.domain.troubleshooting.model import MAX_CAUSE, MAX_SUMMARY, Resolution
+from workbench.domain.troubleshooting.output_jobs import order_outputs
 from workbench.domain.troubleshooting.ports import SessionTx, StoredLane
+from workbench.domain.troubleshooting.ticket_notes import resolution_note, tell_ticket
 from workbench.domain.troubleshooting.transitions import abandoned, paused, reopened, resolved, resumed, touched
 from workbench.domain.troubleshooting.updates import UpdateRequest, status_update
 from workbench.domain.troubleshooting.views import Resolved
@@ -28,6 +30,8 @@ class NewResolution(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     resolution_summary: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_SUMMARY, pattern=r"\S")]
     resolution_action: ResolutionAction
     root_cause: Annotated[str, msgspec.Meta(max_length=MAX_CAUSE)] | None = None
+    push_to_psa: bool = True
+    """Whether its ticket is told, if it has one."""
 
     def resolution(self) -> Resolution:
         """What is kept of it."""
@@ -91,7 +95,9 @@ class HandlingService:
             found = await seen(tx, principal, session_id)
             found.require_act("resolve", now)
             session = store(tx, resolved(found.session, new.resolution(), now), "session.resolved")
-        case = msgspec.structs.replace(found.case, session=session)
+            case = msgspec.structs.replace(found.case, session=session)
+            outputs = order_outputs(tx, case, now)
+            pushed = await tell_ticket(tx, case, resolution_note(case), principal.id, now, wanted=new.push_to_psa)
         return Resolved(
             session_id=session.id,
             status=session.status,
@@ -100,6 +106,8 @@ class HandlingService:
             duration_seconds=session.duration_seconds,
             ticket_notes=status_update(case, UpdateRequest(audience="ticket_notes")).content,
             version=session.version,
+            psa_push_status=pushed,
+            outputs=outputs,
         )
 
     async def abandon(self, principal: Principal, session_id: UUID, new: Abandonment) -> None:

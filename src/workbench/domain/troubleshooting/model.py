@@ -46,10 +46,11 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True):
-    """The ticket of another system that a session belongs to."""
+    """The ticket of another system that a session belongs to. `data` is what that system says of it, if it was asked."""
 
     id: str
     connection_id: UUID
+    data: dict[str, Any] = {}
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):

@@ -56,6 +56,7 @@ class OwningService:
             self._require(found, "delete")
             conversation = await tx.conversations.require(found.session.conversation_id)
             details = ConversationDetails.of(conversation, "read_write", found.everyone)
+            tx.pushes.cancel_of(session_id)
             tx.deliveries.end_all(conversation.id)
             tx.events.record(conversation_deleted(details))
             tx.conversations.remove(conversation.id)

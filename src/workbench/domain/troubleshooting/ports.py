@@ -11,6 +11,7 @@ from workbench.domain.conversations.ports import ConversationTx
 from workbench.domain.paging import Cursor
 from workbench.domain.playbooks.confidence import Tier
 from workbench.domain.playbooks.ports import Playbooks
+from workbench.domain.tickets.ports import TicketSystemTx
 from workbench.domain.troubleshooting.lanes import Lane
 from workbench.domain.troubleshooting.model import (
     Branch,
@@ -20,7 +21,9 @@ from workbench.domain.troubleshooting.model import (
     SessionStatus,
     SessionStep,
     SessionType,
+    Ticket,
 )
+from workbench.domain.troubleshooting.outputs import OutputKind, StoredOutput
 
 SessionRole = Literal["owner", "handler", "any"]
 
@@ -35,6 +38,7 @@ class SessionFilter(msgspec.Struct, frozen=True, kw_only=True):
     matched_flow_id: UUID | None = None
     confidence_tier: Tier | None = None
     session_type: SessionType | None = None
+    ticket_id: str | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
 
@@ -157,8 +161,45 @@ class Lanes(Protocol):
         ...
 
 
-class SessionTx(ConversationTx, Protocol):
+class SessionTickets(Protocol):
+    """Which tickets sessions belong to; who reads a session reads its ticket with it."""
+
+    def put(self, session_id: UUID, ticket: Ticket) -> None:
+        """Store it, in the place of the one before if there was one."""
+        ...
+
+
+class Outputs(Protocol):
+    """What resolved sessions leave."""
+
+    async def of_session(self, session_id: UUID, limit: int) -> Sequence[StoredOutput]:
+        """Those of a session, of its newest version first."""
+        ...
+
+    async def of_version(self, session_id: UUID, session_version: int) -> Sequence[StoredOutput]:
+        """Those of one version of a session."""
+        ...
+
+    def add(self, session_id: UUID, output: StoredOutput, people: Sequence[str]) -> None:
+        """Store a new one. `people` are those whose words it may hold."""
+        ...
+
+    def change(self, session_id: UUID, output: StoredOutput) -> None:
+        """Store what it came to."""
+        ...
+
+    def tell(self, session_id: UUID, session_version: int, kind: OutputKind, at: datetime) -> None:
+        """Keep, at one of them, that all of the version were told of; stale where somebody did so meanwhile."""
+        ...
+
+
+class SessionTx(ConversationTx, TicketSystemTx, Protocol):
     """The slice of a transaction that sessions may touch."""
+
+    @property
+    def tickets(self) -> SessionTickets: ...
+    @property
+    def outputs(self) -> Outputs: ...
 
     @property
     def playbooks(self) -> Playbooks: ...

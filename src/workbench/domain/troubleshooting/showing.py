@@ -81,5 +81,6 @@ def listed_fields(session: Session, person_id: str) -> dict[str, Any]:
         "session_rating": session.rating if session.owner_id == person_id else None,
         "resolution_summary": done.summary if done else None,
         "resolution_action": done.action if done else None,
+        "psa_ticket_id": session.ticket.id if session.ticket else None,
     }
     return {name: derived.get(name, getattr(session, name, None)) for name in ListedSession.__struct_fields__}

@@ -20,6 +20,7 @@ from workbench.domain.playbooks.matching import Candidate, Report
 from workbench.domain.playbooks.shelf import Shelf, Shelves, shelf_of
 from workbench.domain.playbooks.steps import Step
 from workbench.domain.texts import cleaned, cleaned_text
+from workbench.domain.tickets.model import TicketId
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.events import session_changed
 from workbench.domain.troubleshooting.guiding import Following, Guidance, StartMode, opened, opened_with
@@ -32,10 +33,12 @@ from workbench.domain.troubleshooting.model import (
     Scalar,
     Session,
     SessionStep,
+    Ticket,
 )
 from workbench.domain.troubleshooting.naming import summary_of, title_of
 from workbench.domain.troubleshooting.ports import SessionTx
 from workbench.domain.troubleshooting.showing import step_view
+from workbench.domain.troubleshooting.ticketing import TicketLookup
 from workbench.domain.troubleshooting.views import NearCandidate, Started
 from workbench.domain.users.service import meet
 
@@ -65,6 +68,9 @@ class NewSession(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     intake_type: IntakeType = "free_text"
     title: Annotated[str, msgspec.Meta(max_length=MAX_TITLE)] | None = None
     playbook_id: UUID | None = None
+    psa_ticket_id: TicketId | None = None
+    """The ticket that it is about; its connection may be left out where exactly one is enabled."""
+    psa_connection_id: UUID | None = None
     start_mode: StartMode = "auto"
 
     def intake(self) -> Intake:
@@ -82,8 +88,14 @@ class StartingService:
     """Begins sessions."""
 
     def __init__(
-        self, transactions: Transactions[SessionTx], shelves: Shelves, thresholds: Thresholds, clock: Clock
+        self,
+        transactions: Transactions[SessionTx],
+        shelves: Shelves,
+        thresholds: Thresholds,
+        clock: Clock,
+        lookup: TicketLookup,
     ) -> None:
+        self._lookup = lookup
         self._transactions = transactions
         self._shelves = shelves
         self._thresholds = thresholds
@@ -96,9 +108,10 @@ class StartingService:
         nothing is stored.
         """
         intake = new.intake()
-        return await retrying(lambda: self._start(principal, new, intake))
+        ticket = await self._lookup.named(principal, new.psa_ticket_id, new.psa_connection_id)
+        return await retrying(lambda: self._start(principal, new, intake, ticket))
 
-    async def _start(self, principal: Principal, new: NewSession, intake: Intake) -> Started:
+    async def _start(self, principal: Principal, new: NewSession, intake: Intake, ticket: Ticket | None) -> Started:
         now = self._clock.now()
         async with self._transactions.write(principal.workspace_id) as tx:
             shelf = await shelf_of(tx, self._shelves, principal.workspace_id)
@@ -108,13 +121,16 @@ class StartingService:
                 raise AssertionError("where there is no model, something is asked")
             user = await meet(tx, principal, now)
             session = _session(principal.id, new, intake, now)
-            session = _guided(session, following, step, shelf)
+            session = msgspec.structs.replace(_guided(session, following, step, shelf), ticket=ticket)
             owner = Participant.of_user(session.conversation_id, user.id, user.name, user.image, now)
             _found_conversation(tx, session, owner, now)
             tx.sessions.add(session)
             root = Branch(id=session.active_branch_id or new_id(), label=ROOT_LABEL, created_at=now)
             tx.session_steps.branch(session.id, root)
             tx.events.record(session_changed("session.started", session))
+            if ticket is not None:
+                tx.tickets.put(session.id, ticket)
+                tx.events.record(session_changed("session.ticket.linked", session))
             if following.playbook_key is not None:
                 follow(tx, session, followed_from(shelf, following), ())
             first = ask(

@@ -15,6 +15,7 @@ from workbench.domain.troubleshooting.documentation import Documentation, docume
 from workbench.domain.troubleshooting.known import Known, require_whole, seen
 from workbench.domain.troubleshooting.ports import SessionFilter, SessionPage, SessionTx
 from workbench.domain.troubleshooting.showing import listed, listed_fields, step_view
+from workbench.domain.troubleshooting.ticket_notes import post_update, push_status
 from workbench.domain.troubleshooting.transitions import allowed_actions
 from workbench.domain.troubleshooting.updates import StatusUpdate, UpdateRequest, status_update
 from workbench.domain.troubleshooting.views import Colleague, SessionDetail, SessionList
@@ -70,6 +71,7 @@ class TellingService:
             newest = MessageQuery(limit=min(SHOWN_MESSAGES, MAX_PAGE))
             messages = await tx.messages.page(found.session.conversation_id, newest)
             lane = await tx.lanes.find(session_id)
+            pushes = await tx.pushes.of_session(session_id, 1)
             await require_whole(tx, found)
         case, session, standing = found.case, found.session, found.standing
         may_see_lane = standing.is_owner or standing.is_handler
@@ -91,6 +93,9 @@ class TellingService:
             conversation_messages=messages,
             pending_task_lane=lane.lane if lane and may_see_lane else None,
             task_lane_rev=lane.rev if lane and may_see_lane else 0,
+            psa_connection_id=session.ticket.connection_id if session.ticket else None,
+            ticket_data=session.ticket.data if session.ticket else None,
+            psa_push_status=push_status(session, pushes),
         )
 
     async def documentation(self, principal: Principal, session_id: UUID) -> Documentation:
@@ -100,10 +105,24 @@ class TellingService:
         return documented(found.case)
 
     async def status_update(self, principal: Principal, session_id: UUID, wanted: UpdateRequest) -> StatusUpdate:
-        """How far a session is, told to colleagues or clients. Raises NotFoundError, ForbiddenError."""
+        """How far a session is, told to colleagues or clients, and to its ticket if that is wanted.
+
+        Raises NotFoundError, ForbiddenError, ConflictError `no_ticket`, InvalidError for a mail to a ticket.
+        """
+        if wanted.post_to_ticket:
+            return await retrying(lambda: self._posted_update(principal, session_id, wanted))
         found = await retrying(lambda: self._seen(principal, session_id))
         found.standing.require_reporting(found.session)
         return status_update(found.case, wanted)
+
+    async def _posted_update(self, principal: Principal, session_id: UUID, wanted: UpdateRequest) -> StatusUpdate:
+        async with self._transactions.write(principal.workspace_id) as tx:
+            found = await seen(tx, principal, session_id)
+            found.standing.require_reporting(found.session)
+            told = status_update(found.case, wanted)
+            push_id = await post_update(tx, found.case, told, principal.id, self._clock.now())
+            await require_whole(tx, found)
+        return msgspec.structs.replace(told, push_id=push_id)
 
     async def _seen(self, principal: Principal, session_id: UUID) -> Known:
         async with self._transactions.read(principal.workspace_id) as tx:

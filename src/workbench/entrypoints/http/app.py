@@ -40,10 +40,12 @@ from workbench.entrypoints.http.playbooks import PlaybookController
 from workbench.entrypoints.http.requests import WorkbenchRequest
 from workbench.entrypoints.http.retention import RetentionController
 from workbench.entrypoints.http.session_acts import EscalationController, SessionActController
+from workbench.entrypoints.http.session_tickets import SessionTicketController
 from workbench.entrypoints.http.sessions import SessionController
 from workbench.entrypoints.http.shares import ShareController
 from workbench.entrypoints.http.speech import SpeechController
 from workbench.entrypoints.http.streams import Heartbeats
+from workbench.entrypoints.http.tickets import ConnectionController
 from workbench.entrypoints.http.turns import ActiveTurnController, TurnController
 from workbench.entrypoints.http.usage import UsageController
 from workbench.entrypoints.http.users import UserController
@@ -53,6 +55,7 @@ from workbench.entrypoints.workers.flows import FlowTools, FlowUpkeepWorker, Flo
 from workbench.entrypoints.workers.jobs import JobWorker
 from workbench.entrypoints.workers.presence import OnlineCheck, PresenceWorker
 from workbench.entrypoints.workers.pruning import PruningWorker
+from workbench.entrypoints.workers.pushing import PushWorker
 from workbench.entrypoints.workers.reaping import ReapingWorker
 from workbench.entrypoints.workers.running import RunnerPolicy, RunningWorker
 from workbench.entrypoints.workers.shortening import ShorteningWorker
@@ -84,6 +87,8 @@ CONTROLLERS = [
     SessionController,
     SessionActController,
     EscalationController,
+    SessionTicketController,
+    ConnectionController,
     SpeechController,
     UsageController,
     BlueprintController,
@@ -112,6 +117,7 @@ class Http(Provider):
     attending = provide(AttendanceWorker)
     shortening = provide(ShorteningWorker)
     turn_duties = provide(TurnDuties)
+    pushing = provide(PushWorker)
     hubs = provide(Hubs)
     flow_tools = provide(FlowTools)
     flows = provide(FlowWorker)
@@ -128,9 +134,10 @@ class Http(Provider):
         presence: PresenceWorker,
         turns: TurnDuties,
         measures: Measures,
+        pushing: PushWorker,
     ) -> OtherDuties:
         """List what else goes on."""
-        return OtherDuties((pruning, presence, *turns.all, measures))
+        return OtherDuties((pruning, presence, *turns.all, measures, pushing))
 
     @provide
     def beats(self, settings: Settings) -> Heartbeats:

@@ -41,6 +41,13 @@ async def engineers_only(connection: Connection, _: BaseRouteHandler) -> None:
         raise ForbiddenError("Only who works on sessions may do this", code="role_required")
 
 
+async def connectors_only(connection: Connection, _: BaseRouteHandler) -> None:
+    """Let users pass who connect ticket systems."""
+    require_role(connection.user, "user")
+    if not connection.user.connects_ticket_systems:
+        raise ForbiddenError("Only who connects ticket systems may do this", code="role_required")
+
+
 async def authors_only(connection: Connection, _: BaseRouteHandler) -> None:
     """Let users pass who write playbooks."""
     require_role(connection.user, "user")
