@@ -1,6 +1,6 @@
 """The part of the wall between workspaces that troubleshooting adds: a session with all of it, playbooks, every method."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,11 +11,13 @@ from workbench.adapters.sql.transactions import SqlTransaction
 from workbench.domain.playbooks.model import content_hash
 from workbench.domain.playbooks.steps import manual_step
 from workbench.domain.playbooks.versions import PlaybookVersion, StoredPlaybook
+from workbench.domain.tickets.model import Connection, Push
 from workbench.domain.troubleshooting.lanes import Lane
-from workbench.domain.troubleshooting.model import Branch, Escalation, Followed, Intake, Session, SessionStep
+from workbench.domain.troubleshooting.model import Branch, Escalation, Followed, Intake, Session, SessionStep, Ticket
+from workbench.domain.troubleshooting.outputs import StoredOutput
 from workbench.domain.troubleshooting.ports import SessionFilter, SessionPage, StoredLane
 
-SESSION, BRANCH, STEP, ESCALATION, PLAYBOOK = (UUID(int=number) for number in range(101, 106))
+SESSION, BRANCH, STEP, ESCALATION, PLAYBOOK, CONNECTION, PUSH = (UUID(int=number) for number in range(101, 108))
 CAYS = SessionFilter(person_id="cay")
 
 
@@ -64,6 +66,42 @@ def a_version(now: datetime, number: int = 1) -> PlaybookVersion:
     )
 
 
+def a_connection(now: datetime, **members: Any) -> Connection:
+    """Where tickets are."""
+    usual: dict[str, Any] = {
+        "id": CONNECTION,
+        "kind": "webhook",
+        "name": "Desk",
+        "config": {"url": "https://a.example"},
+    }
+    return Connection(**{**usual, "created_at": now, "updated_at": now, **members})
+
+
+def a_push(now: datetime, **members: Any) -> Push:
+    """A note that waits."""
+    usual: dict[str, Any] = {
+        "id": PUSH,
+        "session_id": SESSION,
+        "connection_id": CONNECTION,
+        "psa_ticket_id": "4711",
+        "kind": "resolution",
+        "visibility": "internal",
+        "author_id": "cay",
+        "marker": "m",
+        "dedupe_key": "k",
+        "created_at": now,
+        "next_attempt_at": now,
+        "body": "It prints",
+    }
+    return Push(**{**usual, **members})
+
+
+def an_output(now: datetime, **members: Any) -> StoredOutput:
+    """What is to be made of a resolved session."""
+    usual: dict[str, Any] = {"kind": "ticket_notes", "session_version": 1, "created_at": now}
+    return StoredOutput(**{**usual, **members})
+
+
 def add_session(tx: SqlTransaction, workspace: str, conversation_id: UUID, now: datetime) -> None:
     """Put one of each into a workspace; but for the neighbour, whose ids are its own."""
     if workspace == "elsewhere":
@@ -77,6 +115,10 @@ def add_session(tx: SqlTransaction, workspace: str, conversation_id: UUID, now: 
     tx.session_steps.follow(SESSION, followed)
     tx.escalations.add(SESSION, an_escalation(now))
     tx.lanes.put(SESSION, StoredLane(rev=1, lane=Lane()), 0)
+    tx.ticket_systems.add(a_connection(now), "1:sealed")
+    tx.tickets.put(SESSION, Ticket(id="4711", connection_id=CONNECTION))
+    tx.pushes.add(a_push(now), ["cay"])
+    tx.outputs.add(SESSION, an_output(now), ["cay"])
 
 
 READS: dict[str, tuple[Any, object]] = {
@@ -93,6 +135,13 @@ READS: dict[str, tuple[Any, object]] = {
     "escalations.of": (lambda tx, w: tx.escalations.of(SESSION), []),
     "escalations.queue": (lambda tx, w: tx.escalations.queue("ann", None, 10), []),
     "lanes.find": (lambda tx, w: tx.lanes.find(SESSION), None),
+    "ticket_systems.all": (lambda tx, w: tx.ticket_systems.all(), []),
+    "ticket_systems.find": (lambda tx, w: tx.ticket_systems.find(CONNECTION), None),
+    "ticket_systems.sealed": (lambda tx, w: tx.ticket_systems.sealed(CONNECTION), None),
+    "pushes.of_session": (lambda tx, w: tx.pushes.of_session(SESSION, 10), []),
+    "pushes.with_key": (lambda tx, w: tx.pushes.with_key("k"), None),
+    "outputs.of_session": (lambda tx, w: tx.outputs.of_session(SESSION, 10), []),
+    "outputs.of_version": (lambda tx, w: tx.outputs.of_version(SESSION, 1), []),
 }
 WRITES: dict[str, Any] = {
     "playbooks.change": lambda tx, w: tx.playbooks.change(msgspec.structs.replace(a_playbook("first"), title="X")),
@@ -121,5 +170,18 @@ WRITES: dict[str, Any] = {
     ),
     "escalations.close": lambda tx, w: tx.escalations.close(SESSION, an_escalation(w.job.run_at, state="withdrawn")),
     "lanes.put": lambda tx, w: tx.lanes.put(SESSION, StoredLane(rev=2, lane=Lane()), 1),
+    "ticket_systems.change": lambda tx, w: tx.ticket_systems.change(a_connection(w.job.run_at, name="X"), "1:other"),
+    "ticket_systems.note_health": lambda tx, w: tx.ticket_systems.note_health(CONNECTION, "ok", w.job.run_at),
+    "ticket_systems.switch_off": lambda tx, w: tx.ticket_systems.switch_off(CONNECTION, w.job.run_at),
+    "ticket_systems.remove": lambda tx, w: tx.ticket_systems.remove(CONNECTION, w.job.run_at),
+    "tickets.put": lambda tx, w: tx.tickets.put(SESSION, Ticket(id="4712", connection_id=CONNECTION)),
+    "pushes.add": lambda tx, w: tx.pushes.add(a_push(w.job.run_at, id=UUID(int=9), dedupe_key="l"), ["cay"]),
+    "pushes.cancel_of": lambda tx, w: tx.pushes.cancel_of(SESSION),
+    "pushes.cancel_to": lambda tx, w: tx.pushes.cancel_to(CONNECTION),
+    "pushes.hurry": lambda tx, w: tx.pushes.hurry(w.job.run_at + timedelta(days=1)),
+    "outputs.add": lambda tx, w: tx.outputs.add(SESSION, an_output(w.job.run_at, session_version=2), ["cay"]),
+    "outputs.change": lambda tx, w: tx.outputs.change(SESSION, an_output(w.job.run_at, state="failed")),
+    "outputs.tell": lambda tx, w: tx.outputs.tell(SESSION, 1, "ticket_notes", w.job.run_at),
 }
-WITHOUT_AN_ID = {"playbooks.add", "sessions.add"}
+WITHOUT_AN_ID = {"playbooks.add", "sessions.add", "ticket_systems.add", "pushes.settle"}
+"""Settling takes a claim, which tests/contracts/test_pushes.py has."""

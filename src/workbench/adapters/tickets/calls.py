@@ -70,7 +70,9 @@ class TicketHttp:
         clock: Clock,
         *,
         resolve: Resolve = resolve_name,
+        call_seconds: float = CALL_SECONDS,
     ) -> None:
+        self._call_seconds = call_seconds
         self._allowed = frozenset(host.lower() for host in allowed_hosts)
         self._clock = clock
         anywhere = _transport(ANYWHERE, context, resolve)
@@ -107,7 +109,7 @@ class TicketHttp:
     async def call(self, method: str, url: str, *, limit_bytes: int, **request: Any) -> Answer:
         """Call, and read an answer of at most so many bytes; with 0 it is not looked at. Raises TicketSystemError."""
         try:
-            async with asyncio.timeout(CALL_SECONDS), self._http.stream(method, url, **request) as response:
+            async with asyncio.timeout(self._call_seconds), self._http.stream(method, url, **request) as response:
                 body = await _read(response, limit_bytes)
                 return Answer(status=response.status_code, headers=response.headers, body=body)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
