@@ -59,5 +59,5 @@ async def test_a_new_key_seals_everything_and_the_service_goes_on(sqlite_url: st
             assert (rotated.exit_code, plain(rotated)) == (0, "2 secrets sealed anew.")
         for path in paths:
             assert (await root.post(f"{path}/test")).json()["health"] == "ok"
-        keys = sorted(path.name for path in (tmp_path / "data" / "keys" / "ticket-systems").glob("*.key"))
-        assert keys == [f"{number}.key" for number in range(max(times, 1), times + 2)]
+        keys = sorted(path.name for path in (tmp_path / "data" / "keys").glob("ticket-secrets.*.key"))
+        assert keys == [f"ticket-secrets.{number}.key" for number in range(max(times - 1, 1), times + 1)]

@@ -66,7 +66,7 @@ def test_who_says_how_long_to_wait_is_heeded_where_that_is_longer() -> None:
 @pytest.mark.parametrize("code", SUMMARIES)
 def test_only_what_may_pass_is_tried_again(code: FailureCode) -> None:
     after = failed(claimed(1), TicketSystemError(code), POLICY, NOW, MIDDLE)
-    passes = code in {"unreachable", "timeout", "server_error", "rate_limited", "bad_answer"}
+    passes = code in {"unreachable", "timeout", "server_error", "rate_limited", "bad_answer", "secret_lost"}
     assert after.status == ("pending_retry" if passes else "failed")
 
 

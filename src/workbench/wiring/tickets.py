@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 from dishka import AnyOf, Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 
+from workbench.adapters.keys.cipher import KeyCipher
 from workbench.adapters.tickets.box import FolderKeys, NumberedBox
 from workbench.adapters.tickets.calls import TicketHttp
 from workbench.adapters.tickets.systems import HttpTicketSystems
@@ -17,8 +18,6 @@ from workbench.domain.troubleshooting.output_jobs import OutputService
 from workbench.domain.troubleshooting.pushing import PushingService, PushMeans
 from workbench.domain.troubleshooting.ticketing import TicketingService, TicketLookup
 from workbench.wiring.settings import Settings
-
-KEYS_FOLDER = "ticket-systems"
 
 
 class Tickets(Provider):
@@ -36,9 +35,9 @@ class Tickets(Provider):
     systems = provide(HttpTicketSystems, provides=TicketSystems)
 
     @provide
-    def keys(self, settings: Settings) -> AnyOf[FolderKeys, SecretKeys]:
-        """Keep keys of their own in the data folder."""
-        return FolderKeys(settings.make_data_root() / "keys" / KEYS_FOLDER)
+    def keys(self, settings: Settings, cipher: KeyCipher) -> AnyOf[FolderKeys, SecretKeys]:
+        """Seal under the service's own key, until there are others in the data folder."""
+        return FolderKeys(settings.make_data_root() / "keys", cipher)
 
     @provide
     async def http(self, settings: Settings, authorities: ssl.SSLContext, clock: Clock) -> AsyncIterator[TicketHttp]:

@@ -11,6 +11,8 @@ from workbench.adapters.keys.file import load_or_make
 from workbench.domain.tickets.model import TicketSystemError
 from workbench.domain.tickets.ports import SecretBox, SecretKeys
 
+FIRST = 0
+"""The number of the key that the service has anyway, for the keys of assistant services."""
 KEPT = 2
 """The newest key, and the one before it."""
 
@@ -23,20 +25,23 @@ class Sealed(msgspec.Struct, frozen=True, array_like=True):
 
 
 class FolderKeys(SecretKeys):
-    """Numbered files, the highest number being the newest. Looked up each time: another process may have made one."""
+    """The service's own key, and once it is renewed numbered files, the highest number being the newest.
 
-    def __init__(self, folder: Path) -> None:
+    They are looked up each time: another process may have made one.
+    """
+
+    def __init__(self, folder: Path, first: KeyCipher) -> None:
         self._folder = folder
+        self._first = first
 
     def newest(self) -> int:
-        """The number of the key to seal under; the first is made at first use."""
-        numbers = self._numbers()
-        if not numbers:
-            load_or_make(self._path(1), KeyCipher.new_key)
-        return numbers[-1] if numbers else 1
+        """The number of the key to seal under."""
+        return max(self._numbers(), default=FIRST)
 
     def cipher(self, number: int) -> KeyCipher | None:
-        """What seals under a key; None where the key is gone."""
+        """What seals under a key; None where it is not there."""
+        if number == FIRST:
+            return self._first
         path = self._path(number)
         return KeyCipher(load_or_make(path, KeyCipher.new_key)) if path.exists() else None
 
@@ -48,16 +53,17 @@ class FolderKeys(SecretKeys):
 
     def forget_older(self) -> int:
         """Remove files."""
-        older = self._numbers()[:-KEPT]
+        older = sorted(self._numbers())[:-KEPT]
         for number in older:
             self._path(number).unlink(missing_ok=True)
         return len(older)
 
     def _numbers(self) -> list[int]:
-        return sorted(int(path.stem) for path in self._folder.glob("*.key") if path.stem.isdecimal())
+        named = (path.name.split(".")[1] for path in self._folder.glob("ticket-secrets.*.key"))
+        return [int(number) for number in named if number.isdecimal()]
 
     def _path(self, number: int) -> Path:
-        return self._folder / f"{number}.key"
+        return self._folder / f"ticket-secrets.{number}.key"
 
 
 class NumberedBox(SecretBox):

@@ -31,8 +31,9 @@ FailureCode = Literal[
 
 WAITING: frozenset[PushStatus] = frozenset({"pending", "pending_retry"})
 WORTH_REPEATING: frozenset[FailureCode] = frozenset(
-    {"unreachable", "timeout", "server_error", "rate_limited", "bad_answer"}
+    {"unreachable", "timeout", "server_error", "rate_limited", "bad_answer", "secret_lost"}
 )
+"""A secret that this process cannot open may be opened by another, or here when it has got the key."""
 
 SUMMARIES: dict[FailureCode, str] = {
     "unreachable": "The ticket system could not be reached.",
@@ -46,7 +47,7 @@ SUMMARIES: dict[FailureCode, str] = {
     "redirected": "The ticket system answered with a redirect, which is not followed.",
     "gone": "The ticket system wants no more notes; the connection is switched off.",
     "address_refused": "The ticket system is at an address that is not called.",
-    "secret_lost": "The keys of the connection cannot be opened; enter them again.",
+    "secret_lost": "The secret of the connection cannot be opened.",
 }
 """What people are told. It never repeats what the ticket system said."""
 

@@ -17,7 +17,7 @@ class RotationService:
         """Make a key, and seal everything under it; how many secrets, and how many could not be opened.
 
         The key before it stays until the next time, older ones go, unless a secret could not be opened or was changed
-        meanwhile.
+        meanwhile; the service's own, under which all are sealed at first, stays in any case.
         """
         self._keys.renew()
         count = unopened = 0
