@@ -8,7 +8,9 @@ from tests.cli.test_cli import run
 from tests.support.databases import open_store
 from tests.support.erasing import found_in
 from tests.support.playbooks import EXAMPLE
+from tests.support.servers import until
 from tests.support.service import Service
+from tests.support.ticket_systems import WEBHOOK_KEY
 from tests.support.troubleshooting import act, by_hand, done, import_playbook, respond
 
 from workbench.domain.lifecycle.person import NOTICE
@@ -35,6 +37,33 @@ async def test_what_they_reported_goes_from_a_session_that_a_colleague_handles(s
     await erase(service, "replace")
     assert (await ann.get(path)).json()["title"] == NOTICE
     await done(ann, path, "respond", "resolve")
+
+
+async def test_what_they_said_goes_from_notes_that_wait_and_from_texts_of_others(service: Service) -> None:
+    ann, zoe, root = service.user(), service.user(LEAVER, name=LEAVER_NAME), service.admin()
+    hook = {"url": "https://hooks.example/"}
+    new = {"kind": "webhook", "name": "Hook", "config": hook, "secret": {"keys": [WEBHOOK_KEY]}}
+    connection = (await root.post("/psa-connections", json=new)).json()["id"]
+    there = {"site": "na.myconnectwise.net", "company_id": "c", "client_id": "c", "member_map": {LEAVER: "zoe"}}
+    kept = {"kind": "connectwise", "name": "CW", "config": there, "secret": {"public_key": "p", "private_key": "p"}}
+    (await root.post("/psa-connections", json=kept)).raise_for_status()
+    path = (await by_hand(ann, psa_ticket_id="4711", psa_connection_id=connection))["path"]
+    # Notes wait from here on.
+    (await root.patch(f"/psa-connections/{connection}", json={"enabled": False})).raise_for_status()
+    await done(ann, path, "escalate")
+    taken = (await act(zoe, path, "pickup")).json()
+    await respond(zoe, path, taken["next_step"], free_text=SAID)
+    await done(zoe, path, "resolve")
+
+    async def are_made() -> bool:
+        return {each["state"] for each in (await ann.get(f"{path}/outputs")).json()["items"]} == {"ready"}
+
+    await until(are_made, timeout_seconds=20)
+    (note, _) = (await ann.get(f"{path}/psa-pushes")).json()["items"]
+    assert SAID in note["body"]
+    await erase(service, "remove")
+    assert [each["body"] for each in (await ann.get(f"{path}/psa-pushes")).json()["items"]] == [None, None]
+    assert (await ann.get(f"{path}/outputs")).json()["items"] == []
 
 
 @pytest.mark.parametrize("policy", ["remove", "replace"])

@@ -76,7 +76,7 @@ PLAYBOOK = "/playbooks/printer-offline"
 TICKET_SYSTEM = {
     "kind": "webhook",
     "name": "Hook",
-    "config": {"url": "https://hooks.example/"},
+    "config": {"url": "https://127.0.0.1:9/"},
     "secret": {"keys": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]},
 }
 CONNECTION = "/psa-connections/{connection}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -29,7 +29,6 @@ from workbench.domain.transactions import Transactions, retrying
 
 MAX_CONNECTIONS = 50
 
-T = TypeVar("T")
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"\S")]
 
 CONFIGS: dict[ConnectionKind, type[WebhookConfig | ConnectWiseConfig]] = {
@@ -153,8 +152,8 @@ class ConnectionService:
             before = await _required(tx, connection_id)
             after = _changed(before, change, now)
             self._systems.require_callable(after)
-            is_resealed = not isinstance(change.secret, msgspec.UnsetType)
-            sealed = self._sealed(principal, after, change.secret) if is_resealed else None  # type: ignore[arg-type]
+            secret = None if isinstance(change.secret, msgspec.UnsetType) else change.secret
+            sealed = None if secret is None else self._sealed(principal, after, secret)
             tx.ticket_systems.change(after, sealed)
             named = [name for name in change.__struct_fields__ if getattr(change, name) is not msgspec.UNSET]
             _note(tx, principal, "ticket_system.changed", connection_id, named)

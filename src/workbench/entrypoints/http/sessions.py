@@ -88,6 +88,9 @@ class SessionController(Controller):
         self,
         request: Request[Principal, Any, Any],
         telling: FromDishka[TellingService],
+        ticket_id: Annotated[
+            str | None, QueryParameter(max_length=64, description="The ticket they belong to.")
+        ] = None,
         role: Annotated[SessionRole, QueryParameter(description="Those that one owns, or handles, or any.")] = "any",
         statuses: Annotated[
             Sequence[SessionStatus], QueryParameter(name="status", description="Their status; repeatable.")
@@ -112,6 +115,7 @@ class SessionController(Controller):
             matched_flow_id=matched_flow_id,
             confidence_tier=confidence_tier,
             session_type=session_type,
+            ticket_id=ticket_id,
             created_from=date_from,
             created_to=date_to,
         )
@@ -163,7 +167,7 @@ class SessionController(Controller):
         guards=[users_only, paced, engineers_only],
         opt={PACE: 20},
         status_code=HTTPStatus.OK,
-        responses=failing(ForbiddenError, ExhaustedError),
+        responses=failing(InvalidError, ForbiddenError, ConflictError, ExhaustedError),
         summary="Write a status update",
     )
     async def status_update(
@@ -173,7 +177,10 @@ class SessionController(Controller):
         data: JSONBody[UpdateRequest],
         telling: FromDishka[TellingService],
     ) -> StatusUpdate:
-        """Tell how far a session is: to colleagues with everything, to clients what is safe to tell them."""
+        """Tell how far a session is: to colleagues with everything, to clients what is safe to tell them.
+
+        With `post_to_ticket` it is put down at the ticket of the session, too; a mail is not.
+        """
         return await telling.status_update(request.user, session_id, data)
 
     @post(

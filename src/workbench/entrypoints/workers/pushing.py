@@ -58,6 +58,7 @@ class PushWorker:
         finally:
             for task in self._tasks:
                 task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _look(self) -> None:
         free = AT_ONCE - len(self._tasks)
