@@ -177,4 +177,5 @@ async def test_62_a_connection_asks_sixty_times_a_minute_at_most(company: Connec
     with pytest.raises(TicketSystemError) as enough:
         await cw.verify()
     assert (enough.value.failure, enough.value.is_ambiguous, len(company.requests)) == ("rate_limited", False, 60)
+    assert enough.value.was_held_back
     assert 0 < (enough.value.retry_after_seconds or 0) <= 60

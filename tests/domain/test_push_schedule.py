@@ -63,6 +63,14 @@ def test_who_says_how_long_to_wait_is_heeded_where_that_is_longer() -> None:
     assert waits(TicketSystemError("rate_limited", retry_after_seconds=120), MIDDLE)[:2] == [120, 300]
 
 
+def test_62_one_that_we_hold_back_ourselves_is_no_try() -> None:
+    error = TicketSystemError("rate_limited", retry_after_seconds=30, was_held_back=True)
+    after = failed(claimed(7), error, POLICY, NOW, MIDDLE)
+    assert (after.status, after.attempt_count) == ("pending_retry", 6)
+    assert after.next_attempt_at is not None
+    assert (after.next_attempt_at - NOW).total_seconds() == 30
+
+
 @pytest.mark.parametrize("code", SUMMARIES)
 def test_only_what_may_pass_is_tried_again(code: FailureCode) -> None:
     after = failed(claimed(1), TicketSystemError(code), POLICY, NOW, MIDDLE)

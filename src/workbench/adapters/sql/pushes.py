@@ -42,6 +42,7 @@ _WITH_KEY = Query(Push, _WHOLE.where(psa_pushes.c.dedupe_key == bindparam("dedup
 _WAITING = psa_pushes.c.status.in_(("pending", "pending_retry"))
 _SETTLED = (
     "status",
+    "attempt_count",
     "may_be_there",
     "next_attempt_at",
     "external_note_id",

@@ -161,7 +161,8 @@ class ConnectWise(TicketSystem):
         try:
             await self._rates.count(self._caller, PACE)
         except ExhaustedError as error:
-            raise TicketSystemError("rate_limited", retry_after_seconds=error.retry_after_seconds) from error
+            seconds = error.retry_after_seconds
+            raise TicketSystemError("rate_limited", retry_after_seconds=seconds, was_held_back=True) from error
         return await self._http.call(method, url, limit_bytes=ANSWER_BYTES, headers=self._headers, **request)
 
 

@@ -62,7 +62,8 @@ Word = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\s
 class TicketSystemError(UpstreamError):
     """A ticket system did not do what it was asked
 
-    `is_ambiguous` says that it may have done it all the same. `http_status` is what it answered, if it did.
+    `is_ambiguous` says that it may have done it all the same, `was_held_back` that we did not ask, for we asked too often.
+    `http_status` is what it answered, if it did.
     """
 
     code = "ticket_system_failed"
@@ -74,12 +75,14 @@ class TicketSystemError(UpstreamError):
         http_status: int | None = None,
         is_ambiguous: bool = False,
         retry_after_seconds: float | None = None,
+        was_held_back: bool = False,
     ) -> None:
         """Keep what is told to people, and never what the ticket system said."""
         super().__init__(SUMMARIES[failure], retry_after_seconds=retry_after_seconds)
         self.failure: FailureCode = failure
         self.http_status = http_status
         self.is_ambiguous = is_ambiguous
+        self.was_held_back = was_held_back
 
 
 class WebhookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

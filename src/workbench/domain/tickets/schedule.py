@@ -48,7 +48,11 @@ def cancelled(claimed: ClaimedPush) -> Push:
 
 
 def failed(claimed: ClaimedPush, error: TicketSystemError, policy: PushPolicy, now: datetime, luck: float) -> Push:
-    """The try failed. One that a person asked for changes nothing of when the next one is due."""
+    """The try failed. One that a person asked for changes nothing of when the next one is due; one held back was none."""
+    if error.was_held_back and not claimed.is_manual:
+        later = now + timedelta(seconds=error.retry_after_seconds or 0.0)
+        tries = claimed.push.attempt_count - 1
+        return msgspec.structs.replace(claimed.push, status="pending_retry", attempt_count=tries, next_attempt_at=later)
     push = msgspec.structs.replace(
         claimed.push, may_be_there=error.is_ambiguous, http_status=error.http_status, error_code=error.failure
     )
