@@ -54,8 +54,9 @@ SUMMARIES: dict[FailureCode, str] = {
 MAX_BODY = 15_000
 CUT = "… (cut)"
 
-TicketId = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
-Word = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\s:]+$")]
+# `$` also matches before a line's end that comes last.
+TicketId = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$(?!\n)")]
+Word = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\s:]+$(?!\n)")]
 """Part of a header: it has no blanks, and no colon to end a user's name."""
 
 
@@ -88,7 +89,7 @@ class TicketSystemError(UpstreamError):
 class WebhookConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where notes are posted to."""
 
-    url: Annotated[str, msgspec.Meta(min_length=8, max_length=2000, pattern=r"^https?://\S+$")]
+    url: Annotated[str, msgspec.Meta(min_length=8, max_length=2000, pattern=r"^https?://\S+$(?!\n)")]
 
 
 class WebhookSecret(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -109,11 +110,11 @@ class ConnectWiseConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """
 
     site: Annotated[
-        str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^(https?://)?[A-Za-z0-9]([A-Za-z0-9.-]*)(:\d{1,5})?$")
+        str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^(https?://)?[A-Za-z0-9]([A-Za-z0-9.-]*)(:\d{1,5})?$(?!\n)")
     ]
     company_id: Word
     client_id: Word
-    api_version: Annotated[str, msgspec.Meta(pattern=r"^\d{1,4}(\.\d{1,3}){1,2}$")] = "2022.1"
+    api_version: Annotated[str, msgspec.Meta(pattern=r"^\d{1,4}(\.\d{1,3}){1,2}$(?!\n)")] = "2022.1"
     resolution_as: Literal["internal", "resolution"] = "internal"
     notify: bool = False
     member_map: Annotated[dict[str, Word], msgspec.Meta(max_length=1000)] = {}
