@@ -56,8 +56,8 @@ CUT = "… (cut)"
 
 # `$` also matches before a line's end that comes last.
 TicketId = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$(?!\n)")]
-Word = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\s:]+$(?!\n)")]
-"""Part of a header: it has no blanks, and no colon to end a user's name."""
+Word = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[!-9;-~]+$(?!\n)")]
+"""Part of a header: visible ASCII, without a colon to end a user's name."""
 
 
 class TicketSystemError(UpstreamError):
@@ -110,11 +110,14 @@ class ConnectWiseConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """
 
     site: Annotated[
-        str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^(https?://)?[A-Za-z0-9]([A-Za-z0-9.-]*)(:\d{1,5})?$(?!\n)")
+        str,
+        msgspec.Meta(
+            min_length=1, max_length=255, pattern=r"^(https?://)?[A-Za-z0-9]([A-Za-z0-9.-]*)(:[0-9]{1,5})?$(?!\n)"
+        ),
     ]
     company_id: Word
     client_id: Word
-    api_version: Annotated[str, msgspec.Meta(pattern=r"^\d{1,4}(\.\d{1,3}){1,2}$(?!\n)")] = "2022.1"
+    api_version: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,4}(\.[0-9]{1,3}){1,2}$(?!\n)")] = "2022.1"
     resolution_as: Literal["internal", "resolution"] = "internal"
     notify: bool = False
     member_map: Annotated[dict[str, Word], msgspec.Meta(max_length=1000)] = {}
