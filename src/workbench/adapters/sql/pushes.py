@@ -127,7 +127,7 @@ def _due(*, in_workspace: bool, locking: bool) -> Any:
 
 _LOOK = {each: _due(in_workspace=each, locking=False) for each in (False, True)}
 _LOCK = {each: _due(in_workspace=each, locking=True) for each in (False, True)}
-_CLAIM = {
+_CLAIM: dict[str, Any] = {
     "status": "sending",
     "claim": bindparam("by_claim"),
     "lease_until": bindparam("until", type_=Moment),

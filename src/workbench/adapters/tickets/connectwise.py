@@ -6,7 +6,7 @@ for. A wrong company or wrong keys may be answered with 404, as an unknown ticke
 
 import re
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 from uuid import UUID
 
@@ -28,8 +28,39 @@ ANSWER_BYTES = 4 * 1024 * 1024
 PACE = Rate(act="ticket_system", times=60, seconds=60)
 """What is said to be allowed lies between this and 1000 a minute."""
 
+T = TypeVar("T")
+
 _CODEBASE = re.compile(r"[A-Za-z0-9_.-]+/?")
 _CLOUD = re.compile(r"(?:(?:na|eu|au|aus|za)\.myconnectwise\.net|staging\.connectwisedev\.com)")
+
+
+class Named(msgspec.Struct, frozen=True):
+    """What is referred to."""
+
+    name: str | None = None
+
+
+class FoundTicket(msgspec.Struct, frozen=True, rename="camel"):
+    """A ticket, as far as it is of interest."""
+
+    summary: str | None = None
+    status: Named | None = None
+    board: Named | None = None
+    company: Named | None = None
+    closed_flag: bool | None = None
+
+
+class FoundNote(msgspec.Struct, frozen=True):
+    """A note."""
+
+    id: int | str
+    text: str | None = None
+
+
+class CompanyInfo(msgspec.Struct, frozen=True, rename="pascal"):
+    """What a company's own address answers; nothing for a company that is unknown."""
+
+    codebase: str | None = None
 
 
 class Codebases:
@@ -82,15 +113,13 @@ class ConnectWise(TicketSystem):
 
     async def get_ticket(self, ticket_id: str) -> dict[str, Any] | None:
         """Look the ticket up."""
-        found = await self._at_ticket("GET", ticket_id)
-        if not isinstance(found, dict):
-            raise TicketSystemError("bad_answer")
+        found = await self._at_ticket(FoundTicket, "GET", ticket_id)
         return {
-            "summary": found.get("summary"),
-            "status": _name(found.get("status")),
-            "board": _name(found.get("board")),
-            "company": _name(found.get("company")),
-            "closed": bool(found.get("closedFlag")),
+            "summary": found.summary,
+            "status": found.status.name if found.status else None,
+            "board": found.board.name if found.board else None,
+            "company": found.company.name if found.company else None,
+            "closed": bool(found.closed_flag),
         }
 
     async def post_note(self, note: Note) -> str | None:
@@ -107,22 +136,16 @@ class ConnectWise(TicketSystem):
             body["processNotifications"] = True
         if member := self._config.member_map.get(note.author_id):
             body["member"] = {"identifier": member}
-        made = await self._at_ticket("POST", note.ticket_id, "/notes", json=body)
-        note_id = made.get("id") if isinstance(made, dict) else None
-        if note_id is None:
-            raise TicketSystemError("bad_answer", is_ambiguous=True)
-        return str(note_id)
+        made = await self._at_ticket(FoundNote, "POST", note.ticket_id, "/notes", json=body)
+        return str(made.id)
 
     async def find_note(self, ticket_id: str, marker: str) -> str | None:
         """Look through the newest notes."""
         newest = {"orderBy": "id desc", "pageSize": str(NOTES_LOOKED_AT)}
-        notes = await self._at_ticket("GET", ticket_id, "/notes", params=newest)
-        if not isinstance(notes, list):
-            raise TicketSystemError("bad_answer")
-        texts = ((str(note.get("id")), str(note.get("text"))) for note in notes if isinstance(note, dict))
-        return next((note_id for note_id, text in texts if is_marked(text, marker)), None)
+        notes = await self._at_ticket(list[FoundNote], "GET", ticket_id, "/notes", params=newest)
+        return next((str(note.id) for note in notes if is_marked(note.text or "", marker)), None)
 
-    async def _at_ticket(self, method: str, ticket_id: str, rest: str = "", **request: Any) -> Any:
+    async def _at_ticket(self, kind: type[T], method: str, ticket_id: str, rest: str = "", **request: Any) -> T:
         """Ask about a ticket. A 404 means that there is none only where something else can be had."""
         answer = await self._ask(method, f"/service/tickets/{quote(ticket_id, safe='')}{rest}", **request)
         if answer.status == HTTPStatus.NOT_FOUND:
@@ -130,8 +153,8 @@ class ConnectWise(TicketSystem):
             raise TicketSystemError("ticket_not_found", http_status=answer.status)
         self._require(answer)
         try:
-            return msgspec.json.decode(answer.body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return msgspec.json.decode(answer.body, type=kind)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise TicketSystemError("bad_answer", is_ambiguous=method == "POST") from error
 
     def _require(self, answer: Answer) -> None:
@@ -168,16 +191,10 @@ class ConnectWise(TicketSystem):
 
 def _codebase(answer: Answer) -> str:
     try:
-        found = msgspec.json.decode(answer.body) if answer.is_success else None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = msgspec.json.decode(answer.body, type=CompanyInfo | None) if answer.is_success else None
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         found = None
-    codebase = found.get("Codebase") if isinstance(found, dict) else None
-    if not isinstance(codebase, str) or not _CODEBASE.fullmatch(codebase) or ".." in codebase:
+    codebase = found.codebase if found else None
+    if not codebase or not _CODEBASE.fullmatch(codebase) or ".." in codebase:
         return DEFAULT_CODEBASE
     return codebase if codebase.endswith("/") else f"{codebase}/"
-
-
-def _name(value: Any) -> str | None:
-    """What is referred to is told with its name."""
-    name = value.get("name") if isinstance(value, dict) else None
-    return name if isinstance(name, str) else None

@@ -198,8 +198,10 @@ def owner_of(workspace_id: str, connection_id: UUID) -> str:
 
 def view(connection: Connection, principal: Principal) -> ConnectionView:
     """A connection as the caller may see it."""
-    shown = {name: getattr(connection, name) for name in ConnectionView.__struct_fields__}
-    return ConnectionView(**{**shown, "config": connection.config if principal.connects_ticket_systems else None})
+    shown: dict[str, Any] = {name: getattr(connection, name) for name in ConnectionView.__struct_fields__}
+    if not principal.connects_ticket_systems:
+        shown["config"] = None
+    return ConnectionView(**shown)
 
 
 def connection_not_found() -> NotFoundError:

@@ -1,6 +1,7 @@
 """Bringing notes to tickets: at least once, and told apart by a marker or an id, so that each is there once (9)."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -176,5 +177,6 @@ def _in_flight() -> ConflictError:
 
 
 def _view(push: Push) -> PushView:
-    shown = {name: getattr(push, name) for name in PushView.__struct_fields__ if hasattr(push, name)}
-    return PushView(**{**shown, "error_summary": SUMMARIES[push.error_code] if push.error_code else None})
+    shown: dict[str, Any] = {name: getattr(push, name) for name in PushView.__struct_fields__ if hasattr(push, name)}
+    shown["error_summary"] = SUMMARIES[push.error_code] if push.error_code else None
+    return PushView(**shown)
