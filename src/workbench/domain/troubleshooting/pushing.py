@@ -1,5 +1,6 @@
 """Bringing notes to tickets: at least once, and told apart by a marker or an id, so that each is there once (9)."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -21,7 +22,9 @@ from workbench.domain.troubleshooting.ports import SessionTx
 from workbench.domain.troubleshooting.views import PushList, PushRetried, PushView
 
 MAX_SHOWN = 100
-ROUND = 20
+ROUND = 8
+PUSH_SECONDS = 90.0
+"""How long a try may take in all: less than what is taken up is nobody else's."""
 
 
 class PushMeans(msgspec.Struct, frozen=True):
@@ -88,7 +91,7 @@ class PushingService:
             tx.pushes.hurry(now)
         ended: list[Push] = []
         while claimed := await self._queue.claim(now, ROUND, workspace_id):
-            ended += [await self.bring(each) for each in claimed]
+            ended += await asyncio.gather(*map(self.bring, claimed))
         statuses = [push.status for push in ended]
         return Pushed(
             sent=statuses.count("sent"), waiting=statuses.count("pending_retry"), failed=statuses.count("failed")
@@ -104,9 +107,12 @@ class PushingService:
         if session is None or connection is None or push.body is None:
             return await self._settle(claimed, cancelled(claimed), "cancelled")
         try:
-            note_id, result = await self._send(claimed, connection, sealed or "")
+            async with asyncio.timeout(PUSH_SECONDS):
+                note_id, result = await self._send(claimed, connection, sealed or "")
         except TicketSystemError as error:
             return await self._settle_failed(claimed, error)
+        except TimeoutError:
+            return await self._settle_failed(claimed, TicketSystemError("timeout", is_ambiguous=True))
         return await self._settle(claimed, arrived(claimed, note_id, self._clock.now()), result)
 
     async def _send(self, claimed: ClaimedPush, connection: Connection, sealed: str) -> tuple[str | None, PushResult]:

@@ -19,8 +19,6 @@ AT_ONCE = 8
 LOOK_SECONDS = 5.0
 GATHER_SECONDS = 0.02
 """Between two looks, so that a burst of events is one look."""
-PUSH_SECONDS = 90.0
-"""How long a try may take in all; less than what is taken up is nobody else's."""
 REASONS = frozenset({"session.resolved", "session.escalation.requested", "session.status_update.created"})
 
 logger = structlog.get_logger(__name__)
@@ -79,8 +77,7 @@ class PushWorker:
         continue_cause(claimed.push.id.hex, None)
         log = logger.bind(push_id=str(claimed.push.id), workspace_id=claimed.workspace_id)
         try:
-            async with asyncio.timeout(PUSH_SECONDS):
-                after = await self._pushing.bring(claimed)
+            after = await self._pushing.bring(claimed)
         except StaleError:
             log.info("note left to another worker")
         except Exception:
