@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from tests.cli.test_cli import run
 from tests.support.databases import open_store
 from tests.support.erasing import found_in
@@ -13,6 +14,7 @@ from tests.support.service import Service
 from tests.support.ticket_systems import WEBHOOK_KEY
 from tests.support.troubleshooting import act, by_hand, done, import_playbook, respond
 
+from workbench.adapters.sql.ticket_tables import resolution_outputs
 from workbench.domain.lifecycle.person import NOTICE
 
 LEAVER, LEAVER_NAME, SAID = "zoe-4711", "Zoe Zimmermann", "what only Zoe would say"
@@ -55,14 +57,19 @@ async def test_what_they_said_goes_from_notes_that_wait_and_from_texts_of_others
     await respond(zoe, path, taken["next_step"], free_text=SAID)
     await done(zoe, path, "resolve")
 
-    async def are_made() -> bool:
-        return {each["state"] for each in (await ann.get(f"{path}/outputs")).json()["items"]} == {"ready"}
+    async with open_store(service.database_url) as store:
 
-    await until(are_made, timeout_seconds=20)
-    (note, _) = (await ann.get(f"{path}/psa-pushes")).json()["items"]
-    assert SAID in note["body"]
+        async def are_made() -> bool:
+            states = await store.database.rows(select(resolution_outputs.c.state))
+            return {state for (state,) in states} == {"ready"}
+
+        await until(are_made, timeout_seconds=30)
+    resolution, escalation = (await ann.get(f"{path}/psa-pushes")).json()["items"]
+    assert SAID in resolution["body"]
     await erase(service, "remove")
-    assert [each["body"] for each in (await ann.get(f"{path}/psa-pushes")).json()["items"]] == [None, None]
+    # What Ann alone had said until then is hers.
+    bodies = [each["body"] for each in (await ann.get(f"{path}/psa-pushes")).json()["items"]]
+    assert bodies == [None, escalation["body"]]
     assert (await ann.get(f"{path}/outputs")).json()["items"] == []
 
 

@@ -342,10 +342,13 @@ async def test_a_note_goes_out_at_once_and_is_counted(database_url: str, tmp_pat
         await done(ann, path, "resolve")
         await eventually(lambda: hook.notes)
 
-        async def is_sent() -> bool:
-            return (await ann.get(path)).json()["psa_push_status"] == "sent"
+        async with open_store(database_url) as store:
 
-        await until(is_sent)
+            async def is_sent() -> bool:
+                return [row[0] for row in await store.database.rows(select(psa_pushes.c.status))] == ["sent"]
+
+            await until(is_sent)
+        assert (await ann.get(path)).json()["psa_push_status"] == "sent"
         measured = (await service.client().get("/metrics")).text
         assert 'workbench_psa_push_total{kind="resolution",result="sent"} 1.0' in measured
         assert "workbench_psa_push_oldest_seconds" in measured
