@@ -134,7 +134,9 @@ class EscalatingService:
         context = cleaned_text(new.additional_context).strip() if new.additional_context else ""
         async with self._transactions.write(principal.workspace_id) as tx:
             found = await known(tx, principal, session_id)
-            handler = found.case.name(found.session.handler_id)
+            # The escalation may have been read after somebody picked it up, and the session before.
+            picked_up_by = found.latest.picked_up_by if found.latest else None
+            handler = found.case.name(picked_up_by or found.session.handler_id)
             require_pickup(found.session, found.person, found.standing, found.latest, now, handler)
             user = (await meet(tx, principal, now)).public()
             session, closed = picked_up(

@@ -62,22 +62,25 @@ async def known(tx: SessionTx, principal: Principal, session_id: UUID) -> Known:
     session = await tx.sessions.find(session_id)
     if session is None:
         raise session_not_found()
+    # Before who takes part, so that whoever picked it up is among those.
+    escalations = tuple(await tx.escalations.of(session_id))
     person = person_of(principal)
     everyone = await tx.participants.all_of(session.conversation_id)
-    case = await case_of(tx, session, everyone)
-    escalations = case.escalations
+    case = await case_of(tx, session, escalations, everyone)
     latest = escalations[-1] if escalations else None
     stands = standing(session, person, latest, _former(escalations))
     return Known(case=case, person=person, standing=stands, everyone=everyone)
 
 
-async def case_of(tx: SessionTx, session: Session, everyone: Sequence[Participant] = ()) -> Case:
-    """Read what belongs to a session. Without `everyone` in its conversation nobody in it has a name."""
+async def case_of(
+    tx: SessionTx, session: Session, escalations: tuple[Escalation, ...], everyone: Sequence[Participant] = ()
+) -> Case:
+    """Read what else belongs to a session. Without `everyone` in its conversation nobody in it has a name."""
     return Case(
         session=session,
         branches=tuple(await tx.session_steps.branches(session.id)),
         steps=tuple(await tx.session_steps.of(session.id)),
-        escalations=tuple(await tx.escalations.of(session.id)),
+        escalations=escalations,
         names=_names(everyone),
     )
 

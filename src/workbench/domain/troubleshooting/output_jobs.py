@@ -80,7 +80,7 @@ class OutputService(JobHandler):
             session = await tx.sessions.find(task.session_id)
             if output is None or output.state != "pending" or session is None:
                 return
-            case = await case_of(tx, session)
+            case = await case_of(tx, session, tuple(await tx.escalations.of(session.id)))
             # Reopened meanwhile, there is no resolution to tell of; the next one has outputs of its own.
             made = _made(case, output) if job.attempts <= OUTPUT_TRIES else _failed(output, "generation_failed")
             tx.outputs.change(task.session_id, made)
