@@ -5,6 +5,7 @@ from litestar.types import ASGIApp
 
 from workbench.wiring.announcements import Announcements
 from workbench.wiring.domain import Domain, Policies
+from workbench.wiring.embeddings import Finding
 from workbench.wiring.flows import FlowAdapters, FlowDomain
 from workbench.wiring.jobs import Jobs
 from workbench.wiring.model_gateway import ModelsOfSettings
@@ -39,6 +40,7 @@ def make_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
             titles_of(settings),
             ModelsOfSettings(),
             PlaybookTexts(),
+            Finding(),
             Jobs(),
             Tokens(),
             FlowDomain(),

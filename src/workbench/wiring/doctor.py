@@ -87,7 +87,7 @@ async def _database(settings: Settings) -> list[Finding]:
         first = "Start the database" if file is None else "Put a copy that is whole in its place"
         remedy = f"{first}, or correct WORKBENCH__DB__URL."
         return [Finding(check="database", ok=False, detail=detail, remedy=remedy)]
-    return [*found, await _schema(settings)]
+    return [*found, await _schema(settings), await _vectors(settings)]
 
 
 def _look_at_database(connection: Connection) -> list[Finding]:
@@ -100,6 +100,20 @@ def _look_at_database(connection: Connection) -> list[Finding]:
     remedy = "" if is_recent else "Upgrade to PostgreSQL 14 or later."
     found = Finding(check="database", ok=is_recent, detail=f"PostgreSQL {version}", remedy=remedy)
     return [found, _database_clock(now)]
+
+
+async def _vectors(settings: Settings) -> Finding:
+    """What compares the vectors of sessions; either is fine."""
+    seen = await migrations.on_connection(settings, _pgvector)
+    if settings.embeddings.index == "scan" or seen is None:
+        return Finding(check="vectors", ok=True, detail="compared by the service itself, in memory")
+    return Finding(check="vectors", ok=True, detail=f"compared by the database, pgvector {seen}")
+
+
+def _pgvector(connection: Connection) -> str | None:
+    if connection.dialect.name == "sqlite":
+        return None
+    return connection.execute(text("SELECT extversion FROM pg_extension WHERE extname = 'vector'")).scalar()
 
 
 def _database_clock(now: datetime) -> Finding:

@@ -25,6 +25,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 import workbench
 from workbench.adapters import sql
 from workbench.adapters.sql.schema import metadata
+from workbench.adapters.sql.search_tables import OF_THE_DATABASE
 from workbench.domain.errors import InvalidError, NotFoundError, UnavailableError
 from workbench.wiring.settings import Settings
 
@@ -36,6 +37,8 @@ BUSY_SECONDS = 60
 CONNECT_SECONDS = 10
 # Alembic's `op` and `context` are one for the whole process, whatever the database.
 ONE_AT_A_TIME = threading.Lock()
+# SQLite's full-text index is kept in tables of such names.
+FULL_TEXT = "session_words_"
 ABSENT = "there is no database yet"
 
 
@@ -104,7 +107,14 @@ def context_options(connection: Connection) -> dict[str, Any]:
         "transactional_ddl": True,
         # SQLite cannot alter a column: Alembic copies the table instead.
         "render_as_batch": connection.dialect.name == "sqlite",
+        "include_name": lambda name, *_: _is_ours(name),
+        "include_object": lambda _item, name, *_: _is_ours(name),
     }
+
+
+def _is_ours(name: str | None) -> bool:
+    """Whether it is to be compared with the tables: what one kind of database has of its own beside them is not."""
+    return name is None or not (name in OF_THE_DATABASE or name.startswith(FULL_TEXT))
 
 
 def whole_metadata() -> MetaData:

@@ -625,6 +625,14 @@ class Sessions(Group):
     documentation_access: Literal["owner", "owner_and_handler"] = Field(
         default="owner", description="Who reads the documentation of a session."
     )
+    share_resolutions: Annotated[tuple[str, ...], BeforeValidator(list_from_text)] = Field(
+        default=(),
+        description=(
+            "Workspaces in which everybody who looks for similar sessions is told how others solved theirs, without "
+            "what these were and whose; `*` is all of them. Given with commas or as a JSON list."
+        ),
+        examples=["support,network", "*"],
+    )
 
     @field_validator("exploring_from")
     @classmethod

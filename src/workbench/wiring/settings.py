@@ -16,6 +16,7 @@ from pydantic_settings import (
 )
 from sqlalchemy.engine import URL
 
+from workbench.wiring.embedding_settings import Embeddings
 from workbench.wiring.flow_settings import Bus, Flows
 from workbench.wiring.model_settings import McpServer, Models, Titles, azure_titles, require_mcp_names
 from workbench.wiring.setting_groups import (
@@ -84,6 +85,7 @@ class Settings(BaseModel):
     turns: Turns = Turns()
     usage: Usage = Usage()
     sessions: Sessions = Sessions()
+    embeddings: Embeddings = Embeddings()
     bus: Bus = Bus()
     flows: Flows = Flows()
     budgets: Budgets = Budgets()

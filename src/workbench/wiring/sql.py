@@ -23,6 +23,7 @@ from workbench.adapters.sql.retention import SqlAgedMessages
 from workbench.adapters.sql.snapshots import SqlSnapshots
 from workbench.adapters.sql.transactions import SqlTransactions
 from workbench.adapters.sql.turn_watch import SqlTurnWatch
+from workbench.adapters.sql.vector_memory import VectorMemory
 from workbench.adapters.sql.wakeups import SqlWakeups
 from workbench.domain.archive.ports import CopyTx, ExportTx, ImportTx, Snapshots
 from workbench.domain.assistant_services.ports import RegistrationTx
@@ -104,9 +105,10 @@ class Sql(Provider):
         return SqlTransactions(database, group, clock)
 
     @provide
-    def remembered(self) -> Remembered:
+    def remembered(self, settings: Settings) -> Remembered:
         """Keep in mind what is asked for all the time."""
-        return Remembered()
+        chosen = settings.embeddings
+        return Remembered(vectors=VectorMemory(chosen.memory_mib << 20, chosen.index))
 
     @provide
     def directory(self, database: Database, remembered: Remembered) -> AssistantDirectory:
@@ -141,9 +143,9 @@ class Sql(Provider):
         return wakeups
 
     @provide
-    def readiness(self, database: Database, store: ContentStore, bus: MessageBus) -> Readiness:
+    def readiness(self, database: Database, store: ContentStore, bus: MessageBus, remembered: Remembered) -> Readiness:
         """Know whether what requests need answers."""
-        return Readiness(database, store, bus)
+        return Readiness(database, store, bus, remembered.vectors)
 
     @provide
     def keeping(self, database: Database) -> EventKeeping:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     Executable,
     Select,
     Table,
@@ -26,6 +27,7 @@ from sqlalchemy import (
 )
 
 from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.documents import BLANK_TALK, MAKE_ANEW, walk_place
 from workbench.adapters.sql.lifecycle_tables import audit, conversation_retention, workspace_retention
 from workbench.adapters.sql.repository import Repository, here
 from workbench.adapters.sql.schema import Id, Moment
@@ -210,8 +212,17 @@ class SqlAgedMessages(AgedMessages):
         return msgspec.convert([row[0] for row in rows], list[UUID])
 
     async def remove(self, workspace_id: str, conversation_id: UUID, before: datetime, limit: int) -> int:
-        """Of the first so many; debug data goes with its message."""
-        return await self._delete(_REMOVE, workspace_id, conversation_id, before, limit)
+        """Of the first so many; debug data goes with its message, and so do words by which a session was found."""
+        place = {"ws": workspace_id, "conversation_id": conversation_id, "before": before, "limit": limit}
+
+        def work(connection: Connection) -> int:
+            removed = connection.execute(_REMOVE, place).rowcount
+            talk = {"ws": workspace_id, "of_conversation": conversation_id}
+            if removed and connection.execute(BLANK_TALK, talk).rowcount:
+                connection.execute(MAKE_ANEW, {"ws": workspace_id, **walk_place()})
+            return removed
+
+        return await self._database.transact(work)
 
     async def remove_letters(
         self, workspace_id: str, conversation_id: UUID | None, before: datetime, limit: int

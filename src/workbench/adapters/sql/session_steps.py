@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import BindParameter, Integer, and_, bindparam, or_, select, tuple_, update
 
+from workbench.adapters.sql.documents import add_answer
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Moment
 from workbench.adapters.sql.session_tables import (
@@ -91,11 +92,13 @@ class SqlSessionSteps(Repository, SessionSteps):
         """Insert after the changes of the block, so that the step before is closed by then; and after its branch."""
         row = {name: _written(getattr(step, name)) for name in _STEP_FIELDS}
         self._writes.attach(session_steps, {"session_id": session_id, **row})
+        add_answer(self._context, session_id, step)
 
     def change(self, session_id: UUID, step: SessionStep) -> None:
         """Update where it is still open."""
         new = {f"new_{name}": _written(getattr(step, name)) for name in _CHANGED}
         self._writes.change(_CHANGE_STEP, {"of_session": session_id, "of_id": step.id, **new}, must_hit=True)
+        add_answer(self._context, session_id, step)
 
     def follow(self, session_id: UUID, followed: Followed) -> None:
         """Insert; one that was followed before on another branch stays as it was then."""

@@ -8,9 +8,12 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, tuple_, update
 
-from workbench.adapters.sql.repository import Query, Repository, columns_of, here
+from workbench.adapters.sql.documents import add_document, change_document
+from workbench.adapters.sql.repository import Context, Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Json, Moment
+from workbench.adapters.sql.search_tables import session_documents
 from workbench.adapters.sql.session_tables import session_escalations, session_lanes, sessions
+from workbench.adapters.sql.word_search import having, queries
 from workbench.domain.troubleshooting.model import Session
 from workbench.domain.troubleshooting.ports import Lanes, SessionFilter, SessionPage, Sessions, StoredLane
 
@@ -49,6 +52,19 @@ _ROLES: dict[str, ColumnElement[bool]] = {
     "handler": sessions.c.handler_id == _PERSON,
     "any": or_(sessions.c.owner_id == _PERSON, sessions.c.handler_id == _PERSON, _HANDLED),
 }
+# Whose session is meant for them to take over may look into it (`access.standing` says so of one session).
+_TARGETED = (
+    select(session_escalations.c.id)
+    .where(
+        session_escalations.c.workspace_id == sessions.c.workspace_id,
+        session_escalations.c.session_id == sessions.c.id,
+        session_escalations.c.state == "open",
+        session_escalations.c.target_user_id == _PERSON,
+    )
+    .exists()
+)
+VISIBLE: ColumnElement[bool] = or_(_ROLES["any"], _TARGETED)
+"""Which sessions a person, `person_id`, may see: the twin of `access.standing`."""
 _CONDITIONS: dict[str, ColumnElement[bool]] = {
     "statuses": sessions.c.status.in_(bindparam("statuses", expanding=True)),
     "problem_domain": sessions.c.problem_domain == bindparam("problem_domain"),
@@ -57,6 +73,12 @@ _CONDITIONS: dict[str, ColumnElement[bool]] = {
     "session_type": sessions.c.session_type == bindparam("session_type"),
     "created_from": sessions.c.created_at >= bindparam("created_from", type_=Moment),
     "created_to": sessions.c.created_at <= bindparam("created_to", type_=Moment),
+}
+_FIELDS_OF_FILTERS = tuple(_CONDITIONS)
+_WITH_WORDS = {"sqlite": "words on SQLite", "postgresql": "words on PostgreSQL"}
+_CONDITIONS |= {
+    name: sessions.c.id.in_(having(select(session_documents.c.session_id).where(here(session_documents)), dialect))
+    for dialect, name in _WITH_WORDS.items()
 }
 _BEHIND = tuple_(sessions.c.created_at, sessions.c.id) < tuple_(
     bindparam("behind_at", type_=Moment), bindparam("behind_id", type_=Id)
@@ -82,40 +104,56 @@ def _count(role: str, given: frozenset[str]) -> Any:
 
 
 def _given(wanted: SessionFilter) -> dict[str, Any]:
-    named = {name: getattr(wanted, name) for name in _CONDITIONS}
+    named = {name: getattr(wanted, name) for name in _FIELDS_OF_FILTERS}
     given = {name: value for name, value in named.items() if value not in (None, ())}
     return {**given, "statuses": list(wanted.statuses)} if wanted.statuses else given
 
 
 class SqlSessions(Repository, Sessions):
-    """The sessions of one workspace."""
+    """The sessions of one workspace. What they are found and compared by is set down with them."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._read: dict[UUID, Session] = {}
 
     async def find(self, session_id: UUID) -> Session | None:
         """By the primary key."""
-        return await self._maybe(_ONE, {"id": session_id})
+        found = await self._maybe(_ONE, {"id": session_id})
+        if found is not None:
+            self._read[session_id] = found
+        return found
 
     async def page(self, wanted: SessionFilter, stretch: SessionPage) -> Sequence[Session]:
         """Along the indexes on owners and handlers."""
-        given, behind = _given(wanted), stretch.behind
+        (names, given), behind = self._given(wanted), stretch.behind
         place = {} if behind is None else {"behind_at": behind.created_datetime, "behind_id": behind.id}
-        query = _page(wanted.role, frozenset(given), behind=behind is not None)
-        bounds = {"limit": stretch.limit, "skip": stretch.skip, "person_id": wanted.person_id}
-        return await self._all(query, {**given, **place, **bounds})
+        query = _page(wanted.role, names, behind=behind is not None)
+        return await self._all(query, {**given, **place, "limit": stretch.limit, "skip": stretch.skip})
 
     async def count(self, wanted: SessionFilter) -> int:
         """The same without an order."""
-        given = _given(wanted)
-        statement = _count(wanted.role, frozenset(given))
-        return int(await self._scalar(statement, {**given, "person_id": wanted.person_id}))
+        names, given = self._given(wanted)
+        return int(await self._scalar(_count(wanted.role, names), given))
+
+    def _given(self, wanted: SessionFilter) -> tuple[frozenset[str], dict[str, Any]]:
+        """Which conditions there are, and with what values."""
+        given, dialect = _given(wanted), self._context.database.dialect_name
+        names = frozenset(given)
+        if wanted.words is not None:
+            names |= {_WITH_WORDS[dialect]}
+            given |= queries(self._writes.workspace_id, wanted.words, dialect)
+        return names, {**given, "person_id": wanted.person_id}
 
     def add(self, session: Session) -> None:
         """Insert."""
         self._writes.insert(sessions, {name: _written(getattr(session, name)) for name in SESSION_FIELDS})
+        add_document(self._context, session)
 
     def change(self, session: Session) -> None:
         """Update where the version is still the one that was read."""
         new = {f"new_{name}": _written(getattr(session, name)) for name in _MUTABLE}
         self._writes.change(_CHANGE, {"of_id": session.id, "read_version": session.version, **new}, must_hit=True)
+        change_document(self._context, session, self._read.get(session.id))
 
 
 _LANE = Query(

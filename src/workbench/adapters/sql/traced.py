@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from workbench.adapters.sql.budget_tables import budget_limits, budget_reservations
+from workbench.adapters.sql.documents import BLANK_TALK, MAKE_ANEW, walk_place
 from workbench.adapters.sql.erasures import FORGET_DEBUG, HAS_NO_DEBUG
 from workbench.adapters.sql.events import ascii_json
 from workbench.adapters.sql.flow_tables import flow_blueprints, flows
@@ -96,7 +97,8 @@ def _beside_message(row: Row, person: Erased) -> Sequence[tuple[Any, Row]]:
     """The parts of what is replaced by a notice say what it said."""
     is_theirs = (row["sender_role"], row["sender_id"]) == ("user", person.user_id)
     without_parts = [(FORGET_PARTS, {"of_id": row["id"]})] if is_theirs and person.policy == "replace" else []
-    return [(FORGET_DEBUG, {"of_id": row["id"]}), *without_parts]
+    talk = [(BLANK_TALK, {"of_conversation": row["conversation_id"]}), (MAKE_ANEW, walk_place())] if is_theirs else []
+    return [(FORGET_DEBUG, {"of_id": row["id"]}), *without_parts, *talk]
 
 
 def _flag_off(row: Row, _person: Erased) -> Sequence[tuple[Any, Row]]:
@@ -223,6 +225,9 @@ UNTOUCHED = {
     "flow_hosts": "processes only",
     "turn_slots": "ids of turns and messages only",
     "playbooks": "what is asked and done about a kind of problem",
+    "session_documents": "words of what is mended elsewhere, forgotten with it and made anew",
+    "embeddings": "numbers made of what is mended elsewhere, forgotten with it and made anew",
+    "embedding_spaces": "names of models and numbers only",
     "session_branches": "ids and labels of steps only",
     "session_playbooks": "what is asked and done about a kind of problem",
     "files": "names; a file goes with its last version",

@@ -22,11 +22,13 @@ from workbench.adapters.sql.imports import SqlImports
 from workbench.adapters.sql.jobs import SqlJobs
 from workbench.adapters.sql.messages import SqlMessages
 from workbench.adapters.sql.model_assistants import SqlModelConfigs
+from workbench.adapters.sql.overheard import SqlOverheard
 from workbench.adapters.sql.participants import SqlParticipants
 from workbench.adapters.sql.playbooks import SqlPlaybooks
 from workbench.adapters.sql.registrations import SqlRegistrations
 from workbench.adapters.sql.repository import Context, Repository
 from workbench.adapters.sql.retention import SqlRetentionRules
+from workbench.adapters.sql.searches import SqlSearches
 from workbench.adapters.sql.session_steps import SqlEscalations, SqlSessionSteps
 from workbench.adapters.sql.sessions import SqlLanes, SqlSessions
 from workbench.adapters.sql.shares import SqlShares
@@ -34,6 +36,7 @@ from workbench.adapters.sql.traced import SqlTraces
 from workbench.adapters.sql.turns import SqlTurns
 from workbench.adapters.sql.usage import SqlUsageLedger
 from workbench.adapters.sql.users import SqlUsers
+from workbench.adapters.sql.vectors import SqlSpaces, SqlVectors
 from workbench.domain.clock import Clock
 
 R = TypeVar("R", bound=Repository)
@@ -104,6 +107,11 @@ class SqlTransaction:
         return self._the(SqlMessages)
 
     @property
+    def overheard(self) -> SqlOverheard:
+        """What people say in sessions."""
+        return self._the(SqlOverheard)
+
+    @property
     def turns(self) -> SqlTurns:
         """Turns."""
         return self._the(SqlTurns)
@@ -137,6 +145,21 @@ class SqlTransaction:
     def lanes(self) -> SqlLanes:
         """The task lanes beside them."""
         return self._the(SqlLanes)
+
+    @property
+    def searches(self) -> SqlSearches:
+        """Their words."""
+        return self._the(SqlSearches)
+
+    @property
+    def spaces(self) -> SqlSpaces:
+        """What their vectors are in."""
+        return self._the(SqlSpaces)
+
+    @property
+    def vectors(self) -> SqlVectors:
+        """Their vectors."""
+        return self._the(SqlVectors)
 
     @property
     def turn_slots(self) -> SqlTurns:

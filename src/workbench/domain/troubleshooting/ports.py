@@ -21,6 +21,7 @@ from workbench.domain.troubleshooting.model import (
     SessionStep,
     SessionType,
 )
+from workbench.domain.troubleshooting.searching import Wanted
 
 SessionRole = Literal["owner", "handler", "any"]
 
@@ -37,6 +38,7 @@ class SessionFilter(msgspec.Struct, frozen=True, kw_only=True):
     session_type: SessionType | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
+    words: Wanted | None = None
 
 
 class SessionPage(msgspec.Struct, frozen=True, kw_only=True):

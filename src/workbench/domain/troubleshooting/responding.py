@@ -33,6 +33,7 @@ from workbench.domain.troubleshooting.known import (
     stored,
     walk_of,
 )
+from workbench.domain.troubleshooting.likening import LikeningService
 from workbench.domain.troubleshooting.model import Branch, Followed, Session, SessionStep
 from workbench.domain.troubleshooting.ports import SessionTx
 from workbench.domain.troubleshooting.showing import responded, step_view
@@ -85,9 +86,15 @@ class RespondingService:
     """Takes answers."""
 
     def __init__(
-        self, transactions: Transactions[SessionTx], shelves: Shelves, thresholds: Thresholds, clock: Clock
+        self,
+        transactions: Transactions[SessionTx],
+        shelves: Shelves,
+        thresholds: Thresholds,
+        likening: LikeningService,
+        clock: Clock,
     ) -> None:
         self._transactions = transactions
+        self._likening = likening
         self._shelves = shelves
         self._thresholds = thresholds
         self._clock = clock
@@ -99,7 +106,11 @@ class RespondingService:
         (`stale_step`, with the one that is) or does not take such an answer.
         """
         answer = new.answer()
-        return await retrying(lambda: self._respond(principal, session_id, new, answer))
+        done = await retrying(lambda: self._respond(principal, session_id, new, answer))
+        if done.next_step is None:
+            return done
+        following = await self._likening.beside(principal, session_id, done.next_step)
+        return msgspec.structs.replace(done, next_step=following)
 
     async def _respond(self, principal: Principal, session_id: UUID, new: NewAnswer, answer: Answer) -> Responded:
         now = self._clock.now()

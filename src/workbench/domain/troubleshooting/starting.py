@@ -24,6 +24,7 @@ from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.events import session_changed
 from workbench.domain.troubleshooting.guiding import Following, Guidance, StartMode, opened, opened_with
 from workbench.domain.troubleshooting.known import ask, follow, guide, inputs_of
+from workbench.domain.troubleshooting.likening import LikeningService
 from workbench.domain.troubleshooting.model import (
     Branch,
     Followed,
@@ -82,9 +83,15 @@ class StartingService:
     """Begins sessions."""
 
     def __init__(
-        self, transactions: Transactions[SessionTx], shelves: Shelves, thresholds: Thresholds, clock: Clock
+        self,
+        transactions: Transactions[SessionTx],
+        shelves: Shelves,
+        thresholds: Thresholds,
+        likening: LikeningService,
+        clock: Clock,
     ) -> None:
         self._transactions = transactions
+        self._likening = likening
         self._shelves = shelves
         self._thresholds = thresholds
         self._clock = clock
@@ -96,7 +103,9 @@ class StartingService:
         nothing is stored.
         """
         intake = new.intake()
-        return await retrying(lambda: self._start(principal, new, intake))
+        started = await retrying(lambda: self._start(principal, new, intake))
+        first = await self._likening.beside(principal, started.session_id, started.first_step)
+        return msgspec.structs.replace(started, first_step=first)
 
     async def _start(self, principal: Principal, new: NewSession, intake: Intake) -> Started:
         now = self._clock.now()

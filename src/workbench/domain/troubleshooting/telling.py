@@ -10,10 +10,12 @@ from workbench.domain.errors import InvalidError
 from workbench.domain.identity.model import Principal
 from workbench.domain.messages.model import MAX_PAGE, MessageQuery
 from workbench.domain.paging import Cursor
+from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.documentation import Documentation, documented
 from workbench.domain.troubleshooting.known import Known, require_whole, seen
 from workbench.domain.troubleshooting.ports import SessionFilter, SessionPage, SessionTx
+from workbench.domain.troubleshooting.searching import Term, Wanted, search_terms
 from workbench.domain.troubleshooting.showing import listed, listed_fields, step_view
 from workbench.domain.troubleshooting.transitions import allowed_actions
 from workbench.domain.troubleshooting.updates import StatusUpdate, UpdateRequest, status_update
@@ -46,13 +48,18 @@ class TellingService:
         skip: int = 0,
         cursor: str | None = None,
         with_total: bool = False,
+        query: str | None = None,
     ) -> SessionList:
-        """A page of the caller's sessions, the newest first. Raises InvalidError."""
+        """A page of the caller's sessions, the newest first; with `query` of those with its words. Raises InvalidError."""
         wanted = _in_order(wanted)
+        terms = tuple(search_terms(cleaned_text(query))) if query is not None else ()
+        if query is not None and not terms:
+            return SessionList(items=[], total=0 if with_total else msgspec.UNSET)
         if cursor is not None and skip:
             raise InvalidError("Give a cursor or skip, not both", code="validation_error", field="skip")
         behind = Cursor.decode(cursor) if cursor else None
         async with self._transactions.read(principal.workspace_id) as tx:
+            wanted = await _with_words(tx, wanted, terms)
             found = await tx.sessions.page(wanted, SessionPage(limit=limit + 1, skip=skip, behind=behind))
             total = await tx.sessions.count(wanted) if with_total else msgspec.UNSET
         shown = found[:limit]
@@ -110,6 +117,16 @@ class TellingService:
             found = await seen(tx, principal, session_id)
             await require_whole(tx, found)
             return found
+
+
+async def _with_words(tx: SessionTx, wanted: SessionFilter, terms: tuple[Term, ...]) -> SessionFilter:
+    """Those that have all of the words, or where there is none, on this page or any other, those that have one of them."""
+    if not terms:
+        return wanted
+    with_all = msgspec.structs.replace(wanted, words=Wanted(terms=terms))
+    if len(terms) == 1 or await tx.sessions.count(with_all):
+        return with_all
+    return msgspec.structs.replace(wanted, words=Wanted(terms=terms, any_of=True))
 
 
 def _colleague(found: Known, user_id: str) -> Colleague:

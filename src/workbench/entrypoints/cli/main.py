@@ -59,6 +59,7 @@ VERBS = {
     "export": "workbench.entrypoints.cli.archives",
     "import": "workbench.entrypoints.cli.archives",
     "flows": "workbench.entrypoints.cli.flows",
+    "sessions": "workbench.entrypoints.cli.sessions",
     "audit": "workbench.entrypoints.cli.audit",
     "backup": "workbench.entrypoints.cli.backups",
     "restore": "workbench.entrypoints.cli.backups",

@@ -40,6 +40,7 @@ from workbench.entrypoints.http.playbooks import PlaybookController
 from workbench.entrypoints.http.requests import WorkbenchRequest
 from workbench.entrypoints.http.retention import RetentionController
 from workbench.entrypoints.http.session_acts import EscalationController, SessionActController
+from workbench.entrypoints.http.session_finding import SessionFindingController
 from workbench.entrypoints.http.sessions import SessionController
 from workbench.entrypoints.http.shares import ShareController
 from workbench.entrypoints.http.speech import SpeechController
@@ -83,6 +84,7 @@ CONTROLLERS = [
     PlaybookController,
     SessionController,
     SessionActController,
+    SessionFindingController,
     EscalationController,
     SpeechController,
     UsageController,

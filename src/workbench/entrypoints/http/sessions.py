@@ -98,6 +98,9 @@ class SessionController(Controller):
         session_type: Annotated[SessionType | None, QueryParameter()] = None,
         date_from: Annotated[datetime | None, QueryParameter(description="Begun then or later; in UTC.")] = None,
         date_to: Annotated[datetime | None, QueryParameter(description="Begun then or earlier; in UTC.")] = None,
+        query: Annotated[
+            str | None, QueryParameter(name="q", min_length=2, max_length=200, description="With these words in them.")
+        ] = None,
         skip: Annotated[int, QueryParameter(ge=0, le=MAX_SKIP)] = 0,
         limit: Annotated[int, QueryParameter(ge=1, le=100)] = 20,
         cursor: Annotated[str | None, QueryParameter(description="Where the page before ended.")] = None,
@@ -115,7 +118,9 @@ class SessionController(Controller):
             created_from=date_from,
             created_to=date_to,
         )
-        return await telling.page(request.user, wanted, limit=limit, skip=skip, cursor=cursor, with_total=include_total)
+        return await telling.page(
+            request.user, wanted, limit=limit, skip=skip, cursor=cursor, with_total=include_total, query=query
+        )
 
     @get(
         SESSION,
