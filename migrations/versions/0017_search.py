@@ -44,12 +44,23 @@ FULL_TEXT = """
     )
 """
 ADD = (
-    f"INSERT INTO session_words(rowid, {', '.join(FIELDS)}) VALUES (new.place, {', '.join(f'new.{f}' for f in FIELDS)})"
+    "INSERT INTO session_words(rowid, token, head, middle, report, said)"
+    " VALUES (new.place, new.token, new.head, new.middle, new.report, new.said)"
 )
 TAKE_OUT = (
-    f"INSERT INTO session_words(session_words, rowid, {', '.join(FIELDS)})"
-    f" VALUES ('delete', old.place, {', '.join(f'old.{f}' for f in FIELDS)})"
+    "INSERT INTO session_words(session_words, rowid, token, head, middle, report, said)"
+    " VALUES ('delete', old.place, old.token, old.head, old.middle, old.report, old.said)"
 )
+TAKE_IN = """
+    INSERT INTO session_documents (
+        workspace_id, session_id, place, token, head, middle, report, said, problem_hash, is_current, version
+    )
+    SELECT workspace_id, id, %s, '', '', '', '', '', '', false, 0 FROM sessions
+"""
+PLACES = {
+    "sqlite": "abs(random()) % 4611686018427387904",
+    "postgresql": "CAST(random() * 4611686018427387000 AS bigint)",
+}
 
 
 def upgrade() -> None:
@@ -180,17 +191,7 @@ def _has_vectors() -> bool:
 
 def _take_in_sessions() -> None:
     """Sessions that are there get an empty document each, and workspaces that have any a walk that fills it."""
-    place = (
-        "abs(random()) % 4611686018427387904"
-        if op.get_bind().dialect.name == "sqlite"
-        else "CAST(random() * 4611686018427387000 AS bigint)"
-    )
-    op.execute(
-        "INSERT INTO session_documents (workspace_id, session_id, place, token, head, middle, report, said,"
-        " problem_hash, is_current, version)"
-        # The place is one of the two expressions above.
-        f" SELECT workspace_id, id, {place}, '', '', '', '', '', '', false, 0 FROM sessions"
-    )
+    op.execute(TAKE_IN % PLACES[op.get_bind().dialect.name])
     connection = op.get_bind()
     jobs = sa.table(
         "jobs",

@@ -180,6 +180,8 @@ TABLE = [
     row("POST", "/ai-sessions", "401 201 201 201 201 201 401 401 401 401", NEW_SESSION),
     row("GET", "/ai-sessions", "401 200 200 200 200 200 401 401 401 401"),
     row("GET", "/ai-sessions/escalation-queue", "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", "/ai-sessions/search?q=work", "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", f"{SESSION}/similar", "401 200 404 404 404 404 401 401 401 401"),
     row("GET", SESSION, "401 200 404 404 404 404 401 401 401 401"),
     row("GET", f"{SESSION}/documentation", "401 200 404 404 404 404 401 401 401 401"),
     row("POST", f"{SESSION}/respond", "401 200 404 404 404 404 401 401 401 401", STEP_ANSWER),

@@ -15,7 +15,7 @@ from workbench.domain.embeddings.ports import Embedders
 from workbench.domain.transactions import Transactions
 from workbench.domain.troubleshooting.embedding import EmbeddingService
 from workbench.domain.troubleshooting.finding import FindingService
-from workbench.domain.troubleshooting.indexing import IndexingService
+from workbench.domain.troubleshooting.indexing import IndexingService, Pace
 from workbench.domain.troubleshooting.likening import LikeningService, SharingPolicy
 from workbench.domain.troubleshooting.searches import SearchTx
 from workbench.wiring.settings import Settings
@@ -32,6 +32,11 @@ class Finding(Provider):
     likening = provide(LikeningService)
     embedding = provide(EmbeddingService)
     indexing = provide(IndexingService)
+
+    @provide
+    def pace(self) -> Pace:
+        """Walk over sessions as is usual."""
+        return Pace()
 
     @provide
     def search_tx(self, sql: SqlTransactions) -> Transactions[SearchTx]:

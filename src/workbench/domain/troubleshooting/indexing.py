@@ -16,10 +16,14 @@ from workbench.domain.troubleshooting.embedding import EmbeddingService
 from workbench.domain.troubleshooting.model import Session
 from workbench.domain.troubleshooting.searches import SearchTx
 
-PAGE = 50
 CLEARED_AT_ONCE = 500
-SPELL = timedelta(seconds=20)
-"""So long a job walks before another takes over."""
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """How many sessions are looked after at once, and how long a job walks before another takes over."""
+
+    page: int = 50
+    spell: timedelta = timedelta(seconds=20)
 
 
 class Walked(msgspec.Struct, kw_only=True):
@@ -33,8 +37,11 @@ class Walked(msgspec.Struct, kw_only=True):
 class IndexingService:
     """Walks over the sessions of a workspace."""
 
-    def __init__(self, transactions: Transactions[SearchTx], embedding: EmbeddingService, clock: Clock) -> None:
+    def __init__(
+        self, transactions: Transactions[SearchTx], embedding: EmbeddingService, clock: Clock, pace: Pace
+    ) -> None:
         self._transactions = transactions
+        self._pace = pace
         self._embedding = embedding
         self._clock = clock
 
@@ -54,7 +61,7 @@ class IndexingService:
 
     async def carry_out(self, job: Job) -> None:
         """Walk for a while, then set down the rest of the way, or at its end forget the job. Raises UnavailableError."""
-        ends, done = self._clock.now() + SPELL, Walked()
+        ends, done = self._clock.now() + self._pace.spell, Walked()
         after = await self._step(job.workspace_id, msgspec.convert(job.payload, Walk).after, done)
         while after is not None and self._clock.now() < ends:
             after = await self._step(job.workspace_id, after, done)
@@ -69,13 +76,13 @@ class IndexingService:
         """Look after the next sessions; says behind which one to go on. At the end that is None, and the space is whole."""
         space = await self._embedding.wanted_space(workspace_id)
         async with self._transactions.read(workspace_id) as tx:
-            page = await tx.searches.behind(after, PAGE)
+            page = await tx.searches.behind(after, self._pace.page)
             sessions = await tx.searches.sessions([document.session_id for document in page])
         for outdated in [document.session_id for document in page if not document.is_current]:
             done.documents += await retrying(lambda it=outdated: self._describe(workspace_id, it))
         done.vectors += await self._embedding.embed(workspace_id, space, sessions)
         done.sessions += len(page)
-        if len(page) == PAGE:
+        if len(page) == self._pace.page:
             return page[-1].session_id
         await self._swap(workspace_id, space)
         return None

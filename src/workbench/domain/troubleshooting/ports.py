@@ -38,7 +38,10 @@ class SessionFilter(msgspec.Struct, frozen=True, kw_only=True):
     session_type: SessionType | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
+    text: str | None = None
+    """What somebody looks for, as they wrote it."""
     words: Wanted | None = None
+    """The words that are made of it."""
 
 
 class SessionPage(msgspec.Struct, frozen=True, kw_only=True):

@@ -48,12 +48,11 @@ class TellingService:
         skip: int = 0,
         cursor: str | None = None,
         with_total: bool = False,
-        query: str | None = None,
     ) -> SessionList:
-        """A page of the caller's sessions, the newest first; with `query` of those with its words. Raises InvalidError."""
+        """A page of the caller's sessions, the newest first. Raises InvalidError."""
         wanted = _in_order(wanted)
-        terms = tuple(search_terms(cleaned_text(query))) if query is not None else ()
-        if query is not None and not terms:
+        terms = tuple(search_terms(cleaned_text(wanted.text or "")))
+        if wanted.text is not None and not terms:
             return SessionList(items=[], total=0 if with_total else msgspec.UNSET)
         if cursor is not None and skip:
             raise InvalidError("Give a cursor or skip, not both", code="validation_error", field="skip")

@@ -117,10 +117,9 @@ class SessionController(Controller):
             session_type=session_type,
             created_from=date_from,
             created_to=date_to,
+            text=query,
         )
-        return await telling.page(
-            request.user, wanted, limit=limit, skip=skip, cursor=cursor, with_total=include_total, query=query
-        )
+        return await telling.page(request.user, wanted, limit=limit, skip=skip, cursor=cursor, with_total=include_total)
 
     @get(
         SESSION,
