@@ -16,15 +16,36 @@ from workbench.domain.lifecycle.person import NOTICE
 LEAVER, LEAVER_NAME, SAID = "zoe-4711", "Zoe Zimmermann", "what only Zoe would say"
 
 
+def settings_of(service: Service) -> dict[str, str]:
+    """What a command needs to work on the service's database."""
+    database = {"WORKBENCH__DB__URL": service.database_url, "WORKBENCH__DB__POSTGRESQL_SSL_MODE": "disable"}
+    return {**database, "WORKBENCH__DATA_ROOT": str(service.settings.data_root)}
+
+
 async def erase(service: Service, policy: str) -> None:
     """Erase them, and look into every table."""
-    settings = {"WORKBENCH__DB__URL": service.database_url, "WORKBENCH__DB__POSTGRESQL_SSL_MODE": "disable"}
-    settings["WORKBENCH__DATA_ROOT"] = str(service.settings.data_root)
     arguments = ("users", "erase", LEAVER, "--policy", policy)
-    result = await asyncio.to_thread(run, Path.cwd(), *arguments, **settings)
+    result = await asyncio.to_thread(run, Path.cwd(), *arguments, **settings_of(service))
     assert result.exit_code == 0, result.output
     async with open_store(service.database_url) as store:
         assert await found_in(store, LEAVER, LEAVER_NAME, SAID) == {}
+
+
+async def test_sessions_are_not_found_any_more_by_what_they_said_and_are_by_the_rest(service: Service) -> None:
+    ann, zoe = service.user(), service.user(LEAVER, name=LEAVER_NAME)
+    path = (await by_hand(zoe, f"{SAID}. The bassoon squeaks"))["path"]
+    await done(zoe, path, "escalate")
+    taken = (await act(ann, path, "pickup")).json()
+    await respond(ann, path, taken["next_step"], free_text="Changed the reed")
+    await erase(service, "replace")
+
+    async def found(query: str) -> int:
+        return len((await ann.get("/ai-sessions/search", params={"q": query})).json()["items"])
+
+    assert await found("bassoon") == 0
+    result = await asyncio.to_thread(run, Path.cwd(), "sessions", "reindex", **settings_of(service))
+    assert result.exit_code == 0, result.output
+    assert (await found("bassoon"), await found("reed")) == (0, 1)
 
 
 async def test_what_they_reported_goes_from_a_session_that_a_colleague_handles(service: Service) -> None:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import update
 from tests.support.databases import open_store
+from tests.support.searching import add_sessions
 from tests.support.service import Service, running_service
 from tests.support.troubleshooting import ESCALATION, SESSIONS, SOLVED, act, by_hand, done, respond
 
@@ -33,6 +34,12 @@ async def similar(who: httpx.AsyncClient, path: str, **more: Any) -> list[dict[s
     answer = await who.get(f"{path}/similar", params=more)
     assert answer.status_code == 200, answer.text
     return answer.json()["items"]
+
+
+async def set_down(service: Service, texts: list[str]) -> list[str]:
+    """Sessions of Ann's, more than she may begin in a minute; their ids, the oldest first."""
+    async with open_store(service.database_url, SystemClock()) as store:
+        return [str(each.id) for each in await add_sessions(store, texts, service.workspace())]
 
 
 async def compared(service: Service, workspace: str = "default") -> None:
@@ -144,7 +151,7 @@ async def test_all_words_count_or_where_no_session_has_them_any_of_them(service:
 
 async def test_46_the_list_takes_words_beside_its_other_filters_and_pages_through_them(service: Service) -> None:
     ann = service.user()
-    made = [(await by_hand(ann, f"zither number {number}"))["session_id"] for number in range(5)]
+    made = await set_down(service, [f"zither number {number}" for number in range(5)])
     await by_hand(ann, "bassoon")
     first = (await ann.get(SESSIONS, params={"q": "zither", "limit": 3, "include_total": True})).json()
     rest = (await ann.get(SESSIONS, params={"q": "zither", "limit": 3, "cursor": first["next_cursor"]})).json()
@@ -276,7 +283,7 @@ async def test_50_without_the_extension_there_are_the_same(postgres_url: str, tm
     texts = [f"The zither number {number} buzzes on string {number % 7} in room {number % 11}" for number in range(40)]
     async with running_service(postgres_url, tmp_path / "with") as service:
         ann = service.user()
-        paths = [(await by_hand(ann, text))["path"] for text in texts]
+        paths = [f"{SESSIONS}/{session_id}" for session_id in await set_down(service, texts)]
         await compared(service)
         with_it = [await similar(ann, path, limit=20) for path in paths[:10]]
         assert (await service.client().get("/readyz")).json()["indexes"]["vectors"] == "pgvector"
