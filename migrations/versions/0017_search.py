@@ -55,7 +55,7 @@ TAKE_IN = """
     INSERT INTO session_documents (
         workspace_id, session_id, place, token, head, middle, report, said, problem_hash, is_current, version
     )
-    SELECT workspace_id, id, %s, '', '', '', '', '', '', false, 0 FROM sessions
+    SELECT workspace_id, id, %s, 'none', '', '', '', '', '', false, 0 FROM sessions
 """
 PLACES = {
     "sqlite": "abs(random()) % 4611686018427387904",
