@@ -78,7 +78,7 @@ async def test_52_what_a_model_answers_that_does_not_fit_is_a_failure(status: in
         server.instead = (status, body)
         with pytest.raises(UnavailableError) as failed:
             await embedder(client, server.url).embed(["the text"])
-        assert failed.value.code == code
+        assert failed.value.error_code == code
         assert "SECRET" not in str(failed.value)
         assert "the text" not in str(failed.value)
 

@@ -264,6 +264,8 @@ async def test_what_is_said_while_a_document_is_made_anew_is_not_lost(store: Sto
 
     await asyncio.gather(post(), rebuild())
     assert [each.id for each in await found(store, "bassoon kazoo0 kazoo19")] == [session.id]
+    await Indexer(store).rebuild()
+    assert [each.id for each in await found(store, "bassoon kazoo0 kazoo19")] == [session.id]
 
 
 async def test_jobs_are_bound_to_their_workspace(store: Store) -> None:

@@ -20,10 +20,16 @@ TIGHT = 1
 
 
 @pytest.fixture(params=KINDS)
-async def index(request: pytest.FixtureRequest) -> AsyncGenerator[Store]:
-    """A store whose vectors are compared in one of the ways."""
+def place(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """A database, and in which of the ways its vectors are compared."""
     database, _, kind = request.param.partition("-")
-    url = request.getfixturevalue("sqlite_url" if database == "sqlite" else "postgres_url")
+    return request.getfixturevalue("sqlite_url" if database == "sqlite" else "postgres_url"), kind
+
+
+@pytest.fixture
+async def index(place: tuple[str, str]) -> AsyncGenerator[Store]:
+    """A store on it."""
+    url, kind = place
     async with open_store(url) as store:
         wanted = "auto" if kind == "pgvector" else "scan"
         store.group.remembered.vectors = VectorMemory(TIGHT if kind == "pages" else 1 << 30, wanted)
@@ -34,7 +40,7 @@ async def index(request: pytest.FixtureRequest) -> AsyncGenerator[Store]:
 
 def direction(number: int, dims: int) -> list[float]:
     """A vector of the length one, the same for the same number."""
-    chance = random.Random(number)
+    chance = random.Random(f"direction {number}")
     values = [chance.gauss(0, 1) for _ in range(dims)]
     length = math.sqrt(math.fsum(value * value for value in values))
     return [value / length for value in values]
@@ -135,7 +141,7 @@ async def test_52_vectors_of_another_length_are_refused(index: Store) -> None:
     space, vectors = await filled(index, 2, 8)
     with pytest.raises(InvalidError) as refused:
         await nearest(index, space, direction(-1, 9), 2)
-    assert refused.value.code == "dims_mismatch"
+    assert refused.value.error_code == "dims_mismatch"
     with pytest.raises(InvalidError):
         await put_vectors(index, space, [(next(iter(vectors)), direction(-1, 9))])
 
@@ -165,10 +171,9 @@ async def test_a_vector_of_a_session_that_is_gone_is_not_stored(index: Store) ->
         await put_vectors(index, space, [(UUID(int=9), direction(1, 8))])
 
 
-async def test_another_process_sees_what_this_one_stores(index: Store, request: pytest.FixtureRequest) -> None:
+async def test_another_process_sees_what_this_one_stores(index: Store, place: tuple[str, str]) -> None:
     space, vectors = await filled(index, 3, 8)
-    url = request.getfixturevalue("sqlite_url" if index.database.dialect_name == "sqlite" else "postgres_url")
-    async with open_store(url) as other:
+    async with open_store(place[0]) as other:
         other.group.remembered.vectors = VectorMemory(1 << 30, "scan")
         asked = direction(-1, 8)
         assert len(await nearest(other, space, asked, 9)) == 3

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from tests.support.databases import Store
 
-from workbench.domain.conversations.model import Conversation, NewConversation
+from workbench.domain.conversations.events import conversation_created
+from workbench.domain.conversations.model import Conversation, ConversationDetails, NewConversation
 from workbench.domain.embeddings.model import Descriptor, Embedded, Space, packed
 from workbench.domain.ids import new_id
 from workbench.domain.participants.model import Participant
@@ -25,6 +26,7 @@ async def add_sessions(
             seat = Participant.of_user(conversation.id, owner, owner.title(), None, session.created_at)
             tx.conversations.add(conversation)
             tx.participants.add(seat)
+            tx.events.record(conversation_created(ConversationDetails.of(conversation, "read_write", [seat])))
             tx.sessions.add(session)
             root = Branch(id=session.active_branch_id or new_id(), label="Start", created_at=session.created_at)
             tx.session_steps.branch(session.id, root)

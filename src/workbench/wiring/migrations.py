@@ -107,14 +107,18 @@ def context_options(connection: Connection) -> dict[str, Any]:
         "transactional_ddl": True,
         # SQLite cannot alter a column: Alembic copies the table instead.
         "render_as_batch": connection.dialect.name == "sqlite",
-        "include_name": lambda name, *_: _is_ours(name),
-        "include_object": lambda _item, name, *_: _is_ours(name),
+        "include_name": _is_ours,
+        "include_object": _is_of_ours,
     }
 
 
-def _is_ours(name: str | None) -> bool:
+def _is_ours(name: str | None, *_: object) -> bool:
     """Whether it is to be compared with the tables: what one kind of database has of its own beside them is not."""
     return name is None or not (name in OF_THE_DATABASE or name.startswith(FULL_TEXT))
+
+
+def _is_of_ours(_item: object, name: str | None, *_: object) -> bool:
+    return _is_ours(name)
 
 
 def whole_metadata() -> MetaData:

@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import Sequence
 
 from workbench.domain.embeddings.model import Descriptor, Vector, packed
-from workbench.domain.embeddings.ports import Embedder
 from workbench.domain.playbooks.hashing import DIMENSIONS, hashed_vector
 from workbench.domain.troubleshooting.similarity import MIN_COSINE_HASHED
 
 HASHED = Descriptor(provider="hashed", model="words", dims=DIMENSIONS)
 
 
-class HashedEmbedder(Embedder):
+class HashedEmbedder:
     """Takes about a millisecond for some hundred words, on a thread."""
 
     descriptor = HASHED

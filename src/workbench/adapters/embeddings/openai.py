@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Annotated
 
 import httpx
 import msgspec
 
 from workbench.domain.embeddings.model import Descriptor, Vector, packed
-from workbench.domain.embeddings.ports import Embedder
 from workbench.domain.errors import UnavailableError
 
 MAX_TEXTS = 96
@@ -25,7 +25,7 @@ class _Answer(msgspec.Struct, frozen=True):
     data: list[_Made]
 
 
-class OpenAiEmbedder(Embedder):
+class OpenAiEmbedder:
     """Asks for some texts at a time. What is said of a failure never repeats the texts, nor what the server answered."""
 
     is_local = False
@@ -68,7 +68,7 @@ class OpenAiEmbedder(Embedder):
         content = bytearray()
         try:
             async with self._client.stream("POST", self._url, json=body) as answer:
-                if answer.status_code != httpx.codes.OK:
+                if answer.status_code != HTTPStatus.OK:
                     raise _failed(f"status {answer.status_code}")
                 async for piece in answer.aiter_bytes():
                     content += piece

@@ -7,6 +7,7 @@ vectors is on PostgreSQL, where the extension is there, indexes over `floats`.
 
 import sys
 from array import array
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import (
@@ -37,6 +38,9 @@ OF_THE_DATABASE = frozenset({"session_words", "words", *(f"ix_embeddings_hnsw_{d
 """What the migrations make beside the tables, for one kind of database each."""
 
 
+_REAL: TypeEngine[float] = REAL()
+
+
 class Floats(TypeDecorator[bytes]):
     """Floats of 32 bits, here always with the low byte first: bytes on SQLite, an array of numbers on PostgreSQL."""
 
@@ -45,15 +49,20 @@ class Floats(TypeDecorator[bytes]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Choose the column type."""
-        return dialect.type_descriptor(ARRAY(REAL()) if dialect.name == "postgresql" else LargeBinary())
+        native: TypeEngine[Any] = ARRAY(_REAL) if dialect.name == "postgresql" else LargeBinary()
+        return dialect.type_descriptor(native)
 
     def process_bind_param(self, value: bytes | None, dialect: Dialect) -> Any:
         """Write as the column type has it."""
         return value if value is None or dialect.name != "postgresql" else list(_ours(array("f", value)))
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> bytes | None:
-        """Read as bytes."""
-        return value if value is None or dialect.name != "postgresql" else _ours(array("f", value)).tobytes()
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], bytes | None] | None:  # noqa: ARG002
+        """Read as bytes. SQLAlchemy's own way would want to know of the driver's type, and look at each number."""
+        return _as_bytes if dialect.name == "postgresql" else None
+
+
+def _as_bytes(values: Any) -> bytes | None:
+    return None if values is None else _ours(array("f", values)).tobytes()
 
 
 def _ours(floats: "array[float]") -> "array[float]":

@@ -13,7 +13,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     func,
-    literal_column,
     or_,
     select,
     text,
@@ -86,7 +85,7 @@ _FREQUENCIES = {
     ),
 }
 _COUNT = select(func.count()).select_from(
-    select(literal_column("1")).where(here(session_documents)).limit(bindparam("limit")).subquery("counted")
+    select(session_documents.c.session_id).where(here(session_documents)).limit(bindparam("limit")).subquery("counted")
 )
 _NEIGHBOURS = Query(
     Neighbour,

@@ -65,7 +65,7 @@ _TARGETED = (
 )
 VISIBLE: ColumnElement[bool] = or_(_ROLES["any"], _TARGETED)
 """Which sessions a person, `person_id`, may see: the twin of `access.standing`."""
-_CONDITIONS: dict[str, ColumnElement[bool]] = {
+_FILTERS: dict[str, ColumnElement[bool]] = {
     "statuses": sessions.c.status.in_(bindparam("statuses", expanding=True)),
     "problem_domain": sessions.c.problem_domain == bindparam("problem_domain"),
     "matched_flow_id": sessions.c.matched_flow_id == bindparam("matched_flow_id", type_=Id),
@@ -74,11 +74,13 @@ _CONDITIONS: dict[str, ColumnElement[bool]] = {
     "created_from": sessions.c.created_at >= bindparam("created_from", type_=Moment),
     "created_to": sessions.c.created_at <= bindparam("created_to", type_=Moment),
 }
-_FIELDS_OF_FILTERS = tuple(_CONDITIONS)
 _WITH_WORDS = {"sqlite": "words on SQLite", "postgresql": "words on PostgreSQL"}
-_CONDITIONS |= {
-    name: sessions.c.id.in_(having(select(session_documents.c.session_id).where(here(session_documents)), dialect))
-    for dialect, name in _WITH_WORDS.items()
+_CONDITIONS: dict[str, ColumnElement[bool]] = {
+    **_FILTERS,
+    **{
+        name: sessions.c.id.in_(having(select(session_documents.c.session_id).where(here(session_documents)), dialect))
+        for dialect, name in _WITH_WORDS.items()
+    },
 }
 _BEHIND = tuple_(sessions.c.created_at, sessions.c.id) < tuple_(
     bindparam("behind_at", type_=Moment), bindparam("behind_id", type_=Id)
@@ -104,7 +106,7 @@ def _count(role: str, given: frozenset[str]) -> Any:
 
 
 def _given(wanted: SessionFilter) -> dict[str, Any]:
-    named = {name: getattr(wanted, name) for name in _FIELDS_OF_FILTERS}
+    named = {name: getattr(wanted, name) for name in _FILTERS}
     given = {name: value for name, value in named.items() if value not in (None, ())}
     return {**given, "statuses": list(wanted.statuses)} if wanted.statuses else given
 

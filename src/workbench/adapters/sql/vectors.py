@@ -7,7 +7,21 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, Executable, Integer, LargeBinary, and_, bindparam, delete, func, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Executable,
+    Integer,
+    LargeBinary,
+    String,
+    and_,
+    bindparam,
+    delete,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from workbench.adapters.sql.database import Database
@@ -79,15 +93,16 @@ def _put(dialect: str) -> Any:
     """Insert with the number that the space counts to now, or take the row over."""
     make = postgresql.insert if dialect == "postgresql" else sqlite.insert
     names = ["workspace_id", "session_id", "space_id", "sequence", "dims", "text_hash", "floats"]
-    row = select(
+    values: tuple[ColumnElement[Any], ...] = (
         embedding_spaces.c.workspace_id,
         bindparam("of_session", type_=Id),
         embedding_spaces.c.id,
         embedding_spaces.c.head,
         embedding_spaces.c.dims,
-        bindparam("new_hash"),
+        bindparam("new_hash", type_=String),
         bindparam("new_floats", type_=Floats),
-    ).where(_THE_SPACE)
+    )
+    row = select(*values).where(_THE_SPACE)
     statement = make(embeddings).from_select(names, row)
     new = {name: statement.excluded[name] for name in ("sequence", "dims", "text_hash", "floats")}
     keys = ["workspace_id", "session_id", "space_id"]

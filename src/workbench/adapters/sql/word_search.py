@@ -17,8 +17,9 @@ PLACES = 1 << 62
 _FIELDS = "{head middle report said}"
 
 _fts = table("session_words", column("rowid"))
-_SIMPLE = literal_column("'simple'::regconfig")
-_VECTOR = literal_column("session_documents.words")
+_SIMPLE: ColumnElement[Any] = literal_column("'simple'::regconfig")
+_VECTOR: ColumnElement[Any] = literal_column("session_documents.words")
+_WEIGHTS: ColumnElement[Any] = literal_column("'{0.25, 0.25, 0.75, 1.0}'::float4[]")
 
 
 def token_of(workspace_id: str) -> str:
@@ -42,9 +43,8 @@ def matching(dialect: str) -> ColumnElement[bool]:
 def ranked(dialect: str) -> ColumnElement[float]:
     """How well they fit, the more the better; on PostgreSQL by the words alone, which are `ranking`."""
     if dialect == "postgresql":
-        weights = literal_column("'{0.25, 0.25, 0.75, 1.0}'::float4[]")
         terms = func.to_tsquery(_SIMPLE, bindparam("ranking", type_=Text))
-        return func.ts_rank_cd(weights, _VECTOR, terms)
+        return func.ts_rank_cd(_WEIGHTS, _VECTOR, terms)
     return literal_column("-bm25(session_words, 0.0, 4.0, 3.0, 1.0, 1.0)")
 
 

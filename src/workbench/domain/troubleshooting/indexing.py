@@ -8,6 +8,7 @@ import msgspec
 
 from workbench.domain.clock import Clock
 from workbench.domain.embeddings.model import Space
+from workbench.domain.errors import StaleError
 from workbench.domain.jobs.model import Job
 from workbench.domain.messages.model import MAX_PAGE, Message, MessageQuery
 from workbench.domain.transactions import Transactions, retrying
@@ -17,6 +18,7 @@ from workbench.domain.troubleshooting.model import Session
 from workbench.domain.troubleshooting.searches import SearchTx
 
 CLEARED_AT_ONCE = 500
+LATER = timedelta(minutes=1)
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,13 +81,22 @@ class IndexingService:
             page = await tx.searches.behind(after, self._pace.page)
             sessions = await tx.searches.sessions([document.session_id for document in page])
         for outdated in [document.session_id for document in page if not document.is_current]:
-            done.documents += await retrying(lambda it=outdated: self._describe(workspace_id, it))
+            done.documents += await self._describe_or_later(workspace_id, outdated)
         done.vectors += await self._embedding.embed(workspace_id, space, sessions)
         done.sessions += len(page)
         if len(page) == self._pace.page:
             return page[-1].session_id
         await self._swap(workspace_id, space)
         return None
+
+    async def _describe_or_later(self, workspace_id: str, session_id: UUID) -> bool:
+        """Make a document anew. One of a session in which too much happens stays as it is, and another walk comes by."""
+        try:
+            return await retrying(lambda: self._describe(workspace_id, session_id))
+        except StaleError:
+            async with self._transactions.write(workspace_id) as tx:
+                tx.jobs.enqueue(Walk().job("once more", self._clock.now() + LATER))
+            return False
 
     async def _describe(self, workspace_id: str, session_id: UUID) -> bool:
         """Make a document anew of what the session is now; says whether there is one."""

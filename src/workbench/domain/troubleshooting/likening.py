@@ -110,14 +110,15 @@ class LikeningService:
         async with self._transactions.read(principal.workspace_id) as tx:
             session = (await seen(tx, principal, session_id)).session
             space = active_of(await tx.spaces.all())
-            kept = await tx.vectors.of(space, [session_id]) if space else {}
+            found = await tx.vectors.of(space, [session_id]) if space else None
         shared = self._sharing.holds_in(principal.workspace_id)
         beholder = Beholder(person_id=principal.id, with_resolved=shared)
         asked = _Asked(session=session, beholder=beholder, space=space)
         embedder = self._embedders.by(principal.workspace_id, space.descriptor) if space else None
         if embedder is None:
             return asked
-        vector = await _vector_of(embedder, session, kept[session_id].vector if session_id in kept else None)
+        kept = found.get(session_id) if found else None
+        vector = await _vector_of(embedder, session, kept.vector if kept else None)
         return msgspec.structs.replace(asked, vector=vector, min_cosine=embedder.min_cosine)
 
 

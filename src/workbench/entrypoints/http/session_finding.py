@@ -36,7 +36,7 @@ class SessionFindingController(Controller):
         self,
         request: Request[Principal, Any, Any],
         finding: FromDishka[FindingService],
-        query: Annotated[
+        words: Annotated[
             str, QueryParameter(name="q", min_length=2, max_length=200, description="Words; signs mean nothing.")
         ],
         limit: Annotated[int, QueryParameter(ge=1, le=MAX_FOUND)] = 5,
@@ -46,7 +46,7 @@ class SessionFindingController(Controller):
         Those with all of the words are found, or where there is none, those with any of them. The last word may be the
         beginning of one. Words of a title and a summary count most, then those of a solution, then all others.
         """
-        return await finding.search(request.user, query, limit)
+        return await finding.search(request.user, words, limit)
 
     @get(
         f"{SESSION}/similar",

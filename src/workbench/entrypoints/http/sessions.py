@@ -98,7 +98,7 @@ class SessionController(Controller):
         session_type: Annotated[SessionType | None, QueryParameter()] = None,
         date_from: Annotated[datetime | None, QueryParameter(description="Begun then or later; in UTC.")] = None,
         date_to: Annotated[datetime | None, QueryParameter(description="Begun then or earlier; in UTC.")] = None,
-        query: Annotated[
+        words: Annotated[
             str | None, QueryParameter(name="q", min_length=2, max_length=200, description="With these words in them.")
         ] = None,
         skip: Annotated[int, QueryParameter(ge=0, le=MAX_SKIP)] = 0,
@@ -117,7 +117,7 @@ class SessionController(Controller):
             session_type=session_type,
             created_from=date_from,
             created_to=date_to,
-            text=query,
+            text=words,
         )
         return await telling.page(request.user, wanted, limit=limit, skip=skip, cursor=cursor, with_total=include_total)
 
