@@ -33,7 +33,7 @@ async def erase(service: Service, policy: str) -> None:
 
 async def test_sessions_are_not_found_any_more_by_what_they_said_and_are_by_the_rest(service: Service) -> None:
     ann, zoe = service.user(), service.user(LEAVER, name=LEAVER_NAME)
-    path = (await by_hand(zoe, f"{SAID}. The bassoon squeaks"))["path"]
+    path = (await by_hand(zoe, f"{SAID}. The bassoon squeaks", title="Music"))["path"]
     await done(zoe, path, "escalate")
     taken = (await act(ann, path, "pickup")).json()
     await respond(ann, path, taken["next_step"], free_text="Changed the reed")

@@ -14,6 +14,8 @@ from workbench.domain.embeddings.model import FLOAT_BYTES, Vector
 
 DEFAULT_LIMIT_BYTES = 512 << 20
 GROWTH = 1.25
+DIGITS = 5
+"""In so many digits two ways of adding up floats of 32 bits agree."""
 
 Row = tuple[str, int, bytes]
 """A session, the number of its vector, and the vector."""
@@ -86,5 +88,5 @@ class VectorMemory:
 
 
 def best(found: Iterable[tuple[Any, float]], limit: int) -> list[tuple[Any, float]]:
-    """The nearest; of those as near as each other the older session first."""
-    return sorted(found, key=lambda each: (-each[1], str(each[0])))[:limit]
+    """The nearest; of those as near as each other the older session first, whoever did the sum and in what order."""
+    return sorted(found, key=lambda each: (-round(each[1], DIGITS), str(each[0])))[:limit]
