@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -266,6 +267,7 @@ async def _has_extension(database: Database) -> bool:
 _COMPARED = "CAST(floats AS vector({dims})) <=> CAST(CAST(:vector AS text) AS vector({dims}))"
 
 
+@cache
 def _nearest(dims: int) -> Executable:
     """As the index over vectors of that length has it: the same expression and the same condition."""
     compared = _COMPARED.format(dims=int(dims))
@@ -275,6 +277,7 @@ def _nearest(dims: int) -> Executable:
     ).bindparams(bindparam("space", type_=Id), bindparam("limit", type_=Integer))
 
 
+@cache
 def _nearest_of_all(dims: int) -> Executable:
     compared = _COMPARED.format(dims=int(dims))
     return text(

@@ -92,7 +92,7 @@ class LikeningService:
         asked = msgspec.structs.replace(asked, only_resolved=only_resolved)
         async with self._transactions.read(principal.workspace_id) as tx:
             near = await _near(tx, asked)
-            words = await _Words.of(tx, asked)
+            words = await _by_words(tx, asked)
             ids = {each for each, _ in near} | {*words.found} - {asked.session.id}
             known = {each.session.id: each for each in await tx.searches.neighbours(asked.beholder, ids)}
         return SimilarSessions(items=_ranked(asked, near, words, known, limit))
@@ -141,20 +141,20 @@ class _Words(msgspec.Struct, frozen=True, kw_only=True):
     found: Sequence[UUID]
     sharing: frozenset[UUID]
 
-    @classmethod
-    async def of(cls, tx: SearchTx, asked: _Asked) -> "_Words":
-        """Look for the rarest of its words."""
-        words = compared_words(problem_text(asked.session))
-        counted = await tx.searches.frequencies(words, RARE + 1)
-        total = await tx.searches.count(SMALL_WORKSPACE + 1)
-        rare, looked_for = chosen_words(counted, total)
-        if not looked_for:
-            return cls(found=(), sharing=frozenset())
-        terms = tuple(Term((word,)) for word in looked_for)
-        found = await tx.searches.find(asked.beholder, Wanted(terms=terms, any_of=True), CANDIDATES + 1)
-        sharing = await tx.searches.having(rare, SHARING_RARE) if rare else ()
-        others = [each.session.id for each in found if each.session.id != asked.session.id]
-        return cls(found=others[:CANDIDATES], sharing=frozenset(sharing))
+
+async def _by_words(tx: SearchTx, asked: _Asked) -> _Words:
+    """Look for the rarest of its words."""
+    words = compared_words(problem_text(asked.session))
+    counted = await tx.searches.frequencies(words, RARE + 1)
+    total = await tx.searches.count(SMALL_WORKSPACE + 1)
+    rare, looked_for = chosen_words(counted, total)
+    if not looked_for:
+        return _Words(found=(), sharing=frozenset())
+    terms = tuple(Term((word,)) for word in looked_for)
+    found = await tx.searches.find(asked.beholder, Wanted(terms=terms, any_of=True), CANDIDATES + 1)
+    sharing = await tx.searches.having(rare, SHARING_RARE) if rare else ()
+    others = [each.session.id for each in found if each.session.id != asked.session.id]
+    return _Words(found=others[:CANDIDATES], sharing=frozenset(sharing))
 
 
 def compared_words(text: str) -> list[str]:
