@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,13 +11,14 @@ import pytest
 from sqlalchemy import select, update
 from tests.contracts.test_session_words import found
 from tests.contracts.test_transactions import message
-from tests.support.databases import Store
+from tests.support.databases import Store, open_store
 from tests.support.searching import add_sessions, remove_session
 
 from workbench.adapters.embeddings.chosen import ChosenEmbedders
 from workbench.adapters.embeddings.hashed import HASHED, HashedEmbedder
 from workbench.adapters.sql.documents import BLANK_DOCUMENT
 from workbench.adapters.sql.jobs import SqlJobQueue
+from workbench.adapters.sql.retention import SqlAgedMessages
 from workbench.adapters.sql.search_tables import embeddings, session_documents
 from workbench.adapters.sql.tables import jobs
 from workbench.domain.embeddings.model import Descriptor, Space, Vector, active_of, packed
@@ -30,6 +32,8 @@ from workbench.domain.troubleshooting.documents import EMBED_JOB, WALK_JOB
 from workbench.domain.troubleshooting.embedding import EmbeddingService
 from workbench.domain.troubleshooting.indexing import IndexingService, Pace, Walked
 from workbench.domain.troubleshooting.model import Session
+from workbench.wiring import migrations
+from workbench.wiring.settings import Settings
 
 ANN = Principal(workspace_id="default", role="user", id="ann", name="Ann")
 
@@ -276,3 +280,36 @@ async def test_jobs_are_bound_to_their_workspace(store: Store) -> None:
     (space,) = await indexer.spaces()
     assert await indexer.in_space(space, [theirs]) == set()
     assert await store.database.rows(select(embeddings.c.session_id)) == []
+
+
+async def test_what_was_said_goes_with_messages_that_are_too_old(store: Store) -> None:
+    session = await chat(store)
+    service = messages_of(store)
+    await service.post(ANN, session.conversation_id, NewMessage(content="bassoon"))
+    before = store.clock.now() + timedelta(seconds=1)
+    removed = await SqlAgedMessages(store.database).remove("default", session.conversation_id, before, 10)
+    assert removed == 1
+    assert await found(store, "bassoon") == []
+    assert WALK_JOB in await Indexer(store).work()
+    assert [each.id for each in await found(store, "print")] == [session.id]
+    current = await store.database.rows(select(session_documents.c.is_current))
+    assert [tuple(row) for row in current] == [(True,)]
+
+
+def test_sessions_from_before_are_taken_in(database_url: str, tmp_path: Path) -> None:
+    settings = Settings.of(data_root=tmp_path, db={"url": database_url, "postgresql_ssl_mode": "disable"})
+
+    async def begin() -> None:
+        async with open_store(database_url) as store:
+            await add_sessions(store, ["The zither buzzes", "The zither is out of tune"])
+
+    async def look() -> None:
+        async with open_store(database_url) as store:
+            assert await found(store, "zither") == []
+            assert WALK_JOB in await Indexer(store).work()
+            assert len(await found(store, "zither")) == 2
+
+    asyncio.run(begin())
+    migrations.downgrade(settings, "0016")
+    migrations.upgrade(settings)
+    asyncio.run(look())
