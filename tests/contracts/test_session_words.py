@@ -166,6 +166,8 @@ async def test_words_of_another_workspace_are_not_counted(store: Store) -> None:
             "kazoo": 0,
         }
         assert await tx.searches.frequencies(["bassoon"], 1) == {"bassoon": 1}
+        among_many = await tx.searches.frequencies(["zither", "kazoo"], 9, is_large=True)
+        assert among_many == {"zither": 1, "kazoo": 0}
         assert await tx.searches.count(9) == 2
         assert await tx.searches.count(1) == 1
 

@@ -57,8 +57,8 @@ def test_a_problem_is_what_was_reported_once_and_no_more_than_counts() -> None:
     assert problem_hash(asked) != problem_hash(msgspec.structs.replace(asked, title="Another"))
 
 
-def test_the_words_that_are_compared_are_the_first_that_say_something() -> None:
-    assert compared_words("The printers and the printer: x DNS_PROBE") == ["printer", "dns", "probe"]
+def test_the_words_that_are_compared_are_those_that_are_likely_to_be_rare() -> None:
+    assert compared_words("The printers and the printer: x DNS_PROBE 0x17") == ["0x17", "printer", "probe", "dns"]
     assert len(compared_words(" ".join(f"w{number}" for number in range(100)))) == COMPARED_WORDS
 
 

@@ -7,7 +7,6 @@ vectors is on PostgreSQL, where the extension is there, indexes over `floats`.
 
 import sys
 from array import array
-from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import (
@@ -56,7 +55,7 @@ class Floats(TypeDecorator[bytes]):
         """Write as the column type has it."""
         return value if value is None or dialect.name != "postgresql" else list(_ours(array("f", value)))
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], bytes | None] | None:  # noqa: ARG002
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ARG002 - SQLAlchemy's
         """Read as bytes. SQLAlchemy's own way would want to know of the driver's type, and look at each number."""
         return _as_bytes if dialect.name == "postgresql" else None
 

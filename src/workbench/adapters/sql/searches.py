@@ -74,12 +74,12 @@ def _having(dialect: str) -> Executable:
 _FREQUENCIES = {
     "sqlite": text(
         "SELECT words.value, (SELECT count(*) FROM (SELECT 1 FROM session_words"
-        """ WHERE session_words MATCH 'token : "' || :token || '" AND {head middle report said} : "' || words.value || '"'"""
+        """ WHERE session_words MATCH :scope || '{head middle report said} : "' || words.value || '"'"""
         " LIMIT :up_to)) FROM json_each(:words) AS words"
     ),
     "postgresql": text(
         "SELECT words.value, (SELECT count(*) FROM (SELECT 1 FROM session_documents AS d WHERE d.workspace_id = :ws"
-        " AND d.words @@ to_tsquery('simple', '''' || CAST(:token AS text) || ''' & ''' || words.value || '''')"
+        " AND d.words @@ to_tsquery('simple', CAST(:scope AS text) ||  || words.value || )"
         " LIMIT CAST(:up_to AS bigint)) AS counted)"
         " FROM json_array_elements_text(CAST(:words AS json)) AS words(value)"
     ),
@@ -87,12 +87,12 @@ _FREQUENCIES = {
 _COUNT = select(func.count()).select_from(
     select(session_documents.c.session_id).where(here(session_documents)).limit(bindparam("limit")).subquery("counted")
 )
+_NEIGHBOUR_FIELDS = [name for name in Neighbour.__struct_fields__ if name != "is_visible"]
 _NEIGHBOURS = Query(
     Neighbour,
-    select(*columns_of(sessions, *SESSION_FIELDS), VISIBLE.label("is_visible")).where(
+    select(*columns_of(sessions, *_NEIGHBOUR_FIELDS), VISIBLE.label("is_visible")).where(
         here(sessions), sessions.c.id.in_(_IDS), _KNOWN
     ),
-    lambda row: {**_split("is_visible")(row), "is_visible": bool(row[-1])},
 )
 _SESSIONS = Query(
     Session, select(*columns_of(sessions, *SESSION_FIELDS)).where(here(sessions), sessions.c.id.in_(_IDS))
@@ -163,11 +163,21 @@ class SqlSearches(Repository, Searches):
         rows = await self._rows(_having(self._dialect), place)
         return msgspec.convert([row[0] for row in rows], list[UUID])
 
-    async def frequencies(self, words: Collection[str], up_to: int) -> Mapping[str, int]:
+    async def frequencies(self, words: Collection[str], up_to: int, *, is_large: bool = False) -> Mapping[str, int]:
         """One statement, with a look into the index for each word."""
-        place = {"words": msgspec.json.encode(list(words)).decode(), "token": token_of(self._writes.workspace_id)}
+        place = {"words": msgspec.json.encode(list(words)).decode(), "scope": self._scope(is_large=is_large)}
         rows = await self._rows(_FREQUENCIES[self._dialect], {**place, "up_to": up_to})
         return {row[0]: row[1] for row in rows}
+
+    def _scope(self, *, is_large: bool) -> str:
+        """What narrows a look into the index down to the workspace.
+
+        Where one has much of what there is, PostgreSQL does better without: that would be found in most documents.
+        """
+        token = token_of(self._writes.workspace_id)
+        if self._dialect == "sqlite":
+            return f'token : "{token}" AND '
+        return "" if is_large else f"'{token}' & "
 
     async def count(self, up_to: int) -> int:
         """Along the primary key, and no further."""

@@ -22,7 +22,9 @@ from workbench.domain.troubleshooting.views import StepView
 NEAREST = 200
 """Asked of the vectors, since those that one may not know of are left out after that."""
 CANDIDATES = 50
-COMPARED_WORDS = 40
+READ_WORDS = 80
+COMPARED_WORDS = 16
+"""Of so many words of a text so many are counted, those that are likely to be rare: each takes a look into the index."""
 LOOKED_FOR = 12
 """So many of the words are looked for, the rarest."""
 RARE = 20
@@ -94,7 +96,7 @@ class LikeningService:
             near = await _near(tx, asked)
             words = await _by_words(tx, asked)
             ids = {each for each, _ in near} | {*words.found} - {asked.session.id}
-            known = {each.session.id: each for each in await tx.searches.neighbours(asked.beholder, ids)}
+            known = {each.id: each for each in await tx.searches.neighbours(asked.beholder, ids)}
         return SimilarSessions(items=_ranked(asked, near, words, known, limit))
 
     async def beside(self, principal: Principal, session_id: UUID, step: StepView) -> StepView:
@@ -145,8 +147,8 @@ class _Words(msgspec.Struct, frozen=True, kw_only=True):
 async def _by_words(tx: SearchTx, asked: _Asked) -> _Words:
     """Look for the rarest of its words."""
     words = compared_words(problem_text(asked.session))
-    counted = await tx.searches.frequencies(words, RARE + 1)
     total = await tx.searches.count(SMALL_WORKSPACE + 1)
+    counted = await tx.searches.frequencies(words, RARE + 1, is_large=total > SMALL_WORKSPACE)
     rare, looked_for = chosen_words(counted, total)
     if not looked_for:
         return _Words(found=(), sharing=frozenset())
@@ -158,9 +160,11 @@ async def _by_words(tx: SearchTx, asked: _Asked) -> _Words:
 
 
 def compared_words(text: str) -> list[str]:
-    """The first words of a text that say something, each once."""
+    """Words of a text that say something, each once: those with digits first, such as error codes, then the longest."""
     found = dict.fromkeys(token.word for token in tokens(text) if token.word not in STOP_WORDS)
-    return [word for word in found if len(word) > 1][:COMPARED_WORDS]
+    telling = [word for word in found if len(word) > 1][:READ_WORDS]
+    telling.sort(key=lambda word: (not any(map(str.isdigit, word)), -len(word)))
+    return telling[:COMPARED_WORDS]
 
 
 def chosen_words(counted: Mapping[str, int], total: int) -> tuple[list[str], list[str]]:
@@ -176,9 +180,9 @@ def _ranked(
     asked: _Asked, near: Sequence[tuple[UUID, float]], words: _Words, known: Mapping[UUID, Neighbour], limit: int
 ) -> list[SimilarSession]:
     traits = {
-        session_id: _traits(asked.session, each.session, has_rare_word=session_id in words.sharing)
+        session_id: _traits(asked.session, each, has_rare_word=session_id in words.sharing)
         for session_id, each in known.items()
-        if each.session.status == "resolved" or not asked.only_resolved
+        if each.status == "resolved" or not asked.only_resolved
     }
     found = fused(
         [each for each in near if each[0] in traits][:CANDIDATES],
@@ -190,7 +194,7 @@ def _ranked(
     return [_shown(similar, known[similar.session_id]) for similar in found]
 
 
-def _traits(asked: Session, other: Session, *, has_rare_word: bool) -> Traits:
+def _traits(asked: Session, other: Neighbour, *, has_rare_word: bool) -> Traits:
     return Traits(
         has_rare_word=has_rare_word,
         has_playbook=asked.matched_flow_id is not None and asked.matched_flow_id == other.matched_flow_id,
@@ -201,10 +205,10 @@ def _traits(asked: Session, other: Session, *, has_rare_word: bool) -> Traits:
 
 def _shown(similar: Similar, neighbour: Neighbour) -> SimilarSession:
     """What one may know of it: of one that one may not see only what kind of problem it was, and what solved it."""
-    session, done = neighbour.session, neighbour.session.resolution
+    done = neighbour.resolution
     shown = SimilarSession(
         redacted=not neighbour.is_visible,
-        problem_domain=session.problem_domain,
+        problem_domain=neighbour.problem_domain,
         resolution_summary=done.summary if done else None,
         resolution_action=done.action if done else None,
         score=similar.score,
@@ -213,5 +217,5 @@ def _shown(similar: Similar, neighbour: Neighbour) -> SimilarSession:
     if not neighbour.is_visible:
         return shown
     return msgspec.structs.replace(
-        shown, session_id=session.id, title=session.title, problem_summary=session.problem_summary
+        shown, session_id=neighbour.id, title=neighbour.title, problem_summary=neighbour.problem_summary
     )

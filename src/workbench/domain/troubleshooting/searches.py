@@ -8,7 +8,7 @@ import msgspec
 
 from workbench.domain.embeddings.ports import Spaces, VectorIndex
 from workbench.domain.troubleshooting.documents import Document
-from workbench.domain.troubleshooting.model import Session
+from workbench.domain.troubleshooting.model import Resolution, Session, SessionStatus
 from workbench.domain.troubleshooting.ports import SessionTx
 from workbench.domain.troubleshooting.searching import Wanted
 
@@ -28,9 +28,15 @@ class FoundSession(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
-    """A session that somebody may know of, and whether they may see it."""
+    """What counts of a session that somebody may know of, and whether they may see it."""
 
-    session: Session
+    id: UUID
+    status: SessionStatus
+    title: str | None
+    problem_summary: str | None
+    problem_domain: str | None
+    matched_flow_id: UUID | None
+    resolution: Resolution | None
     is_visible: bool
 
 
@@ -53,8 +59,8 @@ class Searches(Protocol):
         """Sessions with any of those words, whoever may see them."""
         ...
 
-    async def frequencies(self, words: Collection[str], up_to: int) -> Mapping[str, int]:
-        """In how many sessions each of the words is; counted no further than that."""
+    async def frequencies(self, words: Collection[str], up_to: int, *, is_large: bool = False) -> Mapping[str, int]:
+        """In how many sessions each of the words is; counted no further than that. `is_large`: the workspace has many."""
         ...
 
     async def count(self, up_to: int) -> int:
