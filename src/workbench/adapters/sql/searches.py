@@ -79,7 +79,7 @@ _FREQUENCIES = {
     ),
     "postgresql": text(
         "SELECT words.value, (SELECT count(*) FROM (SELECT 1 FROM session_documents AS d WHERE d.workspace_id = :ws"
-        " AND d.words @@ to_tsquery('simple', CAST(:scope AS text) ||  || words.value || )"
+        " AND d.words @@ to_tsquery('simple', CAST(:scope AS text) || '''' || words.value || '''')"
         " LIMIT CAST(:up_to AS bigint)) AS counted)"
         " FROM json_array_elements_text(CAST(:words AS json)) AS words(value)"
     ),
