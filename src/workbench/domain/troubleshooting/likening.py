@@ -19,7 +19,7 @@ from workbench.domain.troubleshooting.searching import Term, Wanted, tokens
 from workbench.domain.troubleshooting.similarity import Similar, Traits, fused
 from workbench.domain.troubleshooting.views import StepView
 
-NEAREST = 200
+NEAREST = 100
 """Asked of the vectors, since those that one may not know of are left out after that."""
 CANDIDATES = 50
 READ_WORDS = 80
