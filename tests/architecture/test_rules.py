@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Connection, MetaData, Table, Text, text
+from sqlalchemy import Connection, text
 
 from workbench.wiring import migrations
 from workbench.wiring.settings import Settings
@@ -21,7 +21,6 @@ FORBIDDEN_WORDS = frozenset(
     "base abstract impl manager helper helpers util utils common misc dto vo".split()  # noqa: SIM905 - one line
 )
 NAMES_OF_LIBRARIES = frozenset({"load_dialect_impl"})
-WITHOUT_WORKSPACE = frozenset({"leases", "bus_topics", "flow_hosts"})
 
 
 def python_files(*folders: str) -> list[Path]:
@@ -156,32 +155,6 @@ def test_an_empty_name_is_found(name: str) -> None:
     assert empty_names(ast.parse(f"async def {name}(): pass"), "module") == [name]
     assert empty_names(ast.parse(""), name) == [name]
     assert empty_names(ast.parse("class Database: pass\nclass Issuer: pass"), "database") == []
-
-
-# Every tenant's rows say whose they are.
-
-
-def without_workspace(metadata: MetaData) -> list[str]:
-    return [
-        table.name
-        for table in metadata.tables.values()
-        if table.name not in WITHOUT_WORKSPACE and (table.columns.get("workspace_id", Column(nullable=True)).nullable)
-    ]
-
-
-def test_every_table_but_those_of_processes_and_the_bus_has_a_workspace() -> None:
-    tables = migrations.whole_metadata()
-    assert without_workspace(tables) == []
-    assert set(tables.tables) > WITHOUT_WORKSPACE
-    assert [column.name for column in tables.tables["workspaces"].primary_key] == ["workspace_id"]
-
-
-def test_a_table_without_a_workspace_is_found() -> None:
-    metadata = MetaData()
-    Table("notes", metadata, Column("id", Text, primary_key=True))
-    Table("letters", metadata, Column("workspace_id", Text))
-    Table("books", metadata, Column("workspace_id", Text, nullable=False))
-    assert without_workspace(metadata) == ["notes", "letters"]
 
 
 # What the tables are in the code is what the migrations make.

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.engine import make_url
@@ -12,16 +13,35 @@ from tests.support.clocks import SettableClock
 from workbench.adapters.sql.database import Database, open_database
 from workbench.adapters.sql.group_commit import GroupCommit
 from workbench.adapters.sql.transactions import SqlTransactions
+from workbench.adapters.sql.walls import Duty, Within
 from workbench.domain.clock import Clock
 from workbench.domain.events.model import Event
 from workbench.domain.participants.model import Participant, Permission
+
+OBSERVE = Duty(name="observe", places=(), reason="Tests look at what is stored, and set it as it would be long after.")
+
+
+class Observed:
+    """A database that a test looks at past the wall; what says for whom it looks is held to that."""
+
+    def __init__(self, database: Any) -> None:
+        self._database = database
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    async def rows(self, statement: Any, parameters: Any = None, within: Within = OBSERVE) -> Any:
+        return await self._database.rows(statement, parameters, within)
+
+    async def transact(self, work: Any, within: Within = OBSERVE) -> Any:
+        return await self._database.transact(work, within)
 
 
 class Store:
     """SQL transactions on a database of the test's own, and the events they announced."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
-        self.database = database
+        self.database: Any = Observed(database)
         self.clock = clock
         self.announced: list[Event] = []
         self.listeners: list[Callable[[Sequence[Event]], None]] = []

@@ -10,7 +10,8 @@ import msgspec
 from prometheus_client.multiprocess import mark_process_dead  # pyright: ignore[reportUnknownVariableType]
 
 from workbench.adapters.metrics.prometheus import MULTIPROCESS_FOLDER, PrometheusMeter
-from workbench.adapters.sql.database import Database, Written
+from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.walls import Written
 from workbench.domain.clock import Clock
 from workbench.domain.delivery.ports import DeliveryQueue
 from workbench.domain.events.hub import EventHub
@@ -52,6 +53,7 @@ class Measures:
         now = msgspec.structs.replace(self._written)
         self._meter.wrote(now.commits - self._noted.commits, now.statements - self._noted.statements)
         self._meter.read(now.reads - self._noted.reads)
+        self._meter.refused_unscoped(now.unscoped - self._noted.unscoped)
         self._noted = now
 
     async def run(self) -> None:

@@ -31,6 +31,7 @@ class PrometheusMeter(DeliveryMeter, UsageMeter):
         self._commits = self._total("workbench_commits", "Commits of this process; many requests may share one.")
         self._statements = self._total("workbench_write_statements", "Statements sent for them.")
         self._reads = self._total("workbench_read_statements", "Statements sent that only read.")
+        self._unscoped = self._total("unscoped_query", "Statements refused since they kept to no workspace: a fault.")
         self._streams = self._gauge("workbench_streams", "Open event streams.", "livesum")
         self._lag_events = self._gauge("workbench_delivery_lag_events", "Events not brought to assistants yet.")
         self._lag_seconds = self._gauge("workbench_delivery_lag_seconds", "How long the oldest of them has waited.")
@@ -57,6 +58,10 @@ class PrometheusMeter(DeliveryMeter, UsageMeter):
     def read(self, statements: int) -> None:
         """Count what was read from the database."""
         self._reads.inc(statements)
+
+    def refused_unscoped(self, statements: int) -> None:
+        """Count statements that did not keep to their workspace, and were not sent."""
+        self._unscoped.inc(statements)
 
     def usage_refused(self, source: str) -> None:
         """Count a bill that came when another one held."""

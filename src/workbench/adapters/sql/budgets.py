@@ -170,8 +170,8 @@ def _reserving(rooms: tuple[tuple[Scope, Measure], ...], dialect: str) -> Prepar
 def _has_room(place: int, scope: Scope, measure: Measure) -> ColumnElement[bool]:
     subject, since = f"subject_{place}", bindparam(f"since_{place}", type_=Moment)
     billed = select(_sum(_BILLED[measure])).where(_billed(scope, since, subject)).scalar_subquery()
-    held = select(_sum(_HELD[measure])).select_from(budget_reservations)
-    held_by_others = held.where(_held(scope, "new_key", subject)).scalar_subquery()
+    others = _held(scope, "new_key", subject)
+    held_by_others = select(_sum(_HELD[measure])).select_from(budget_reservations).where(others).scalar_subquery()
     need, room = (bindparam(f"{name}_{place}", type_=BigInteger) for name in ("need", "room"))
     return billed + held_by_others + need <= room
 

@@ -14,14 +14,30 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, Protocol, TypeVar
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
-import msgspec
 import structlog
 from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from workbench.adapters.sql.prepared import Prepared, Row, Statements, Values, count_statement, statements_sent
+from workbench.adapters.sql.prepared import (
+    Compiled,
+    Prepared,
+    Row,
+    Statements,
+    Values,
+    count_statement,
+    statements_sent,
+)
+from workbench.adapters.sql.walls import (
+    Within,
+    Written,
+    face,
+    place_in,
+    require_scoped,
+    require_scoped_on,
+    tenant_tables_in,
+)
 from workbench.domain.errors import UnavailableError
 from workbench.domain.ids import new_hex_id
 
@@ -46,22 +62,6 @@ STATEMENT_CACHE = 1000
 Parameters = Mapping[str, Any] | None
 
 logger = structlog.get_logger(__name__)
-
-
-class Written(msgspec.Struct):
-    """How much this process has written: commits, and statements that were sent for them, BEGIN and COMMIT included.
-
-    Beside them stand the statements that only read, each by itself.
-    """
-
-    commits: int = 0
-    statements: int = 0
-    reads: int = 0
-
-    def add(self, statements: int) -> None:
-        """Count a commit."""
-        self.commits += 1
-        self.statements += statements
 
 
 class DatabaseAwayError(UnavailableError):
@@ -99,24 +99,30 @@ def _state(cause: BaseException) -> str:
 
 
 class Database(Protocol):
-    """What the repositories and the group commit stand on."""
+    """What the repositories and the group commit stand on.
+
+    `within` is whose rows a statement may touch: those of a workspace, or everybody's for a registered duty. A statement
+    that names rows of workspaces and does not keep to that raises UnscopedQueryError, before it is sent.
+    """
 
     dialect_name: Literal["sqlite", "postgresql"]
     written: Written
 
-    async def rows(self, statement: Executable, parameters: Parameters = None) -> Sequence[Values]:
+    async def rows(
+        self, statement: Executable, parameters: Parameters = None, within: Within = None
+    ) -> Sequence[Values]:
         """Run one reading statement by itself."""
         ...
 
-    async def transact(self, work: Callable[[Connection], T]) -> T:
+    async def transact(self, work: Callable[[Connection], T], within: Within = None) -> T:
         """Run the work in one transaction and commit it; an exception rolls back."""
         ...
 
-    async def read_at_once(self, work: Callable[[Connection], T]) -> T:
+    async def read_at_once(self, work: Callable[[Connection], T], within: Within = None) -> T:
         """Run work that only reads, and all of it from the same moment."""
         ...
 
-    async def run_one(self, statement: Prepared, row: Row) -> Sequence[Values]:
+    async def run_one(self, statement: Prepared, row: Row, within: Within = None) -> Sequence[Values]:
         """Run a single writing statement, which the database commits by itself, and answer with what it returns."""
         ...
 
@@ -148,25 +154,30 @@ class SqliteDatabase:
         self._glancing: Connection | None = None
         self._glance_ends = 0.0
 
-    async def rows(self, statement: Executable, parameters: Parameters = None) -> Sequence[Values]:
+    async def rows(
+        self, statement: Executable, parameters: Parameters = None, within: Within = None
+    ) -> Sequence[Values]:
         """Run the statement at once, or on a reader thread if that takes too long."""
         self.written.reads += 1
         try:
-            return self._glance(statement, parameters or {})
+            return self._glance(statement, parameters or {}, within)
         except (OperationalError, sqlite3.OperationalError) as error:
             cause = getattr(error, "orig", error)
             # The low byte says what it is; the rest says of what kind, such as a log that is being recovered.
             if getattr(cause, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY):
                 raise
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, statement, parameters)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, self._read, statement, parameters, within)
 
-    def _glance(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Values]:
+    def _glance(self, statement: Executable, parameters: Mapping[str, Any], within: Within) -> Sequence[Values]:
         if self._glancing is None:
             self._glancing = self._open_for_glances()
         self._glance_ends = time.perf_counter() + GLANCE_SECONDS
         compiled = self._statements.find(statement)
         if compiled is None:
+            face(self._glancing, within, self.written)
             return self._glancing.execute(statement, parameters).all()
+        _require_scoped(compiled, parameters, within, self.written)
         driver: Any = self._glancing.connection.driver_connection
         return compiled.read(driver.execute(compiled.text, compiled.parameters(parameters)).fetchall())
 
@@ -178,31 +189,31 @@ class SqliteDatabase:
         raw.set_progress_handler(lambda: time.perf_counter() > self._glance_ends, GLANCE_CHECK_STEPS)
         return connection
 
-    def _read(self, statement: Executable, parameters: Parameters) -> Sequence[Values]:
-        return self._connection().execute(statement, parameters).all()
+    def _read(self, statement: Executable, parameters: Parameters, within: Within) -> Sequence[Values]:
+        return self._connection(within).execute(statement, parameters).all()
 
-    async def read_at_once(self, work: Callable[[Connection], T]) -> T:
+    async def read_at_once(self, work: Callable[[Connection], T], within: Within = None) -> T:
         """Run the work on a reader thread; in WAL mode a transaction reads from one moment."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read_at_once, work)
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read_at_once, work, within)
 
-    def _read_at_once(self, work: Callable[[Connection], T]) -> T:
-        connection = self._connection()
+    def _read_at_once(self, work: Callable[[Connection], T], within: Within) -> T:
+        connection = self._connection(within)
         connection.exec_driver_sql("BEGIN")
         try:
             return work(connection)
         finally:
             connection.exec_driver_sql("ROLLBACK")
 
-    async def transact(self, work: Callable[[Connection], T]) -> T:
+    async def transact(self, work: Callable[[Connection], T], within: Within = None) -> T:
         """Run the work on the writer thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._writer, self._write, work)
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._write, work, within)
 
-    async def run_one(self, statement: Prepared, row: Row) -> Sequence[Values]:
+    async def run_one(self, statement: Prepared, row: Row, within: Within = None) -> Sequence[Values]:
         """Run the statement on the writer thread, in a transaction like any other: here that costs nothing."""
-        return await self.transact(lambda connection: statement.one(connection, row))
+        return await self.transact(lambda connection: statement.one(connection, row), within)
 
-    def _write(self, work: Callable[[Connection], T]) -> T:
-        connection = self._connection()
+    def _write(self, work: Callable[[Connection], T], within: Within) -> T:
+        connection = self._connection(within)
         sent = statements_sent(connection)
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         try:
@@ -221,14 +232,15 @@ class SqliteDatabase:
         return await asyncio.get_running_loop().run_in_executor(self._writer, self._data_version)
 
     def _data_version(self) -> int:
-        return self._connection().exec_driver_sql("PRAGMA data_version").scalar_one()
+        return self._connection(None).exec_driver_sql("PRAGMA data_version").scalar_one()
 
-    def _connection(self) -> Connection:
+    def _connection(self, within: Within) -> Connection:
         """Give this thread's own connection."""
         connection: Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self._engine.connect()
             self._held.append(connection)
+        face(connection, within, self.written)
         return connection
 
     async def close(self) -> None:
@@ -243,8 +255,15 @@ class SqliteDatabase:
         self._engine.dispose()
 
 
-def _count(connection: Connection, *_: Any) -> None:
+def _count(connection: Connection, _cursor: Any, statement: str, _parameters: Any, context: Any, _many: bool) -> None:
+    if tables := tenant_tables_in(statement):
+        rows: Sequence[Mapping[str, Any]] = getattr(context, "compiled_parameters", None) or ({},)
+        require_scoped_on(connection, tables, place_in(rows[0]), rows)
     count_statement(connection)
+
+
+def _require_scoped(compiled: Compiled, parameters: Mapping[str, Any], within: Within, written: Written) -> None:
+    require_scoped(compiled.tables, compiled.place, (parameters,), within, written)
 
 
 def sqlite_engine(url: URL, synchronous: str = "FULL") -> Engine:
@@ -320,37 +339,41 @@ class PostgresDatabase:
         self._idle: list[Held] = []
         self._slots = asyncio.Semaphore(pool_size)
 
-    async def rows(self, statement: Executable, parameters: Parameters = None) -> Sequence[Values]:
+    async def rows(
+        self, statement: Executable, parameters: Parameters = None, within: Within = None
+    ) -> Sequence[Values]:
         """Run the statement on a connection that is kept for the next one; one that the server dropped is replaced."""
         self.written.reads += 1
         with contextlib.suppress(ConnectionLostError):
-            return await self._read(statement, parameters or {})
-        return await self._read(statement, parameters or {})
+            return await self._read(statement, parameters or {}, within)
+        return await self._read(statement, parameters or {}, within)
 
-    async def _read(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Values]:
+    async def _read(self, statement: Executable, parameters: Mapping[str, Any], within: Within) -> Sequence[Values]:
         compiled = self._statements.find(statement)
-        async with self._held() as (connection, driver):
+        if compiled is not None:
+            _require_scoped(compiled, parameters, within, self.written)
+        async with self._held(within) as (connection, driver):
             if compiled is None:
                 return (await connection.execute(statement, parameters)).all()
             return compiled.read(await driver.fetch(compiled.text, *compiled.parameters(parameters)))
 
-    async def read_at_once(self, work: Callable[[Connection], T]) -> T:
+    async def read_at_once(self, work: Callable[[Connection], T], within: Within = None) -> T:
         """Run the work in a repeatable read, which is PostgreSQL's word for one moment."""
-        return await self._between("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", work)
+        return await self._between("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", work, within)
 
-    async def transact(self, work: Callable[[Connection], T]) -> T:
+    async def transact(self, work: Callable[[Connection], T], within: Within = None) -> T:
         """Run the work between BEGIN and COMMIT, which we say ourselves: each is one short trip."""
 
         def counted(connection: Connection) -> tuple[T, int]:
             sent = statements_sent(connection)
             return work(connection), statements_sent(connection) - sent
 
-        result, sent = await self._between("BEGIN", counted)
+        result, sent = await self._between("BEGIN", counted, within)
         self.written.add(sent + len(("BEGIN", "COMMIT")))
         return result
 
-    async def _between(self, begin: str, work: Callable[[Connection], T]) -> T:
-        async with self._held() as (connection, driver):
+    async def _between(self, begin: str, work: Callable[[Connection], T], within: Within) -> T:
+        async with self._held(within) as (connection, driver):
             await driver.execute(begin)
             try:
                 result = await connection.run_sync(work)
@@ -361,16 +384,17 @@ class PostgresDatabase:
                 raise
             return result
 
-    async def run_one(self, statement: Prepared, row: Row) -> Sequence[Values]:
+    async def run_one(self, statement: Prepared, row: Row, within: Within = None) -> Sequence[Values]:
         """Run the statement in autocommit mode, which saves the trips of BEGIN and COMMIT."""
         compiled = statement.compiled(self.engine.dialect)
-        async with self._held() as (_, driver):
+        _require_scoped(compiled, row, within, self.written)
+        async with self._held(within) as (_, driver):
             answer = await driver.fetch(compiled.text, *compiled.parameters(row))
         self.written.add(1)
         return answer
 
     @contextlib.asynccontextmanager
-    async def _held(self) -> AsyncGenerator[Held]:
+    async def _held(self, within: Within) -> AsyncGenerator[Held]:
         """Take a connection in autocommit mode, with the driver's own; give it back for the next, if it is whole.
 
         Raises ConnectionLostError where the server closes it meanwhile, DatabaseAwayError where there is none.
@@ -378,6 +402,7 @@ class PostgresDatabase:
         async with self._slots:
             held = await self._take()
             connection, driver = held
+            face(_plain(connection), within, self.written)
             try:
                 yield held
             except BaseException as error:
@@ -416,6 +441,13 @@ class PostgresDatabase:
             await connection.close()
         await self.engine.dispose()
         await self.listening_engine.dispose()
+
+
+def _plain(connection: AsyncConnection) -> Connection:
+    """The connection that one in a coroutine stands for."""
+    found = connection.sync_connection
+    assert found is not None  # noqa: S101 - it is connected
+    return found
 
 
 def open_database(

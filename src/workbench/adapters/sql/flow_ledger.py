@@ -13,6 +13,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, s
 from sqlalchemy.dialects import postgresql, sqlite
 
 from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.duties import LEAD_FLOWS
 from workbench.adapters.sql.flow_tables import bus_topics, flow_hosts, flow_topics, flows
 from workbench.adapters.sql.flows import flow_of, row_of
 from workbench.adapters.sql.lifecycle_tables import audit
@@ -62,7 +63,7 @@ class SqlFlowLedger(FlowLedger):
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
             return work(connection)
 
-        return await self._database.transact(locked)
+        return await self._database.transact(locked, LEAD_FLOWS)
 
     async def begin(self, flow: StoredFlow, limit: int, entry: NewAuditEntry) -> StoredFlow:
         """Check what must hold, then insert."""
@@ -151,15 +152,15 @@ class SqlFlowLedger(FlowLedger):
 
     async def changes(self) -> str:
         """How many hold topics, and when the last of them changed."""
-        return " ".join(map(str, (await self._database.rows(_CHANGES))[0]))
+        return " ".join(map(str, (await self._database.rows(_CHANGES, within=LEAD_FLOWS))[0]))
 
     async def holding(self) -> Sequence[StoredFlow]:
         """Along the partial index."""
-        return [_flow(row) for row in await self._database.rows(_HOLDING)]
+        return [_flow(row) for row in await self._database.rows(_HOLDING, within=LEAD_FLOWS)]
 
     async def counts(self) -> dict[str, int]:
         """Group."""
-        return {row[0]: row[1] for row in await self._database.rows(_COUNTS)}
+        return {row[0]: row[1] for row in await self._database.rows(_COUNTS, within=LEAD_FLOWS)}
 
     async def heard(self, host: Host) -> None:
         """Insert, or write over."""
@@ -200,7 +201,7 @@ class SqlFlowLedger(FlowLedger):
             connection.execute(delete(flow_hosts).where(flow_hosts.c.seen_at < before))
             return len(found)
 
-        return await self._database.transact(work)
+        return await self._database.transact(work, LEAD_FLOWS)
 
 
 def _begin(connection: Connection, flow: StoredFlow, limit: int, entry: NewAuditEntry) -> StoredFlow:

@@ -13,10 +13,12 @@ import msgspec
 from sqlalchemy import Connection, Executable, and_, bindparam, delete, or_, select, update
 
 from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.duties import CLAIM_JOBS
 from workbench.adapters.sql.leases import span
 from workbench.adapters.sql.repository import Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Moment
 from workbench.adapters.sql.tables import jobs
+from workbench.domain.errors import InvalidError
 from workbench.domain.ids import correlation_id, new_id, trace_parent
 from workbench.domain.jobs.model import CLAIM_SECONDS, Job, NewJob
 from workbench.domain.jobs.ports import JobQueue, Jobs
@@ -63,7 +65,9 @@ class SqlJobs(Repository, Jobs):
     """The jobs of one workspace."""
 
     def enqueue(self, new: NewJob) -> None:
-        """Insert, or take the row of the key over; a claim on it stays."""
+        """Insert, or take the row of the key over; a claim on it stays. Raises InvalidError where nobody's it would be."""
+        if not self._writes.workspace_id:
+            raise InvalidError("A job belongs to a workspace", code="workspace_required")
         row = {**msgspec.structs.asdict(new), "id": new_id(), "attempts": 0, "last_error": None}
         cause = {"correlation_id": correlation_id.get(), "trace_parent": trace_parent.get()}
         self._writes.upsert(jobs, {**row, **cause, "created_datetime": self._context.clock.now()})
@@ -83,9 +87,9 @@ class SqlJobQueue(JobQueue):
     async def claim(self, kinds: Collection[str], now: datetime, limit: int) -> Sequence[Job]:
         """Look first, which takes no lock: mostly there is nothing."""
         wanted = {"kinds": sorted(kinds), "due": now, "limit": limit}
-        if not await self._database.rows(_DUE, {**wanted, "now": now, "too_far": now + AHEAD}):
+        if not await self._database.rows(_DUE, {**wanted, "now": now, "too_far": now + AHEAD}, CLAIM_JOBS):
             return []
-        return await self._database.transact(lambda connection: _claim(connection, wanted))
+        return await self._database.transact(lambda connection: _claim(connection, wanted), CLAIM_JOBS)
 
     async def put_off(self, job: Job, run_at: datetime, error: str) -> None:
         """Update and release."""
@@ -106,7 +110,7 @@ class SqlJobQueue(JobQueue):
             if connection.execute(_RELEASE, place).rowcount:
                 connection.execute(statement, {**place, **values})
 
-        await self._database.transact(work)
+        await self._database.transact(work, job.workspace_id)
 
 
 def _claim(connection: Connection, wanted: dict[str, Any]) -> list[Job]:

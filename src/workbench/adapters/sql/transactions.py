@@ -11,6 +11,7 @@ from workbench.adapters.sql.conversations import SqlConversations
 from workbench.adapters.sql.copies import SqlCopies
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.deliveries import SqlDeliveries
+from workbench.adapters.sql.duties import KEEP_SYSTEM_BLUEPRINTS
 from workbench.adapters.sql.erasures import SqlErasures, SqlEstate
 from workbench.adapters.sql.events import SqlEventLog
 from workbench.adapters.sql.exports import SqlExports
@@ -34,7 +35,10 @@ from workbench.adapters.sql.traced import SqlTraces
 from workbench.adapters.sql.turns import SqlTurns
 from workbench.adapters.sql.usage import SqlUsageLedger
 from workbench.adapters.sql.users import SqlUsers
+from workbench.adapters.sql.walls import Duty
+from workbench.adapters.sql.writes import Writes
 from workbench.domain.clock import Clock
+from workbench.domain.flows.model import SYSTEM
 
 R = TypeVar("R", bound=Repository)
 
@@ -280,4 +284,9 @@ class SqlTransactions:
         return Block(SqlTransaction(self._context(workspace_id)), self._group)
 
     def _context(self, workspace_id: str) -> Context:
-        return Context(self._database, self._clock, self._group.remembered, workspace_id)
+        writes = Writes(workspace_id, self._duty(workspace_id))
+        return Context(self._database, self._clock, self._group.remembered, writes)
+
+    def _duty(self, workspace_id: str) -> Duty | None:
+        """What all workspaces are given is nobody's own."""
+        return KEEP_SYSTEM_BLUEPRINTS if workspace_id == SYSTEM else None
