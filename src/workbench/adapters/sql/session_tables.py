@@ -4,7 +4,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     Float,
-    ForeignKey,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -15,7 +14,7 @@ from sqlalchemy import (
     text,
 )
 
-from workbench.adapters.sql.schema import Id, Json, Moment, metadata, workspace_column
+from workbench.adapters.sql.schema import Id, Json, Moment, in_the_same_workspace, metadata, workspace_column
 
 # SQLite takes a partial index for the same only where its condition is the same text.
 OPEN_STEP = text("answered_at IS NULL AND superseded_by IS NULL")
@@ -23,9 +22,7 @@ OPEN_ESCALATION = text("state = 'open'")
 
 
 def _of_session() -> ForeignKeyConstraint:
-    return ForeignKeyConstraint(
-        ["workspace_id", "session_id"], ["sessions.workspace_id", "sessions.id"], ondelete="CASCADE"
-    )
+    return in_the_same_workspace("session_id", "sessions")
 
 
 sessions = Table(
@@ -33,7 +30,7 @@ sessions = Table(
     metadata,
     workspace_column(),
     Column("id", Id, nullable=False),
-    Column("conversation_id", Id, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, unique=True),
+    Column("conversation_id", Id, nullable=False, unique=True),
     Column("owner_id", String(255), nullable=False),
     Column("handler_id", String(255), nullable=False),
     Column("session_type", String(16), nullable=False),
@@ -65,6 +62,7 @@ sessions = Table(
     Index("ix_sessions_owner", "workspace_id", "owner_id", "created_at", "id"),
     Index("ix_sessions_handler", "workspace_id", "handler_id", "created_at", "id"),
     Index("ix_sessions_status", "workspace_id", "status", "last_activity_at"),
+    in_the_same_workspace("conversation_id", "conversations"),
     sqlite_with_rowid=False,
 )
 
