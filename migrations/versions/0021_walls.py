@@ -119,7 +119,7 @@ def downgrade() -> None:
             op.create_foreign_key(
                 link.former_name, link.table, link.parent, [link.column], [link.key], ondelete="CASCADE"
             )
-        op.drop_constraint(CHECK_NAME, "assistants", type_="check")
+        op.drop_constraint(op.f(CHECK_NAME), "assistants", type_="check")
     for name, (table, _) in KEYS.items():
         op.drop_index(name, table_name=table)
     op.create_index("ix_conversations_workspace_id", "conversations", ["workspace_id", "id"])

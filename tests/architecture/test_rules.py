@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, text
+from tests.support.databases import db_of
 
 from workbench.wiring import migrations
 from workbench.wiring.settings import Settings
@@ -161,7 +162,7 @@ def test_an_empty_name_is_found(name: str) -> None:
 
 
 def test_up_down_up_ends_where_the_tables_are(database_url: str, tmp_path: Path) -> None:
-    settings = Settings.of(data_root=tmp_path, db={"url": database_url, "postgresql_ssl_mode": "disable"})
+    settings = Settings.of(data_root=tmp_path, db=db_of(database_url))
     assert migrations.check(settings) == []
     migrations.downgrade(settings, "base")
     assert migrations.current(settings) is None
@@ -170,7 +171,7 @@ def test_up_down_up_ends_where_the_tables_are(database_url: str, tmp_path: Path)
 
 
 def test_a_table_that_differs_is_found(database_url: str, tmp_path: Path) -> None:
-    settings = Settings.of(data_root=tmp_path, db={"url": database_url, "postgresql_ssl_mode": "disable"})
+    settings = Settings.of(data_root=tmp_path, db=db_of(database_url))
 
     def plant(connection: Connection) -> None:
         connection.execute(text("ALTER TABLE users ADD COLUMN shoe_size INTEGER"))

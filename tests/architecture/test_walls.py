@@ -11,7 +11,7 @@ from workbench.adapters.sql.walls import Duty, is_tenants, tenant_tables_in
 from workbench.wiring import migrations
 
 PACKAGE = Path(__file__).parents[2] / "src" / "workbench"
-ROOMS = ("adapters", "entrypoints")
+ROOMS = ("adapters", "entrypoints", "wiring")
 SHORTEST_REASON = 40
 TABLES = '''
 """Planted."""

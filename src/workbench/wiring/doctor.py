@@ -22,6 +22,7 @@ from workbench.domain.errors import UnavailableError, WorkbenchError
 from workbench.wiring import migrations
 from workbench.wiring.doctor_bus import look_at_bus, look_at_services
 from workbench.wiring.outbound import SERVICE_KEYS_FILE
+from workbench.wiring.roles import REMEDY, fault_of_role
 from workbench.wiring.setting_groups import Issuer
 from workbench.wiring.setting_names import SettingsError
 from workbench.wiring.settings import Settings
@@ -99,7 +100,14 @@ def _look_at_database(connection: Connection) -> list[Finding]:
     is_recent = number >= OLDEST_POSTGRESQL
     remedy = "" if is_recent else "Upgrade to PostgreSQL 14 or later."
     found = Finding(check="database", ok=is_recent, detail=f"PostgreSQL {version}", remedy=remedy)
-    return [found, _database_clock(now)]
+    return [found, _database_clock(now), _role(connection)]
+
+
+def _role(connection: Connection) -> Finding:
+    fault = fault_of_role(connection)
+    remedy = "" if fault is None else REMEDY
+    detail = fault or "PostgreSQL keeps workspaces apart for the service's role"
+    return Finding(check="database role", ok=fault is None, detail=detail, remedy=remedy)
 
 
 def _database_clock(now: datetime) -> Finding:

@@ -18,14 +18,17 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 import workbench
 from workbench.adapters import sql
+from workbench.adapters.sql.duties import MIGRATE
 from workbench.adapters.sql.schema import metadata
-from workbench.domain.errors import InvalidError, NotFoundError, UnavailableError
+from workbench.adapters.sql.walls import facing
+from workbench.domain.errors import ForbiddenError, InvalidError, NotFoundError, UnavailableError
+from workbench.wiring.roles import NO_PRIVILEGE, REMEDY, prepare_role, require_plain_role
 from workbench.wiring.settings import Settings
 
 T = TypeVar("T")
@@ -42,9 +45,12 @@ ABSENT = "there is no database yet"
 def upgrade(settings: Settings, revision: str = "head") -> None:
     """Bring the schema up to `revision`; a second process that asks at the same time waits for the first.
 
-    Raises UnavailableError where the database cannot be made or reached, InvalidError for an unknown revision.
+    On PostgreSQL the service's role is made where it is missing, and given its rights. Raises UnavailableError where the
+    database cannot be made or reached, InvalidError for an unknown revision, ForbiddenError for a role that may not.
     """
     _make_folders(settings)
+    if settings.needs_owner and revision == "head" and current(settings) == head():
+        return
     _move(settings, command.upgrade, revision)
 
 
@@ -76,6 +82,12 @@ def head() -> str | None:
 def check(settings: Settings) -> list[str]:
     """List how the database differs from what this program expects, one sentence each; empty when it does not."""
     return [ABSENT] if _is_absent(settings) else asyncio.run(on_connection(settings, _differences))
+
+
+def require_role(settings: Settings) -> None:
+    """Raise ForbiddenError where PostgreSQL would not keep workspaces apart for the service, UnavailableError."""
+    if settings.database_kind == "postgresql":
+        asyncio.run(on_connection(settings, require_plain_role))
 
 
 async def on_connection(settings: Settings, act: Callable[[Connection], T], *, writes: bool = False) -> T:
@@ -146,7 +158,7 @@ def _engine(settings: Settings, *, writes: bool) -> AsyncEngine:
     if settings.database_kind == "postgresql":
         arguments: dict[str, Any] = {"ssl": settings.db.postgresql_ssl_mode, "timeout": CONNECT_SECONDS}
         # The lock is held by the session, which a proxy that pools transactions would lend to others.
-        url = settings.direct_url if writes else settings.sqlalchemy_url
+        url = settings.owner_url if writes else settings.sqlalchemy_url
         return create_async_engine(url, poolclass=NullPool, connect_args=arguments)
     engine = create_async_engine(settings.sqlalchemy_url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
     if writes:
@@ -187,11 +199,21 @@ def _move(settings: Settings, step: Callable[[Config, str], None], revision: str
         if connection.dialect.name == "postgresql":
             # Held by the session, hence until the connection closes.
             connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
+            # The owner, too, sees only what it says it is for.
+            connection.exec_driver_sql(facing(MIGRATE, local=False))
             connection.commit()
         try:
             step(alembic_config(connection), revision)
         except CommandError as error:
             raise InvalidError(f"The schema cannot be taken to {revision}: {error}", field="revision") from error
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != NO_PRIVILEGE:
+                raise
+            reason = str(error.orig).partition("\n")[0]
+            detail = f"The schema of {settings.database_shown} cannot be changed: {reason}. {REMEDY}"
+            raise ForbiddenError(detail, code="not_the_owner") from error
+        if connection.dialect.name == "postgresql":
+            prepare_role(connection, settings.sqlalchemy_url)
 
     with ONE_AT_A_TIME:
         asyncio.run(on_connection(settings, act, writes=True))

@@ -57,6 +57,15 @@ class Db(Group):
         ),
         examples=["postgresql://user:password@host:5432/database"],
     )
+    postgresql_owner_url: SecretStr | None = Field(
+        default=None,
+        description=(
+            "The same PostgreSQL as the role that owns the tables: for bringing the schema up to date, and for nothing "
+            "else. The service works as the role of `url`, which owns nothing, so that the database itself keeps "
+            "workspaces apart; that role is made, and is given its rights, when the schema is brought up to date."
+        ),
+        examples=["postgresql://owner:password@host:5432/database"],
+    )
     postgresql_ssl_mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
         default="prefer", description="How the connection to PostgreSQL is encrypted, in libpq's words."
     )
@@ -76,7 +85,7 @@ class Db(Group):
             with_driver(url.get_secret_value())
         return url
 
-    @field_validator("postgresql_direct_url")
+    @field_validator("postgresql_direct_url", "postgresql_owner_url")
     @classmethod
     def _leads_to_postgresql(cls, direct: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if direct is None or "url" not in info.data:

@@ -162,6 +162,17 @@ class Settings(BaseModel):
         return self.sqlalchemy_url if direct is None else with_driver(direct.get_secret_value())
 
     @property
+    def needs_owner(self) -> bool:
+        """Whether the schema can be changed by somebody else alone, who is not named here."""
+        return self.database_kind == "postgresql" and self.db.postgresql_owner_url is None
+
+    @property
+    def owner_url(self) -> URL:
+        """The same as the role that owns the tables, past any proxy."""
+        owner = self.db.postgresql_owner_url
+        return self.direct_url if owner is None else with_driver(owner.get_secret_value())
+
+    @property
     def database_url(self) -> str:
         """The same as text. It may hold a password: never print it."""
         return self.sqlalchemy_url.render_as_string(hide_password=False)

@@ -59,8 +59,10 @@ from workbench.domain.troubleshooting.ports import SessionTx
 from workbench.domain.turns.ports import TurnTx, TurnWatch
 from workbench.domain.usage.ports import UsageReadTx
 from workbench.domain.users.ports import UserTx
+from workbench.wiring import migrations
 from workbench.wiring.announcements import Announcements
 from workbench.wiring.readiness import Readiness
+from workbench.wiring.roles import require_plain_role
 from workbench.wiring.settings import Settings
 from workbench.wiring.wakeups import Wakeups
 
@@ -72,8 +74,10 @@ class Sql(Provider):
 
     @provide
     async def database(self, settings: Settings) -> AsyncIterator[Database]:
-        """Open the database, and close it at the end."""
-        if settings.database_file is not None:
+        """Open the database, and close it at the end. Raises ForbiddenError where it would not keep workspaces apart."""
+        if settings.database_file is None:
+            await migrations.on_connection(settings, require_plain_role)
+        else:
             settings.database_file.parent.mkdir(parents=True, exist_ok=True)
         database = open_database(
             settings.sqlalchemy_url,

@@ -33,6 +33,7 @@ from workbench.adapters.sql.walls import (
     Within,
     Written,
     face,
+    facing,
     place_in,
     require_scoped,
     require_scoped_on,
@@ -42,8 +43,6 @@ from workbench.domain.errors import UnavailableError
 from workbench.domain.ids import new_hex_id
 
 T = TypeVar("T")
-Held = tuple[AsyncConnection, Any]
-"""A connection, and the driver's own below it."""
 
 INTEGRITY_CLASS = "23"
 LOCK_CONFLICTS = frozenset({"40001", "40P01"})
@@ -306,8 +305,28 @@ def _use_wal(cursor: sqlite3.Cursor) -> None:
             return
 
 
+class Held:
+    """A connection, the driver's own below it, and whose rows it was last told to show.
+
+    `is_lent`: a proxy lends it to others between two transactions, so that nothing that it is told lasts longer.
+    """
+
+    __slots__ = ("connection", "driver", "faces", "is_lent")
+
+    def __init__(self, connection: AsyncConnection, driver: Any, *, is_lent: bool) -> None:
+        self.connection = connection
+        self.driver = driver
+        self.faces: Within = None
+        self.is_lent = is_lent
+
+
 class PostgresDatabase:
-    """PostgreSQL through asyncpg. At most `pool_size` connections are open, and one on which we listen."""
+    """PostgreSQL through asyncpg. At most `pool_size` connections are open, and one on which we listen.
+
+    It shows each transaction the rows of its workspace alone, and is told which that is in the message that begins the
+    transaction. Statements that stand alone are no transaction of ours: for them a connection is told once, and used
+    again for the same workspace where there is one.
+    """
 
     dialect_name: Literal["sqlite", "postgresql"] = "postgresql"
 
@@ -331,6 +350,7 @@ class PostgresDatabase:
             connect_args=connect_args,
         )
         direct = (direct_url or url).set(drivername="postgresql+asyncpg")
+        self._is_lent = direct_url is not None and direct_url != url
         self.listening_engine = create_async_engine(direct, poolclass=NullPool, connect_args=connect_args)
         self.written = Written()
         event.listen(self.engine.sync_engine, "before_cursor_execute", _count)
@@ -352,10 +372,25 @@ class PostgresDatabase:
         compiled = self._statements.find(statement)
         if compiled is not None:
             _require_scoped(compiled, parameters, within, self.written)
-        async with self._held(within) as (connection, driver):
+        async with self._held(within) as held, self._facing(held, within):
             if compiled is None:
-                return (await connection.execute(statement, parameters)).all()
-            return compiled.read(await driver.fetch(compiled.text, *compiled.parameters(parameters)))
+                return (await held.connection.execute(statement, parameters)).all()
+            return compiled.read(await held.driver.fetch(compiled.text, *compiled.parameters(parameters)))
+
+    @contextlib.asynccontextmanager
+    async def _facing(self, held: Held, within: Within) -> AsyncGenerator[None]:
+        """Have the connection show the rows that a single statement is about."""
+        if within is None or held.faces == within:
+            yield
+        elif held.is_lent:
+            async with _transaction(held.driver, "BEGIN", within):
+                yield
+        else:
+            self.written.facings += 1
+            held.faces = None
+            await held.driver.execute(facing(within, local=False))
+            held.faces = within
+            yield
 
     async def read_at_once(self, work: Callable[[Connection], T], within: Within = None) -> T:
         """Run the work in a repeatable read, which is PostgreSQL's word for one moment."""
@@ -369,27 +404,19 @@ class PostgresDatabase:
             return work(connection), statements_sent(connection) - sent
 
         result, sent = await self._between("BEGIN", counted, within)
-        self.written.add(sent + len(("BEGIN", "COMMIT")))
+        self.written.add(sent + len(("BEGIN", "for whom", "COMMIT")))
         return result
 
     async def _between(self, begin: str, work: Callable[[Connection], T], within: Within) -> T:
-        async with self._held(within) as (connection, driver):
-            await driver.execute(begin)
-            try:
-                result = await connection.run_sync(work)
-                await driver.execute("COMMIT")
-            except BaseException:
-                if not driver.is_closed():
-                    await asyncio.shield(driver.execute("ROLLBACK"))
-                raise
-            return result
+        async with self._held(within) as held, _transaction(held.driver, begin, within):
+            return await held.connection.run_sync(work)
 
     async def run_one(self, statement: Prepared, row: Row, within: Within = None) -> Sequence[Values]:
         """Run the statement in autocommit mode, which saves the trips of BEGIN and COMMIT."""
         compiled = statement.compiled(self.engine.dialect)
         _require_scoped(compiled, row, within, self.written)
-        async with self._held(within) as (_, driver):
-            answer = await driver.fetch(compiled.text, *compiled.parameters(row))
+        async with self._held(within) as held, self._facing(held, within):
+            answer = await held.driver.fetch(compiled.text, *compiled.parameters(row))
         self.written.add(1)
         return answer
 
@@ -400,16 +427,15 @@ class PostgresDatabase:
         Raises ConnectionLostError where the server closes it meanwhile, DatabaseAwayError where there is none.
         """
         async with self._slots:
-            held = await self._take()
-            connection, driver = held
-            face(_plain(connection), within, self.written)
+            held = await self._take(within)
+            face(_plain(held.connection), within, self.written)
             try:
                 yield held
             except BaseException as error:
-                lost = driver.is_closed() or _says_goodbye(error)
+                lost = held.driver.is_closed() or _says_goodbye(error)
                 if lost or not isinstance(error, Exception):
                     # Broken, or cancelled in the middle of an answer: its state is unknown.
-                    await asyncio.shield(self._discard(connection))
+                    await asyncio.shield(self._discard(held.connection))
                 else:
                     self._idle.append(held)
                 if lost and isinstance(error, Exception):
@@ -417,19 +443,33 @@ class PostgresDatabase:
                 raise
             self._idle.append(held)
 
-    async def _take(self) -> Held:
-        """Take an idle connection that the server has not closed, or a new one. Raises DatabaseAwayError."""
+    async def _take(self, within: Within) -> Held:
+        """Take an idle connection that the server has not closed, or a new one. Raises DatabaseAwayError.
+
+        One that shows the rows that are meant goes before others.
+        """
+        self._idle.sort(key=lambda held: held.faces == within)
         while self._idle:
             held = self._idle.pop()
-            if not held[1].is_closed():
+            if not held.driver.is_closed():
                 return held
-            await self._discard(held[0])
+            await self._discard(held.connection)
         try:
-            connection = await self._autocommit.connect()
+            return await self._connect()
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
             logger.warning("database away", reason=str(error) or type(error).__name__)
             raise DatabaseAwayError from error
-        return connection, (await connection.get_raw_connection()).driver_connection
+
+    async def _connect(self) -> Held:
+        connection = await self._autocommit.connect()
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        try:
+            # The number of the process that serves us; a proxy gives out one of its own.
+            serving = await driver.fetchval("SELECT pg_backend_pid()")
+        except BaseException:
+            await asyncio.shield(self._discard(connection))
+            raise
+        return Held(connection, driver, is_lent=self._is_lent or driver.get_server_pid() != serving)
 
     async def _discard(self, connection: AsyncConnection) -> None:
         await connection.invalidate()
@@ -437,10 +477,23 @@ class PostgresDatabase:
 
     async def close(self) -> None:
         """Close every connection."""
-        for connection, _ in self._idle:
-            await connection.close()
+        for held in self._idle:
+            await held.connection.close()
         await self.engine.dispose()
         await self.listening_engine.dispose()
+
+
+@contextlib.asynccontextmanager
+async def _transaction(driver: Any, begin: str, within: Within) -> AsyncGenerator[None]:
+    """Begin, saying for whom in the same message, so that this costs no trip; then commit, or roll back."""
+    try:
+        await driver.execute(f"{begin}; {facing(within, local=True)}")
+        yield
+        await driver.execute("COMMIT")
+    except BaseException:
+        if not driver.is_closed():
+            await asyncio.shield(driver.execute("ROLLBACK"))
+        raise
 
 
 def _plain(connection: AsyncConnection) -> Connection:

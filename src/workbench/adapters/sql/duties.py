@@ -107,6 +107,12 @@ MOVE_IN = Duty(
     reason="Operators move another service's data in, from the command line: rows are looked for by the keys they have.",
 )
 
+MIGRATE = Duty(
+    name="migrate",
+    places=("wiring.migrations:_move",),
+    reason="A change of the schema is of all rows; the owner of the tables alone can make one.",
+)
+
 CROSS_TENANT_REGISTRY: tuple[Duty, ...] = (
     CLAIM_JOBS,
     KEEP_CONTENTS,
@@ -123,6 +129,7 @@ CROSS_TENANT_REGISTRY: tuple[Duty, ...] = (
     KEEP_SYSTEM_BLUEPRINTS,
     COPY_DATABASE,
     MOVE_IN,
+    MIGRATE,
 )
 
 WORKSPACE_IN_ROWS = {

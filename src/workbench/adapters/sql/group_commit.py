@@ -33,6 +33,8 @@ from workbench.domain.events.model import Event
 from workbench.domain.turns.model import TurnEvent
 
 MAX_GROUP = 256
+WRITERS = 4
+"""Groups that are stored at once at most, so that readers find connections free."""
 DEADLOCK_TRIES = 3
 
 Announce = Callable[[Sequence[Event]], None]
@@ -147,6 +149,7 @@ class GroupCommit(Commits):
         self._announce = announce
         self._announce_turn = announce_turn or _tell_nobody
         self._lanes: dict[tuple[str, bool], Lane] = {}
+        self._writers = asyncio.Semaphore(WRITERS)
 
     @property
     def remembered(self) -> Remembered:
@@ -165,7 +168,7 @@ class GroupCommit(Commits):
     async def _pass_through(self, writes: Writes) -> None:
         one_for_all = self._database.dialect_name == "sqlite"
         key = ("", False) if one_for_all else (writes.workspace_id, writes.only_steps)
-        lane = self._lanes.setdefault(key, Lane(self._store_all))
+        lane = self._lanes.setdefault(key, Lane(self._in_turn))
         try:
             await lane.pass_through(writes)
         finally:
@@ -177,6 +180,10 @@ class GroupCommit(Commits):
         """Wait until everything that was handed in is stored."""
         for lane in list(self._lanes.values()):
             await lane.close()
+
+    async def _in_turn(self, group: list[Writes]) -> list[Outcome]:
+        async with self._writers:
+            return await self._store_all(group)
 
     async def _store_all(self, group: list[Writes]) -> list[Outcome]:
         """Store the group in one commit; where that fails, each by itself, so that only the one at fault fails.

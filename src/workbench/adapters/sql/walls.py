@@ -48,7 +48,7 @@ class Written(msgspec.Struct):
     commits: int = 0
     statements: int = 0
     reads: int = 0
-    turns: int = 0
+    facings: int = 0
     unscoped: int = 0
 
     def add(self, statements: int) -> None:
@@ -98,7 +98,27 @@ def face(connection: Connection, within: Within, written: Written) -> None:
 
 def enter(connection: Connection, within: str | Duty) -> None:
     """Go over to another workspace in the middle of a transaction."""
+    if connection.info.get(WITHIN) == within:
+        return
     connection.info[WITHIN] = within
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(facing(within, local=True))
+
+
+def facing(within: Within, *, local: bool) -> str:
+    """The statement that tells PostgreSQL whose rows are meant: for the transaction, or until it is told otherwise."""
+    told = {"app.workspace_id": within if isinstance(within, str) else "", "app.duty": _name_of(within)}
+    span = "true" if local else "false"
+    return "SELECT " + ", ".join(f"set_config('{name}', {quoted(value)}, {span})" for name, value in told.items())
+
+
+def _name_of(within: Within) -> str:
+    return within.name if isinstance(within, Duty) else ""
+
+
+def quoted(value: str) -> str:
+    """A text as a literal that means the same however the server is set."""
+    return "E'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def require_scoped_on(
