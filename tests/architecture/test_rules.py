@@ -21,7 +21,7 @@ FORBIDDEN_WORDS = frozenset(
     "base abstract impl manager helper helpers util utils common misc dto vo".split()  # noqa: SIM905 - one line
 )
 NAMES_OF_LIBRARIES = frozenset({"load_dialect_impl"})
-WITHOUT_WORKSPACE = frozenset({"leases", "bus_topics", "flow_hosts"})
+WITHOUT_WORKSPACE = frozenset({"leases", "bus_topics", "flow_hosts", "flow_versions"})
 
 
 def python_files(*folders: str) -> list[Path]:

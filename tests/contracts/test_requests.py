@@ -11,7 +11,7 @@ from tests.support.buses import BusBench, eventually, failing, plain, said, serv
 from workbench.domain.bus.calls import Fold, Reply
 from workbench.domain.bus.errors import BusyError, CallError, ServiceFailure
 from workbench.domain.bus.requesting import Requester
-from workbench.domain.bus.services import Final
+from workbench.domain.bus.services import Calls, Final
 from workbench.domain.ids import continue_cause, correlation_id, trace_parent
 
 GONE = CallError("closed", "closed")
@@ -224,7 +224,7 @@ async def test_a_caller_that_stops_reading_fails_alone(bench: BusBench) -> None:
 
     async with serving(bench, flooding):
         requester = await bench.requester(process=bench.process(mailbox_messages=50))
-        async with requester.call(500) as sleeping:
+        async with requester.call(10_000) as sleeping:
             for _ in range(3):
                 assert len(await replies_of(requester, 3)) == 4
             await eventually(
@@ -399,6 +399,50 @@ async def test_a_request_delivered_twice_is_answered_again_and_run_once(bench: B
         await bench.bus.publish(requester.route.request, plain(b"1", "twice", **headers), 5)
         await eventually(lambda: bench.count("workbench_bus_dropped_total", interface="ask", reason="late") == 1)
         assert runs == [1]
+        await requester.close(GONE, 0)
+
+
+async def test_a_topic_that_workspaces_share_says_of_each_request_whose_it_is(bench: BusBench) -> None:
+    """Two hosts, of a workspace each, read one queue: whichever gets a request serves it for who asked."""
+
+    async def telling(data: Any, context: Any) -> Any:
+        return [context.workspace, context.flow_id]
+
+    crossing = frozenset({"request", "response"})
+    of_globex = {"workspace_id": "globex", "crossing": crossing}
+    async with (
+        serving(bench, telling, assigned={"crossing": crossing}) as here,
+        serving(bench, telling, bus=await bench.replica(), assigned=of_globex) as there,
+    ):
+        requesters = {workspace: await bench.requester(workspace_id=workspace) for workspace in ("acme", "globex")}
+        for _ in range(10):
+            for workspace, requester in requesters.items():
+                assert (await requester.request(1)).data == [workspace, "f1"]
+        assert bench.count("workbench_bus_consumed_total", service="s", input="request", outcome="ok") == 20
+        assert not here.instance.in_hand
+        assert not there.instance.in_hand
+        for requester in requesters.values():
+            await requester.close(GONE, 0)
+
+
+async def test_a_shared_service_asks_others_in_the_name_of_who_asked_it(bench: BusBench) -> None:
+    other = {"request": await bench.topic("request", "o"), "response": await bench.topic("response", "o")}
+    own = {"request": await bench.topic("request", "s"), "response": await bench.topic("response", "s")}
+    asked = {"other-request": other["request"], "other-response": other["response"]}
+    calls = [Calls(name="other", request="other-request", response="other-response")]
+
+    async def naming(data: Any, context: Any) -> Any:
+        return context.workspace
+
+    async def asking(data: Any, context: Any) -> Any:
+        return (await context.call("other").request(data)).data
+
+    async with (
+        serving(bench, naming, assigned={"workspace_id": "globex", "topics": other}),
+        serving(bench, asking, calls=calls, assigned={"workspace_id": None, "topics": {**own, **asked}}),
+    ):
+        requester = await bench.requester(workspace_id="globex")
+        assert (await requester.request(1)).data == "globex"
         await requester.close(GONE, 0)
 
 

@@ -34,8 +34,14 @@ BLUEPRINT = {
     ],
     "interfaces": {
         "try": {"request": f"request:wb:{OWN}", "response": f"response:wb:{OWN}"},
+        "strict": {
+            "request": f"request:wb:{OWN}",
+            "response": f"response:wb:{OWN}",
+            "request_schema": {"type": "object", "required": ["say"], "properties": {"say": {"maxLength": 10}}},
+            "response_schema": {"type": "string"},
+        },
         "shared": {"request": f"request:wb:{SHARED}", "response": f"response:wb:{SHARED}"},
-        "load": {"kind": "send", "topic": f"flow:wb:{OWN}"},
+        "load": {"kind": "send", "topic": f"flow:wb:{OWN}", "request_schema": {"required": ["key"]}},
         "nobody": {"request": f"request:wb:{OWN}:none", "response": f"response:wb:{OWN}:none"},
     },
 }

@@ -171,7 +171,43 @@ async def test_work_is_handed_over(ann: httpx.AsyncClient) -> None:
         await asyncio.sleep(0.02)
     else:
         raise AssertionError("the work was not done")
-    assert (await ann.post("/flows/f1/services/load", json={}, headers=SSE)).status_code == 406
+    assert (await ann.post("/flows/f1/services/load", json={"key": mark}, headers=SSE)).status_code == 406
+
+
+STRICT = "/flows/f1/services/strict"
+
+
+async def test_a_request_is_as_its_interface_wants_it_or_is_not_sent(ann: httpx.AsyncClient) -> None:
+    assert (await ann.post(STRICT, json={"say": "short"})).json()["data"] == "short"
+    for accept in ({}, SSE):
+        refused = await ann.post(STRICT, json={"say": "much too long"}, headers=accept)
+        assert code_of(refused) == (422, "schema_violated")
+        assert refused.json()["field"] == "$.say"
+        assert [each["path"] for each in refused.json()["findings"]] == ["$.say"]
+        assert "much" not in refused.text
+    assert code_of(await ann.post("/flows/f1/services/load", json={})) == (422, "schema_violated")
+    shown = (await ann.get("/flows/f1/services")).json()["services"]
+    (strict,) = [each["interface"] for each in shown if each["name"] == "strict"]
+    assert strict["response_schema"] == {"type": "string"}
+
+
+async def test_a_reply_that_its_interface_does_not_promise_is_none(ann: httpx.AsyncClient) -> None:
+    answer = await ann.post(STRICT, json={"say": 42})
+    assert code_of(answer) == (502, "bad_reply")
+    assert "42" not in answer.json()["detail"]
+    async with ann.stream("POST", STRICT, json={"say": None}, headers=SSE) as response:
+        events = await Stream(response).until_end()
+    assert [event.name for event in events] == ["open", "error"]
+    assert events[1].data["code"] == "bad_reply"
+    assert (await ann.post(STRICT, json={"say": "after"})).json()["data"] == "after"
+
+
+async def test_schemas_that_are_none_are_told_when_a_blueprint_is_stored(ann: httpx.AsyncClient) -> None:
+    interfaces: dict[str, Any] = TRIALS["interfaces"]
+    wrong = {**TRIALS, "interfaces": {"try": {**interfaces["try"], "response_schema": {"type": "strin"}}}}
+    answer = await ann.put("/flow-blueprints/wrong", json=wrong)
+    assert code_of(answer) == (422, "invalid_schema")
+    assert [each["path"] for each in answer.json()["findings"]] == ["$.interfaces.try.response_schema"]
 
 
 async def test_services_know_whose_request_it_is_and_their_parameters(ann: httpx.AsyncClient) -> None:

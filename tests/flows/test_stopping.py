@@ -11,6 +11,7 @@ from tests.support.flow_rows import ENTRY, OpenSealer, document_of, stored_flow
 
 from workbench.adapters.bus.in_process import InProcessBus
 from workbench.adapters.metrics.flows import PrometheusFlows
+from workbench.adapters.schemas import JsonSchemas
 from workbench.adapters.sql.flow_ledger import SqlFlowLedger
 from workbench.domain.audit.ports import AuditFilter
 from workbench.domain.bus.errors import BusUnavailableError
@@ -71,6 +72,7 @@ class Process:
             policy=OPEN,
             meter=meter,
             sealer=OpenSealer(),
+            schemas=JsonSchemas(),
             times=StopTimes(pause_seconds=0, release_seconds=0.5),
         )
         self.roster = Roster(self.ledger, store.clock)
@@ -81,7 +83,7 @@ class Process:
         self.flows = FlowService(means, reader, self.roster, self.stops, remover)
         self.upkeep = UpkeepService(means, self.flows, self.stops, remover)
         self.keeper = TopicKeeper(bus)
-        self.blueprints = BlueprintService(store.transactions, store.clock, OPEN)
+        self.blueprints = BlueprintService(store.transactions, store.clock, OPEN, JsonSchemas())
 
     async def recover(self) -> None:
         """What the next process does first."""

@@ -202,6 +202,7 @@ STORY = [
     Act("ann", "PATCH", "/flows/{flow}", {"description": "d"}, 200),
     Act("ann", "POST", "/flows/{flow}/services/{interface}", {}, 404),
     Act("ann", "DELETE", "/flows/{flow}/requests/{request}", None, 404),
+    Act("ann", "POST", "/flow-hosts/{host}/released", {"keys": []}, 401),
     Act("ann", "DELETE", "/flows/{flow}?drain_s=0", None, 200),
     Act("ann", "DELETE", "/flow-blueprints/{blueprint}", None, 204),
     Act("ann", "DELETE", "/flow-parameter-types/{mark}", None, 204),
@@ -231,6 +232,7 @@ async def test_each_act_tells_exactly_this(own_service: Service) -> None:
             "flow": "f",
             "interface": "ask",
             "request": "r",
+            "host": "h",
         }
         clients = {
             "ann": own_service.user("ann"),

@@ -211,6 +211,8 @@ TABLE = [
     row("GET", "/flows/{flow}/services", "401 200 200 200 404 200 401 401 401 401"),
     row("POST", "/flows/{flow}/services/{interface}", "401 404 404 404 404 404 401 401 401 401", {}),
     row("GET", "/flows/{flow}/requests", "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", "/flow-hosts/assignments?host_id=h&service=s", "401 401 401 401 401 401 401 401 401 401"),
+    row("POST", "/flow-hosts/{host}/released", "401 401 401 401 401 401 401 401 401 401", {"keys": []}),
     row("DELETE", "/flows/{flow}/requests/{request}", "401 404 404 404 404 404 401 401 401 401"),
     row("DELETE", "/flows/{flow}?drain_s=0", "401 200 200 200 404 200 401 401 401 401"),
     row("DELETE", "/flow-blueprints/{blueprint}", "401 404 204 404 204 404 401 401 401 401"),
@@ -223,7 +225,7 @@ TABLE = [
 
 
 FILLED_IN = ("{fresh}", "{url}", "{conversation}", "{assistant}", "{step}")
-FLOW_NAMES = {"mark": "mark", "blueprint": "b", "flow": "f", "interface": "ask", "request": "r"}
+FLOW_NAMES = {"mark": "mark", "blueprint": "b", "flow": "f", "interface": "ask", "request": "r", "host": "h"}
 
 
 class World:
@@ -343,6 +345,7 @@ def test_every_route_is_in_the_table(tmp_path: Path) -> None:
         "{flow}": "{flow_id:str}",
         "{interface}": "{interface:str}",
         "{request}": "{request_id:str}",
+        "{host}": "{host_id:str}",
         "/conversation-shares/ann": "/conversation-shares/{owner_id:str}",
         "{letter}": "{letter_id:str}",
         "{dropped}": "{letter_id:str}",

@@ -221,6 +221,7 @@ UNTOUCHED = {
     "flow_parameter_types": "what values may be, nobody's own",
     "bus_topics": "names of topics and queues only",
     "flow_hosts": "processes only",
+    "flow_versions": "a number only",
     "turn_slots": "ids of turns and messages only",
     "playbooks": "what is asked and done about a kind of problem",
     "session_branches": "ids and labels of steps only",

@@ -1,6 +1,6 @@
 """A request as its caller sees it: where it goes, its replies, and the bounds that it keeps."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -55,6 +55,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     on_redelivery: Literal["rerun", "refuse"] = "rerun"
     max_in_flight: int = 64
     fold: Fold = Fold()
+    reply_fault: Callable[[Any], str | None] | None = None
+    """Says what is wrong with the data of a reply, where not everything may be answered."""
 
 
 class CallLimits(msgspec.Struct, frozen=True, kw_only=True):

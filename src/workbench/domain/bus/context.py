@@ -15,6 +15,14 @@ from workbench.domain.bus.services import Assignment, Context, ServiceDefinition
 SEND_SECONDS = 30.0
 
 
+class Run(msgspec.Struct, frozen=True):
+    """What a run was begun with: its message, whose it is where its topic says so, and how long its caller waits."""
+
+    message: Message
+    workspace_id: str | None
+    left: Callable[[], float]
+
+
 class RunContext(Context):
     """The context of one run."""
 
@@ -22,13 +30,13 @@ class RunContext(Context):
         self,
         assignment: Assignment,
         definition: ServiceDefinition,
-        message: Message,
+        run: Run,
         bus: MessageBus,
         calls: Mapping[str, Requester],
-        left: Callable[[], float],
     ) -> None:
+        message = run.message
         # The flow that the request came by; a service that several share is of each of them.
-        self.workspace = assignment.workspace_id or message.text("wb-workspace") or ""
+        self.workspace = run.workspace_id or message.text("wb-workspace") or ""
         self.flow_id = message.text("wb-flow") or assignment.flow_id
         self.service = definition.name
         self.request_id = message.request_id or ""
@@ -38,7 +46,7 @@ class RunContext(Context):
         self._definition = definition
         self._bus = bus
         self._calls = calls
-        self._left = left
+        self._left = run.left
 
     def param(self, name: str, default: Any = UNSET) -> Any:
         """A parameter."""
@@ -52,17 +60,16 @@ class RunContext(Context):
         """A topic to send to."""
         if name not in self._definition.outputs:
             raise KeyError(name)
-        headers: dict[str, Header] = {
-            "wb-v": 1,
-            "wb-workspace": self.workspace,
-            "wb-flow": self.flow_id,
-            "wb-gen": self._generation,
-        }
-        return BoundOutput(self._bus, self._assignment.topics[name], self.request_id, headers)
+        topic = self._assignment.topics[name]
+        return BoundOutput(self._bus, topic, self.request_id, {"wb-v": 1, **self._stamps()})
 
     def call(self, name: str) -> "BoundCall":
         """A service to ask."""
-        return BoundCall(self._calls[name], self._left)
+        return BoundCall(self._calls[name], self._left, self._stamps())
+
+    def _stamps(self) -> dict[str, Header]:
+        """In whose name it sends: the flow's that its request came by."""
+        return {"wb-workspace": self.workspace, "wb-flow": self.flow_id, "wb-gen": self._generation}
 
     def seconds_left(self) -> float:
         """How long the caller still waits."""
@@ -87,11 +94,13 @@ class BoundOutput:
 class BoundCall:
     """A service that a run asks, within the run's own time."""
 
-    def __init__(self, requester: Requester, left: Callable[[], float]) -> None:
+    def __init__(self, requester: Requester, left: Callable[[], float], stamps: Mapping[str, Header]) -> None:
         self._requester = requester
         self._left = left
+        self._stamps = stamps
 
     async def request(self, data: Any, *, seconds: float | None = None) -> Reply:
         """Ask."""
         left = max(self._left(), 0.05)
-        return await self._requester.request(data, seconds=left if seconds is None else min(seconds, left))
+        lasts = left if seconds is None else min(seconds, left)
+        return await self._requester.request(data, seconds=lasts, stamps=self._stamps)

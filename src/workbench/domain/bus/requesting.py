@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -126,13 +126,15 @@ class Requester:
         seconds: float | None = None,
         recipient: Recipient | None = None,
         request_id: str | None = None,
+        stamps: Mapping[str, Header] | None = None,
     ) -> Reply:
         """Ask, and return the reply that ends it: the final one, or the one for which `recipient` says so.
 
-        Raises CallError; what `recipient` raises leaves it unchanged.
+        `stamps` say in whose name, where that is not the route's. Raises CallError; what `recipient` raises leaves it
+        unchanged.
         """
         single = recipient is None
-        async with self.call(body, seconds=seconds, single=single, request_id=request_id) as call:
+        async with self.call(body, seconds=seconds, single=single, request_id=request_id, stamps=stamps) as call:
             while True:
                 reply = await call.next()
                 if recipient is None:
@@ -146,7 +148,13 @@ class Requester:
 
     @contextlib.asynccontextmanager
     async def call(
-        self, body: Any, *, seconds: float | None = None, single: bool = False, request_id: str | None = None
+        self,
+        body: Any,
+        *,
+        seconds: float | None = None,
+        single: bool = False,
+        request_id: str | None = None,
+        stamps: Mapping[str, Header] | None = None,
     ) -> AsyncGenerator[Call]:
         """Publish a request, and give its replies for the length of the block. Raises CallError.
 
@@ -158,7 +166,8 @@ class Requester:
             self._idle.clear()
             self._waiters[waiter.id] = waiter
             try:
-                await self._send(waiter, body, deadline, single=single)
+                headers = {**_headers(self.route, single=single), **(stamps or {})}
+                await self._send(waiter, body, deadline, headers)
                 yield Call(waiter, self.route, deadline)
             finally:
                 self._forget(waiter)
@@ -212,12 +221,11 @@ class Requester:
         if not self._waiters:
             self._idle.set()
 
-    async def _send(self, waiter: Waiter, body: Any, deadline: float, *, single: bool) -> None:
+    async def _send(self, waiter: Waiter, body: Any, deadline: float, headers: dict[str, Header]) -> None:
         encoded = msgspec.json.encode(body)
         async with _in_time(deadline, "connect"):
             await self._patiently(self.open, deadline)
         loop = asyncio.get_running_loop()
-        headers = _headers(self.route, single=single)
         while True:
             if self._closing is not None:
                 raise _copy(self._closing)

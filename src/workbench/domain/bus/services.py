@@ -41,7 +41,10 @@ class ServiceDefinition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance of a service that is to run: for one flow, or for all that share its variant."""
+    """An instance of a service that is to run: for one flow, or for all that share its variant.
+
+    `crossing` names those of its topics by which messages of several workspaces come.
+    """
 
     key: str
     workspace_id: str | None
@@ -50,6 +53,11 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     service: str
     topics: Mapping[str, str]
     parameters: Mapping[str, Any]
+    crossing: frozenset[str] = frozenset()
+
+    def workspace_by(self, topic_name: str) -> str | None:
+        """Whose everything is that comes by a topic; None where each message says so itself."""
+        return None if topic_name in self.crossing else self.workspace_id
 
 
 class Final(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET
 
 from workbench.domain.bus.calls import Fold, Route
-from workbench.domain.bus.context import RunContext
+from workbench.domain.bus.context import Run, RunContext
 from workbench.domain.bus.errors import (
     BusBlockedError,
     BusError,
@@ -220,7 +220,7 @@ class ServiceInstance:
         sender = _Sender(self, an_input, running)
         left = min(max(_seconds_left(message), 0.05), WORK_SECONDS)
         try:
-            data = self._read_request(message, running)
+            data = self._read_request(an_input, message, running)
             async with asyncio.timeout(left), self._alive(sender):
                 await self._handle(an_input, message, data, sender)
         except ServiceFailure as failure:
@@ -236,9 +236,8 @@ class ServiceInstance:
             return "error"
         return "ok"
 
-    def _read_request(self, message: Message, running: Running) -> Any:
-        workspace = self.assignment.workspace_id
-        if workspace is not None and message.text("wb-workspace") not in (None, workspace):
+    def _read_request(self, an_input: Input, message: Message, running: Running) -> Any:
+        if self._is_of_another(an_input, message):
             raise ServiceFailure("workspace_mismatch", "The request is of another workspace.")
         if running.delivery.attempt > 1 and message.text("wb-on-redelivery") == "refuse":
             raise ServiceFailure("interrupted", "The service was interrupted while it worked on this.")
@@ -247,13 +246,18 @@ class ServiceInstance:
         except msgspec.DecodeError:
             raise ServiceFailure("bad_request", "The request is not JSON.", category="invalid_request") from None
 
+    def _is_of_another(self, an_input: Input, message: Message) -> bool:
+        """Whether it names another workspace than its topic does."""
+        workspace = self.assignment.workspace_by(an_input.name)
+        return workspace is not None and message.text("wb-workspace") not in (None, workspace)
+
     async def _handle(self, an_input: Input, message: Message, data: Any, sender: "_Sender") -> None:
         """Run the handler, and again where it says that it is busy and has not begun to answer."""
         give_up = time.monotonic() + min(max(_seconds_left(message), 0), BUSY_LONGEST_SECONDS)
         wait = self._times.busy_first_seconds
         while True:
             try:
-                async for item in _results(an_input, data, self._context(message)):
+                async for item in _results(an_input, data, self._context(an_input, message)):
                     await sender.take(item)
                 await sender.finish()
             except BusyError as busy:
@@ -268,10 +272,9 @@ class ServiceInstance:
             else:
                 return
 
-    def _context(self, message: Message) -> RunContext:
-        return RunContext(
-            self.assignment, self._definition, message, self._bus, self._calls, lambda: _seconds_left(message)
-        )
+    def _context(self, an_input: Input, message: Message) -> RunContext:
+        run = Run(message, self.assignment.workspace_by(an_input.name), lambda: _seconds_left(message))
+        return RunContext(self.assignment, self._definition, run, self._bus, self._calls)
 
     @contextlib.asynccontextmanager
     async def _alive(self, sender: "_Sender") -> AsyncGenerator[None]:
@@ -318,14 +321,13 @@ class ServiceInstance:
         began, outcome = time.monotonic(), "ok"
         message = delivery.message
         try:
-            workspace = self.assignment.workspace_id
-            if workspace is not None and message.text("wb-workspace") not in (None, workspace):
+            if self._is_of_another(an_input, message):
                 logger.warning("work of another workspace came to %s", self._definition.name)
                 outcome = "error"
                 await delivery.ack()
                 return
             async with asyncio.timeout(WORK_SECONDS):
-                async for _ in _results(an_input, read_json(message.body), self._context(message)):
+                async for _ in _results(an_input, read_json(message.body), self._context(an_input, message)):
                     pass
             await delivery.ack()
         except asyncio.CancelledError:

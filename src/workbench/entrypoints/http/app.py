@@ -30,6 +30,7 @@ from workbench.entrypoints.http.events import EventController
 from workbench.entrypoints.http.files import FileController
 from workbench.entrypoints.http.flow_blueprints import BlueprintController, ParameterTypeController
 from workbench.entrypoints.http.flow_calls import FlowCallController
+from workbench.entrypoints.http.flow_hosts import FlowHostController
 from workbench.entrypoints.http.flows import FlowController
 from workbench.entrypoints.http.gate import Gate
 from workbench.entrypoints.http.health import HealthController
@@ -90,6 +91,7 @@ CONTROLLERS = [
     ParameterTypeController,
     FlowController,
     FlowCallController,
+    FlowHostController,
     BudgetController,
 ]
 

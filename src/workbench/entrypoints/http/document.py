@@ -52,6 +52,7 @@ PASSED_ON = "What an assistant service answered passes through, its words in `de
 
 SCHEMES = {
     "user": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT", description="A user's token."),
+    "host": SecurityScheme(type="http", scheme="bearer", description="A token of a host of services of flows."),
     "service_id": SecurityScheme(type="apiKey", name="X-Assistant-Service-ID", security_scheme_in="header"),
     "service_key": SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header"),
     "assistant_id": SecurityScheme(type="apiKey", name="X-Assistant-ID", security_scheme_in="header"),

@@ -34,6 +34,11 @@ async def services_only(connection: Connection, _: BaseRouteHandler) -> None:
     require_role(connection.user, "service", "assistant")
 
 
+async def hosts_only(connection: Connection, _: BaseRouteHandler) -> None:
+    """Let hosts of services of flows pass."""
+    require_role(connection.user, "host")
+
+
 async def engineers_only(connection: Connection, _: BaseRouteHandler) -> None:
     """Let users pass who work on troubleshooting sessions."""
     require_role(connection.user, "user")
