@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from workbench.domain.errors import UnprocessableError, WorkbenchError
+from workbench.domain.flows.importing import read_foreign
 from workbench.domain.flows.model import Document, ParameterType
 from workbench.domain.flows.operating import OperatorBlueprintService
 from workbench.domain.flows.ports import FlowLedger
@@ -72,6 +73,22 @@ def put_blueprint(name: str, file: Path) -> None:
         return (await service.put(name, document)).version
 
     click.echo(f"{name}: version {_told(put)}")
+
+
+@flows.command("import-blueprint")
+@click.argument("file", type=FILE)
+@click.option("--name", help="What to call it; by default as the file is called.")
+def import_blueprint(file: Path, name: str | None) -> None:
+    """Give a blueprint in TrustGraph's layout to all workspaces, new or as the next version.
+
+    Its parameters name types, which `put-type` stores. Its services speak as TrustGraph's do, on the same broker.
+    """
+    chosen, document = name or file.stem, read_foreign(_read(file, Any))
+
+    async def put(service: OperatorBlueprintService) -> int:
+        return (await service.put(chosen, document)).version
+
+    click.echo(f"{chosen}: version {_told(put)}")
 
 
 @flows.command("put-type")
