@@ -15,6 +15,7 @@ from workbench.domain.bus.services import Calls, Final
 from workbench.domain.ids import continue_cause, correlation_id, trace_parent
 
 GONE = CallError("closed", "closed")
+CALLS = 10_000
 
 
 async def echo(data: Any, context: Any) -> Any:
@@ -214,6 +215,34 @@ async def test_a_request_that_was_cancelled_before_it_began_is_not_begun(bench: 
         await first
         await requester.request(3)
         assert began == [1, 3]
+        await requester.close(GONE, 0)
+
+
+async def test_who_leaves_while_it_waits_for_its_turn_leaves_nothing(bench: BusBench) -> None:
+    go = asyncio.Event()
+    began: list[Any] = []
+
+    async def held_up(data: Any, context: Any) -> Any:
+        began.append(data)
+        await go.wait()
+        return data
+
+    async with serving(bench, held_up):
+        requester = await bench.requester(max_in_flight=1)
+        first = asyncio.create_task(requester.request(1))
+        await eventually(lambda: began == [1])
+        waiting = asyncio.create_task(requester.request(2))
+        await asyncio.sleep(0.05)
+        error = await failing(requester.request(3, seconds=0.2))
+        assert error.code == "too_many_requests"
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        error = await failing(requester.request(4, seconds=0.2))
+        assert (error.code, error.phase, error.outcome) == ("timeout", "slot", "not_sent")
+        go.set()
+        assert (await first).data == 1
+        assert (await requester.request(5)).data == 5
+        assert (began, requester.in_flight) == ([1, 5], 0)
         await requester.close(GONE, 0)
 
 
@@ -559,7 +588,7 @@ async def test_many_calls_leave_nothing_behind(bench: BusBench) -> None:
         await asyncio.sleep(0)
         return data
 
-    async with serving(bench, quick, concurrency=32):
+    async with serving(bench, quick, concurrency=32) as host:
         requester = await bench.requester()
 
         async def one(number: int) -> None:
@@ -572,11 +601,15 @@ async def test_many_calls_leave_nothing_behind(bench: BusBench) -> None:
         await requester.request(0)
         await asyncio.sleep(0.2)
         before = len(asyncio.all_tasks())
-        for start in range(0, 900, 60):
-            await asyncio.gather(*[one(start + number) for number in range(60)])
+        held = bench.held()
+        for start in range(0, CALLS, 64):
+            await asyncio.gather(*[one(start + number) for number in range(64)])
         assert requester.in_flight == 0
         await eventually(lambda: len(asyncio.all_tasks()) <= before)
+        await eventually(lambda: not host.memory.running and not host.instance.in_hand)
         assert requester._process.budget.used == 0
+        assert requester._process.slots_of("acme")._waiting == 0
+        assert bench.held() == held
         await requester.close(GONE, 0)
 
 

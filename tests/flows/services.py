@@ -50,7 +50,7 @@ DONE: set[str] = set()
 COUNTS: dict[str, int] = {}
 
 
-@trial.input()
+@trial.input(concurrency=32)
 async def attempt(data: dict[str, Any], context: FlowContext) -> Any:
     if "fail" in data:
         raise ServiceError(data["fail"], "It is so.", category=data.get("category"))

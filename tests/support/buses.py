@@ -67,6 +67,10 @@ class BusBench:
         route = Route(**{**place, "request": request, "response": response, **options})
         return Requester(bus or self.bus, route, process or self.process())
 
+    def held(self) -> list[tuple[int, int]]:
+        """How many queues each bus reads, and how many channels it has open for that."""
+        return [(len(bus._subscriptions), _channels(bus)) for bus in self._buses if isinstance(bus, RabbitBus)]
+
     def count(self, name: str, **labels: str) -> float:
         """The value of a metric."""
         return self.registry.get_sample_value(name, labels) or 0.0
@@ -76,6 +80,11 @@ class BusBench:
             await self.bus.delete_topic(topic, [f"{topic}/s/request", f"{topic}/w/work"])
         for bus in self._buses:
             await bus.close()
+
+
+def _channels(bus: RabbitBus) -> int:
+    links = (bus._publishing._connection, bus._consuming._connection)
+    return sum(len(link.transport.connection.channels) for link in links if link is not None and link.transport)
 
 
 class Host:
