@@ -399,6 +399,13 @@ async def test_metrics_say_what_happened(ann: httpx.AsyncClient) -> None:
         'workbench_bus_consumed_total{input="request",outcome="ok",service="trial"} 1.0',
         'workbench_flow_transitions_total{from="starting",to="running"} 1.0',
         'workbench_flow_requests_in_flight{interface="try"} 0.0',
+        'workbench_bus_consumer_up{input="request",service="trial"} 1.0',
+        'workbench_bus_subscriber_up{interface="try"} 1.0',
+        'workbench_bus_publish_seconds_count{service="trial"} 1.0',
     ):
         assert line in text
     assert "request:wb" not in text
+    await ann.delete("/flows/f1?drain_s=0")
+    text = (await ann.get("/metrics")).text
+    assert 'workbench_bus_consumer_up{input="request",service="trial"} 0.0' in text
+    assert 'workbench_bus_subscriber_up{interface="try"} 0.0' in text

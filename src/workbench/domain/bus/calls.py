@@ -10,6 +10,8 @@ from workbench.domain.bus.errors import CallError
 
 ReplyKind = Literal["part", "final", "reset", "plain"]
 FoldMode = Literal["last", "list", "concat"]
+Overflow = Literal["fail", "drop_oldest", "drop_new"]
+"""What is done where there is no room for what is heard: its listener fails, or loses the oldest, or what comes."""
 
 DEFAULT_SECONDS = 300.0
 MIN_SECONDS = 0.1

@@ -16,11 +16,15 @@ SEND_SECONDS = 30.0
 
 
 class Run(msgspec.Struct, frozen=True):
-    """What a run was begun with: its message, whose it is where its topic says so, and how long its caller waits."""
+    """What a run was begun with: its message, whose it is where its topic says so, and how long its caller waits.
+
+    `lost` counts the messages that a slow listener missed right before it.
+    """
 
     message: Message
     workspace_id: str | None
     left: Callable[[], float]
+    lost: int = 0
 
 
 class RunContext(Context):
@@ -40,6 +44,7 @@ class RunContext(Context):
         self.flow_id = message.text("wb-flow") or assignment.flow_id
         self.service = definition.name
         self.request_id = message.request_id or ""
+        self.lost = run.lost
         self.kind: Literal["request", "flow"] = "request" if message.kind == "request" else "flow"
         self._generation = message.number("wb-gen") or assignment.generation
         self._assignment = assignment

@@ -85,8 +85,16 @@ class MessageBus(Protocol):
 class BusMeter(Protocol):
     """Counts what happens on the bus. Labels are names of blueprints' services and interfaces, never ids."""
 
-    def published(self, service: str, output: str, outcome: str) -> None:
-        """Count a message that a service or the gateway sent."""
+    def published(self, service: str, output: str, outcome: str, seconds: float) -> None:
+        """Count a message that a service or the gateway sent, and how long the bus took to take it."""
+        ...
+
+    def reading(self, service: str, input_name: str, change: int) -> None:
+        """Note that a service began to read an input, or ended."""
+        ...
+
+    def subscribed(self, interface: str, change: int) -> None:
+        """Note that replies of an interface are read, or are no longer."""
         ...
 
     def consumed(self, service: str, input_name: str, outcome: str, seconds: float) -> None:

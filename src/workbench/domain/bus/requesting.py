@@ -245,16 +245,16 @@ class Requester:
 
     async def _publish(self, waiter: Waiter, message: Message, deadline: float) -> None:
         loop = asyncio.get_running_loop()
-        outcome = "unknown"
+        began, outcome = loop.time(), "unknown"
         try:
-            await self._bus.publish(self.route.request, message, deadline - loop.time())
+            await self._bus.publish(self.route.request, message, deadline - began)
             outcome = "ok"
         except BusError as error:
             outcome = error.code
             waiter.was_sent = error.outcome == "unknown"
             raise
         finally:
-            self._process.meter.published("gateway", self.route.interface, outcome)
+            self._process.meter.published("gateway", self.route.interface, outcome, loop.time() - began)
 
     async def _patiently(self, act: Callable[[], Awaitable[None]], deadline: float) -> None:
         """Act, and wait for a connection where there is none. Raises CallError."""
@@ -285,6 +285,7 @@ class Requester:
                 subscription = await self._bus.subscribe(route.response, name, REPLIES_PREFETCH, self._lost)
                 self._reader = asyncio.create_task(self._read(subscription))
                 self._subscription = subscription
+                self._process.meter.subscribed(route.interface, 1)
 
     async def _read(self, subscription: Subscription) -> None:
         """Take every reply, whatever it is: one that cannot be understood is not to stop those after it."""
@@ -374,8 +375,10 @@ class Requester:
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
-        if self._subscription is not None:
-            await self._subscription.close()
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            self._process.meter.subscribed(self.route.interface, -1)
+            await subscription.close()
         if self._last_words:
             await asyncio.wait(self._last_words, timeout=CANCEL_SECONDS)
 

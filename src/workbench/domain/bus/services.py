@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from workbench.domain.bus.calls import Reply, Usage
+from workbench.domain.bus.calls import Overflow, Reply, Usage
 
 Handler = Callable[[Any, Any], Any]
 """Takes the data of a request and its context. A coroutine or plain function returns the result; an async generator
@@ -14,12 +14,16 @@ yields parts. A plain function runs in a thread."""
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):
-    """A topic that a service reads: by its name in the blueprint, and where replies go, if to anywhere."""
+    """A topic that a service reads: by its name in the blueprint, and where replies go, if to anywhere.
+
+    `on_overflow` is for topics that all may hear, where messages do not wait for who is slow.
+    """
 
     name: str = "request"
     handler: Handler
     reply: str | None = "response"
     concurrency: int = 4
+    on_overflow: Overflow = "drop_oldest"
 
 
 class Calls(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +95,7 @@ class Context(Protocol):
     service: str
     request_id: str
     kind: Literal["request", "flow"]
+    lost: int
 
     def param(self, name: str, default: Any = UNSET) -> Any:
         """A parameter of the blueprint. Raises KeyError for one that is not declared and has no default."""

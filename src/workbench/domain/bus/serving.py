@@ -2,17 +2,17 @@
 
 import asyncio
 import contextlib
-import inspect
 import logging
 import random
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
+from workbench.domain.bus.attending import Attendant
 from workbench.domain.bus.calls import Fold, Route
 from workbench.domain.bus.context import Run, RunContext
 from workbench.domain.bus.errors import (
@@ -27,8 +27,10 @@ from workbench.domain.bus.errors import (
     ServiceFailure,
     TopicMissingError,
 )
+from workbench.domain.bus.handling import results
 from workbench.domain.bus.hosting import HostMemory, Running
-from workbench.domain.bus.model import MAX_DELIVERIES, Header, Kind, Message
+from workbench.domain.bus.model import MAX_DELIVERIES, Header, Kind, Message, TopicName
+from workbench.domain.bus.overhearing import Heard, listening_to
 from workbench.domain.bus.ports import BusMeter, Delivery, MessageBus, Subscription
 from workbench.domain.bus.requesting import ProcessCalls, Requester
 from workbench.domain.bus.services import Assignment, Final, Input, ServiceDefinition
@@ -79,6 +81,7 @@ class ServiceInstance:
         self._subscriptions: list[Subscription] = []
         self._readers: list[asyncio.Task[None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._listening = contextlib.AsyncExitStack()
 
     @property
     def in_hand(self) -> int:
@@ -99,6 +102,9 @@ class ServiceInstance:
         try:
             for an_input in self._definition.inputs:
                 topic = self._topic(an_input.name)
+                if not TopicName.parse(topic).is_shared:
+                    await self._overhear(an_input, topic)
+                    continue
                 subscription = subscription_of(topic, self._definition.name, an_input.name)
                 opened = await self._bus.subscribe(topic, subscription, an_input.concurrency)
                 self._subscriptions.append(opened)
@@ -106,6 +112,21 @@ class ServiceInstance:
         except BaseException:
             await self.stop(0)
             raise
+
+    async def _overhear(self, an_input: Input, topic: str) -> None:
+        """Hear what every host hears. Raises ValueError where an answer is wanted, BusError."""
+        if an_input.reply is not None:
+            raise ValueError(f"nobody waits for an answer on {topic}: the input {an_input.name} has to have no reply")
+        name = self._definition.name
+
+        def context(heard: Heard) -> RunContext | None:
+            message = heard.message
+            return None if self._is_of_another(an_input, message) else self._context(an_input, message, heard.lost)
+
+        listening = listening_to(self._bus, topic, f"{name}/{an_input.name}", self._process, an_input.on_overflow)
+        overhearing = await self._listening.enter_async_context(listening)
+        attendant = Attendant(name, an_input, context, self._meter)
+        self._readers.append(asyncio.create_task(attendant.run(overhearing)))
 
     def _topic(self, name: str) -> str:
         topic = self.assignment.topics.get(name)
@@ -139,12 +160,14 @@ class ServiceInstance:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for subscription in self._subscriptions:
             await subscription.close()
+        await self._listening.aclose()
         gone = CallError("flow_stopped", "The flow was stopped.")
         for requester in self._calls.values():
             await requester.close(gone, 0)
 
     async def _read(self, an_input: Input, subscription: Subscription) -> None:
         serve = self._serve if an_input.reply is not None else self._work
+        self._meter.reading(self._definition.name, an_input.name, 1)
         try:
             async for delivery in subscription:
                 task = asyncio.create_task(serve(an_input, delivery))
@@ -152,6 +175,8 @@ class ServiceInstance:
                 task.add_done_callback(self._tasks.discard)
         except TopicMissingError as error:
             logger.info("the topic %s is gone", error)
+        finally:
+            self._meter.reading(self._definition.name, an_input.name, -1)
 
     async def _serve(self, an_input: Input, delivery: Delivery) -> None:
         """Answer a request; whatever goes wrong, this task alone ends of it."""
@@ -257,7 +282,7 @@ class ServiceInstance:
         wait = self._times.busy_first_seconds
         while True:
             try:
-                async for item in _results(an_input, data, self._context(an_input, message)):
+                async for item in results(an_input, data, self._context(an_input, message)):
                     await sender.take(item)
                 await sender.finish()
             except BusyError as busy:
@@ -272,8 +297,8 @@ class ServiceInstance:
             else:
                 return
 
-    def _context(self, an_input: Input, message: Message) -> RunContext:
-        run = Run(message, self.assignment.workspace_by(an_input.name), lambda: _seconds_left(message))
+    def _context(self, an_input: Input, message: Message, lost: int = 0) -> RunContext:
+        run = Run(message, self.assignment.workspace_by(an_input.name), lambda: _seconds_left(message), lost)
         return RunContext(self.assignment, self._definition, run, self._bus, self._calls)
 
     @contextlib.asynccontextmanager
@@ -299,9 +324,9 @@ class ServiceInstance:
         topic = self._topic(an_input.reply or "")
         until = time.monotonic() + max(seconds, 1.0)
         while True:
-            outcome = "unknown"
+            began, outcome = time.monotonic(), "unknown"
             try:
-                await self._bus.publish(topic, message, max(until - time.monotonic(), 0.05))
+                await self._bus.publish(topic, message, max(until - began, 0.05))
                 outcome = "ok"
             except (BusUnavailableError, BusBlockedError, BusFullError, PublishUnknownError) as error:
                 outcome = error.code
@@ -314,7 +339,8 @@ class ServiceInstance:
             else:
                 return
             finally:
-                self._meter.published(self._definition.name, an_input.reply or "", outcome)
+                seconds = time.monotonic() - began
+                self._meter.published(self._definition.name, an_input.reply or "", outcome, seconds)
 
     async def _work(self, an_input: Input, delivery: Delivery) -> None:
         """Do a piece of work that nobody waits for; one that fails is done again, a few times, ever later."""
@@ -327,7 +353,7 @@ class ServiceInstance:
                 await delivery.ack()
                 return
             async with asyncio.timeout(WORK_SECONDS):
-                async for _ in _results(an_input, read_json(message.body), self._context(an_input, message)):
+                async for _ in results(an_input, read_json(message.body), self._context(an_input, message)):
                     pass
             await delivery.ack()
         except asyncio.CancelledError:
@@ -437,24 +463,6 @@ def _fold_of(message: Message) -> Fold:
         return Fold() if text is None else msgspec.json.decode(text, type=Fold)
     except msgspec.MsgspecError:
         return Fold()
-
-
-async def _results(an_input: Input, data: Any, context: RunContext) -> AsyncIterator[Any]:
-    """What the handler says, one by one; what it returns ends the answer."""
-    handler: Callable[..., Any] = an_input.handler
-    if inspect.isasyncgenfunction(handler):
-        said = handler(data, context)
-        try:
-            async for item in said:
-                yield item
-        finally:
-            await said.aclose()
-        return
-    if inspect.iscoroutinefunction(handler):
-        result = await handler(data, context)
-    else:
-        result = await asyncio.to_thread(handler, data, context)
-    yield result if isinstance(result, Final) else Final(data=result)
 
 
 def _seconds_left(message: Message) -> float:
