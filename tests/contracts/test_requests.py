@@ -5,11 +5,13 @@ import random
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
-from tests.support.buses import BusBench, eventually, failing, plain, said, serving
+from tests.support.buses import BusBench, eventually, failing, plain, read, said, serving
 
 from workbench.domain.bus.calls import Fold, Reply
 from workbench.domain.bus.errors import BusyError, CallError, ServiceFailure
+from workbench.domain.bus.model import CONTROL_TOPIC
 from workbench.domain.bus.requesting import Requester
 from workbench.domain.bus.services import Calls, Final
 from workbench.domain.ids import continue_cause, correlation_id, trace_parent
@@ -163,6 +165,7 @@ async def test_a_reply_after_the_time_is_up_disturbs_nobody(bench: BusBench) -> 
 
     async with serving(bench, late) as host:
         requester = await bench.requester()
+        control = await bench.bus.subscribe(CONTROL_TOPIC, "test/late", 100)
         error = await failing(requester.request("late", seconds=0.3))
         assert (error.code, error.phase) == ("timeout", "first_reply")
         await asyncio.wait_for(go.wait(), 10)
@@ -174,6 +177,11 @@ async def test_a_reply_after_the_time_is_up_disturbs_nobody(bench: BusBench) -> 
         assert (await requester.request("next")).data == "next"
         await eventually(lambda: not host.instance.in_hand)
         await requester.close(GONE, 0)
+        cancels = [delivery.message.body for delivery in await read(control, 2)]
+        with pytest.raises(TimeoutError):
+            await read(control, 1, 0.3)
+        assert [msgspec.json.decode(body)["reason"] for body in cancels] == ["not waited for", "late"]
+        await control.close()
 
 
 async def test_a_caller_that_leaves_ends_the_work(bench: BusBench) -> None:
@@ -525,7 +533,11 @@ ODD = {
     "no UTF-8": ([{"body": b'{"data":"\xff"}', "wb-seq": 1}], [], "bad_reply"),
     "an error of another shape": ([{"wb-kind": "error", "body": b"[]", "wb-seq": 1}], [], "bad_reply"),
     "no id": ([{**PART, "wb-seq": 1, "id": None}, {**FINAL, "wb-seq": 1}], [2], None),
-    "another's id": ([{**PART, "wb-seq": 1, "id": "x"}, {**FINAL, "wb-seq": 1}], [2], None),
+    "another's id, whose body is not opened": (
+        [{"body": b"{", "wb-seq": 1, "id": "x"}, {**FINAL, "wb-seq": 1}],
+        [2],
+        None,
+    ),
     "a kind that nobody knows": ([{"wb-kind": "song", "wb-seq": 1}, {**FINAL, "wb-seq": 1}], [2], None),
     "too large": ([{"body": b'{"data":"%s"}' % (b"x" * 2000), "wb-seq": 1}], [], "reply_too_large"),
 }

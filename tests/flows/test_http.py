@@ -60,12 +60,9 @@ async def test_a_flow_is_started_called_and_stopped(flow_service: Service) -> No
     assert [(event.name, event.id) for event in events] == [("open", ""), ("part", "1"), ("part", "2"), ("final", "3")]
     assert "".join(event.data["data"] for event in events[1:3]) == folded["data"]
     topics = (await ann.get("/flows/f1/topics")).json()["topics"]
-    assert [(topic["class"], topic["owned"], topic["shared_with"], topic["state"]) for topic in topics] == [
-        ("request", True, 0, "live"),
-        ("request", True, 0, "live"),
-        ("response", True, 0, "live"),
-        ("response", True, 0, "live"),
-    ]
+    fields = ("scope", "owned", "shared_with", "state")
+    assert [tuple(topic[name] for name in fields) for topic in topics] == [("flow", True, 0, "live")] * 4
+    assert [topic["class"] for topic in topics] == ["request", "request", "response", "response"]
     services = (await ann.get("/flows/f1/services")).json()["services"]
     assert {each["name"]: each["live_hosts"] for each in services} == {"shout": 1, "tell": 1}
     stopped = (await ann.delete("/flows/f1")).json()

@@ -1,14 +1,16 @@
 """What a handler is given with a request: whose it is, parameters, and the services it may ask."""
 
+import time
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET
 
 from workbench.domain.bus.calls import Reply
+from workbench.domain.bus.errors import BusError
 from workbench.domain.bus.model import Header, Message
-from workbench.domain.bus.ports import MessageBus
+from workbench.domain.bus.ports import BusMeter, MessageBus
 from workbench.domain.bus.requesting import Requester
 from workbench.domain.bus.services import Assignment, Context, ServiceDefinition
 
@@ -27,6 +29,14 @@ class Run(msgspec.Struct, frozen=True):
     lost: int = 0
 
 
+class HostMeans(NamedTuple):
+    """What all runs of an instance have in common."""
+
+    bus: MessageBus
+    meter: BusMeter
+    calls: Mapping[str, Requester]
+
+
 class RunContext(Context):
     """The context of one run."""
 
@@ -35,8 +45,7 @@ class RunContext(Context):
         assignment: Assignment,
         definition: ServiceDefinition,
         run: Run,
-        bus: MessageBus,
-        calls: Mapping[str, Requester],
+        means: HostMeans,
     ) -> None:
         message = run.message
         # The flow that the request came by; a service that several share is of each of them.
@@ -49,8 +58,9 @@ class RunContext(Context):
         self._generation = message.number("wb-gen") or assignment.generation
         self._assignment = assignment
         self._definition = definition
-        self._bus = bus
-        self._calls = calls
+        self._bus = means.bus
+        self._meter = means.meter
+        self._calls = means.calls
         self._left = run.left
 
     def param(self, name: str, default: Any = UNSET) -> Any:
@@ -66,7 +76,11 @@ class RunContext(Context):
         if name not in self._definition.outputs:
             raise KeyError(name)
         topic = self._assignment.topics[name]
-        return BoundOutput(self._bus, topic, self.request_id, {"wb-v": 1, **self._stamps()})
+        headers: dict[str, Header] = {"wb-v": 1, **self._stamps()}
+        return BoundOutput(self._bus, topic, self.request_id, headers, self._published(name))
+
+    def _published(self, name: str) -> Callable[[str, float], None]:
+        return lambda outcome, seconds: self._meter.published(self.service, name, outcome, seconds)
 
     def call(self, name: str) -> "BoundCall":
         """A service to ask."""
@@ -84,7 +98,15 @@ class RunContext(Context):
 class BoundOutput:
     """A topic that a run sends to, in the name of its flow."""
 
-    def __init__(self, bus: MessageBus, topic: str, request_id: str, headers: dict[str, Header]) -> None:
+    def __init__(
+        self,
+        bus: MessageBus,
+        topic: str,
+        request_id: str,
+        headers: dict[str, Header],
+        published: Callable[[str, float], None],
+    ) -> None:
+        self._published = published
         self._bus = bus
         self._topic = topic
         self._request_id = request_id
@@ -93,7 +115,15 @@ class BoundOutput:
     async def send(self, data: Any) -> None:
         """Publish."""
         message = Message(body=msgspec.json.encode(data), request_id=self._request_id, headers=self._headers)
-        await self._bus.publish(self._topic, message, SEND_SECONDS)
+        began, outcome = time.monotonic(), "unknown"
+        try:
+            await self._bus.publish(self._topic, message, SEND_SECONDS)
+            outcome = "ok"
+        except BusError as error:
+            outcome = error.code
+            raise
+        finally:
+            self._published(outcome, time.monotonic() - began)
 
 
 class BoundCall:

@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 from workbench.domain.bus.attending import Attendant
 from workbench.domain.bus.calls import Fold, Route
-from workbench.domain.bus.context import Run, RunContext
+from workbench.domain.bus.context import HostMeans, Run, RunContext
 from workbench.domain.bus.errors import (
     BusBlockedError,
     BusError,
@@ -299,7 +299,8 @@ class ServiceInstance:
 
     def _context(self, an_input: Input, message: Message, lost: int = 0) -> RunContext:
         run = Run(message, self.assignment.workspace_by(an_input.name), lambda: _seconds_left(message), lost)
-        return RunContext(self.assignment, self._definition, run, self._bus, self._calls)
+        means = HostMeans(self._bus, self._meter, self._calls)
+        return RunContext(self.assignment, self._definition, run, means)
 
     @contextlib.asynccontextmanager
     async def _alive(self, sender: "_Sender") -> AsyncGenerator[None]:

@@ -220,6 +220,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     literal: list[str]
     crossing: list[str] = []
     """Topics whose template leaves the workspace out, so that messages of several workspaces come by them."""
+    scopes: dict[str, Scope] = {}
+    """Who shares each topic; flows that were started before this was noted have none."""
 
     def subscriptions_of(self, topic: str) -> list[str]:
         """The queues that services may have made for a topic."""
@@ -366,6 +368,7 @@ class FlowTopic(msgspec.Struct, frozen=True, kw_only=True):
 
     topic: str
     topic_class: TopicClass = msgspec.field(name="class")
+    scope: Scope | None = None
     owned: bool
     shared_with: int
     state: Literal["live", "deleting", "foreign"]
