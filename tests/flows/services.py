@@ -62,6 +62,8 @@ async def attempt(data: dict[str, Any], context: FlowContext) -> Any:
         await asyncio.sleep(data["sleep"])
     if "done" in data:
         return data["done"] in DONE
+    if "hand_on" in data:
+        await context.output("work").send({"key": data["hand_on"]})
     if "tell" in data:
         return {
             "workspace": context.workspace,

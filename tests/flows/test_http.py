@@ -171,6 +171,19 @@ async def test_work_is_handed_over(ann: httpx.AsyncClient) -> None:
     assert (await ann.post("/flows/f1/services/load", json={"key": mark}, headers=SSE)).status_code == 406
 
 
+async def test_a_service_hands_work_on_to_another(ann: httpx.AsyncClient) -> None:
+    mark = new_hex_id()
+    assert (await ann.post(TRY, json={"hand_on": mark})).status_code == 200
+    for _ in range(100):
+        if (await ann.post(TRY, json={"done": mark})).json()["data"]:
+            break
+        await asyncio.sleep(0.02)
+    else:
+        raise AssertionError("the work was not done")
+    line = 'workbench_bus_published_total{outcome="ok",output="work",service="trial"} 1.0'
+    assert line in (await ann.get("/metrics")).text
+
+
 STRICT = "/flows/f1/services/strict"
 
 
