@@ -11,7 +11,7 @@ from tests.support.buses import BusBench, eventually, failing, plain, read, said
 
 from workbench.domain.bus.calls import Fold, Reply
 from workbench.domain.bus.errors import BusyError, CallError, ServiceFailure
-from workbench.domain.bus.model import CONTROL_TOPIC
+from workbench.domain.bus.model import CONTROL_TOPIC, Message
 from workbench.domain.bus.requesting import Requester
 from workbench.domain.bus.services import Calls, Final
 from workbench.domain.ids import continue_cause, correlation_id, trace_parent
@@ -497,6 +497,69 @@ async def test_a_request_of_another_workspace_is_refused(bench: BusBench) -> Non
         assert (await failing(stranger.request(1))).code == "workspace_mismatch"
         assert ran == []
         await stranger.close(GONE, 0)
+
+
+async def test_the_first_calls_at_once_make_one_client(bench: BusBench) -> None:
+    async with serving(bench, echo):
+        requester = await bench.requester()
+        assert [each.data for each in await asyncio.gather(*map(requester.request, range(5)))] == list(range(5))
+        assert bench.count("workbench_bus_subscriber_up", interface="ask") == 1
+        await requester.close(GONE, 0)
+        assert bench.count("workbench_bus_subscriber_up", interface="ask") == 0
+
+
+POISON: dict[str, tuple[Message, str | None]] = {
+    "no id": (plain(b"1", None, **{"wb-kind": "request"}), None),
+    "no JSON": (plain(b"{", "p", **{"wb-kind": "request"}), "bad_request"),
+    "no UTF-8": (plain(b'"\xff"', "p", **{"wb-kind": "request"}), "bad_request"),
+    "odd headers": (plain(b"1", "p", **{"wb-kind": "request", "wb-deadline": "soon", "wb-fold": "{"}), None),
+}
+
+
+@pytest.mark.parametrize("case", POISON)
+async def test_poisoned_requests_stop_nobody(bench: BusBench, case: str) -> None:
+    message, code = POISON[case]
+    async with serving(bench, echo):
+        requester = await bench.requester()
+        answers = await bench.bus.subscribe(requester.route.response, "test/poison", 10)
+        await bench.bus.publish(requester.route.request, message, 5)
+        assert (await requester.request("after")).data == "after"
+        if message.request_id is not None:
+            (first, *_) = [each.message for each in await read(answers, 2) if each.message.request_id == "p"]
+            assert (first.kind, code) in (("error", code), ("final", None))
+            assert code is None or msgspec.json.decode(first.body)["code"] == code
+        await answers.close()
+        await requester.close(GONE, 0)
+
+
+async def test_a_call_that_may_be_missing_is_absent_or_there_and_one_that_may_not_keeps_from_starting(
+    bench: BusBench,
+) -> None:
+    topics = {"request": await bench.topic("request", "s"), "response": await bench.topic("response", "s")}
+    of_other = {"other-request": topics["request"], "other-response": topics["response"]}
+
+    async def knowing(data: Any, context: Any) -> Any:
+        try:
+            context.call("other")
+        except KeyError:
+            return "absent"
+        return "there"
+
+    for optional, extra, expected in (
+        (True, {}, "absent"),
+        (True, {"other-request": topics["request"]}, "absent"),
+        (True, of_other, "there"),
+        (False, of_other, "there"),
+    ):
+        calls = [Calls(name="other", request="other-request", response="other-response", optional=optional)]
+        async with serving(bench, knowing, calls=calls, assigned={"topics": {**topics, **extra}}):
+            requester = await bench.requester()
+            assert (await requester.request(1)).data == expected
+            await requester.close(GONE, 0)
+    calls = [Calls(name="other", request="other-request", response="other-response")]
+    with pytest.raises(ValueError, match="other-request"):
+        async with serving(bench, knowing, calls=calls):
+            raise AssertionError("it started")
 
 
 def _fields(route: Any) -> dict[str, Any]:

@@ -157,6 +157,12 @@ async def test_stopping_ends_what_is_under_way(ann: httpx.AsyncClient) -> None:
     assert (await ann.post(TRY, json={"say": 1})).json()["data"] == 1
 
 
+async def test_requests_have_so_long_at_most_when_their_flow_is_stopped(ann: httpx.AsyncClient) -> None:
+    for wrong in ("-1", "301", "nan"):
+        assert code_of(await ann.delete(f"/flows/f1?drain_s={wrong}")) == (422, "invalid_drain")
+    assert (await ann.get("/flows/f1")).json()["state"] == "running"
+
+
 async def test_work_is_handed_over(ann: httpx.AsyncClient) -> None:
     mark = new_hex_id()
     answer = await ann.post("/flows/f1/services/load", json={"key": mark})
