@@ -14,9 +14,9 @@ HOLDING = sa.text("state IN ('starting', 'running', 'stopping')")
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("flow_hosts") as batch:
-        batch.add_column(sa.Column("offered", Json(), server_default=sa.text("'[]'"), nullable=False))
-        batch.add_column(sa.Column("offered_version", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
+    op.add_column("flow_hosts", sa.Column("offered", Json(), server_default=sa.text("'[]'"), nullable=False))
+    version = sa.Column("offered_version", sa.BigInteger(), server_default=sa.text("0"), nullable=False)
+    op.add_column("flow_hosts", version)
     op.create_table(
         "flow_versions",
         sa.Column("ledger", sa.Integer(), autoincrement=False, nullable=False),
@@ -33,6 +33,5 @@ def downgrade() -> None:
         "ix_flows_holding_updated_at", "flows", ["updated_at"], sqlite_where=HOLDING, postgresql_where=HOLDING
     )
     op.drop_table("flow_versions")
-    with op.batch_alter_table("flow_hosts") as batch:
-        batch.drop_column("offered_version")
-        batch.drop_column("offered")
+    op.drop_column("flow_hosts", "offered_version")
+    op.drop_column("flow_hosts", "offered")

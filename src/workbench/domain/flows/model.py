@@ -406,6 +406,11 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     """What a host outside was told last that it is to hold, in the list of `offered_version`."""
     offered_version: int = 0
 
+    @property
+    def is_outside(self) -> bool:
+        """Whether it is told over HTTP what to run, and takes no requests of callers itself."""
+        return self.offered_version > 0
+
 
 class AssignedTopic(msgspec.Struct, frozen=True, kw_only=True):
     """A topic of an assignment. By one that `crosses_workspaces` each message says itself whose it is."""
