@@ -18,6 +18,7 @@ from workbench.domain.ids import continue_cause, correlation_id, trace_parent
 
 GONE = CallError("closed", "closed")
 CALLS = 10_000
+TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
 
 
 async def echo(data: Any, context: Any) -> Any:
@@ -96,6 +97,22 @@ async def test_a_recipient_decides_when_it_has_enough(bench: BusBench) -> None:
         assert caught.value is raised
         assert requester.in_flight == 0
         await requester.close(GONE, 0)
+
+
+async def test_the_end_of_each_request_is_one_line_that_tells_no_body(
+    bench: BusBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(bench, counting):
+        requester = await bench.requester()
+        with caplog.at_level("INFO", "workbench.domain.bus.requesting"):
+            await replies_of(requester, 2, request_id="r1")
+            await failing(replies_of(requester, "hunter2", request_id="r2"))
+            await requester.close(GONE, 0)
+    lines = [record.getMessage() for record in caplog.records if record.name == "workbench.domain.bus.requesting"]
+    ends = [line.partition(" in ")[0] for line in lines if line.startswith("request ")]
+    assert ends == ["request r1 to f1/ask: ok", "request r2 to f1/ask: internal"]
+    assert lines[0].endswith("replies: 3")
+    assert "hunter2" not in "".join(lines)
 
 
 async def test_nobody_bound_fails_without_waiting(bench: BusBench) -> None:
@@ -694,8 +711,10 @@ async def test_a_service_goes_on_with_what_its_caller_began(bench: BusBench) -> 
 
     async with serving(bench, cause):
         requester = await bench.requester()
-        continue_cause("c" * 32, "00-trace")
-        assert (await requester.request(1)).data == ["c" * 32, "00-trace"]
+        continue_cause("c" * 32, TRACE)
+        assert (await requester.request(1)).data == ["c" * 32, TRACE]
+        continue_cause("c" * 32, "no trace")
+        assert (await requester.request(1)).data == ["c" * 32, None]
         continue_cause("", None)
         assert (await requester.request(1, request_id="own")).data == ["own", None]
         await requester.close(GONE, 0)

@@ -192,8 +192,13 @@ class Requester:
             outcome = "error"
             raise
         finally:
+            took = time.monotonic() - began
             meter.in_flight(self.route.interface, -1)
-            meter.requested(self.route.interface, outcome, time.monotonic() - began, waiter.first_after)
+            meter.requested(self.route.interface, outcome, took, waiter.first_after)
+            place = f"{self.route.flow_id}/{self.route.interface}"
+            logger.info(
+                "request %s to %s: %s in %.0f ms, replies: %d", waiter.id, place, outcome, took * 1e3, waiter.count
+            )
 
     @contextlib.asynccontextmanager
     async def _slot(self, deadline: float) -> AsyncGenerator[None]:

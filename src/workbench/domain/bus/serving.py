@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import re
 import time
 import uuid
 from collections.abc import AsyncGenerator
@@ -223,7 +224,7 @@ class ServiceInstance:
         message = running.delivery.message
         request_id = message.request_id or ""
         self._memory.running[request_id] = running
-        continue_cause(message.text("wb-cause") or request_id, message.text("traceparent"))
+        continue_cause(message.text("wb-cause") or request_id, _trace_parent_of(message))
         running.task = asyncio.current_task()
         outcome = "ok"
         try:
@@ -455,6 +456,7 @@ class _Sender:
         return message
 
 
+_TRACE_PARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _STAMPS = frozenset({"wb-workspace", "wb-flow", "wb-gen", "wb-interface"})
 
 
@@ -464,6 +466,12 @@ def _fold_of(message: Message) -> Fold:
         return Fold() if text is None else msgspec.json.decode(text, type=Fold)
     except msgspec.MsgspecError:
         return Fold()
+
+
+def _trace_parent_of(message: Message) -> str | None:
+    """Where in a trace it was sent; who writes to a topic may have written anything."""
+    given = message.text("traceparent")
+    return given if given is not None and _TRACE_PARENT.fullmatch(given) else None
 
 
 def _seconds_left(message: Message) -> float:

@@ -63,7 +63,7 @@ class Waiter:
         self._old_runs: set[str | None] = set()
         self._last = 0
         self._bytes = 0
-        self._count = 0
+        self.count = 0
 
     @property
     def has_replied(self) -> bool:
@@ -127,7 +127,7 @@ class Waiter:
             return False
         self._old_runs.add(self.run)
         self._cancel(self.id, self.run, "another host took over")
-        self.run, self._last, self._bytes, self._count = run, 0, 0, 0
+        self.run, self._last, self._bytes, self.count = run, 0, 0, 0
         self.mailbox.empty()
         self._put(Reply(kind="reset"), 0)
         return True
@@ -174,8 +174,8 @@ class Waiter:
     def _deliver(self, reply: Reply, size: int) -> None:
         limits = self._process.limits
         self._bytes += size
-        self._count += 1
-        if size > limits.reply_bytes or self._bytes > limits.answer_bytes or self._count > limits.answer_parts:
+        self.count += 1
+        if size > limits.reply_bytes or self._bytes > limits.answer_bytes or self.count > limits.answer_parts:
             self._fail("reply_too_large", "The answer is larger than a limit.")
             return
         self._put(reply, size)
