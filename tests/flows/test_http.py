@@ -11,8 +11,11 @@ from tests.support.databases import open_store
 from tests.support.service import Service, Stream, running_service
 
 from workbench.adapters.sql.flow_ledger import SqlFlowLedger
+from workbench.domain.flows.blueprints import read_document
+from workbench.domain.flows.operating import OperatorBlueprintService
 from workbench.domain.ids import new_hex_id
 from workbench.examples.flow_services import BLUEPRINT, PARAMETER_TYPE
+from workbench.wiring.container import make_container
 
 SSE = {"Accept": "text/event-stream"}
 TRY = "/flows/f1/services/try"
@@ -260,6 +263,37 @@ async def test_two_workspaces_use_the_same_ids(flow_service: Service) -> None:
     assert told == ["default", "elsewhere"]
     assert (await here.delete("/flows/f1")).json()["state"] == "stopped"
     assert (await there.post(TRY, json={"say": 2})).json()["data"] == 2
+
+
+COMMON = {
+    "services": [
+        {
+            "service": "trial",
+            "topics": {
+                "request": "request:wb:common:{blueprint}",
+                "response": "response:wb:common:{blueprint}",
+                "work": "flow:wb:{workspace}:common:{id}",
+            },
+            "parameters": {"mark": "?"},
+        },
+    ],
+    "interfaces": {"try": {"request": "request:wb:common:{blueprint}", "response": "response:wb:common:{blueprint}"}},
+}
+
+
+async def test_workspaces_that_share_a_topic_are_each_served_as_themselves(flow_service: Service) -> None:
+    container = make_container(flow_service.settings)
+    await (await container.get(OperatorBlueprintService)).put("common", read_document(COMMON))
+    await container.close()
+    here, there = flow_service.user("ann"), flow_service.user("ann", "elsewhere")
+    await start(here, blueprint="common")
+    await start(there, blueprint="common")
+    for _ in range(6):
+        told = [(await client.post(TRY, json={"tell": True})).json()["data"]["workspace"] for client in (here, there)]
+        assert told == ["default", "elsewhere"]
+    stopped = (await here.delete("/flows/f1?drain_s=0")).json()
+    assert stopped["cleanup"]["deleted"] == ["flow:wb:default:common:f1"]
+    assert (await there.post(TRY, json={"say": 1})).json()["data"] == 1
 
 
 async def test_a_shared_service_answers_each_request_once(ann: httpx.AsyncClient) -> None:
