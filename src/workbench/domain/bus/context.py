@@ -11,7 +11,7 @@ from workbench.domain.bus.calls import Reply
 from workbench.domain.bus.errors import BusError
 from workbench.domain.bus.model import Header, Message
 from workbench.domain.bus.ports import BusMeter, MessageBus
-from workbench.domain.bus.requesting import Requester
+from workbench.domain.bus.requesting import Requester, cause_headers
 from workbench.domain.bus.services import Assignment, Context, ServiceDefinition
 
 SEND_SECONDS = 30.0
@@ -76,7 +76,7 @@ class RunContext(Context):
         if name not in self._definition.outputs:
             raise KeyError(name)
         topic = self._assignment.topics[name]
-        headers: dict[str, Header] = {"wb-v": 1, **self._stamps()}
+        headers: dict[str, Header] = {"wb-v": 1, **self._stamps(), **cause_headers()}
         return BoundOutput(self._bus, topic, self.request_id, headers, self._published(name))
 
     def _published(self, name: str) -> Callable[[str, float], None]:

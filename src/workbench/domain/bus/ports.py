@@ -1,6 +1,7 @@
 """What flows need of a message bus, and who counts what happens on it."""
 
 from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
 from workbench.domain.bus.model import BusState, Message
@@ -79,6 +80,18 @@ class MessageBus(Protocol):
         Readers of one subscription of a shared topic compete; elsewhere each names its own. The first failure is
         raised (BusError); later ones the reader survives, and `lost` is told.
         """
+        ...
+
+
+class BusTracer(Protocol):
+    """Marks in a trace what belongs together. Names are those of blueprints; nothing of what is said is told."""
+
+    def call(self, interface: str) -> AbstractContextManager[str | None]:
+        """A request, for the length of the block; gives what the service goes on with, as a `traceparent`."""
+        ...
+
+    def run(self, service: str, input_name: str) -> AbstractContextManager[None]:
+        """What a service does for a request, or with a piece of work."""
         ...
 
 

@@ -14,7 +14,8 @@ from workbench.domain.bus.calls import CallLimits, Fold, Reply, Route, timed_out
 from workbench.domain.bus.errors import BusError, BusUnavailableError, CallError, PublishUnknownError, TopicMissingError
 from workbench.domain.bus.mailboxes import Budget, Finished, Slots
 from workbench.domain.bus.model import CONTROL_TOPIC, Header, Message
-from workbench.domain.bus.ports import BusMeter, Loss, MessageBus, Subscription
+from workbench.domain.bus.ports import BusMeter, BusTracer, Loss, MessageBus, Subscription
+from workbench.domain.bus.tracing import Untraced
 from workbench.domain.bus.waiting import Waiter, bus_failure
 from workbench.domain.ids import correlation_id, trace_parent
 
@@ -33,6 +34,7 @@ class ProcessCalls:
 
     def __init__(self, meter: BusMeter, limits: CallLimits | None = None, workspace_slots: int = 256) -> None:
         self.meter = meter
+        self.tracer: BusTracer = Untraced()
         self.limits = limits or CallLimits()
         self.budget = Budget()
         self.finished = Finished()
@@ -162,23 +164,26 @@ class Requester:
         """
         waiter = Waiter(request_id or str(uuid.uuid4()), self.route, self._process, self._cancel)
         deadline = asyncio.get_running_loop().time() + (self.route.timeout_seconds if seconds is None else seconds)
-        async with self._measured(waiter), self._slot(deadline):
+        async with self._measured(waiter) as parent, self._slot(deadline):
             self._idle.clear()
             self._waiters[waiter.id] = waiter
             try:
                 headers = {**_headers(self.route, single=single), **(stamps or {})}
+                if parent is not None:
+                    headers["traceparent"] = parent
                 await self._send(waiter, body, deadline, headers)
                 yield Call(waiter, self.route, deadline)
             finally:
                 self._forget(waiter)
 
     @contextlib.asynccontextmanager
-    async def _measured(self, waiter: Waiter) -> AsyncGenerator[None]:
-        """Count the request, how it ended and how long it took; an error gets its id."""
+    async def _measured(self, waiter: Waiter) -> AsyncGenerator[str | None]:
+        """Count the request, how it ended and how long it took; an error gets its id. Gives where in a trace it is."""
         began, meter, outcome = time.monotonic(), self._process.meter, "ok"
         meter.in_flight(self.route.interface, 1)
         try:
-            yield
+            with self._process.tracer.call(self.route.interface) as parent:
+                yield parent
             outcome = "ok" if waiter.is_done else "cancelled"
         except CallError as error:
             error.request_id, outcome = waiter.id, error.code
@@ -388,6 +393,12 @@ class Requester:
             await asyncio.wait(self._last_words, timeout=CANCEL_SECONDS)
 
 
+def cause_headers() -> dict[str, Header]:
+    """What a message says of the request that it came of, and of its place in a trace."""
+    found = {"wb-cause": correlation_id.get(), "traceparent": trace_parent.get()}
+    return {name: value for name, value in found.items() if value}
+
+
 def _headers(route: Route, *, single: bool) -> dict[str, Header]:
     headers: dict[str, Header] = {
         "wb-v": 1,
@@ -397,10 +408,7 @@ def _headers(route: Route, *, single: bool) -> dict[str, Header]:
         "wb-gen": route.generation,
         "wb-interface": route.interface,
     }
-    if cause := correlation_id.get():
-        headers["wb-cause"] = cause
-    if parent := trace_parent.get():
-        headers["traceparent"] = parent
+    headers |= cause_headers()
     if single:
         headers["wb-single"] = True
         if route.fold != Fold():

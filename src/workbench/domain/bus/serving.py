@@ -228,7 +228,8 @@ class ServiceInstance:
         running.task = asyncio.current_task()
         outcome = "ok"
         try:
-            outcome = await self._reply(an_input, running)
+            with self._process.tracer.run(self._definition.name, an_input.name):
+                outcome = await self._reply(an_input, running)
         except asyncio.CancelledError:
             if not running.is_cancelled:
                 raise
@@ -354,9 +355,11 @@ class ServiceInstance:
                 outcome = "error"
                 await delivery.ack()
                 return
-            async with asyncio.timeout(WORK_SECONDS):
-                async for _ in results(an_input, read_json(message.body), self._context(an_input, message)):
-                    pass
+            continue_cause(message.text("wb-cause") or message.request_id or "", _trace_parent_of(message))
+            with self._process.tracer.run(self._definition.name, an_input.name):
+                async with asyncio.timeout(WORK_SECONDS):
+                    async for _ in results(an_input, read_json(message.body), self._context(an_input, message)):
+                        pass
             await delivery.ack()
         except asyncio.CancelledError:
             outcome = "cancelled"

@@ -14,7 +14,7 @@ from msgspec import UNSET
 from workbench.domain.bus.calls import MAX_SECONDS, MIN_SECONDS, Answer, Fold, Reply, Route, ends_plain
 from workbench.domain.bus.errors import BusError, CallError
 from workbench.domain.bus.model import Header, Message
-from workbench.domain.bus.requesting import Call, ProcessCalls, Requester
+from workbench.domain.bus.requesting import Call, ProcessCalls, Requester, cause_headers
 from workbench.domain.bus.waiting import bus_failure
 from workbench.domain.errors import ConflictError, NotFoundError, UnprocessableError
 from workbench.domain.flows.means import FlowMeans
@@ -157,6 +157,7 @@ class FlowGateway:
             "wb-flow": flow.flow_id,
             "wb-gen": flow.generation,
             "wb-interface": interface,
+            **cause_headers(),
         }
         message = Message(body=msgspec.json.encode(body), request_id=sent_id, headers=headers)
         try:
