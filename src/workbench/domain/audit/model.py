@@ -8,7 +8,7 @@ import msgspec
 
 from workbench.domain.identity.model import Principal
 
-ActorKind = Literal["user", "assistant", "service", "operator"]
+ActorKind = Literal["user", "assistant", "service", "host", "operator"]
 """`operator`: whoever runs commands on the machine that has the settings."""
 
 Act = Literal[

@@ -20,6 +20,7 @@ _ADDRESS = re.compile(r"(?:non-)?persistent://([^/]+)/([^/]+)/(.+)")
 """A topic as Pulsar calls it: tenant, namespace, name."""
 
 Fields = dict[str, Any]
+EMPTY: Fields = {}
 
 
 def read_foreign(value: object) -> Document:
@@ -58,7 +59,7 @@ def _parameter(use: object, path: str) -> Fields:
 def _service(key: str, entry: object, scope: Literal["blueprint", "flow"], path: str) -> Fields:
     name, _, variant = key.partition(":")
     fields = _fields(entry, path)
-    settings = next((fields[each] for each in SETTINGS if each in fields), {})
+    settings: Any = next((fields[each] for each in SETTINGS if each in fields), EMPTY)
     # Newer ones have their topics in a place of their own, older ones beside the settings.
     topics = fields["topics"] if "topics" in fields else {n: v for n, v in fields.items() if n not in SETTINGS}
     return {
