@@ -44,7 +44,7 @@ class Load:
                         self._note(await client.post(TRY, json={"sleep": 0.05, "say": 1}))
                 except httpx.ConnectError:
                     self.refused += 1
-                except httpx.RemoteProtocolError:
+                except (httpx.RemoteProtocolError, httpx.ReadError):
                     # The server closes a connection behind its last answer; what came at that moment was not taken.
                     await asyncio.sleep(0.01)
 

@@ -378,10 +378,13 @@ class Requester:
     async def close(self, reason: CallError, drain_seconds: float = 5.0) -> None:
         """Take no new requests, give those in flight their time, then have them fail with the reason."""
         self._closing = self._closing or reason
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(drain_seconds):
-                await self._idle.wait()
-        self._fail_all(reason)
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(drain_seconds):
+                    await self._idle.wait()
+        finally:
+            # Also where this is cut short itself: who waits must not find out by its own time-out.
+            self._fail_all(reason)
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
