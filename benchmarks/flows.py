@@ -80,18 +80,23 @@ Measured = tuple[float, list[float]]
 
 
 async def _through_gateway(server: Server, effort: Effort) -> list[Measured]:
-    first = (await connect(server, 1))[0]
-    await first.json("PUT", "/flow-blueprints/bench", BLUEPRINT)
-    await first.json("POST", "/flows?wait=ready", {"flow_id": "bench", "blueprint": "bench"})
+    await _once(server, "PUT", "/flow-blueprints/bench", BLUEPRINT)
+    await _once(server, "POST", "/flows?wait=ready", {"flow_id": "bench", "blueprint": "bench"})
     found: list[Measured] = []
     for count in CALLERS:
         connections: list[Connection] = await connect(server, count)
         found.append(await closed_loop(connections, _asking, effort.seconds))
         for connection in connections:
             connection.close()
-    await first.json("DELETE", "/flows/bench")
-    first.close()
+    await _once(server, "DELETE", "/flows/bench")
     return found
+
+
+async def _once(server: Server, method: str, path: str, body: Any = None) -> None:
+    """Ask on a connection of its own: the server closes those that are idle while others are measured."""
+    connection = (await connect(server, 1))[0]
+    await connection.json(method, path, body)
+    connection.close()
 
 
 def _asking(_: int, count: int) -> tuple[str, str, Any]:
