@@ -93,7 +93,7 @@ async def _through_gateway(server: Server, effort: Effort) -> list[Measured]:
 
 
 async def _once(server: Server, method: str, path: str, body: Any = None) -> None:
-    """Ask on a connection of its own: the server closes those that are idle while others are measured."""
+    """Ask on a connection of its own: one that rests while others are measured is closed by the server."""
     connection = (await connect(server, 1))[0]
     await connection.json(method, path, body)
     connection.close()

@@ -64,7 +64,9 @@ def free_port() -> int:
 def running(name: str, command: list[str], port: int, environment: dict[str, str], token: str) -> Generator[Server]:
     """Run a server until the end of the block; `started_in` is the time until it said that it is ready."""
     begun = time.perf_counter()
-    process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
+    # Bytecode is kept, as it is for whoever starts the service a second time.
+    own = {"PYTHONDONTWRITEBYTECODE": "", **environment}
+    process = subprocess.Popen(command, env={**os.environ, **own}, stdout=subprocess.DEVNULL)
     try:
         _wait_until_ready(process, port)
         yield Server(name, process, port, token, time.perf_counter() - begun)

@@ -35,7 +35,8 @@ from workbench.entrypoints.http.flows import FlowController
 from workbench.entrypoints.http.gate import Gate
 from workbench.entrypoints.http.health import HealthController
 from workbench.entrypoints.http.messages import MessageController
-from workbench.entrypoints.http.metrics import REQUESTS, metrics
+from workbench.entrypoints.http.metering import Metering
+from workbench.entrypoints.http.metrics import metrics
 from workbench.entrypoints.http.participants import ParticipantController
 from workbench.entrypoints.http.playbooks import PlaybookController
 from workbench.entrypoints.http.requests import WorkbenchRequest
@@ -202,7 +203,7 @@ def create_app(settings: Settings | None = None, *providers: Provider) -> Litest
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=[_lifespan(container, chosen, drain)],
         logging_config=None,
-        middleware=[REQUESTS.middleware],
+        middleware=[Metering],
         openapi_config=document_config(chosen.service.anonymous_paths),
         request_class=WorkbenchRequest,
         request_max_body_size=chosen.limits.body_bytes,

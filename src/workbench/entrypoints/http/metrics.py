@@ -2,19 +2,9 @@
 
 from dishka.integrations.litestar import FromDishka
 from litestar import Response, get
-from litestar.plugins.prometheus import PrometheusConfig
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from workbench.wiring.measures import Measures
-
-# The path's template, not the path: ids would make a series each.
-REQUESTS = PrometheusConfig(
-    app_name="workbench",
-    prefix="workbench",
-    group_path=True,
-    # A stream lasts for hours and would carry the middleware along; streams have a gauge of their own.
-    exclude=["^/metrics$", "^/livez$", "^/readyz$", "/events$", "/stream$"],
-)
 
 
 @get("/metrics", operation_id="metrics", media_type="text/plain", tags=["health"], summary="Read the service's metrics")
