@@ -1,9 +1,10 @@
-"""`python -m benchmarks [--quick] [--deep N...] [--turns SECONDS] [--write PAGE]`: measures, and prints a table.
+"""`python -m benchmarks [--quick] [--deep N...] [--turns SECONDS] [--flows] [--rabbitmq] [--write PAGE]`: prints a table.
 
 Nothing here is asserted: figures depend on the machine. What is written into a page is kept in `results/` too.
 """
 
 import argparse
+import contextlib
 import tempfile
 from pathlib import Path
 
@@ -25,7 +26,9 @@ def main() -> None:
         "--deep", type=int, nargs="*", default=[100_000, 1_000_000], help="messages in deep histories; 0 leaves it out"
     )
     parser.add_argument("--only", choices=servers.KINDS, help="one database only")
-    parser.add_argument("--amqp-url", help="a RabbitMQ to measure flows on; without it, only the bus inside")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--amqp-url", help="a RabbitMQ to measure flows on; without it, only the bus inside")
+    which.add_argument("--rabbitmq", action="store_true", help="start a RabbitMQ for that")
     parser.add_argument("--flows", action="store_true", help="flows only")
     parser.add_argument(
         "--turns", type=float, metavar="SECONDS", help="the turns that stream at once, and nothing else"
@@ -39,7 +42,7 @@ def main() -> None:
     columns: report.Columns = {}
     with tempfile.TemporaryDirectory(prefix="workbench-bench-", ignore_cleanup_errors=True) as folder:
         if not options.turns:
-            columns["flows"] = _by_name(uvloop.run(flows.flowing(Path(folder), effort, options.amqp_url)))
+            columns |= _measure_flows(Path(folder), effort, options)
         for kind in () if options.flows else servers.KINDS:
             if options.only in (None, kind):
                 with servers.databases(kind, Path(folder)) as create:
@@ -48,6 +51,12 @@ def main() -> None:
                     else:
                         columns |= _measure(kind, create, Path(folder), effort, options.deep)
     report.tell(_part(options), report.Results(before, columns), options)
+
+
+def _measure_flows(folder: Path, effort: Effort, options: argparse.Namespace) -> report.Columns:
+    with flows.broker(folder / "broker") if options.rabbitmq else contextlib.nullcontext(options.amqp_url) as url:
+        found = uvloop.run(flows.flowing(folder, effort, url))
+    return {kind: _by_name(figures) for kind, figures in found.items()}
 
 
 def _part(options: argparse.Namespace) -> str:

@@ -1,11 +1,14 @@
 """Requests to a flow's service: through the gateway over HTTP, and over the bus directly, on either bus."""
 
 import asyncio
+import contextlib
 import time
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
+from tests.support.rabbitmq import PROGRAMS, new_broker, stop
 
 from benchmarks.client import Connection, closed_loop, quantile
 from benchmarks.scenarios import Effort, Figure, connect
@@ -23,6 +26,7 @@ from workbench.domain.bus.serving import ServiceInstance
 from workbench.sdk.flows import FlowContext, FlowService
 
 CALLERS = (1, 64)
+INSIDE = "flows on the bus inside"
 REQUEST, RESPONSE = "request:wb:{workspace}:bench:{id}", "response:wb:{workspace}:bench:{id}"
 BLUEPRINT = {
     "services": [{"service": "bench", "topics": {"request": REQUEST, "response": RESPONSE}}],
@@ -39,16 +43,31 @@ async def answer(data: Any, _: FlowContext) -> Any:
     return data
 
 
-async def measured(kind: str, server: Server, bus: MessageBus, effort: Effort) -> list[Figure]:
+@contextlib.contextmanager
+def broker(folder: Path) -> Generator[str]:
+    """Run a RabbitMQ of our own in the folder, with one scheduler; gives its URL."""
+    if not (PROGRAMS / "rabbitmq-server").exists():
+        raise SystemExit("RabbitMQ is not installed: apt-get install rabbitmq-server")
+    own = new_broker(folder)
+    pids = own.start()
+    try:
+        yield own.url()
+    finally:
+        stop(pids)
+
+
+async def measured(server: Server, bus: MessageBus, effort: Effort) -> list[Figure]:
     """Call through the server, then over a bus of our own, from 1 and from 64 callers."""
     through = await _through_gateway(server, effort)
     directly = await _directly(bus, effort)
     figures: list[Figure] = []
     for count, (rate, took), (bare_rate, bare_took) in zip(CALLERS, through, directly, strict=True):
-        name = f"flow on {kind}, {count} caller{'s' if count > 1 else ''}"
+        name = f"{count} caller{'s' if count > 1 else ''}"
         added = quantile(took, 0.5) - quantile(bare_took, 0.5)
         figures += [
             Figure(f"{name}, bus alone", bare_rate, "/s"),
+            Figure(f"{name}, bus alone p50", quantile(bare_took, 0.5) * 1e3, "ms"),
+            Figure(f"{name}, bus alone p99", quantile(bare_took, 0.99) * 1e3, "ms"),
             Figure(f"{name}, gateway", rate, "/s"),
             Figure(f"{name}, gateway p50", quantile(took, 0.5) * 1e3, "ms"),
             Figure(f"{name}, gateway p99", quantile(took, 0.99) * 1e3, "ms"),
@@ -128,15 +147,15 @@ async def _ask_on(requester: Requester, count: int, seconds: float) -> Measured:
     return len(took) / seconds, took
 
 
-async def flowing(folder: Path, effort: Effort, amqp_url: str | None) -> list[Figure]:
+async def flowing(folder: Path, effort: Effort, amqp_url: str | None) -> dict[str, list[Figure]]:
     """Measure the bus inside the process, and RabbitMQ where a URL says where there is one."""
     meter = PrometheusFlows(CollectorRegistry())
-    buses: dict[str, tuple[str, MessageBus]] = {"the bus inside": ("inprocess://", InProcessBus())}
+    buses: dict[str, tuple[str, MessageBus]] = {INSIDE: ("inprocess://", InProcessBus())}
     if amqp_url is None:
-        print("RabbitMQ is left out: --amqp-url says where there is one\n")
+        print("RabbitMQ is left out: --rabbitmq starts one, --amqp-url says where there is one\n")
     else:
-        buses["RabbitMQ"] = (amqp_url, RabbitBus(amqp_url, meter))
-    figures: list[Figure] = []
+        buses["flows on RabbitMQ"] = (amqp_url, RabbitBus(amqp_url, meter))
+    columns: dict[str, list[Figure]] = {}
     for number, (kind, (url, bus)) in enumerate(buses.items()):
         more = {
             "WORKBENCH__BUS__URL": url,
@@ -144,5 +163,5 @@ async def flowing(folder: Path, effort: Effort, amqp_url: str | None) -> list[Fi
             "PYTHONPATH": str(ROOT),
         }
         with workbench(kind, folder / f"flows-{number}", None, more) as server:
-            figures += await measured(kind, server, bus, effort)
-    return figures
+            columns[kind] = await measured(server, bus, effort)
+    return columns

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from sqlalchemy.engine import make_url
 
 START_SECONDS = 30.0
 KINDS = ("sqlite", "postgresql")
@@ -98,7 +99,7 @@ def workbench(
     }
     environment |= more or {}
     if database_url:
-        environment |= {"WORKBENCH__DB__URL": database_url, "WORKBENCH__DB__POSTGRESQL_SSL_MODE": "disable"}
+        environment |= _database(database_url)
     script = str(Path(sys.executable).with_name("workbench"))
     made = subprocess.run(
         [script, "token", "--user", "ann", "--name", "Ann"],
@@ -110,6 +111,16 @@ def workbench(
     port = free_port()
     with running(name, [script, "serve", "--port", str(port)], port, environment, made.stdout.strip()) as server:
         yield server
+
+
+def _database(url: str) -> dict[str, str]:
+    """The settings for a database of ours; on PostgreSQL the service works as a role that owns nothing, as it must."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return {"WORKBENCH__DB__URL": url}
+    service = parsed.set(username="workbench_app").render_as_string(hide_password=False)
+    owner = {"WORKBENCH__DB__POSTGRESQL_OWNER_URL": url, "WORKBENCH__DB__POSTGRESQL_SSL_MODE": "disable"}
+    return {"WORKBENCH__DB__URL": service, **owner}
 
 
 @contextlib.contextmanager

@@ -37,6 +37,9 @@ TARGETS = {
     "events missed on streams": Target(0, "", at_most=True),
     "events repeated or out of order on streams": Target(0, "", at_most=True),
     "events not delivered": Target(0, "", at_most=True),
+    "nearest 50 of 50,000 vectors, p99": Target(50, "ms", at_most=True),
+    "similar to one of 50,000 sessions, p50": Target(50, "ms", at_most=True),
+    "two words among 50,000 sessions, p50": Target(50, "ms", at_most=True),
     "idle streams that broke": Target(0, "", at_most=True),
     "memory an idle stream": Target(20, "KiB", at_most=True),
 }

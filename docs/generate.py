@@ -50,6 +50,7 @@ GUARDS = {
     "users_only": "user",
     "actors_only": "user, assistant",
     "services_only": "service, assistant",
+    "hosts_only": "host of services of flows",
     "engineers_only": "user who works on sessions",
     "authors_only": "user who writes playbooks",
 }

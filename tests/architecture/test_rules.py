@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Connection, MetaData, Table, Text, text
+from sqlalchemy import Connection, text
+from tests.support.databases import db_of
 
 from workbench.wiring import migrations
 from workbench.wiring.settings import Settings
@@ -21,7 +22,6 @@ FORBIDDEN_WORDS = frozenset(
     "base abstract impl manager helper helpers util utils common misc dto vo".split()  # noqa: SIM905 - one line
 )
 NAMES_OF_LIBRARIES = frozenset({"load_dialect_impl"})
-WITHOUT_WORKSPACE = frozenset({"leases", "bus_topics", "flow_hosts"})
 
 
 def python_files(*folders: str) -> list[Path]:
@@ -158,37 +158,11 @@ def test_an_empty_name_is_found(name: str) -> None:
     assert empty_names(ast.parse("class Database: pass\nclass Issuer: pass"), "database") == []
 
 
-# Every tenant's rows say whose they are.
-
-
-def without_workspace(metadata: MetaData) -> list[str]:
-    return [
-        table.name
-        for table in metadata.tables.values()
-        if table.name not in WITHOUT_WORKSPACE and (table.columns.get("workspace_id", Column(nullable=True)).nullable)
-    ]
-
-
-def test_every_table_but_those_of_processes_and_the_bus_has_a_workspace() -> None:
-    tables = migrations.whole_metadata()
-    assert without_workspace(tables) == []
-    assert set(tables.tables) > WITHOUT_WORKSPACE
-    assert [column.name for column in tables.tables["workspaces"].primary_key] == ["workspace_id"]
-
-
-def test_a_table_without_a_workspace_is_found() -> None:
-    metadata = MetaData()
-    Table("notes", metadata, Column("id", Text, primary_key=True))
-    Table("letters", metadata, Column("workspace_id", Text))
-    Table("books", metadata, Column("workspace_id", Text, nullable=False))
-    assert without_workspace(metadata) == ["notes", "letters"]
-
-
 # What the tables are in the code is what the migrations make.
 
 
 def test_up_down_up_ends_where_the_tables_are(database_url: str, tmp_path: Path) -> None:
-    settings = Settings.of(data_root=tmp_path, db={"url": database_url, "postgresql_ssl_mode": "disable"})
+    settings = Settings.of(data_root=tmp_path, db=db_of(database_url))
     assert migrations.check(settings) == []
     migrations.downgrade(settings, "base")
     assert migrations.current(settings) is None
@@ -197,7 +171,7 @@ def test_up_down_up_ends_where_the_tables_are(database_url: str, tmp_path: Path)
 
 
 def test_a_table_that_differs_is_found(database_url: str, tmp_path: Path) -> None:
-    settings = Settings.of(data_root=tmp_path, db={"url": database_url, "postgresql_ssl_mode": "disable"})
+    settings = Settings.of(data_root=tmp_path, db=db_of(database_url))
 
     def plant(connection: Connection) -> None:
         connection.execute(text("ALTER TABLE users ADD COLUMN shoe_size INTEGER"))

@@ -133,6 +133,14 @@ def test_a_page_without_a_place_for_the_results_is_refused(tmp_path: Path) -> No
         report.write("speed", Results(MACHINE, {}), page)
 
 
+@pytest.mark.parametrize("part", ["speed", "load", "flows", "profile"])
+def test_the_page_has_a_place_for_each_part(part: str, tmp_path: Path) -> None:
+    page = tmp_path / "performance.md"
+    page.write_text((report.ROOT / "docs" / "performance.md").read_text(encoding="utf-8"), encoding="utf-8")
+    report.write(part, Results(MACHINE, {"sqlite": figures(("post, 1 client", 900.0, "/s"))}), page)
+    assert str(MACHINE) in page.read_text(encoding="utf-8")
+
+
 def test_a_moment_belongs_to_the_innermost_room_or_library() -> None:
     profile = read_stacks(
         [

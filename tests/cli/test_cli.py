@@ -170,11 +170,15 @@ def test_the_doctor_tells_which_models_are_configured(folder: Path) -> None:
         "WORKBENCH__MODELS__NAMED__TRIAL__PROVIDER": "demo",
         "WORKBENCH__MODELS__DEFAULT": "trial",
         "WORKBENCH__MCP__DESK__URL": "https://tools.example/mcp",
+        "WORKBENCH__SESSIONS__MODELS": "fast",
+        "WORKBENCH__SESSIONS__PLAN": "pro",
+        "WORKBENCH__SESSIONS__WORKSPACE_PLANS": '{"research": "team"}',
     }
     result = run(folder, "doctor", "--json", **named)
     details = {finding["check"]: finding["detail"] for finding in json.loads(result.output)["findings"]}
     wanted = "trial (demo), fast (gpt-4o-mini of openai); none was asked; MCP servers: desk"
     assert (result.exit_code, details["models"]) == (0, wanted)
+    assert details["sessions"] == "by fast, plan pro; of their own: research"
     assert "sk-very-secret" not in result.output
 
 

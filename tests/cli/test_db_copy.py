@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 from sqlalchemy import Connection, bindparam, create_engine, text
 from tests.cli.test_cli import plain, run
-from tests.support.databases import open_store
+from tests.support.databases import db_of, open_store, owner_of
 from tests.support.postgres import Postgres
 from tests.support.service import running_service
 
@@ -66,11 +66,14 @@ async def filled_url(database_url: str, tmp_path: Path) -> str:
 
 
 def copy(folder: Path, source: str, target: str, *options: str) -> Result:
-    return run(folder, "db", "copy", source, target, *options, WORKBENCH__DB__POSTGRESQL_SSL_MODE="disable")
+    settings = {"WORKBENCH__DB__POSTGRESQL_SSL_MODE": "disable"}
+    if owner_of(target) != target:
+        settings["WORKBENCH__DB__POSTGRESQL_OWNER_URL"] = owner_of(target)
+    return run(folder, "db", "copy", source, target, *options, **settings)
 
 
 def settings_of(folder: Path, url: str) -> Settings:
-    return Settings.of(data_root=folder / "data", db={"url": url, "postgresql_ssl_mode": "disable"})
+    return Settings.of(data_root=folder / "data", db=db_of(url))
 
 
 async def test_all_tables_arrive_on_either_database(filled_url: str, target_url: str, tmp_path: Path) -> None:

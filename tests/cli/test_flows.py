@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.support.processes import WORKBENCH
 from tests.support.service import running_service
@@ -59,6 +60,19 @@ def test_what_is_wrong_is_printed(sqlite_url: str, tmp_path: Path) -> None:
     assert workbench(sqlite_url, tmp_path, "flows", "put-blueprint", "wrong", str(path)).returncode == 2
 
 
+def test_a_blueprint_in_another_layout_is_imported(sqlite_url: str, tmp_path: Path) -> None:
+    path = tmp_path / "loading.json"
+    interfaces = {"load": "persistent://tg/flow/load:{id}"}
+    foreign = {"flow": {"loader:{id}": {"input": "persistent://tg/flow/load:{id}"}}, "interfaces": interfaces}
+    path.write_text(json.dumps(foreign))
+    assert workbench(sqlite_url, tmp_path, "flows", "import-blueprint", str(path)).stdout == "loading: version 1\n"
+    again = workbench(sqlite_url, tmp_path, "flows", "import-blueprint", str(path), "--name", "other")
+    assert again.stdout == "other: version 1\n"
+    path.write_text(json.dumps({**foreign, "parameters": {"model": "no-such-type"}}))
+    refused = workbench(sqlite_url, tmp_path, "flows", "import-blueprint", str(path))
+    assert (refused.returncode, "$.parameters.model" in refused.stderr) == (2, True)
+
+
 def test_a_host_alone_on_the_bus_inside_is_refused(sqlite_url: str, tmp_path: Path) -> None:
     ran = workbench(sqlite_url, tmp_path, "flows", "host")
     assert (ran.returncode, "WORKBENCH__BUS__URL" in ran.stderr) == (2, True)
@@ -71,22 +85,32 @@ def test_services_that_cannot_be_loaded_are_named(sqlite_url: str, tmp_path: Pat
     assert (ran.returncode, "WORKBENCH__FLOWS__SERVICES" in ran.stderr) == (2, True)
 
 
-async def test_a_process_of_its_own_serves_over_rabbitmq(sqlite_url: str, tmp_path: Path, rabbit_url: str) -> None:
-    settings = {
-        "WORKBENCH__DB__URL": sqlite_url,
-        "WORKBENCH__DATA_ROOT": str(tmp_path / "data"),
-        "WORKBENCH__BUS__URL": rabbit_url,
-        "WORKBENCH__FLOWS__SERVICES": "workbench.examples.flow_services:services",
-    }
-    async with running_service(sqlite_url, tmp_path / "data", bus={"url": rabbit_url}) as service:
+async def start_without_a_host(ann: httpx.AsyncClient) -> None:
+    (await ann.put("/flow-parameter-types/mark", json=PARAMETER_TYPE)).raise_for_status()
+    (await ann.put("/flow-blueprints/echoing", json=BLUEPRINT)).raise_for_status()
+    started = (await ann.post("/flows", json={"flow_id": "f", "blueprint": "echoing"})).json()
+    assert started["health"] == "degraded"
+    assert (await ann.post("/flows/f/services/shout", json="x")).json()["code"] == "no_service"
+
+
+@pytest.mark.parametrize("asks", ["the database", "the workbench"])
+async def test_a_process_of_its_own_serves_over_rabbitmq(
+    sqlite_url: str, tmp_path: Path, rabbit_url: str, asks: str
+) -> None:
+    token = "a-token-that-operators-gave-to-hosts"
+    places = "workbench.examples.flow_services:services"
+    settings = {"WORKBENCH__BUS__URL": rabbit_url, "WORKBENCH__DATA_ROOT": str(tmp_path / "host")}
+    command = [sys.executable, "-m", "workbench.entrypoints.cli.main", "flows", "host"]
+    flows = {"host_tokens": (token,)}
+    async with running_service(sqlite_url, tmp_path / "data", bus={"url": rabbit_url}, flows=flows) as service:
+        if asks == "the database":
+            settings |= {"WORKBENCH__DB__URL": sqlite_url, "WORKBENCH__FLOWS__SERVICES": places}
+            settings |= {"WORKBENCH__DATA_ROOT": str(tmp_path / "data")}
+        else:
+            settings |= {"WORKBENCH__FLOWS__HOST_TOKENS": token}
+            command += [places, "--url", service.url]
         ann = service.user()
-        (await ann.put("/flow-parameter-types/mark", json=PARAMETER_TYPE)).raise_for_status()
-        (await ann.put("/flow-blueprints/echoing", json=BLUEPRINT)).raise_for_status()
-        new = {"flow_id": "f", "blueprint": "echoing"}
-        started = (await ann.post("/flows", json=new)).json()
-        assert started["health"] == "degraded"
-        assert (await ann.post("/flows/f/services/shout", json="x")).json()["code"] == "no_service"
-        command = [sys.executable, "-m", "workbench.entrypoints.cli.main", "flows", "host"]
+        await start_without_a_host(ann)
         host = await asyncio.create_subprocess_exec(*command, env={**os.environ, **settings}, stdout=subprocess.PIPE)
         try:
             for _ in range(600):
@@ -97,6 +121,17 @@ async def test_a_process_of_its_own_serves_over_rabbitmq(sqlite_url: str, tmp_pa
             assert answer.json()["data"] == "HELLO THERE! "
             stopped = (await ann.delete("/flows/f")).json()
             assert (stopped["state"], stopped["cleanup"]["pending"]) == ("stopped", [])
+            assert not (tmp_path / "host" / "workbench.db").exists()
         finally:
             host.send_signal(signal.SIGTERM)
             await asyncio.wait_for(host.communicate(), 20)
+
+
+def test_a_host_outside_needs_a_token(sqlite_url: str, tmp_path: Path, rabbit_url: str) -> None:
+    ran = workbench(
+        sqlite_url, tmp_path, "flows", "host", "--url", "http://127.0.0.1:9", WORKBENCH__BUS__URL=rabbit_url
+    )
+    assert (ran.returncode, "WORKBENCH__FLOWS__HOST_TOKENS" in ran.stderr) == (2, True)
+    short = {"WORKBENCH__FLOWS__HOST_TOKENS": "short"}
+    ran = workbench(sqlite_url, tmp_path, "flows", "list", **short)
+    assert (ran.returncode, "32 characters" in ran.stderr) == (2, True)

@@ -11,7 +11,7 @@ from click.testing import Result
 from sqlalchemy import text
 from tests.cli.test_cli import plain, run
 from tests.support.assistants import RecordingAssistantService
-from tests.support.databases import open_store
+from tests.support.databases import open_store, owner_of
 from tests.support.postgres import Postgres
 from tests.support.semantic_workbench import SemanticWorkbench
 from tests.support.servers import eventually
@@ -35,7 +35,7 @@ async def theirs(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerat
         yield made
         return
     server: Postgres = request.getfixturevalue("postgres_server")
-    made = SemanticWorkbench(server.create_empty(), files)
+    made = SemanticWorkbench(owner_of(server.create_empty()), files)
     await made.make()
     yield made
     server.drop(made.url)

@@ -16,6 +16,7 @@ from workbench.adapters.sql.budget_tables import budget_reservations
 from workbench.adapters.sql.database import Parameters
 from workbench.adapters.sql.prepared import Values
 from workbench.adapters.sql.usage_tables import token_usage
+from workbench.adapters.sql.walls import Within
 from workbench.domain.audit.model import Actor
 from workbench.domain.audit.ports import AuditFilter
 from workbench.domain.budgets.book import KNOWN_FOR, LOOK, BudgetPolicy, LimitBook
@@ -310,18 +311,19 @@ class Counting:
 
     def __init__(self, store: Store) -> None:
         self.count = self.commits = 0
-        self._rows = store.database.rows
-        store.database.rows = self.rows  # type: ignore[method-assign]
-        self._transact = store.database.transact
-        store.database.transact = self.transact  # type: ignore[method-assign]
+        database = store.database.unobserved
+        self._rows = database.rows
+        database.rows = self.rows
+        self._transact = database.transact
+        database.transact = self.transact
 
-    async def rows(self, statement: Any, parameters: Parameters = None) -> Sequence[Values]:
+    async def rows(self, statement: Any, parameters: Parameters = None, within: Within = None) -> Sequence[Values]:
         self.count += 1
-        return await self._rows(statement, parameters)
+        return await self._rows(statement, parameters, within)
 
-    async def transact(self, work: Any) -> Any:
+    async def transact(self, work: Any, within: Within = None) -> Any:
         self.commits += 1
-        return await self._transact(work)
+        return await self._transact(work, within)
 
 
 async def test_without_limits_it_costs_no_statements_but_a_look_now_and_then(store: Store) -> None:

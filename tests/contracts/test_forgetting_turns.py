@@ -34,7 +34,7 @@ class Counting:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._database, name)
 
-    async def transact(self, work: Any) -> Any:
+    async def transact(self, work: Any, within: Any = None) -> Any:
         counted: list[int] = []
 
         class Watched:
@@ -46,7 +46,7 @@ class Counting:
                 counted.append(outcome.rowcount if statement.is_dml else 0)
                 return outcome
 
-        done = await self._database.transact(lambda connection: work(Watched(connection)))
+        done = await self._database.transact(lambda connection: work(Watched(connection)), within)
         self.steps.append(sum(counted))
         self.statements = getattr(self, "statements", 0) + len(counted)
         return done

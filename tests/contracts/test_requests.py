@@ -5,16 +5,20 @@ import random
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
-from tests.support.buses import BusBench, eventually, failing, plain, said, serving
+from tests.support.buses import BusBench, eventually, failing, plain, read, said, serving
 
 from workbench.domain.bus.calls import Fold, Reply
 from workbench.domain.bus.errors import BusyError, CallError, ServiceFailure
+from workbench.domain.bus.model import CONTROL_TOPIC, Message
 from workbench.domain.bus.requesting import Requester
-from workbench.domain.bus.services import Final
+from workbench.domain.bus.services import Calls, Final
 from workbench.domain.ids import continue_cause, correlation_id, trace_parent
 
 GONE = CallError("closed", "closed")
+CALLS = 10_000
+TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
 
 
 async def echo(data: Any, context: Any) -> Any:
@@ -95,6 +99,22 @@ async def test_a_recipient_decides_when_it_has_enough(bench: BusBench) -> None:
         await requester.close(GONE, 0)
 
 
+async def test_the_end_of_each_request_is_one_line_that_tells_no_body(
+    bench: BusBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(bench, counting):
+        requester = await bench.requester()
+        with caplog.at_level("INFO", "workbench.domain.bus.requesting"):
+            await replies_of(requester, 2, request_id="r1")
+            await failing(replies_of(requester, "hunter2", request_id="r2"))
+            await requester.close(GONE, 0)
+    lines = [record.getMessage() for record in caplog.records if record.name == "workbench.domain.bus.requesting"]
+    ends = [line.partition(" in ")[0] for line in lines if line.startswith("request ")]
+    assert ends == ["request r1 to f1/ask: ok", "request r2 to f1/ask: internal"]
+    assert lines[0].endswith("replies: 3")
+    assert "hunter2" not in "".join(lines)
+
+
 async def test_nobody_bound_fails_without_waiting(bench: BusBench) -> None:
     requester = await bench.requester()
     error = await failing(requester.request(1, seconds=60))
@@ -162,6 +182,7 @@ async def test_a_reply_after_the_time_is_up_disturbs_nobody(bench: BusBench) -> 
 
     async with serving(bench, late) as host:
         requester = await bench.requester()
+        control = await bench.bus.subscribe(CONTROL_TOPIC, "test/late", 100)
         error = await failing(requester.request("late", seconds=0.3))
         assert (error.code, error.phase) == ("timeout", "first_reply")
         await asyncio.wait_for(go.wait(), 10)
@@ -173,6 +194,11 @@ async def test_a_reply_after_the_time_is_up_disturbs_nobody(bench: BusBench) -> 
         assert (await requester.request("next")).data == "next"
         await eventually(lambda: not host.instance.in_hand)
         await requester.close(GONE, 0)
+        cancels = [delivery.message.body for delivery in await read(control, 2)]
+        with pytest.raises(TimeoutError):
+            await read(control, 1, 0.3)
+        assert [msgspec.json.decode(body)["reason"] for body in cancels] == ["not waited for", "late"]
+        await control.close()
 
 
 async def test_a_caller_that_leaves_ends_the_work(bench: BusBench) -> None:
@@ -217,6 +243,34 @@ async def test_a_request_that_was_cancelled_before_it_began_is_not_begun(bench: 
         await requester.close(GONE, 0)
 
 
+async def test_who_leaves_while_it_waits_for_its_turn_leaves_nothing(bench: BusBench) -> None:
+    go = asyncio.Event()
+    began: list[Any] = []
+
+    async def held_up(data: Any, context: Any) -> Any:
+        began.append(data)
+        await go.wait()
+        return data
+
+    async with serving(bench, held_up):
+        requester = await bench.requester(max_in_flight=1)
+        first = asyncio.create_task(requester.request(1))
+        await eventually(lambda: began == [1])
+        waiting = asyncio.create_task(requester.request(2))
+        await asyncio.sleep(0.05)
+        error = await failing(requester.request(3, seconds=0.2))
+        assert error.code == "too_many_requests"
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        error = await failing(requester.request(4, seconds=0.2))
+        assert (error.code, error.phase, error.outcome) == ("timeout", "slot", "not_sent")
+        go.set()
+        assert (await first).data == 1
+        assert (await requester.request(5)).data == 5
+        assert (began, requester.in_flight) == ([1, 5], 0)
+        await requester.close(GONE, 0)
+
+
 async def test_a_caller_that_stops_reading_fails_alone(bench: BusBench) -> None:
     async def flooding(data: Any, context: Any) -> AsyncIterator[Any]:
         for number in range(data):
@@ -224,7 +278,7 @@ async def test_a_caller_that_stops_reading_fails_alone(bench: BusBench) -> None:
 
     async with serving(bench, flooding):
         requester = await bench.requester(process=bench.process(mailbox_messages=50))
-        async with requester.call(500) as sleeping:
+        async with requester.call(10_000) as sleeping:
             for _ in range(3):
                 assert len(await replies_of(requester, 3)) == 4
             await eventually(
@@ -402,6 +456,49 @@ async def test_a_request_delivered_twice_is_answered_again_and_run_once(bench: B
         await requester.close(GONE, 0)
 
 
+async def test_a_topic_that_workspaces_share_says_of_each_request_whose_it_is(bench: BusBench) -> None:
+    """Two hosts, of a workspace each, read one queue: whichever gets a request serves it for who asked."""
+
+    async def telling(data: Any, context: Any) -> Any:
+        return [context.workspace, context.flow_id]
+
+    crossing = frozenset({"request", "response"})
+    of_globex = {"workspace_id": "globex", "crossing": crossing}
+    async with (
+        serving(bench, telling, assigned={"crossing": crossing}) as here,
+        serving(bench, telling, bus=await bench.replica(), assigned=of_globex) as there,
+    ):
+        requesters = {workspace: await bench.requester(workspace_id=workspace) for workspace in ("acme", "globex")}
+        for _ in range(10):
+            for workspace, requester in requesters.items():
+                assert (await requester.request(1)).data == [workspace, "f1"]
+        assert bench.count("workbench_bus_consumed_total", service="s", input="request", outcome="ok") == 20
+        await eventually(lambda: not (here.instance.in_hand or there.instance.in_hand))
+        for requester in requesters.values():
+            await requester.close(GONE, 0)
+
+
+async def test_a_shared_service_asks_others_in_the_name_of_who_asked_it(bench: BusBench) -> None:
+    other = {"request": await bench.topic("request", "o"), "response": await bench.topic("response", "o")}
+    own = {"request": await bench.topic("request", "s"), "response": await bench.topic("response", "s")}
+    asked = {"other-request": other["request"], "other-response": other["response"]}
+    calls = [Calls(name="other", request="other-request", response="other-response")]
+
+    async def naming(data: Any, context: Any) -> Any:
+        return context.workspace
+
+    async def asking(data: Any, context: Any) -> Any:
+        return (await context.call("other").request(data)).data
+
+    async with (
+        serving(bench, naming, assigned={"workspace_id": "globex", "topics": other}),
+        serving(bench, asking, calls=calls, assigned={"workspace_id": None, "topics": {**own, **asked}}),
+    ):
+        requester = await bench.requester(workspace_id="globex")
+        assert (await requester.request(1)).data == "globex"
+        await requester.close(GONE, 0)
+
+
 async def test_a_request_of_another_workspace_is_refused(bench: BusBench) -> None:
     ran: list[Any] = []
 
@@ -416,6 +513,69 @@ async def test_a_request_of_another_workspace_is_refused(bench: BusBench) -> Non
         assert (await failing(stranger.request(1))).code == "workspace_mismatch"
         assert ran == []
         await stranger.close(GONE, 0)
+
+
+async def test_the_first_calls_at_once_make_one_client(bench: BusBench) -> None:
+    async with serving(bench, echo):
+        requester = await bench.requester()
+        assert [each.data for each in await asyncio.gather(*map(requester.request, range(5)))] == list(range(5))
+        assert bench.count("workbench_bus_subscriber_up", interface="ask") == 1
+        await requester.close(GONE, 0)
+        assert bench.count("workbench_bus_subscriber_up", interface="ask") == 0
+
+
+POISON: dict[str, tuple[Message, str | None]] = {
+    "no id": (plain(b"1", None, **{"wb-kind": "request"}), None),
+    "no JSON": (plain(b"{", "p", **{"wb-kind": "request"}), "bad_request"),
+    "no UTF-8": (plain(b'"\xff"', "p", **{"wb-kind": "request"}), "bad_request"),
+    "odd headers": (plain(b"1", "p", **{"wb-kind": "request", "wb-deadline": "soon", "wb-fold": "{"}), None),
+}
+
+
+@pytest.mark.parametrize("case", POISON)
+async def test_poisoned_requests_stop_nobody(bench: BusBench, case: str) -> None:
+    message, code = POISON[case]
+    async with serving(bench, echo):
+        requester = await bench.requester()
+        answers = await bench.bus.subscribe(requester.route.response, "test/poison", 10)
+        await bench.bus.publish(requester.route.request, message, 5)
+        assert (await requester.request("after")).data == "after"
+        if message.request_id is not None:
+            (first, *_) = [each.message for each in await read(answers, 2) if each.message.request_id == "p"]
+            assert (first.kind, code) in (("error", code), ("final", None))
+            assert code is None or msgspec.json.decode(first.body)["code"] == code
+        await answers.close()
+        await requester.close(GONE, 0)
+
+
+async def test_a_call_that_may_be_missing_is_absent_or_there_and_one_that_may_not_keeps_from_starting(
+    bench: BusBench,
+) -> None:
+    topics = {"request": await bench.topic("request", "s"), "response": await bench.topic("response", "s")}
+    of_other = {"other-request": topics["request"], "other-response": topics["response"]}
+
+    async def knowing(data: Any, context: Any) -> Any:
+        try:
+            context.call("other")
+        except KeyError:
+            return "absent"
+        return "there"
+
+    for optional, extra, expected in (
+        (True, {}, "absent"),
+        (True, {"other-request": topics["request"]}, "absent"),
+        (True, of_other, "there"),
+        (False, of_other, "there"),
+    ):
+        calls = [Calls(name="other", request="other-request", response="other-response", optional=optional)]
+        async with serving(bench, knowing, calls=calls, assigned={"topics": {**topics, **extra}}):
+            requester = await bench.requester()
+            assert (await requester.request(1)).data == expected
+            await requester.close(GONE, 0)
+    calls = [Calls(name="other", request="other-request", response="other-response")]
+    with pytest.raises(ValueError, match="other-request"):
+        async with serving(bench, knowing, calls=calls):
+            raise AssertionError("it started")
 
 
 def _fields(route: Any) -> dict[str, Any]:
@@ -452,7 +612,11 @@ ODD = {
     "no UTF-8": ([{"body": b'{"data":"\xff"}', "wb-seq": 1}], [], "bad_reply"),
     "an error of another shape": ([{"wb-kind": "error", "body": b"[]", "wb-seq": 1}], [], "bad_reply"),
     "no id": ([{**PART, "wb-seq": 1, "id": None}, {**FINAL, "wb-seq": 1}], [2], None),
-    "another's id": ([{**PART, "wb-seq": 1, "id": "x"}, {**FINAL, "wb-seq": 1}], [2], None),
+    "another's id, whose body is not opened": (
+        [{"body": b"{", "wb-seq": 1, "id": "x"}, {**FINAL, "wb-seq": 1}],
+        [2],
+        None,
+    ),
     "a kind that nobody knows": ([{"wb-kind": "song", "wb-seq": 1}, {**FINAL, "wb-seq": 1}], [2], None),
     "too large": ([{"body": b'{"data":"%s"}' % (b"x" * 2000), "wb-seq": 1}], [], "reply_too_large"),
 }
@@ -515,7 +679,7 @@ async def test_many_calls_leave_nothing_behind(bench: BusBench) -> None:
         await asyncio.sleep(0)
         return data
 
-    async with serving(bench, quick, concurrency=32):
+    async with serving(bench, quick, concurrency=32) as host:
         requester = await bench.requester()
 
         async def one(number: int) -> None:
@@ -528,11 +692,15 @@ async def test_many_calls_leave_nothing_behind(bench: BusBench) -> None:
         await requester.request(0)
         await asyncio.sleep(0.2)
         before = len(asyncio.all_tasks())
-        for start in range(0, 900, 60):
-            await asyncio.gather(*[one(start + number) for number in range(60)])
+        held = bench.held()
+        for start in range(0, CALLS, 64):
+            await asyncio.gather(*[one(start + number) for number in range(64)])
         assert requester.in_flight == 0
         await eventually(lambda: len(asyncio.all_tasks()) <= before)
+        await eventually(lambda: not host.memory.running and not host.instance.in_hand)
         assert requester._process.budget.used == 0
+        assert requester._process.slots_of("acme")._waiting == 0
+        assert bench.held() == held
         await requester.close(GONE, 0)
 
 
@@ -542,8 +710,10 @@ async def test_a_service_goes_on_with_what_its_caller_began(bench: BusBench) -> 
 
     async with serving(bench, cause):
         requester = await bench.requester()
-        continue_cause("c" * 32, "00-trace")
-        assert (await requester.request(1)).data == ["c" * 32, "00-trace"]
+        continue_cause("c" * 32, TRACE)
+        assert (await requester.request(1)).data == ["c" * 32, TRACE]
+        continue_cause("c" * 32, "no trace")
+        assert (await requester.request(1)).data == ["c" * 32, None]
         continue_cause("", None)
         assert (await requester.request(1, request_id="own")).data == ["own", None]
         await requester.close(GONE, 0)

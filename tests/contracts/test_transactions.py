@@ -18,6 +18,7 @@ from workbench.adapters.sql.leases import SqlLeases
 from workbench.adapters.sql.prepared import Prepared
 from workbench.adapters.sql.tables import events, messages
 from workbench.adapters.sql.transactions import SqlTransactions
+from workbench.adapters.sql.walls import Within
 from workbench.domain.conversations.events import conversation_created
 from workbench.domain.conversations.model import Conversation, ConversationChange, ConversationDetails, NewConversation
 from workbench.domain.errors import NotFoundError, StaleError
@@ -117,12 +118,12 @@ class Forgetful:
         self.dialect_name = database.dialect_name
         self.rows, self.read_at_once, self.close = database.rows, database.read_at_once, database.close
 
-    async def transact(self, work: Callable[[Connection], Any]) -> Any:
-        await self._database.transact(work)
+    async def transact(self, work: Callable[[Connection], Any], within: Within = None) -> Any:
+        await self._database.transact(work, within)
         raise ConnectionLostError
 
-    async def run_one(self, statement: Prepared, row: Any) -> Any:
-        await self._database.run_one(statement, row)
+    async def run_one(self, statement: Prepared, row: Any, within: Within = None) -> Any:
+        await self._database.run_one(statement, row, within)
         raise ConnectionLostError
 
 

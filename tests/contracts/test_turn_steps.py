@@ -17,6 +17,7 @@ from tests.support.turn_rows import some_turn
 from workbench.adapters.sql.database import Database, open_database
 from workbench.adapters.sql.turn_tables import turn_events, turns
 from workbench.adapters.sql.turn_watch import SqlTurnWatch
+from workbench.adapters.sql.walls import Within
 from workbench.domain.errors import ConflictError, NotFoundError
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
@@ -42,9 +43,9 @@ class Counting:
         self._database = database
         self.reads = 0
 
-    async def rows(self, statement: Executable, parameters: Any = None) -> Sequence[Any]:
+    async def rows(self, statement: Executable, parameters: Any = None, within: Within = None) -> Sequence[Any]:
         self.reads += 1
-        return await self._database.rows(statement, parameters)
+        return await self._database.rows(statement, parameters, within)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._database, name)

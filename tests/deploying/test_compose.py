@@ -9,6 +9,7 @@ from typing import Any
 import crossplane
 import pytest
 import yaml
+from sqlalchemy.engine import make_url
 from tests.support.deploying import DEPLOY, dockerfile, documents, run, settings_in, tool, unknown_settings
 
 from workbench.wiring.settings import Settings
@@ -84,13 +85,26 @@ def test_replicas_have_time_to_drain_and_no_rights() -> None:
 def test_the_settings_of_the_compose_file_are_accepted() -> None:
     given = services()["workbench"]["environment"]
     settings = Settings.of(
-        db={"url": given["WORKBENCH__DB__URL"].replace("${POSTGRES_PASSWORD:?set it in .env}", "x")},
+        db={"url": with_secrets(given["WORKBENCH__DB__URL"])},
         storage={"url": given["WORKBENCH__STORAGE__URL"], "options": given["WORKBENCH__STORAGE__OPTIONS"]},
     )
     assert settings.storage.options["allow_http"].get_secret_value() == "true"
     (store,) = documents(COMPOSE)[0]["configs"].values()
     identity = json.loads(store["content"])["identities"][0]
     assert identity["credentials"][0]["accessKey"] == given["AWS_ACCESS_KEY_ID"]
+
+
+def with_secrets(value: str) -> str:
+    return re.sub(r"\$\{[A-Z_]+:\?[^}]*\}", "x", value)
+
+
+def test_the_owner_of_the_database_is_named_to_the_migration_alone() -> None:
+    migration, replica = services()["migration"]["environment"], services()["workbench"]["environment"]
+    owner = make_url(with_secrets(migration["WORKBENCH__DB__POSTGRESQL_OWNER_URL"]))
+    service = make_url(with_secrets(replica["WORKBENCH__DB__URL"]))
+    assert owner.username == services()["database"]["environment"]["POSTGRES_USER"] != service.username
+    assert (owner.host, owner.database) == (service.host, service.database)
+    assert set(migration) - set(replica) == {"WORKBENCH__DB__POSTGRESQL_OWNER_URL"}
 
 
 def proxy_faults(path: Path) -> list[str]:

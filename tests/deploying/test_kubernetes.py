@@ -135,12 +135,31 @@ def test_keys_have_the_names_by_which_the_service_looks_for_them() -> None:
     assert {Path(file).name for file in files} == names
 
 
+def test_the_owner_of_the_database_is_named_to_the_migration_alone() -> None:
+    pod = deployment()["spec"]["template"]["spec"]
+    containers = (*pod["initContainers"], *pod["containers"])
+    secrets = {
+        container["name"]: {
+            source["secretRef"]["name"] for source in container.get("envFrom", []) if "secretRef" in source
+        }
+        for container in containers
+    }
+    assert secrets == {"keys": set(), "migration": {"workbench", "workbench-owner"}, "workbench": {"workbench"}}
+    (example,) = documents(FOLDER / "example" / "kustomization.yaml")
+    files = {each["name"]: each["envs"] for each in example["secretGenerator"] if "envs" in each}
+    assert files == {"workbench": ["secrets.env"], "workbench-owner": ["owner.env"]}
+    owner, service = (settings_in(FOLDER / "example" / f"{name}.example.env") for name in ("owner", "secrets"))
+    assert set(owner) == {"WORKBENCH__DB__POSTGRESQL_OWNER_URL"}
+    assert not set(owner) & set(service)
+
+
 def test_kustomize_renders_the_example(tmp_path: Path) -> None:
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not installed, and no registry of Python or Debian has a new one")
     shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
     example = tmp_path / "example"
-    (example / "secrets.example.env").rename(example / "secrets.env")
+    for name in ("secrets", "owner"):
+        (example / f"{name}.example.env").rename(example / f"{name}.env")
     (example / "keys").mkdir()
     for name in (KEY_FILE, PSEUDONYMS_FILE, SERVICE_KEYS_FILE):
         (example / "keys" / name).write_text("key", encoding="utf-8")

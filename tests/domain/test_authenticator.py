@@ -7,12 +7,22 @@ import pytest
 from workbench.adapters.clock import SystemClock
 from workbench.adapters.keys.local import LocalModeKeys
 from workbench.domain.errors import UnauthenticatedError, UnavailableError
-from workbench.domain.identity.model import Credentials, Principal, Role, ServiceKeys, require_role
+from workbench.domain.identity.model import (
+    EVERYWHERE,
+    HOST_ID,
+    Credentials,
+    HostTokens,
+    Principal,
+    Role,
+    ServiceKeys,
+    require_role,
+)
 from workbench.domain.identity.service import Authenticator
 
 SERVICE, KEY = "echo.workbench.example", "k3y_of-the.service"
 ASSISTANT = UUID("11111111-2222-4333-8444-555555555555")
 FOREIGN_ASSISTANT = UUID("99999999-2222-4333-8444-555555555555")
+HOST_TOKEN = "a-token-that-operators-gave-to-hosts"
 ANN = Principal(workspace_id="team", role="user", id="ann", name="Ann")
 
 
@@ -62,7 +72,7 @@ def tokens() -> Tokens:
 
 @pytest.fixture
 def authenticator(tokens: Tokens) -> Authenticator:
-    return Authenticator(tokens, Keys(), Directory(), SystemClock())
+    return Authenticator(tokens, Keys(), Directory(), SystemClock(), HostTokens((HOST_TOKEN,)))
 
 
 async def refusal(authenticator: Authenticator, credentials: Credentials) -> tuple[str, str]:
@@ -170,8 +180,17 @@ async def test_the_key_is_asked_for_before_the_assistant(authenticator: Authenti
     assert (await refusal(authenticator, credentials))[0] == "Invalid credentials"
 
 
+async def test_a_host_is_known_by_a_token_that_no_issuer_is_asked_for(
+    authenticator: Authenticator, tokens: Tokens
+) -> None:
+    principal = await authenticator.authenticate(Credentials(bearer_token=HOST_TOKEN))
+    assert principal == Principal(workspace_id=EVERYWHERE, role="host", id=HOST_ID)
+    assert tokens.seen == []
+    assert (await refusal(authenticator, Credentials(bearer_token=HOST_TOKEN + "x")))[1] == "invalid_token"
+
+
 async def test_in_local_mode_every_service_has_the_empty_key(tokens: Tokens) -> None:
-    authenticator = Authenticator(tokens, LocalModeKeys(), Directory(), SystemClock())
+    authenticator = Authenticator(tokens, LocalModeKeys(), Directory(), SystemClock(), HostTokens())
     for service_id in (SERVICE, "anything"):
         assert (await authenticator.authenticate(Credentials(service_id=service_id))).id == service_id
         refused = await refusal(authenticator, Credentials(service_id=service_id, api_key="x"))

@@ -243,6 +243,17 @@ def test_a_flow_has_everything_filled_in() -> None:
     assert (snapshot.owned, snapshot.literal) == (["request:wb:acme:llm:rag"], ["response:wb:x"])
 
 
+def test_topics_without_their_workspace_are_known_to_cross() -> None:
+    document = document_of("request:wb:{workspace}:a:{id}", "request:wb:embed:{blueprint}", "request:wb:librarian")
+    snapshot = resolved(document, PLACE, values(), system=True)
+    assert snapshot.crossing == ["request:wb:embed:rag", "request:wb:librarian"]
+    assert snapshot.scopes == {
+        "request:wb:acme:a:f1": "flow",
+        "request:wb:embed:rag": "blueprint",
+        "request:wb:librarian": "global",
+    }
+
+
 def test_only_operators_blueprints_share_services_between_workspaces() -> None:
     use = ServiceUse(service="llm", scope="blueprint", variant="{blueprint}")
     document = Document(services=[use])

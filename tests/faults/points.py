@@ -21,6 +21,7 @@ from workbench.adapters.sql.database import Database, PostgresDatabase, SqliteDa
 from workbench.adapters.sql.deliveries import _ADVANCE
 from workbench.adapters.sql.group_commit import GroupCommit
 from workbench.adapters.sql.prepared import Prepared
+from workbench.adapters.sql.walls import Within
 from workbench.adapters.sql.writes import Writes
 from workbench.domain.assistant_services.model import AssistantAddress
 from workbench.domain.events.model import Event
@@ -78,8 +79,8 @@ class PointedSqlite(SqliteDatabase):
 
     points: Points
 
-    async def transact(self, work: Callable[[Connection], T]) -> T:
-        result = await super().transact(self._pointed(work))
+    async def transact(self, work: Callable[[Connection], T], within: Within = None) -> T:
+        result = await super().transact(self._pointed(work), within)
         self.points.passing(COMMITTED)
         return result
 
@@ -97,18 +98,18 @@ class PointedPostgres(PostgresDatabase):
 
     points: Points
 
-    async def transact(self, work: Callable[[Connection], T]) -> T:
+    async def transact(self, work: Callable[[Connection], T], within: Within = None) -> T:
         def working(connection: Connection) -> T:
             result = work(connection)
             self.points.passing(INSERTED)
             return result
 
-        result = await super().transact(working)
+        result = await super().transact(working, within)
         self.points.passing(COMMITTED)
         return result
 
-    async def run_one(self, statement: Prepared, row: Any) -> Any:
-        running = asyncio.ensure_future(super().run_one(statement, row))
+    async def run_one(self, statement: Prepared, row: Any, within: Within = None) -> Any:
+        running = asyncio.ensure_future(super().run_one(statement, row, within))
         if self.points.is_armed(INSERTED):
             # It commits by itself: what lies between the insert and the commit is the way to the server and back.
             await asyncio.sleep(ON_ITS_WAY_SECONDS)

@@ -34,8 +34,14 @@ BLUEPRINT = {
     ],
     "interfaces": {
         "try": {"request": f"request:wb:{OWN}", "response": f"response:wb:{OWN}"},
+        "strict": {
+            "request": f"request:wb:{OWN}",
+            "response": f"response:wb:{OWN}",
+            "request_schema": {"type": "object", "required": ["say"], "properties": {"say": {"maxLength": 10}}},
+            "response_schema": {"type": "string"},
+        },
         "shared": {"request": f"request:wb:{SHARED}", "response": f"response:wb:{SHARED}"},
-        "load": {"kind": "send", "topic": f"flow:wb:{OWN}"},
+        "load": {"kind": "send", "topic": f"flow:wb:{OWN}", "request_schema": {"required": ["key"]}},
         "nobody": {"request": f"request:wb:{OWN}:none", "response": f"response:wb:{OWN}:none"},
     },
 }
@@ -44,7 +50,7 @@ DONE: set[str] = set()
 COUNTS: dict[str, int] = {}
 
 
-@trial.input()
+@trial.input(concurrency=32)
 async def attempt(data: dict[str, Any], context: FlowContext) -> Any:
     if "fail" in data:
         raise ServiceError(data["fail"], "It is so.", category=data.get("category"))
@@ -56,6 +62,8 @@ async def attempt(data: dict[str, Any], context: FlowContext) -> Any:
         await asyncio.sleep(data["sleep"])
     if "done" in data:
         return data["done"] in DONE
+    if "hand_on" in data:
+        await context.output("work").send({"key": data["hand_on"]})
     if "tell" in data:
         return {
             "workspace": context.workspace,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 from workbench.sdk.flows import Final, FlowContext, FlowService, ServiceError, Usage
@@ -28,7 +29,6 @@ BLUEPRINT = {
 
 ASKED: list[Any] = []
 WENT: list[str] = []
-RUNS: list[str] = []
 
 
 @talker.input()
@@ -45,8 +45,8 @@ async def talk(data: dict[str, Any], _: FlowContext) -> AsyncIterator[Any]:
             await asyncio.sleep(60)
         finally:
             WENT.append(said)
-    if said == "crash once" and not RUNS:
-        RUNS.append(said)
+    if said.startswith("once ") and not (mark := Path(said.removeprefix("once "))).exists():
+        mark.touch()
         yield "lost "
         await asyncio.sleep(60)
     if said == "work":

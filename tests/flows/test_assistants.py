@@ -1,6 +1,11 @@
 """Services of flows as assistants: what they say in a conversation is a turn, whatever bus it came over (W24)."""
 
+import asyncio
+import contextlib
+import os
+import subprocess
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -9,6 +14,7 @@ import msgspec
 import pytest
 from tests.flows.talking import ASKED, BLUEPRINT, WENT
 from tests.support.models import ScriptedModels, call, said
+from tests.support.processes import WORKBENCH
 from tests.support.servers import eventually, until
 from tests.support.service import Service, running_service
 
@@ -21,6 +27,7 @@ from workbench.wiring.container import make_container
 
 FLOWS = "workbench.flow"
 SERVICES = ("tests.flows.talking:services",)
+TOKEN = "a-token-that-operators-gave-to-hosts"
 
 
 class Talk:
@@ -205,6 +212,20 @@ async def test_a_flow_that_is_stopped_is_told_of_once_and_answers_again_when_it_
     assert (await talk.over(3))["parts"][-1]["text"] == "You said three."
 
 
+async def test_a_flow_that_is_stopped_in_the_middle_is_told_of_once_too(talk: Talk) -> None:
+    await talk.begin()
+    await talk.say("wait")
+    await eventually(lambda: ASKED, timeout_seconds=15)
+    assert (await talk.ann.delete("/flows/f1?drain_s=0")).json()["state"] == "stopped"
+    turn = await talk.over()
+    assert (turn["status"], turn["error"]["code"]) == ("failed", "flow_stopped")
+    assert turn["parts"][0]["text"] == "one "
+    assert len(await talk.answers("notice")) == 1
+    await talk.say("and now")
+    assert (await talk.over(2))["error"]["code"] == "flow_not_running"
+    assert len(await talk.answers("notice")) == 1
+
+
 async def test_assistants_do_not_talk_for_ever(talk: Talk) -> None:
     await talk.begin()
     async with talk.service.recorder() as recorder:
@@ -263,6 +284,53 @@ async def test_an_answer_that_begins_anew_leaves_nothing_of_what_was_said_before
         turn = await talk.over()
     assert turn["parts"] == [{"type": "text", "text": "kept"}]
     assert (turn["status"], turn["usage_state"]) == ("finalized", "recorded")
+
+
+@asynccontextmanager
+async def host_process(service: Service, folder: Path, rabbit_url: str) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """A host that is a process of its own, and knows nothing but the broker and the service."""
+    settings = {
+        "WORKBENCH__BUS__URL": rabbit_url,
+        "WORKBENCH__DATA_ROOT": str(folder),
+        "WORKBENCH__FLOWS__HOST_TOKENS": TOKEN,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    command = [WORKBENCH, "flows", "host", *SERVICES, "--url", service.url]
+    process = await asyncio.create_subprocess_exec(*command, env={**os.environ, **settings}, stdout=subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
+
+
+async def test_an_answer_whose_host_dies_begins_anew_in_the_conversation(
+    sqlite_url: str, tmp_path: Path, rabbit_url: str
+) -> None:
+    settings: dict[str, Any] = {"flows": {"host_tokens": (TOKEN,)}, "bus": {"url": rabbit_url}}
+    mark = tmp_path / "mark"
+    async with (
+        running_service(sqlite_url, tmp_path / "data", **settings) as service,
+        host_process(service, tmp_path / "first", rabbit_url) as first,
+    ):
+        talk = await Talk(service).begin()
+        await talk.say(f"once {mark}")
+        await eventually(mark.exists, timeout_seconds=20)
+        async with host_process(service, tmp_path / "second", rabbit_url):
+
+            async def both_are_there() -> bool:
+                found = (await talk.ann.get("/flows/f1/services")).json()["services"]
+                return [each["live_hosts"] for each in found if each["name"] == "chat"] == [2]
+
+            await until(both_are_there, timeout_seconds=30)
+            first.kill()
+            assert (await talk.answer())["content"] == f"You said once {mark}."
+            turn = await talk.over()
+            assert (turn["status"], turn["usage_state"]) == ("finalized", "recorded")
+            assert [part["text"] for part in turn["parts"]] == [f"You said once {mark}."]
+            assert len((await talk.ann.get("/usage")).json()["rows"]) == 1
+            assert (await talk.ann.delete("/flows/f1?drain_s=0")).json()["state"] in ("stopped", "stopping")
 
 
 async def test_an_event_that_comes_twice_is_answered_once(talk: Talk) -> None:

@@ -17,8 +17,10 @@ from workbench.domain.bus.calls import Reply
 from workbench.domain.bus.errors import BusUnavailableError, CallError
 from workbench.domain.bus.model import DEAD_TOPIC
 from workbench.domain.bus.requesting import Requester
+from workbench.domain.bus.serving import SKEW_SECONDS
 
 GONE = CallError("closed", "closed")
+LATE = -1
 
 
 async def echo(data: Any, context: Any) -> Any:
@@ -187,8 +189,10 @@ async def test_a_deleted_topic_does_not_come_back(broker: Broker, worker_id: str
 async def test_the_broker_restarts_and_runs_out_of_room(tmp_path: Path) -> None:
     """One broker for all that can only be done to a whole broker, since starting one takes long."""
     began = asyncio.Event()
+    asked: list[int] = []
 
     async def telling(data: Any, context: Any) -> AsyncIterator[Any]:
+        asked.append(data)
         for number in range(data):
             began.set()
             yield number
@@ -201,6 +205,8 @@ async def test_the_broker_restarts_and_runs_out_of_room(tmp_path: Path) -> None:
             began.clear()
             await restart_in_the_middle(broker, bench, requester, began)
             await run_out_of_room(broker, bench, requester)
+            # Its time was up when the broker let it through.
+            assert LATE not in asked
             await requester.close(GONE, 0)
 
 
@@ -225,8 +231,9 @@ async def run_out_of_room(broker: Broker, bench: BusBench, requester: Requester)
     """Who publishes is held up, is told so, and goes on afterwards."""
     alarm = "rabbit_alarm:set_alarm({{resource_limit, memory, node()}, []})."
     await asyncio.to_thread(broker.control, "eval", alarm)
-    await failing(requester.request(0, seconds=1))
+    await failing(requester.request(LATE, seconds=1))
     await eventually(lambda: bench.bus.state() == "blocked", 20)
+    await asyncio.sleep(SKEW_SECONDS + 1)
     error = await failing(requester.request(0, seconds=30))
     assert (error.code, error.outcome) == ("bus_blocked", "not_sent")
     clear = "rabbit_alarm:clear_alarm({resource_limit, memory, node()})."

@@ -11,8 +11,11 @@ from tests.support.databases import open_store
 from tests.support.service import Service, Stream, running_service
 
 from workbench.adapters.sql.flow_ledger import SqlFlowLedger
+from workbench.domain.flows.blueprints import read_document
+from workbench.domain.flows.operating import OperatorBlueprintService
 from workbench.domain.ids import new_hex_id
 from workbench.examples.flow_services import BLUEPRINT, PARAMETER_TYPE
+from workbench.wiring.container import make_container
 
 SSE = {"Accept": "text/event-stream"}
 TRY = "/flows/f1/services/try"
@@ -60,12 +63,9 @@ async def test_a_flow_is_started_called_and_stopped(flow_service: Service) -> No
     assert [(event.name, event.id) for event in events] == [("open", ""), ("part", "1"), ("part", "2"), ("final", "3")]
     assert "".join(event.data["data"] for event in events[1:3]) == folded["data"]
     topics = (await ann.get("/flows/f1/topics")).json()["topics"]
-    assert [(topic["class"], topic["owned"], topic["shared_with"], topic["state"]) for topic in topics] == [
-        ("request", True, 0, "live"),
-        ("request", True, 0, "live"),
-        ("response", True, 0, "live"),
-        ("response", True, 0, "live"),
-    ]
+    fields = ("scope", "owned", "shared_with", "state")
+    assert [tuple(topic[name] for name in fields) for topic in topics] == [("flow", True, 0, "live")] * 4
+    assert [topic["class"] for topic in topics] == ["request", "request", "response", "response"]
     services = (await ann.get("/flows/f1/services")).json()["services"]
     assert {each["name"]: each["live_hosts"] for each in services} == {"shout": 1, "tell": 1}
     stopped = (await ann.delete("/flows/f1")).json()
@@ -145,9 +145,9 @@ async def test_stopping_ends_what_is_under_way(ann: httpx.AsyncClient) -> None:
             events = await Stream(response).until_end()
             return [event.data.get("code", event.name) for event in events[1:]]
 
-    tasks = [asyncio.create_task(one(seconds)) for seconds in (0.4, 60, 60)]
+    tasks = [asyncio.create_task(one(seconds)) for seconds in (0.4, 60) * 10]
     for _ in range(200):
-        if len((await ann.get("/flows/f1/requests")).json()["requests"]) == 3:
+        if len((await ann.get("/flows/f1/requests")).json()["requests"]) == 20:
             break
         await asyncio.sleep(0.02)
     stopping = asyncio.create_task(ann.delete("/flows/f1?drain_s=1.5"))
@@ -155,9 +155,15 @@ async def test_stopping_ends_what_is_under_way(ann: httpx.AsyncClient) -> None:
     assert code_of(await ann.post(TRY, json={})) == (409, "flow_stopping")
     assert code_of(await ann.post("/flows", json={"flow_id": "f1", "blueprint": "trials"})) == (409, "flow_stopping")
     assert (await stopping).json()["state"] == "stopped"
-    assert await asyncio.gather(*tasks) == [["final"], ["flow_stopped"], ["flow_stopped"]]
+    assert await asyncio.gather(*tasks) == [["final"], ["flow_stopped"]] * 10
     await start(ann)
     assert (await ann.post(TRY, json={"say": 1})).json()["data"] == 1
+
+
+async def test_requests_have_so_long_at_most_when_their_flow_is_stopped(ann: httpx.AsyncClient) -> None:
+    for wrong in ("-1", "301", "nan"):
+        assert code_of(await ann.delete(f"/flows/f1?drain_s={wrong}")) == (422, "invalid_drain")
+    assert (await ann.get("/flows/f1")).json()["state"] == "running"
 
 
 async def test_work_is_handed_over(ann: httpx.AsyncClient) -> None:
@@ -171,7 +177,56 @@ async def test_work_is_handed_over(ann: httpx.AsyncClient) -> None:
         await asyncio.sleep(0.02)
     else:
         raise AssertionError("the work was not done")
-    assert (await ann.post("/flows/f1/services/load", json={}, headers=SSE)).status_code == 406
+    assert (await ann.post("/flows/f1/services/load", json={"key": mark}, headers=SSE)).status_code == 406
+
+
+async def test_a_service_hands_work_on_to_another(ann: httpx.AsyncClient) -> None:
+    mark = new_hex_id()
+    assert (await ann.post(TRY, json={"hand_on": mark})).status_code == 200
+    for _ in range(100):
+        if (await ann.post(TRY, json={"done": mark})).json()["data"]:
+            break
+        await asyncio.sleep(0.02)
+    else:
+        raise AssertionError("the work was not done")
+    line = 'workbench_bus_published_total{outcome="ok",output="work",service="trial"} 1.0'
+    assert line in (await ann.get("/metrics")).text
+
+
+STRICT = "/flows/f1/services/strict"
+
+
+async def test_a_request_is_as_its_interface_wants_it_or_is_not_sent(ann: httpx.AsyncClient) -> None:
+    assert (await ann.post(STRICT, json={"say": "short"})).json()["data"] == "short"
+    for accept in ({}, SSE):
+        refused = await ann.post(STRICT, json={"say": "much too long"}, headers=accept)
+        assert code_of(refused) == (422, "schema_violated")
+        assert refused.json()["field"] == "$.say"
+        assert [each["path"] for each in refused.json()["findings"]] == ["$.say"]
+        assert "much" not in refused.text
+    assert code_of(await ann.post("/flows/f1/services/load", json={})) == (422, "schema_violated")
+    shown = (await ann.get("/flows/f1/services")).json()["services"]
+    (strict,) = [each["interface"] for each in shown if each["name"] == "strict"]
+    assert strict["response_schema"] == {"type": "string"}
+
+
+async def test_a_reply_that_its_interface_does_not_promise_is_none(ann: httpx.AsyncClient) -> None:
+    answer = await ann.post(STRICT, json={"say": 42})
+    assert code_of(answer) == (502, "bad_reply")
+    assert "42" not in answer.json()["detail"]
+    async with ann.stream("POST", STRICT, json={"say": None}, headers=SSE) as response:
+        events = await Stream(response).until_end()
+    assert [event.name for event in events] == ["open", "error"]
+    assert events[1].data["code"] == "bad_reply"
+    assert (await ann.post(STRICT, json={"say": "after"})).json()["data"] == "after"
+
+
+async def test_schemas_that_are_none_are_told_when_a_blueprint_is_stored(ann: httpx.AsyncClient) -> None:
+    interfaces: dict[str, Any] = TRIALS["interfaces"]
+    wrong = {**TRIALS, "interfaces": {"try": {**interfaces["try"], "response_schema": {"type": "strin"}}}}
+    answer = await ann.put("/flow-blueprints/wrong", json=wrong)
+    assert code_of(answer) == (422, "invalid_schema")
+    assert [each["path"] for each in answer.json()["findings"]] == ["$.interfaces.try.response_schema"]
 
 
 async def test_services_know_whose_request_it_is_and_their_parameters(ann: httpx.AsyncClient) -> None:
@@ -208,6 +263,37 @@ async def test_two_workspaces_use_the_same_ids(flow_service: Service) -> None:
     assert told == ["default", "elsewhere"]
     assert (await here.delete("/flows/f1")).json()["state"] == "stopped"
     assert (await there.post(TRY, json={"say": 2})).json()["data"] == 2
+
+
+COMMON = {
+    "services": [
+        {
+            "service": "trial",
+            "topics": {
+                "request": "request:wb:common:{blueprint}",
+                "response": "response:wb:common:{blueprint}",
+                "work": "flow:wb:{workspace}:common:{id}",
+            },
+            "parameters": {"mark": "?"},
+        },
+    ],
+    "interfaces": {"try": {"request": "request:wb:common:{blueprint}", "response": "response:wb:common:{blueprint}"}},
+}
+
+
+async def test_workspaces_that_share_a_topic_are_each_served_as_themselves(flow_service: Service) -> None:
+    container = make_container(flow_service.settings)
+    await (await container.get(OperatorBlueprintService)).put("common", read_document(COMMON))
+    await container.close()
+    here, there = flow_service.user("ann"), flow_service.user("ann", "elsewhere")
+    await start(here, blueprint="common")
+    await start(there, blueprint="common")
+    for _ in range(6):
+        told = [(await client.post(TRY, json={"tell": True})).json()["data"]["workspace"] for client in (here, there)]
+        assert told == ["default", "elsewhere"]
+    stopped = (await here.delete("/flows/f1?drain_s=0")).json()
+    assert stopped["cleanup"]["deleted"] == ["flow:wb:default:common:f1"]
+    assert (await there.post(TRY, json={"say": 1})).json()["data"] == 1
 
 
 async def test_a_shared_service_answers_each_request_once(ann: httpx.AsyncClient) -> None:
@@ -363,6 +449,13 @@ async def test_metrics_say_what_happened(ann: httpx.AsyncClient) -> None:
         'workbench_bus_consumed_total{input="request",outcome="ok",service="trial"} 1.0',
         'workbench_flow_transitions_total{from="starting",to="running"} 1.0',
         'workbench_flow_requests_in_flight{interface="try"} 0.0',
+        'workbench_bus_consumer_up{input="request",service="trial"} 1.0',
+        'workbench_bus_subscriber_up{interface="try"} 1.0',
+        'workbench_bus_publish_seconds_count{service="trial"} 1.0',
     ):
         assert line in text
     assert "request:wb" not in text
+    await ann.delete("/flows/f1?drain_s=0")
+    text = (await ann.get("/metrics")).text
+    assert 'workbench_bus_consumer_up{input="request",service="trial"} 0.0' in text
+    assert 'workbench_bus_subscriber_up{interface="try"} 0.0' in text

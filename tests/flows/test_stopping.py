@@ -1,38 +1,20 @@
 """The end of flows where things go wrong: a bus that deletes nothing, a process that dies between two steps."""
 
 import asyncio
+import random
 from collections.abc import AsyncGenerator, Collection
 from datetime import timedelta
 
 import pytest
-from prometheus_client import CollectorRegistry
 from tests.support.databases import Store
-from tests.support.flow_rows import ENTRY, OpenSealer, document_of, stored_flow
+from tests.support.flow_processes import ANN, DOCUMENT, Process
+from tests.support.flow_rows import ENTRY, stored_flow
 
 from workbench.adapters.bus.in_process import InProcessBus
-from workbench.adapters.metrics.flows import PrometheusFlows
-from workbench.adapters.sql.flow_ledger import SqlFlowLedger
 from workbench.domain.audit.ports import AuditFilter
 from workbench.domain.bus.errors import BusUnavailableError
-from workbench.domain.bus.requesting import ProcessCalls
 from workbench.domain.errors import UnavailableError
-from workbench.domain.flows.blueprints import BlueprintService
-from workbench.domain.flows.calling import FlowGateway
-from workbench.domain.flows.changes import FlowChanges
-from workbench.domain.flows.lifecycle import FlowService
-from workbench.domain.flows.means import FlowMeans, StopTimes
 from workbench.domain.flows.model import Host, NewFlow, StoredFlow
-from workbench.domain.flows.policy import FlowPolicy
-from workbench.domain.flows.reading import FlowReader
-from workbench.domain.flows.roster import Roster
-from workbench.domain.flows.stopping import StopService, TopicRemover
-from workbench.domain.flows.upkeep import TopicKeeper, UpkeepService
-from workbench.domain.identity.model import Principal
-
-ANN = Principal(workspace_id="acme", role="user", id="ann")
-OWN, SHARED = "request:wb:{workspace}:own:{id}", "request:wb:{workspace}:shared:{blueprint}"
-DOCUMENT = document_of(OWN, SHARED)
-OPEN = FlowPolicy(is_open=True, drain_seconds=0)
 
 
 class StubbornBus(InProcessBus):
@@ -54,39 +36,6 @@ class StubbornBus(InProcessBus):
     async def create_topic(self, topic: str) -> None:
         self._fail()
         await super().create_topic(topic)
-
-
-class Process:
-    """The services of one process."""
-
-    def __init__(self, store: Store, bus: InProcessBus) -> None:
-        self.ledger = SqlFlowLedger(store.database)
-        meter = PrometheusFlows(CollectorRegistry())
-        means = FlowMeans(
-            transactions=store.transactions,
-            ledger=self.ledger,
-            bus=bus,
-            changes=FlowChanges(),
-            clock=store.clock,
-            policy=OPEN,
-            meter=meter,
-            sealer=OpenSealer(),
-            times=StopTimes(pause_seconds=0, release_seconds=0.5),
-        )
-        self.roster = Roster(self.ledger, store.clock)
-        gateway = FlowGateway(means, ProcessCalls(meter), self.roster)
-        remover = TopicRemover(means)
-        self.stops = StopService(means, gateway, self.roster, remover)
-        reader = FlowReader(store.transactions, bus, self.roster)
-        self.flows = FlowService(means, reader, self.roster, self.stops, remover)
-        self.upkeep = UpkeepService(means, self.flows, self.stops, remover)
-        self.keeper = TopicKeeper(bus)
-        self.blueprints = BlueprintService(store.transactions, store.clock, OPEN)
-
-    async def recover(self) -> None:
-        """What the next process does first."""
-        await self.upkeep.round()
-        await self.stops.settle()
 
 
 @pytest.fixture
@@ -147,6 +96,7 @@ async def test_a_start_that_fails_leaves_nothing(process: Process, bus: Stubborn
     assert (await process.flows._reader.get(ANN, "f2")).generation == 2
 
 
+ROUNDS = 100
 STEPS = ("begun", "running", "stopping", "withdrawn", "swept", "deleted from the bus")
 
 
@@ -221,8 +171,10 @@ async def test_starts_and_stops_of_two_processes_never_take_a_topic_away(store: 
     await replicas[0].blueprints.put(ANN, "b", DOCUMENT, None)
 
     async def live(process: Process, flow_id: str) -> None:
-        for _ in range(8):
+        for _ in range(ROUNDS):
+            await asyncio.sleep(random.random() / 100)
             await start(process, flow_id)
+            await asyncio.sleep(random.random() / 100)
             assert await bus.topic_exists("request:wb:acme:shared:b")
             await process.flows.stop(ANN, flow_id)
 

@@ -281,7 +281,7 @@ async def test_each_workspace_has_its_own(service: Service) -> None:
         ("user/ann", [{**TURNS_A_DAY, "amount": 1, "period": "week"}], 422),
         ("user/ann", [{**TURNS_A_DAY, "amount": 1, "anchor": "2026-01-31"}], 422),
         ("user/ann", [{**TURNS_A_DAY, "amount": 1}] * 2, 400),
-        ("user/ann", [{**TURNS_A_DAY, "amount": 1}] * 7, 422),
+        ("user/ann", [{**TURNS_A_DAY, "amount": 1}] * 9, 422),
         (f"user/{'u' * 256}", [], 400),
         ("assistant/robot", [], 400),
         ("workspace/other", [], 403),

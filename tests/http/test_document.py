@@ -64,3 +64,17 @@ def test_no_bytes_are_called_text(operations: dict[str, Any]) -> None:
     assert files["200"]["content"] == files["206"]["content"] == {"*/*": {"schema": {}}}
     for route in ("GET /conversations/export", "GET /assistants/{assistant_id}/export"):
         assert operations[route]["responses"]["200"]["content"] == {"application/zip": {"schema": {}}}
+
+
+def test_a_stream_of_documentation_names_its_events(operations: dict[str, Any]) -> None:
+    answer = operations["GET /ai-sessions/{session_id}/documentation/stream"]["responses"]["200"]
+    (kind,) = answer["content"]
+    assert kind == "text/event-stream"
+    forms = {schema["$ref"].rpartition("/")[2] for schema in answer["content"][kind]["schema"]["oneOf"]}
+    assert forms == {"MetaEvent", "DeltaEvent", "ResetEvent", "DoneEvent", "ErrorEvent"}
+
+
+def test_taking_a_session_over_answers_by_its_kind(operations: dict[str, Any]) -> None:
+    answer = operations["POST /ai-sessions/{session_id}/pickup"]["responses"]["200"]
+    forms = {schema["$ref"].rpartition("/")[2] for schema in answer["content"]["application/json"]["schema"]["oneOf"]}
+    assert forms == {"PickedUp", "Chatted"}

@@ -73,6 +73,14 @@ NEW_SESSION = {"intake_content": {"text": "It does not work"}, "start_mode": "ma
 STEP_ANSWER = {"step_id": "{step}", "free_text": "Switched it off and on"}
 SOLVED = {"resolution_summary": "It works again", "resolution_action": "fixed"}
 PLAYBOOK = "/playbooks/printer-offline"
+TICKET_SYSTEM = {
+    "kind": "webhook",
+    "name": "Hook",
+    "config": {"url": "https://127.0.0.1:9/"},
+    "secret": {"keys": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]},
+}
+CONNECTION = "/psa-connections/{connection}"
+TICKET = {"psa_ticket_id": "4711", "psa_connection_id": "{connection}"}
 
 #   nobody owner observer stranger neighbour removed service assistant outsider thief
 TABLE = [
@@ -180,11 +188,26 @@ TABLE = [
     row("POST", "/ai-sessions", "401 201 201 201 201 201 401 401 401 401", NEW_SESSION),
     row("GET", "/ai-sessions", "401 200 200 200 200 200 401 401 401 401"),
     row("GET", "/ai-sessions/escalation-queue", "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", "/ai-sessions/quota", "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", "/ai-sessions/search?q=work", "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", f"{SESSION}/similar", "401 200 404 404 404 404 401 401 401 401"),
     row("GET", SESSION, "401 200 404 404 404 404 401 401 401 401"),
     row("GET", f"{SESSION}/documentation", "401 200 404 404 404 404 401 401 401 401"),
+    row("GET", f"{SESSION}/documentation/stream", "401 200 404 404 404 404 401 401 401 401"),
+    row("POST", f"{SESSION}/chat", "401 409 404 404 404 404 401 401 401 401", {"message": "It does not print"}),
     row("POST", f"{SESSION}/respond", "401 200 404 404 404 404 401 401 401 401", STEP_ANSWER),
     row("POST", f"{SESSION}/status-update", "401 200 404 404 404 404 401 401 401 401", {"audience": "client"}),
     row("PUT", f"{SESSION}/task-lane", "401 204 404 404 404 404 401 401 401 401", {}),
+    row("GET", "/psa-connections", "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", CONNECTION, "401 200 200 200 404 200 401 401 401 401"),
+    row("POST", "/psa-connections", "401 403 403 403 403 403 401 401 401 401", TICKET_SYSTEM),
+    row("PATCH", CONNECTION, "401 403 403 403 403 403 401 401 401 401", {}),
+    row("POST", f"{CONNECTION}/test", "401 403 403 403 403 403 401 401 401 401"),
+    row("DELETE", CONNECTION, "401 403 403 403 403 403 401 401 401 401"),
+    row("POST", f"{SESSION}/link-ticket", "401 200 404 404 404 404 401 401 401 401", TICKET),
+    row("POST", f"{SESSION}/retry-psa-push", "401 404 404 404 404 404 401 401 401 401"),
+    row("GET", f"{SESSION}/psa-pushes", "401 200 404 404 404 404 401 401 401 401"),
+    row("GET", f"{SESSION}/outputs", "401 200 404 404 404 404 401 401 401 401"),
     row("POST", f"{SESSION}/pause", "401 204 404 404 404 404 401 401 401 401"),
     row("POST", f"{SESSION}/resume", "401 204 404 404 404 404 401 401 401 401"),
     row("POST", f"{SESSION}/escalate", "401 200 404 404 404 404 401 401 401 401", {"reason": "No idea"}),
@@ -211,6 +234,8 @@ TABLE = [
     row("GET", "/flows/{flow}/services", "401 200 200 200 404 200 401 401 401 401"),
     row("POST", "/flows/{flow}/services/{interface}", "401 404 404 404 404 404 401 401 401 401", {}),
     row("GET", "/flows/{flow}/requests", "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", "/flow-hosts/assignments?host_id=h&service=s", "401 401 401 401 401 401 401 401 401 401"),
+    row("POST", "/flow-hosts/{host}/released", "401 401 401 401 401 401 401 401 401 401", {"keys": []}),
     row("DELETE", "/flows/{flow}/requests/{request}", "401 404 404 404 404 404 401 401 401 401"),
     row("DELETE", "/flows/{flow}?drain_s=0", "401 200 200 200 404 200 401 401 401 401"),
     row("DELETE", "/flow-blueprints/{blueprint}", "401 404 204 404 204 404 401 401 401 401"),
@@ -222,8 +247,8 @@ TABLE = [
 ]
 
 
-FILLED_IN = ("{fresh}", "{url}", "{conversation}", "{assistant}", "{step}")
-FLOW_NAMES = {"mark": "mark", "blueprint": "b", "flow": "f", "interface": "ask", "request": "r"}
+FILLED_IN = ("{fresh}", "{url}", "{conversation}", "{assistant}", "{step}", "{connection}")
+FLOW_NAMES = {"mark": "mark", "blueprint": "b", "flow": "f", "interface": "ask", "request": "r", "host": "h"}
 
 
 class World:
@@ -282,6 +307,7 @@ async def make_world(service: Service, recorder: RecordingAssistantService) -> W
     session = (await owner.post("/ai-sessions", json=NEW_SESSION)).json()
     names |= {"session": session["session_id"], "step": session["first_step"]["step_id"]}
     names |= FLOW_NAMES
+    names["connection"] = (await service.admin().post("/psa-connections", json=TICKET_SYSTEM)).json()["id"]
     names |= {"letter": letters[0], "dropped": letters[1], "service": recorder.service_id, "url": recorder.url}
     return World(names, clients)
 
@@ -343,11 +369,13 @@ def test_every_route_is_in_the_table(tmp_path: Path) -> None:
         "{flow}": "{flow_id:str}",
         "{interface}": "{interface:str}",
         "{request}": "{request_id:str}",
+        "{host}": "{host_id:str}",
         "/conversation-shares/ann": "/conversation-shares/{owner_id:str}",
         "{letter}": "{letter_id:str}",
         "{dropped}": "{letter_id:str}",
         "/states/notes": "/states/{state_id:str}",
         "{session}": "{session_id:uuid}",
+        "{connection}": "{connection_id:uuid}",
         "/playbooks/printer-offline": "/playbooks/{key:str}",
         "/versions/0": "/versions/{version:int}",
         "/files/kept.txt/versions": "/files/{filename:path}",
@@ -382,7 +410,7 @@ async def test_a_bad_token_is_401_everywhere(sqlite_url: str, tmp_path: Path, to
         bad = service.client(Authorization=f"Bearer {token}")
         for entry in TABLE:
             if entry.expected[0] == 401:
-                ids = ("conversation", "message", "assistant", "letter", "dropped", "share", "session")
+                ids = ("conversation", "message", "assistant", "letter", "dropped", "share", "session", "connection")
                 names = dict.fromkeys(ids, uuid4()) | FLOW_NAMES
                 path = entry.path.format(**names, service="s", fresh="f")
                 body = None if entry.body is UPLOAD else entry.body

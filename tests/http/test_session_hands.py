@@ -1,7 +1,9 @@
 """Whose a session is, and how it changes hands. The numbers are those of the specification of sessions (16)."""
 
 import asyncio
-from collections.abc import Callable
+import base64
+from collections.abc import AsyncGenerator, Callable, Sequence
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -169,7 +171,22 @@ async def test_26_the_most_urgent_comes_first_then_what_waits_longest(service: S
     assert [f"{SESSIONS}/{row['session_id']}" for row in [*first["items"], *rest["items"]]] == wanted
     assert rest["next_cursor"] is None
     assert (await ann.get(QUEUE)).json()["items"] == []
-    assert (await bob.get(QUEUE, params={"cursor": "x"})).json()["field"] == "cursor"
+    too_much = base64.urlsafe_b64encode(
+        b'[99999999999, "2026-01-01T00:00:00Z", "f0000000-0000-4000-8000-000000000001"]'
+    )
+    for wrong in ("x", too_much.decode()):
+        assert (await bob.get(QUEUE, params={"cursor": wrong})).json()["field"] == "cursor"
+
+
+async def test_of_taking_over_and_going_on_after_all_at_once_one_counts(service: Service) -> None:
+    for number in range(10):
+        ann, bob = service.user(f"ann-{number}"), service.user(f"bob-{number}")
+        path = (await by_hand(ann))["path"]
+        await done(ann, path, "escalate")
+        kept, taken = await asyncio.gather(act(ann, path, "withdraw-escalation"), act(bob, path, "pickup"))
+        assert (kept.status_code, taken.status_code) in {(204, 404), (204, 409), (403, 200), (409, 200)}
+        detail = (await ann.get(path)).json()
+        assert detail["status"] == ("active" if kept.status_code == 204 else "escalated")
 
 
 ROUTES: dict[str, Callable[[httpx.AsyncClient, str], Any]] = {
@@ -201,6 +218,91 @@ async def test_30_ids_of_another_workspace_are_as_unknown_as_any(service: Servic
     assert answers[0].content == answers[1].content
     own = await act(ann, path, "escalate", {**ESCALATION, "target_user_id": "ann"})
     assert (own.status_code, own.json()["field"]) == (400, "target_user_id")
+
+
+SECRET = "s" * 32
+
+
+def member(service: Service, user_id: str, *teams: str, roles: Sequence[str] = ("Engineer",)) -> httpx.AsyncClient:
+    """Somebody whose token says which teams they are in."""
+    claims = {"sub": user_id, "name": user_id.title(), "exp": 4_000_000_000, "roles": roles, "groups": teams}
+    token = jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(SECRET))
+    return service.client(Authorization=f"Bearer {token}")
+
+
+@pytest.fixture
+async def desk(database_url: str, tmp_path: Path) -> AsyncGenerator[Service]:
+    """A service whose users are in teams."""
+    issuer = {"name": "company", "secret": SECRET, "engineer_role": "Engineer", "team_claim": "groups"}
+    async with running_service(database_url, tmp_path / "data", auth={"issuers": [issuer]}) as service:
+        yield service
+
+
+async def test_21_who_is_not_in_the_team_sees_nothing_of_it(desk: Service) -> None:
+    ann, bob, cleo = member(desk, "ann"), member(desk, "bob", "desk", "network"), member(desk, "cleo", "desk")
+    session = await by_hand(ann)
+    unknown = await act(ann, session["path"], "escalate", {**ESCALATION, "team_id": "network"})
+    assert (unknown.status_code, unknown.json()["code"], unknown.json()["field"]) == (400, "unknown_team", "team_id")
+    assert (await bob.get("/users/me")).status_code == 200
+    asked = await act(ann, session["path"], "escalate", {**ESCALATION, "team_id": "network"})
+    assert asked.status_code == 200
+    (row,) = (await bob.get(QUEUE)).json()["items"]
+    assert (row["session_id"], row["team_id"], row["is_for_you"]) == (session["session_id"], "network", False)
+    for outsider in (cleo, member(desk, "dan"), member(desk, "eve", "network", roles=())):
+        queue = await outsider.get(QUEUE)
+        assert queue.status_code == 403 or queue.json()["items"] == []
+        assert (await act(outsider, session["path"], "pickup")).status_code in (403, 404)
+    assert (await act(cleo, session["path"], "pickup")).status_code == 404
+    assert (await act(bob, session["path"], "pickup")).status_code == 200
+    told = (await ann.get(session["path"])).json()["escalations"]
+    assert [(each["team_id"], each["state"]) for each in told] == [("network", "picked_up")]
+
+
+async def test_a_named_colleague_takes_it_whatever_team_they_are_in(desk: Service) -> None:
+    ann, bob, cleo = member(desk, "ann"), member(desk, "bob", "desk"), member(desk, "cleo", "network")
+    for each in (bob, cleo):
+        assert (await each.get("/users/me")).status_code == 200
+    path = (await by_hand(ann))["path"]
+    asked = {**ESCALATION, "target_user_id": "bob", "team_id": "network"}
+    assert (await act(ann, path, "escalate", asked)).status_code == 200
+    assert (await cleo.get(QUEUE)).json()["items"] == []
+    assert (await bob.get(QUEUE)).json()["items"][0]["is_for_you"] is True
+    assert (await act(bob, path, "pickup")).status_code == 200
+
+
+async def test_who_did_not_work_on_sessions_when_they_were_last_here_is_not_asked_for(desk: Service) -> None:
+    ann = member(desk, "ann")
+    assert (await member(desk, "eve", roles=()).get("/users/me")).status_code == 200
+    path = (await by_hand(ann))["path"]
+    asked = {**ESCALATION, "target_user_id": "eve"}
+    refused = await act(ann, path, "escalate", asked)
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_target")
+    assert (await member(desk, "eve").get("/users/me")).json()["name"] == "Eve"
+    assert (await act(ann, path, "escalate", asked)).status_code == 200
+
+
+async def test_45_what_is_deleted_is_gone_for_everybody_at_once(service: Service) -> None:
+    ann, bob, dan = service.user(), service.user("bob"), service.user("dan")
+    session, kept = await start(ann), await start(ann)
+    conversation = f"/conversations/{session['conversation_id']}"
+    share = {"conversation_id": session["conversation_id"], "label": "", "conversation_permission": "read"}
+    shared = (await ann.post("/conversation-shares", json=share)).json()["id"]
+    assert (await service.user("eli").post(f"/conversation-shares/{shared}/redemptions")).status_code == 200
+    await done(ann, session["path"], "escalate")
+    await done(bob, session["path"], "pickup", "resolve")
+    await done(ann, session["path"], "delete")
+    for who in (ann, bob):
+        found = [
+            (await who.get(path)).status_code for path in (session["path"], conversation, f"{conversation}/messages")
+        ]
+        assert found == [404, 404, 404]
+    assert (await act(ann, session["path"], "delete")).status_code == 404
+    assert (await act(bob, session["path"], "reopen")).status_code == 404
+    assert [each["id"] for each in (await ann.get(SESSIONS)).json()["items"]] == [kept["session_id"]]
+    assert (await bob.get(SESSIONS)).json()["items"] == []
+    listed = (await ann.get("/conversations")).json()["conversations"]
+    assert [each["id"] for each in listed] == [kept["conversation_id"]]
+    assert (await dan.post(f"/conversation-shares/{shared}/redemptions")).status_code == 404
 
 
 async def test_32_who_does_not_work_on_sessions_begins_none(sqlite_url: str, tmp_path: Any) -> None:

@@ -17,6 +17,7 @@ from tests.support.troubleshooting import (
     by_hand,
     done,
     import_playbook,
+    messages_of,
     respond,
     start,
 )
@@ -317,3 +318,40 @@ async def test_resolving_answers_with_notes_for_the_ticket(sqlite_service: Servi
     assert (resolved["status"], resolved["psa_push_status"]) == ("resolved", "not_linked")
     assert "Cleared the queue on PRN-02" in resolved["ticket_notes"]
     assert (await ann.get(path)).json()["root_cause"] == "A full queue"
+
+
+async def test_files_go_with_an_answer_once_they_are_in_the_sessions_conversation(service: Service) -> None:
+    ann = service.user()
+    session = await by_hand(ann)
+    answer = {"step_id": session["first_step"]["step_id"], "free_text": "See the log", "upload_ids": ["log.txt"]}
+    unknown = await ann.post(f"{session['path']}/respond", json=answer)
+    assert (unknown.status_code, unknown.json()["code"], unknown.json()["field"]) == (
+        400,
+        "unknown_upload",
+        "upload_ids",
+    )
+    files = {"files": ("log.txt", b"spooler stopped")}
+    (await ann.put(f"/conversations/{session['conversation_id']}/files", files=files)).raise_for_status()
+    (await ann.post(f"{session['path']}/respond", json=answer)).raise_for_status()
+    said = [each for each in await messages_of(ann, session) if each["content"].startswith("See the log")]
+    assert [each["filenames"] for each in said] == [["log.txt"]]
+
+
+async def test_before_a_session_there_is_no_file_to_name(service: Service) -> None:
+    content = {"text": "It does not print", "upload_ids": ["log.txt"]}
+    refused = await service.user().post("/ai-sessions", json={"intake_content": content, "start_mode": "manual"})
+    told = refused.json()
+    assert (refused.status_code, told["code"], told["field"]) == (400, "unknown_upload", "intake_content.upload_ids")
+
+
+async def test_the_documentation_tells_how_much_work_it_was(service: Service) -> None:
+    ann = service.user()
+    session = await by_hand(ann)
+    solved = {"resolution_summary": "Spooler restarted", "resolution_action": "fixed", "time_spent_minutes": 95}
+    for wrong in (-1, 10_081, 4.5, "five"):
+        refused = await ann.post(f"{session['path']}/resolve", json={**solved, "time_spent_minutes": wrong})
+        assert refused.status_code == 422, wrong
+    (await ann.post(f"{session['path']}/resolve", json=solved)).raise_for_status()
+    told = (await ann.get(f"{session['path']}/documentation")).json()
+    assert told["resolution"]["time_spent_minutes"] == 95
+    assert "; 1 h 35 min of work" in told["markdown"]

@@ -31,8 +31,9 @@ from tests.support.servers import (
     send_json,
     serve,
 )
-from tests.support.service import Service, open_stream, running_service
+from tests.support.service import Service, Stream, open_stream, running_service
 
+from workbench.examples.flow_services import BLUEPRINT, PARAMETER_TYPE
 from workbench.wiring.container import make_container
 from workbench.wiring.setting_names import SettingsError
 from workbench.wiring.settings import Settings
@@ -97,6 +98,31 @@ async def seat(service: Service, recorder: RecordingAssistantService) -> str:
 
 def told(recorder: RecordingAssistantService) -> list[str]:
     return [request.json["event"] for request in recorder.received(Kind.EVENT)]
+
+
+async def test_one_trace_leads_from_the_caller_through_a_flow_to_the_services_that_answer(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    flows = {"services": ("workbench.examples.flow_services:services",)}
+    async with traced(sqlite_url, tmp_path / "data", flows=flows) as (service, spans):
+        ann = service.user()
+        (await ann.put("/flow-parameter-types/mark", json=PARAMETER_TYPE)).raise_for_status()
+        (await ann.put("/flow-blueprints/echoing", json=BLUEPRINT)).raise_for_status()
+        (await ann.post("/flows?wait=ready", json={"flow_id": "f", "blueprint": "echoing"})).raise_for_status()
+        headers = {"traceparent": PARENT, "Accept": "text/event-stream"}
+        async with ann.stream("POST", "/flows/f/services/tell", json="hidden", headers=headers) as response:
+            assert [event.name for event in await Stream(response).until_end()] == ["open", "part", "final"]
+        request = await spans.one("POST /flows/{flow_id}/services/{interface}", TRACE)
+        asked = await spans.one("ask tell", TRACE)
+        served = await spans.one("serve teller", TRACE)
+        asked_on = await spans.one("ask teller-shouter", TRACE)
+        served_on = await spans.one("serve shouter", TRACE)
+    assert parent_of(asked) == request.context.span_id
+    assert parent_of(served) == asked.context.span_id
+    assert parent_of(asked_on) == served.context.span_id
+    assert parent_of(served_on) == asked_on.context.span_id
+    assert [span.kind for span in (asked, served)] == [SpanKind.CLIENT, SpanKind.CONSUMER]
+    assert "hidden" not in "".join(span.to_json() for span in spans.all())
 
 
 async def test_one_trace_leads_from_the_caller_through_the_log_to_the_assistant(

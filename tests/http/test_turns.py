@@ -16,7 +16,7 @@ import httpx
 import pytest
 from sqlalchemy import update
 from tests.support.assistants import RecordingAssistantService
-from tests.support.databases import open_store
+from tests.support.databases import open_store, owner_of
 from tests.support.servers import eventually
 from tests.support.service import Service
 
@@ -566,7 +566,7 @@ BREAKS = {
 
 
 async def run(own_scene: Scene, *statements: str) -> None:
-    async with open_store(own_scene.service.database_url, SystemClock()) as store:
+    async with open_store(owner_of(own_scene.service.database_url), SystemClock()) as store:
         for statement in statements:
             await store.database.transact(lambda connection, statement=statement: connection.exec_driver_sql(statement))
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
@@ -19,7 +19,7 @@ from workbench.domain.bus.hosting import ControlReader, HostMemory
 from workbench.domain.bus.model import Message
 from workbench.domain.bus.ports import Delivery, MessageBus, Subscription
 from workbench.domain.bus.requesting import ProcessCalls, Requester
-from workbench.domain.bus.services import Assignment, Input, ServiceDefinition
+from workbench.domain.bus.services import Assignment, Calls, Input, ServiceDefinition
 from workbench.domain.bus.serving import HostTimes, ServiceInstance
 
 QUICK = RabbitTimes(
@@ -63,16 +63,13 @@ class BusBench:
         self, *, bus: MessageBus | None = None, process: ProcessCalls | None = None, **options: Any
     ) -> Requester:
         request, response = await self.topic("request", "s"), await self.topic("response", "s")
-        route = Route(
-            workspace_id="acme",
-            flow_id="f1",
-            generation=1,
-            interface="ask",
-            request=request,
-            response=response,
-            **options,
-        )
+        place = {"workspace_id": "acme", "flow_id": "f1", "generation": 1, "interface": "ask"}
+        route = Route(**{**place, "request": request, "response": response, **options})
         return Requester(bus or self.bus, route, process or self.process())
+
+    def held(self) -> list[tuple[int, int]]:
+        """How many queues each bus reads, and how many channels it has open for that."""
+        return [(len(bus._subscriptions), _channels(bus)) for bus in self._buses if isinstance(bus, RabbitBus)]
 
     def count(self, name: str, **labels: str) -> float:
         """The value of a metric."""
@@ -83,6 +80,11 @@ class BusBench:
             await self.bus.delete_topic(topic, [f"{topic}/s/request", f"{topic}/w/work"])
         for bus in self._buses:
             await bus.close()
+
+
+def _channels(bus: RabbitBus) -> int:
+    links = (bus._publishing._connection, bus._consuming._connection)
+    return sum(len(link.transport.connection.channels) for link in links if link is not None and link.transport)
 
 
 class Host:
@@ -104,22 +106,24 @@ class Host:
 
 @asynccontextmanager
 async def serving(
-    bench: BusBench, handler: Callable[..., Any], *, bus: MessageBus | None = None, concurrency: int = 4, **times: Any
+    bench: BusBench,
+    handler: Callable[..., Any],
+    *,
+    bus: MessageBus | None = None,
+    concurrency: int = 4,
+    calls: Sequence[Calls] = (),
+    assigned: Mapping[str, Any] | None = None,
+    **times: Any,
 ) -> AsyncGenerator[Host]:
-    """Serve requests on the bench's topics with a handler."""
+    """Serve requests on the bench's topics, or others that it is assigned, with a handler."""
     on = bus or bench.bus
     request, response = await bench.topic("request", "s"), await bench.topic("response", "s")
     memory = HostMemory()
-    definition = ServiceDefinition(name="s", inputs=(Input(handler=handler, concurrency=concurrency),))
-    assignment = Assignment(
-        key="acme/s/acme.f1",
-        workspace_id="acme",
-        flow_id="f1",
-        generation=1,
-        service="s",
-        topics={"request": request, "response": response},
-        parameters={},
-    )
+    an_input = Input(handler=handler, concurrency=concurrency)
+    definition = ServiceDefinition(name="s", inputs=(an_input,), calls=tuple(calls))
+    place = {"key": "acme/s/acme.f1", "workspace_id": "acme", "flow_id": "f1", "generation": 1, "service": "s"}
+    topics = {"request": request, "response": response}
+    assignment = Assignment(**{**place, "topics": topics, "parameters": {}, **(assigned or {})})
     instance = ServiceInstance(on, definition, assignment, memory, bench.process(), HostTimes(**times))
     control = asyncio.create_task(ControlReader(on, memory).run())
     await instance.start()

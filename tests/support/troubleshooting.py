@@ -25,6 +25,23 @@ async def by_hand(who: httpx.AsyncClient, text: str = REPORT, **more: Any) -> di
     return await start(who, text, start_mode="manual", **more)
 
 
+async def start_chat(who: httpx.AsyncClient, text: str = REPORT, **more: Any) -> dict[str, Any]:
+    """Begin one that is a chat."""
+    return await start(who, text, session_type="chat", **more)
+
+
+async def chat(who: httpx.AsyncClient, path: str, message: str = REPORT, **more: Any) -> dict[str, Any]:
+    """Write in it, and get the reply."""
+    answer = await who.post(f"{path}/chat", json={"message": message, **more})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def messages_of(who: httpx.AsyncClient, session: dict[str, Any]) -> list[dict[str, Any]]:
+    """What stands in the conversation of a session."""
+    return (await who.get(f"/conversations/{session['conversation_id']}/messages")).json()["messages"]
+
+
 async def respond(who: httpx.AsyncClient, path: str, step: dict[str, Any], **answer: Any) -> dict[str, Any]:
     """Answer a step, by default with its first option, or in words where it has none."""
     usual = {"option_value": step["options"][0]["value"]} if step["options"] else {"free_text": "Tried it"}
@@ -39,7 +56,14 @@ async def act(who: httpx.AsyncClient, path: str, action: str, body: Any = None) 
         return await who.delete(path)
     if action == "task-lane":
         return await who.put(f"{path}/task-lane", json={})
-    bodies = {"resolve": SOLVED, "escalate": ESCALATION, "pickup": {}, "abandon": {}, "rate": {"rating": 4}}
+    bodies: dict[str, Any] = {
+        "chat": {"message": REPORT},
+        "resolve": SOLVED,
+        "escalate": ESCALATION,
+        "pickup": {},
+        "abandon": {},
+        "rate": {"rating": 4},
+    }
     if action == "respond":
         detail = (await who.get(path)).json()
         step = next(step for step in detail["steps"] if step["answered_at"] is None and not step["is_superseded"])

@@ -164,13 +164,13 @@ class Overtaken:
         self._store = store
         self.inside, self.may_go_on = asyncio.Event(), asyncio.Event()
 
-    async def rows(self, statement: Any, parameters: Any = None) -> Any:
-        return await self._store.database.rows(statement, parameters)
+    async def rows(self, statement: Any, parameters: Any = None, within: Any = None) -> Any:
+        return await self._store.database.rows(statement, parameters, within)
 
-    async def transact(self, work: Callable[[Any], Any]) -> Any:
+    async def transact(self, work: Callable[[Any], Any], within: Any = None) -> Any:
         self.inside.set()
         await self.may_go_on.wait()
-        return await self._store.database.transact(work)
+        return await self._store.database.transact(work, within)
 
 
 async def test_a_step_that_was_overtaken_does_not_make_what_is_gone_look_kept(store: Store) -> None:

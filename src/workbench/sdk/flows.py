@@ -8,7 +8,7 @@ return data["text"].upper()
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 
 class ServiceError(Exception):
@@ -107,6 +107,11 @@ class FlowContext(Protocol):
         """The id of the request."""
         ...
 
+    @property
+    def lost(self) -> int:
+        """How many messages were lost right before this one, on a topic that all may hear."""
+        ...
+
     def param(self, name: str, default: Any = ...) -> Any:
         """A parameter that the blueprint gives. Raises KeyError for one that it does not, where there is no default."""
         ...
@@ -127,6 +132,9 @@ class FlowContext(Protocol):
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
+Overflow = Literal["fail", "drop_oldest", "drop_new"]
+
+
 class DeclaredInput(NamedTuple):
     """A topic that a service reads."""
 
@@ -134,6 +142,7 @@ class DeclaredInput(NamedTuple):
     handler: Callable[..., Any]
     reply: str | None
     concurrency: int
+    on_overflow: Overflow
 
 
 class DeclaredCall(NamedTuple):
@@ -155,16 +164,24 @@ class FlowService:
         self.calls: list[DeclaredCall] = []
 
     def input(
-        self, name: str = "request", *, reply: str | None = "response", concurrency: int = 4
+        self,
+        name: str = "request",
+        *,
+        reply: str | None = "response",
+        concurrency: int = 4,
+        on_overflow: Overflow = "drop_oldest",
     ) -> Callable[[Handler], Handler]:
         """Have a function answer what comes on a topic: the names are those of the blueprint.
 
         It takes the data and the context. What a function returns is the answer; an async generator answers in parts.
-        A plain function runs in a thread. With `reply=None` nobody waits: work that fails is done again.
+        A plain function runs in a thread. With `reply=None` nobody waits: work that fails is done again. On a topic of
+        class notify every process that runs the service hears every message, one after another, and what fails is not
+        done again; `on_overflow` says what is lost where they come faster than they are attended to, which
+        `context.lost` counts.
         """
 
         def declare(handler: Handler) -> Handler:
-            self.inputs.append(DeclaredInput(name, handler, reply, concurrency))
+            self.inputs.append(DeclaredInput(name, handler, reply, concurrency, on_overflow))
             return handler
 
         return declare

@@ -5,14 +5,17 @@ from litestar.types import ASGIApp
 
 from workbench.wiring.announcements import Announcements
 from workbench.wiring.domain import Domain, Policies
+from workbench.wiring.embeddings import Finding
 from workbench.wiring.flows import FlowAdapters, FlowDomain
 from workbench.wiring.jobs import Jobs
 from workbench.wiring.model_gateway import ModelsOfSettings
 from workbench.wiring.outbound import Outbound
 from workbench.wiring.playbooks import PlaybookTexts
+from workbench.wiring.session_models import SessionModelsOfSettings
 from workbench.wiring.settings import Settings
 from workbench.wiring.sql import Sql
 from workbench.wiring.storage import Storage
+from workbench.wiring.tickets import Tickets
 from workbench.wiring.titles import titles_of
 from workbench.wiring.tokens import Tokens
 
@@ -38,8 +41,11 @@ def make_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
             Outbound(),
             titles_of(settings),
             ModelsOfSettings(),
+            SessionModelsOfSettings(),
             PlaybookTexts(),
+            Finding(),
             Jobs(),
+            Tickets(),
             Tokens(),
             FlowDomain(),
             FlowAdapters(),

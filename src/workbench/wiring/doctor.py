@@ -22,6 +22,7 @@ from workbench.domain.errors import UnavailableError, WorkbenchError
 from workbench.wiring import migrations
 from workbench.wiring.doctor_bus import look_at_bus, look_at_services
 from workbench.wiring.outbound import SERVICE_KEYS_FILE
+from workbench.wiring.roles import REMEDY, fault_of_role
 from workbench.wiring.setting_groups import Issuer
 from workbench.wiring.setting_names import SettingsError
 from workbench.wiring.settings import Settings
@@ -53,7 +54,8 @@ async def diagnose(settings: Settings) -> list[Finding]:
     found = [_data_folder(settings), *await _database(settings), _storage(settings), _year()]
     found += _local_keys(settings)
     found += await asyncio.gather(*(_issuer(issuer) for issuer in settings.issuers))
-    found += [*await _key_vault(settings), _titles(settings), _models(settings), _address(settings)]
+    found += [*await _key_vault(settings), _titles(settings), _models(settings), _sessions(settings)]
+    found += [_address(settings)]
     return [*found, *await _flows(settings)]
 
 
@@ -87,7 +89,7 @@ async def _database(settings: Settings) -> list[Finding]:
         first = "Start the database" if file is None else "Put a copy that is whole in its place"
         remedy = f"{first}, or correct WORKBENCH__DB__URL."
         return [Finding(check="database", ok=False, detail=detail, remedy=remedy)]
-    return [*found, await _schema(settings)]
+    return [*found, await _schema(settings), await _vectors(settings)]
 
 
 def _look_at_database(connection: Connection) -> list[Finding]:
@@ -99,7 +101,28 @@ def _look_at_database(connection: Connection) -> list[Finding]:
     is_recent = number >= OLDEST_POSTGRESQL
     remedy = "" if is_recent else "Upgrade to PostgreSQL 14 or later."
     found = Finding(check="database", ok=is_recent, detail=f"PostgreSQL {version}", remedy=remedy)
-    return [found, _database_clock(now)]
+    return [found, _database_clock(now), _role(connection)]
+
+
+def _role(connection: Connection) -> Finding:
+    fault = fault_of_role(connection)
+    remedy = "" if fault is None else REMEDY
+    detail = fault or "PostgreSQL keeps workspaces apart for the service's role"
+    return Finding(check="database role", ok=fault is None, detail=detail, remedy=remedy)
+
+
+async def _vectors(settings: Settings) -> Finding:
+    """What compares the vectors of sessions; either is fine."""
+    seen = await migrations.on_connection(settings, _pgvector)
+    if settings.embeddings.index == "scan" or seen is None:
+        return Finding(check="vectors", ok=True, detail="compared by the service itself, in memory")
+    return Finding(check="vectors", ok=True, detail=f"compared by the database, pgvector {seen}")
+
+
+def _pgvector(connection: Connection) -> str | None:
+    if connection.dialect.name == "sqlite":
+        return None
+    return connection.execute(text("SELECT extversion FROM pg_extension WHERE extname = 'vector'")).scalar()
 
 
 def _database_clock(now: datetime) -> Finding:
@@ -236,6 +259,14 @@ def _models(settings: Settings) -> Finding:
     detail = ", ".join(f"{name} ({model.shown})" for name, model in named.items())
     servers = f"; MCP servers: {', '.join(sorted(settings.mcp))}" if settings.mcp else ""
     return Finding(check="models", ok=True, detail=f"{detail}; none was asked{servers}")
+
+
+def _sessions(settings: Settings) -> Finding:
+    """Which models serve sessions, and on which plan."""
+    sessions = settings.sessions
+    served = f"by {', '.join(sessions.models)}" if sessions.models else "without a model"
+    own = f"; of their own: {', '.join(sorted(sessions.own_workspaces))}" if sessions.own_workspaces else ""
+    return Finding(check="sessions", ok=True, detail=f"{served}, plan {sessions.plan}{own}")
 
 
 def _address(settings: Settings) -> Finding:

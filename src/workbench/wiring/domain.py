@@ -41,6 +41,7 @@ from workbench.domain.files.uploading import UploadService
 from workbench.domain.flow_assistants.hosting import FlowAssistantHost
 from workbench.domain.flow_assistants.offering import FlowTemplates, ResidentOffers
 from workbench.domain.flow_assistants.speaking import FlowSpeaker
+from workbench.domain.idempotency.service import IdempotencyService, KeyExpiry
 from workbench.domain.identity.model import FLOW_SERVICE_ID, MODEL_SERVICE_ID
 from workbench.domain.identity.service import Authenticator
 from workbench.domain.jobs.model import RetryPolicy
@@ -60,18 +61,34 @@ from workbench.domain.participants.service import ParticipantService
 from workbench.domain.playbooks.confidence import Thresholds
 from workbench.domain.playbooks.service import PlaybookService
 from workbench.domain.playbooks.shelf import Shelves
-from workbench.domain.rates.model import Rate
+from workbench.domain.rates.model import Pace, Rate
 from workbench.domain.residents.answering import AnsweringService
 from workbench.domain.residents.running import RunningService
 from workbench.domain.shares.service import SharePolicy, ShareService
 from workbench.domain.sizes import SizeLimits
 from workbench.domain.speech.service import SpeechService
+from workbench.domain.troubleshooting.authoring import StepAuthor
+from workbench.domain.troubleshooting.chatting import ChattingService
+from workbench.domain.troubleshooting.continuing import ContinuingService
+from workbench.domain.troubleshooting.duties import UpkeepPolicy
 from workbench.domain.troubleshooting.escalating import EscalatingService
+from workbench.domain.troubleshooting.first_steps import FirstStepService
+from workbench.domain.troubleshooting.generating import GeneratingService, GenerationPolicy
+from workbench.domain.troubleshooting.guides import Guides
 from workbench.domain.troubleshooting.handling import HandlingService
 from workbench.domain.troubleshooting.owning import OwningService
+from workbench.domain.troubleshooting.prose import ProseService
+from workbench.domain.troubleshooting.replying import Replying
 from workbench.domain.troubleshooting.responding import RespondingService
+from workbench.domain.troubleshooting.sourcing import SupplyService
 from workbench.domain.troubleshooting.starting import StartingService
 from workbench.domain.troubleshooting.telling import TellingPolicy, TellingService
+from workbench.domain.troubleshooting.upkeep import (
+    DeletedSessions,
+    IdleSessions,
+    OverdueEscalations,
+    SessionDispatcher,
+)
 from workbench.domain.turns.attending import AttendanceService
 from workbench.domain.turns.controlling import ControlService
 from workbench.domain.turns.hub import TurnHub
@@ -84,6 +101,7 @@ from workbench.domain.turns.shortening import ShorteningService
 from workbench.domain.usage.bookkeeping import Bookkeeping
 from workbench.domain.usage.service import UsageService
 from workbench.domain.users.service import UserService
+from workbench.wiring.session_settings import generation_policy, usual_limits, workspace_limits
 from workbench.wiring.settings import Settings
 
 
@@ -93,6 +111,8 @@ class Domain(Provider):
     scope = Scope.APP
 
     authenticator = provide(Authenticator)
+    idempotency = provide(IdempotencyService)
+    key_expiry = provide(KeyExpiry)
     users = provide(UserService)
     conversations = provide(ConversationService)
     participants = provide(ParticipantService)
@@ -160,8 +180,21 @@ class Domain(Provider):
     responding = provide(RespondingService)
     handling = provide(HandlingService)
     escalating = provide(EscalatingService)
+    generating = provide(GeneratingService)
+    step_author = provide(StepAuthor)
+    guides = provide(Guides)
+    first_steps = provide(FirstStepService)
+    continuing = provide(ContinuingService)
+    replying = provide(Replying)
+    supplies = provide(SupplyService)
+    chatting = provide(ChattingService)
+    prose = provide(ProseService)
     telling = provide(TellingService)
     owning = provide(OwningService)
+    dispatcher = provide(SessionDispatcher)
+    idle_sessions = provide(IdleSessions)
+    overdue_escalations = provide(OverdueEscalations)
+    deleted_sessions = provide(DeletedSessions)
 
     @provide
     def running(
@@ -196,6 +229,11 @@ class Policies(Provider):
         )
 
     @provide
+    def pace(self, settings: Settings) -> Pace:
+        """How often routes may be used."""
+        return Pace(factor=settings.limits.pace)
+
+    @provide
     def sharing(self, settings: Settings) -> SharePolicy:
         """How often a user may try to redeem."""
         return SharePolicy(redemptions=Rate(act="redeem", times=settings.limits.redemptions_per_minute, seconds=60))
@@ -212,16 +250,29 @@ class Policies(Provider):
         return Thresholds(guided=chosen.guided_from, exploring=chosen.exploring_from, lead=chosen.lead)
 
     @provide
+    def generations(self, settings: Settings) -> GenerationPolicy:
+        """Which models serve sessions, and on which plans."""
+        return generation_policy(settings.sessions)
+
+    @provide
     def telling_policy(self, settings: Settings) -> TellingPolicy:
         """Whose the documentation of a session is."""
         return TellingPolicy(documentation_for_handler=settings.sessions.documentation_access == "owner_and_handler")
 
     @provide
+    def session_upkeep(self, settings: Settings) -> UpkeepPolicy:
+        """How long sessions may be idle, and stay when they are deleted."""
+        chosen = settings.sessions
+        return UpkeepPolicy(idle=timedelta(days=chosen.idle_days), purge=timedelta(days=chosen.purge_days))
+
+    @provide
     def budgets(self, settings: Settings) -> BudgetPolicy:
         """What may be spent where nobody says otherwise."""
-        budgets = settings.budgets
+        budgets, sessions = settings.budgets, settings.sessions
+        limits = tuple(Limit(**limit.model_dump()) for limit in budgets.limits)
         return BudgetPolicy(
-            defaults=tuple(Limit(**limit.model_dump()) for limit in budgets.limits),
+            defaults=usual_limits(sessions, limits),
+            workspace_defaults=workspace_limits(sessions, limits),
             zone=zone_named(budgets.time_zone),
             zones={workspace: zone_named(zone) for workspace, zone in budgets.workspace_time_zones.items()},
         )

@@ -50,7 +50,11 @@ def definition_of(service: flows.FlowService) -> services.ServiceDefinition:
         name=service.name,
         inputs=tuple(
             services.Input(
-                name=each.name, handler=_translated(each.handler), reply=each.reply, concurrency=each.concurrency
+                name=each.name,
+                handler=_translated(each.handler),
+                reply=each.reply,
+                concurrency=each.concurrency,
+                on_overflow=each.on_overflow,
             )
             for each in service.inputs
         ),

@@ -9,6 +9,7 @@ from workbench.domain.flows.checking import is_topic
 from workbench.wiring.setting_values import Group, list_from_text
 
 SCHEMES = ("inprocess", "amqp", "amqps")
+MIN_TOKEN = 32
 
 
 class Bus(Group):
@@ -56,6 +57,13 @@ class Flows(Group):
         description="Services that each server process runs itself: `module:attribute`, a service or a list of them.",
         examples=["workbench.examples.flow_services:services"],
     )
+    host_tokens: Annotated[tuple[SecretStr, ...], BeforeValidator(list_from_text)] = Field(
+        default=(),
+        description=(
+            "What hosts of services that are processes of their own show, at least 32 characters each. Several, so that"
+            " one can be replaced; `workbench flows host --url` shows the first."
+        ),
+    )
     timeout_seconds: float = Field(
         default=300, ge=0.1, le=1500, description="Longest time of one request, whatever its interface allows."
     )
@@ -93,6 +101,13 @@ class Flows(Group):
             if not is_topic(topic):
                 raise ValueError(f"{topic!r} is no topic in full, class:space:name")
         return topics
+
+    @field_validator("host_tokens")
+    @classmethod
+    def _are_hard_to_guess(cls, tokens: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(token.get_secret_value()) < MIN_TOKEN for token in tokens):
+            raise ValueError(f"has a token of fewer than {MIN_TOKEN} characters")
+        return tokens
 
     @field_validator("services")
     @classmethod

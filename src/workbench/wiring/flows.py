@@ -10,6 +10,7 @@ from workbench.adapters.keys.file import load_or_make
 from workbench.adapters.keys.sealing import CipherSealer
 from workbench.adapters.metrics.flows import PrometheusFlows
 from workbench.adapters.metrics.prometheus import PrometheusMeter
+from workbench.adapters.schemas import JsonSchemas
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.flow_ledger import SqlFlowLedger
 from workbench.adapters.sql.transactions import SqlTransactions
@@ -17,6 +18,7 @@ from workbench.domain.bus.calls import CallLimits
 from workbench.domain.bus.ports import BusMeter, MessageBus
 from workbench.domain.bus.requesting import ProcessCalls
 from workbench.domain.clock import Clock
+from workbench.domain.flows.assigning import AssignmentService
 from workbench.domain.flows.blueprints import BlueprintService, ParameterTypeService
 from workbench.domain.flows.calling import FlowGateway
 from workbench.domain.flows.changes import FlowChanges
@@ -26,11 +28,12 @@ from workbench.domain.flows.lifecycle import FlowService
 from workbench.domain.flows.means import FlowMeans, StopTimes
 from workbench.domain.flows.operating import OperatorBlueprintService
 from workbench.domain.flows.policy import FlowPolicy
-from workbench.domain.flows.ports import FlowLedger, FlowMeter, FlowTx, Sealer
+from workbench.domain.flows.ports import FlowLedger, FlowMeter, FlowTx, Schemas, Sealer
 from workbench.domain.flows.reading import FlowReader
 from workbench.domain.flows.roster import Roster
 from workbench.domain.flows.stopping import StopService, TopicRemover
 from workbench.domain.flows.upkeep import TopicKeeper, UpkeepService
+from workbench.domain.identity.model import HostTokens
 from workbench.domain.transactions import Transactions
 from workbench.wiring.flow_services import load_services
 from workbench.wiring.settings import Settings
@@ -55,6 +58,7 @@ class FlowDomain(Provider):
     upkeep = provide(UpkeepService)
     operating = provide(OperatorBlueprintService)
     keeper = provide(TopicKeeper)
+    assigning = provide(AssignmentService)
 
     @provide
     def host(self, bus: MessageBus, hosted: HostedServices, process: ProcessCalls, sealer: Sealer) -> FlowHost:
@@ -72,6 +76,7 @@ class FlowDomain(Provider):
         policy: FlowPolicy,
         meter: FlowMeter,
         sealer: Sealer,
+        schemas: Schemas,
         times: StopTimes,
     ) -> FlowMeans:
         """Put together what all acts have in common."""
@@ -84,6 +89,7 @@ class FlowDomain(Provider):
             policy=policy,
             meter=meter,
             sealer=sealer,
+            schemas=schemas,
             times=times,
         )
 
@@ -103,6 +109,11 @@ class FlowDomain(Provider):
         )
 
     @provide
+    def host_tokens(self, settings: Settings) -> HostTokens:
+        """What hosts outside may show."""
+        return HostTokens(tuple(token.get_secret_value() for token in settings.flows.host_tokens))
+
+    @provide
     def times(self) -> StopTimes:
         """How long the end of a flow waits for what."""
         return StopTimes()
@@ -119,6 +130,8 @@ class FlowAdapters(Provider):
     """The bus, the ledger, and what is measured."""
 
     scope = Scope.APP
+
+    schemas = provide(JsonSchemas, provides=Schemas)
 
     @provide
     def ledger(self, database: Database) -> FlowLedger:

@@ -5,45 +5,67 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Generator
+from datetime import datetime
 
 import msgspec
 from prometheus_client.multiprocess import mark_process_dead  # pyright: ignore[reportUnknownVariableType]
 
 from workbench.adapters.metrics.prometheus import MULTIPROCESS_FOLDER, PrometheusMeter
-from workbench.adapters.sql.database import Database, Written
+from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.walls import Written
 from workbench.domain.clock import Clock
 from workbench.domain.delivery.ports import DeliveryQueue
 from workbench.domain.events.hub import EventHub
+from workbench.domain.jobs.ports import JobHandlers, JobQueue
+from workbench.domain.troubleshooting.ports import SessionWatch
 from workbench.wiring.announcements import Announcements
 
 NOTED_EVERY_SECONDS = 5.0
+
+
+class Lookups:
+    """What is looked up in the database: what waits, everywhere."""
+
+    def __init__(
+        self, queue: DeliveryQueue, sessions: SessionWatch, jobs: JobQueue, handlers: JobHandlers, clock: Clock
+    ) -> None:
+        self._queue = queue
+        self._sessions = sessions
+        self._jobs = jobs
+        self._kinds = sorted(handlers.by_kind)
+        self._clock = clock
+
+    async def read(self, meter: PrometheusMeter) -> None:
+        """Look, and note it."""
+        now = self._clock.now()
+        backlog = await self._queue.backlog()
+        meter.backlog(backlog, _seconds(backlog.oldest_waiting, now))
+        meter.sessions.figures(await self._sessions.figures(now))
+        oldest = await self._jobs.oldest(now)
+        meter.jobs({kind: _seconds(oldest.get(kind), now) for kind in self._kinds})
+
+
+def _seconds(since: datetime | None, now: datetime) -> float:
+    return max((now - since).total_seconds(), 0.0) if since else 0.0
 
 
 class Measures:
     """Reads what is measured."""
 
     def __init__(
-        self,
-        meter: PrometheusMeter,
-        announcements: Announcements,
-        queue: DeliveryQueue,
-        hub: EventHub,
-        database: Database,
-        clock: Clock,
+        self, meter: PrometheusMeter, announcements: Announcements, lookups: Lookups, hub: EventHub, database: Database
     ) -> None:
         announcements.listen(meter.committed)
+        announcements.listen(meter.sessions.committed)
         self._meter = meter
-        self._queue = queue
+        self._lookups = lookups
         self._hub = hub
         self._written = database.written
         self._noted = Written()
-        self._clock = clock
 
     async def read(self) -> bytes:
-        """Look up what waits for assistants, and say everything in Prometheus' text format."""
-        backlog = await self._queue.backlog()
-        waited = (self._clock.now() - backlog.oldest_waiting).total_seconds() if backlog.oldest_waiting else 0.0
-        self._meter.backlog(backlog, max(waited, 0.0))
+        """Look up what waits, and say everything in Prometheus' text format."""
+        await self._lookups.read(self._meter)
         self._note()
         return self._meter.exposition()
 
@@ -52,6 +74,7 @@ class Measures:
         now = msgspec.structs.replace(self._written)
         self._meter.wrote(now.commits - self._noted.commits, now.statements - self._noted.statements)
         self._meter.read(now.reads - self._noted.reads)
+        self._meter.refused_unscoped(now.unscoped - self._noted.unscoped)
         self._noted = now
 
     async def run(self) -> None:

@@ -18,14 +18,18 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 import workbench
 from workbench.adapters import sql
+from workbench.adapters.sql.duties import MIGRATE
 from workbench.adapters.sql.schema import metadata
-from workbench.domain.errors import InvalidError, NotFoundError, UnavailableError
+from workbench.adapters.sql.search_tables import OF_THE_DATABASE
+from workbench.adapters.sql.walls import facing
+from workbench.domain.errors import ForbiddenError, InvalidError, NotFoundError, UnavailableError
+from workbench.wiring.roles import NO_PRIVILEGE, REMEDY, prepare_role, require_plain_role
 from workbench.wiring.settings import Settings
 
 T = TypeVar("T")
@@ -36,15 +40,20 @@ BUSY_SECONDS = 60
 CONNECT_SECONDS = 10
 # Alembic's `op` and `context` are one for the whole process, whatever the database.
 ONE_AT_A_TIME = threading.Lock()
+# SQLite's full-text index is kept in tables of such names.
+FULL_TEXT = "session_words_"
 ABSENT = "there is no database yet"
 
 
 def upgrade(settings: Settings, revision: str = "head") -> None:
     """Bring the schema up to `revision`; a second process that asks at the same time waits for the first.
 
-    Raises UnavailableError where the database cannot be made or reached, InvalidError for an unknown revision.
+    On PostgreSQL the service's role is made where it is missing, and given its rights. Raises UnavailableError where the
+    database cannot be made or reached, InvalidError for an unknown revision, ForbiddenError for a role that may not.
     """
     _make_folders(settings)
+    if settings.needs_owner and revision == "head" and current(settings) == head():
+        return
     _move(settings, command.upgrade, revision)
 
 
@@ -78,6 +87,12 @@ def check(settings: Settings) -> list[str]:
     return [ABSENT] if _is_absent(settings) else asyncio.run(on_connection(settings, _differences))
 
 
+def require_role(settings: Settings) -> None:
+    """Raise ForbiddenError where PostgreSQL would not keep workspaces apart for the service, UnavailableError."""
+    if settings.database_kind == "postgresql":
+        asyncio.run(on_connection(settings, require_plain_role))
+
+
 async def on_connection(settings: Settings, act: Callable[[Connection], T], *, writes: bool = False) -> T:
     """Run `act` on a connection of its own, outside any pool; `writes` makes it SQLite's one writer at once.
 
@@ -104,7 +119,18 @@ def context_options(connection: Connection) -> dict[str, Any]:
         "transactional_ddl": True,
         # SQLite cannot alter a column: Alembic copies the table instead.
         "render_as_batch": connection.dialect.name == "sqlite",
+        "include_name": _is_ours,
+        "include_object": _is_of_ours,
     }
+
+
+def _is_ours(name: str | None, *_: object) -> bool:
+    """Whether it is to be compared with the tables: what one kind of database has of its own beside them is not."""
+    return name is None or not (name in OF_THE_DATABASE or name.startswith(FULL_TEXT))
+
+
+def _is_of_ours(_item: object, name: str | None, *_: object) -> bool:
+    return _is_ours(name)
 
 
 def whole_metadata() -> MetaData:
@@ -146,7 +172,7 @@ def _engine(settings: Settings, *, writes: bool) -> AsyncEngine:
     if settings.database_kind == "postgresql":
         arguments: dict[str, Any] = {"ssl": settings.db.postgresql_ssl_mode, "timeout": CONNECT_SECONDS}
         # The lock is held by the session, which a proxy that pools transactions would lend to others.
-        url = settings.direct_url if writes else settings.sqlalchemy_url
+        url = settings.owner_url if writes else settings.sqlalchemy_url
         return create_async_engine(url, poolclass=NullPool, connect_args=arguments)
     engine = create_async_engine(settings.sqlalchemy_url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
     if writes:
@@ -187,11 +213,21 @@ def _move(settings: Settings, step: Callable[[Config, str], None], revision: str
         if connection.dialect.name == "postgresql":
             # Held by the session, hence until the connection closes.
             connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
+            # The owner, too, sees only what it says it is for.
+            connection.exec_driver_sql(facing(MIGRATE, local=False))
             connection.commit()
         try:
             step(alembic_config(connection), revision)
         except CommandError as error:
             raise InvalidError(f"The schema cannot be taken to {revision}: {error}", field="revision") from error
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != NO_PRIVILEGE:
+                raise
+            reason = str(error.orig).partition("\n")[0]
+            detail = f"The schema of {settings.database_shown} cannot be changed: {reason}. {REMEDY}"
+            raise ForbiddenError(detail, code="not_the_owner") from error
+        if connection.dialect.name == "postgresql":
+            prepare_role(connection, settings.sqlalchemy_url)
 
     with ONE_AT_A_TIME:
         asyncio.run(on_connection(settings, act, writes=True))

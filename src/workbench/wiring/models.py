@@ -1,18 +1,22 @@
 """The models that settings name. Imported only where settings name one: the models' libraries take long to load."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from pydantic_ai.models import Model
 
 from workbench.adapters.models.answers import ModelAnswers, ToolServers
 from workbench.adapters.models.calls import ReachedModel
+from workbench.adapters.models.chat_replies import ModelChatResponder
 from workbench.adapters.models.choice import AzureChoice, ModelChoice
 from workbench.adapters.models.demo import completed, demo_model
+from workbench.adapters.models.polishing import ModelProsePolisher
+from workbench.adapters.models.steps import ModelStepWriter
 from workbench.adapters.models.titles import ModelTitleWriter
 from workbench.domain.model_assistants.ports import ModelGateway, ModelInfo
 from workbench.domain.titles.ports import TitleWriter
 from workbench.wiring.model_settings import DEFAULT_AZURE_MODEL, McpServer, Models, NamedModel, Titles
+from workbench.wiring.session_models import SessionWriters
 
 
 @asynccontextmanager
@@ -20,6 +24,20 @@ async def open_title_writer(chosen: Titles) -> AsyncGenerator[TitleWriter]:
     """Open the model that titles are asked of."""
     async with _opened(chosen) as model:
         yield ModelTitleWriter(model, chosen.timeout_seconds)
+
+
+@asynccontextmanager
+async def open_session_writers(
+    chosen: Models, names: Sequence[str], timeout_seconds: float
+) -> AsyncGenerator[SessionWriters]:
+    """Open the models that steps, replies and texts of sessions are asked of."""
+    async with AsyncExitStack() as stack:
+        reached = [await stack.enter_async_context(_reached(name, chosen.named[name], chosen)) for name in names]
+        yield SessionWriters(
+            ModelStepWriter(reached, timeout_seconds),
+            ModelChatResponder(reached, timeout_seconds),
+            ModelProsePolisher(reached, timeout_seconds),
+        )
 
 
 @asynccontextmanager

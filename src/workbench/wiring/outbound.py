@@ -25,6 +25,7 @@ from workbench.adapters.prices.files import packaged_prices, read_prices
 from workbench.adapters.rates.local import LocalRateLimiter
 from workbench.adapters.speech.absent import NoSpeechTokens
 from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.rates import SqlRateLimiter
 from workbench.adapters.sql.service_keys import SqlServiceKeys
 from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.clock import Clock
@@ -34,11 +35,14 @@ from workbench.domain.identity.model import FLOW_SERVICE_ID, MODEL_SERVICE_ID
 from workbench.domain.identity.ports import ApiKeyStore, AssistantDirectory
 from workbench.domain.lifecycle.ports import Pseudonyms
 from workbench.domain.model_assistants.hosting import ModelHost
-from workbench.domain.rates.ports import RateLimiter
+from workbench.domain.rates.ports import RateLimiter, RateMeter
 from workbench.domain.speech.ports import SpeechTokens
+from workbench.domain.tickets.ports import PushMeter
+from workbench.domain.troubleshooting.generating import GenerationMeter
+from workbench.domain.troubleshooting.metering import SessionMeter
 from workbench.domain.usage.ports import UsageMeter
 from workbench.domain.usage.prices import PriceTable
-from workbench.wiring.measures import Measures
+from workbench.wiring.measures import Lookups, Measures
 from workbench.wiring.settings import Settings
 
 AssistantHttp = NewType("AssistantHttp", httpx.AsyncClient)
@@ -59,9 +63,9 @@ class Outbound(Provider):
     scope = Scope.APP
 
     clock = provide(SystemClock, provides=Clock)
-    meter = provide(PrometheusMeter, provides=AnyOf[PrometheusMeter, DeliveryMeter, UsageMeter])
+    lookups = provide(Lookups)
+    meter = provide(PrometheusMeter, provides=AnyOf[PrometheusMeter, DeliveryMeter, RateMeter, UsageMeter, PushMeter])
     measures = provide(Measures)
-    rates = provide(LocalRateLimiter, provides=RateLimiter)
 
     @provide
     def authorities(self) -> ssl.SSLContext:
@@ -104,6 +108,16 @@ class Outbound(Provider):
             patience_seconds=delivery.timeout_seconds * 0.9,
         )
         return CircuitBreakers(policy, time.monotonic)
+
+    @provide
+    def rates(self, database: Database) -> RateLimiter:
+        """Count together with other replicas, which only PostgreSQL has."""
+        return SqlRateLimiter(database) if database.dialect_name == "postgresql" else LocalRateLimiter()
+
+    @provide
+    def session_meter(self, meter: PrometheusMeter) -> AnyOf[SessionMeter, GenerationMeter]:
+        """Count what happens to sessions, and what models do for them."""
+        return meter.sessions
 
     @provide
     def assistants(

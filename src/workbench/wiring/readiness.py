@@ -6,6 +6,8 @@ import structlog
 from sqlalchemy import text
 
 from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.vector_memory import VectorMemory
+from workbench.adapters.sql.vectors import serving
 from workbench.domain.bus.ports import MessageBus
 from workbench.domain.contents.ports import ContentStore
 from workbench.domain.errors import UnavailableError
@@ -18,8 +20,9 @@ logger = structlog.get_logger(__name__)
 class Readiness:
     """Checks the parts one by one."""
 
-    def __init__(self, database: Database, store: ContentStore, bus: MessageBus) -> None:
+    def __init__(self, database: Database, store: ContentStore, bus: MessageBus, vectors: VectorMemory) -> None:
         self._bus = bus
+        self._vectors = vectors
         self._database = database
         self._store = store
 
@@ -31,6 +34,11 @@ class Readiness:
         if (state := self._bus.state()) != "up":
             parts["bus"] = state
         return parts
+
+    async def indexes(self) -> dict[str, str]:
+        """Say what looks words up, and what compares vectors, which is found out once."""
+        words = "fts5" if self._database.dialect_name == "sqlite" else "tsvector"
+        return {"words": words, "vectors": await serving(self._database, self._vectors)}
 
     async def _check_storage(self) -> str:
         try:

@@ -20,6 +20,7 @@ from pydantic import (
 from workbench.adapters.prices.files import read_prices
 from workbench.domain.budgets.model import MAX_AMOUNT, Measure, Period, Scope
 from workbench.domain.budgets.windows import zone_named
+from workbench.wiring.session_settings import Serving
 from workbench.wiring.setting_names import MisfitError
 from workbench.wiring.setting_values import (
     Group,
@@ -57,6 +58,15 @@ class Db(Group):
         ),
         examples=["postgresql://user:password@host:5432/database"],
     )
+    postgresql_owner_url: SecretStr | None = Field(
+        default=None,
+        description=(
+            "The same PostgreSQL as the role that owns the tables: for bringing the schema up to date, and for nothing "
+            "else. The service works as the role of `url`, which owns nothing, so that the database itself keeps "
+            "workspaces apart; that role is made, and is given its rights, when the schema is brought up to date."
+        ),
+        examples=["postgresql://owner:password@host:5432/database"],
+    )
     postgresql_ssl_mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
         default="prefer", description="How the connection to PostgreSQL is encrypted, in libpq's words."
     )
@@ -76,7 +86,7 @@ class Db(Group):
             with_driver(url.get_secret_value())
         return url
 
-    @field_validator("postgresql_direct_url")
+    @field_validator("postgresql_direct_url", "postgresql_owner_url")
     @classmethod
     def _leads_to_postgresql(cls, direct: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if direct is None or "url" not in info.data:
@@ -344,6 +354,16 @@ class Issuer(Group):
         min_length=1,
         description="Value in the claim `roles` that lets a user import and publish playbooks; admins may too. Unset: everybody may.",
     )
+    team_claim: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Claim with the list of a user's teams, whom a session can be escalated to. Unset: nobody is in any.",
+    )
+    connector_role: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Value in the claim `roles` that lets a user connect ticket systems; admins may too. Unset: only admins may.",
+    )
 
     @model_validator(mode="after")
     def _has_one_key_source(self) -> "Issuer":
@@ -481,7 +501,9 @@ class BudgetLimit(Group):
     """What a workspace, each user or each assistant may use in a day or a month."""
 
     scope: Scope = Field(description="Whose: of the `workspace`, of each `user`, or of each `assistant`.")
-    measure: Measure = Field(description="`turns`, `tokens`, or `cost_micros`: millionths of a dollar.")
+    measure: Measure = Field(
+        description="`turns`, `tokens`, `generations` for sessions, or `cost_micros`: millionths of a dollar."
+    )
     period: Period = Field(description="In a `day` or a `month`.")
     amount: int = Field(ge=0, le=MAX_AMOUNT, description="How much, at most.")
     anchor: date | None = Field(
@@ -595,7 +617,17 @@ class Limits(Group):
         default=4 << 30, ge=1, le=1 << 42, description="The most that an archive may unpack to, in bytes."
     )
     redemptions_per_minute: int = Field(
-        default=30, ge=1, le=1_000_000, description="How often a user may try to redeem shares, in each process."
+        default=30,
+        ge=1,
+        le=1_000_000,
+        description="How often a user may try to redeem shares; on SQLite, in each process.",
+    )
+
+    pace: float = Field(
+        default=1.0,
+        gt=0,
+        le=1_000_000,
+        description="How often routes of sessions and playbooks may be used, as a multiple of what is usual.",
     )
 
     @field_validator("message_bytes", "metadata_bytes")
@@ -607,8 +639,8 @@ class Limits(Group):
         return size
 
 
-class Sessions(Group):
-    """Troubleshooting sessions: how well a playbook must fit what is reported, and who reads what."""
+class Sessions(Serving):
+    """Troubleshooting sessions: how well a playbook must fit what is reported, who reads what, and what models write."""
 
     guided_from: float = Field(
         default=0.60,
@@ -622,8 +654,25 @@ class Sessions(Group):
     lead: float = Field(
         default=0.10, ge=0, le=1, description="How far a playbook must be ahead of the next one to be followed unasked."
     )
+    idle_days: float = Field(
+        default=30, gt=0, le=3650, description="Days without anything happening after which a session is given up."
+    )
+    purge_days: float = Field(
+        default=30,
+        ge=0,
+        le=3650,
+        description="Days after which a deleted session, hidden at once, is removed for good.",
+    )
     documentation_access: Literal["owner", "owner_and_handler"] = Field(
         default="owner", description="Who reads the documentation of a session."
+    )
+    share_resolutions: Annotated[tuple[str, ...], BeforeValidator(list_from_text)] = Field(
+        default=(),
+        description=(
+            "Workspaces in which everybody who looks for similar sessions is told how others solved theirs, without "
+            "what these were and whose; `*` is all of them. Given with commas or as a JSON list."
+        ),
+        examples=["support,network", "*"],
     )
 
     @field_validator("exploring_from")

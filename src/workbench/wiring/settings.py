@@ -16,8 +16,10 @@ from pydantic_settings import (
 )
 from sqlalchemy.engine import URL
 
+from workbench.wiring.embedding_settings import Embeddings
 from workbench.wiring.flow_settings import Bus, Flows
 from workbench.wiring.model_settings import McpServer, Models, Titles, azure_titles, require_mcp_names
+from workbench.wiring.session_settings import require_serving_models
 from workbench.wiring.setting_groups import (
     ENTRA_KEYS_URL,
     LOCAL_MODE_CONSENT,
@@ -49,6 +51,7 @@ from workbench.wiring.setting_names import (
     unknown_names,
 )
 from workbench.wiring.setting_values import folder, with_driver
+from workbench.wiring.ticket_settings import Tickets
 
 PRIVATE_FOLDER = 0o700
 ENV_FILE = Path(".env")
@@ -84,6 +87,8 @@ class Settings(BaseModel):
     turns: Turns = Turns()
     usage: Usage = Usage()
     sessions: Sessions = Sessions()
+    tickets: Tickets = Tickets()
+    embeddings: Embeddings = Embeddings()
     bus: Bus = Bus()
     flows: Flows = Flows()
     budgets: Budgets = Budgets()
@@ -132,6 +137,11 @@ class Settings(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _models_of_sessions_are_there(self) -> "Settings":
+        require_serving_models(self.sessions, self.models)
+        return self
+
+    @model_validator(mode="after")
     def _mcp_servers_have_names(self) -> "Settings":
         require_mcp_names(self.mcp)
         return self
@@ -160,6 +170,17 @@ class Settings(BaseModel):
         """The same past any proxy, for what needs a session of its own."""
         direct = self.db.postgresql_direct_url
         return self.sqlalchemy_url if direct is None else with_driver(direct.get_secret_value())
+
+    @property
+    def needs_owner(self) -> bool:
+        """Whether the schema can be changed by somebody else alone, who is not named here."""
+        return self.database_kind == "postgresql" and self.db.postgresql_owner_url is None
+
+    @property
+    def owner_url(self) -> URL:
+        """The same as the role that owns the tables, past any proxy."""
+        owner = self.db.postgresql_owner_url
+        return self.direct_url if owner is None else with_driver(owner.get_secret_value())
 
     @property
     def database_url(self) -> str:

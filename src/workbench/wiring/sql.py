@@ -16,13 +16,19 @@ from workbench.adapters.sql.erasures import SqlUnfinishedErasures
 from workbench.adapters.sql.events import SqlEventKeeping
 from workbench.adapters.sql.figures import SqlFigures
 from workbench.adapters.sql.group_commit import GroupCommit
+from workbench.adapters.sql.idempotency import SqlExpiredKeys
 from workbench.adapters.sql.jobs import SqlJobQueue
 from workbench.adapters.sql.leases import SqlLeases
+from workbench.adapters.sql.pushes import SqlPushQueue
+from workbench.adapters.sql.rates import SqlRateKeeping
 from workbench.adapters.sql.remembered import Remembered
 from workbench.adapters.sql.retention import SqlAgedMessages
+from workbench.adapters.sql.session_watch import SqlSessionWatch
 from workbench.adapters.sql.snapshots import SqlSnapshots
+from workbench.adapters.sql.tickets import SqlSealedSecrets
 from workbench.adapters.sql.transactions import SqlTransactions
 from workbench.adapters.sql.turn_watch import SqlTurnWatch
+from workbench.adapters.sql.vector_memory import VectorMemory
 from workbench.adapters.sql.wakeups import SqlWakeups
 from workbench.domain.archive.ports import CopyTx, ExportTx, ImportTx, Snapshots
 from workbench.domain.assistant_services.ports import RegistrationTx
@@ -38,6 +44,7 @@ from workbench.domain.events.model import Event
 from workbench.domain.events.ports import EventKeeping, EventTx
 from workbench.domain.files.ports import FileTx
 from workbench.domain.flow_assistants.ports import FlowAssistantTx
+from workbench.domain.idempotency.ports import ExpiredKeys, IdempotencyTx
 from workbench.domain.identity.ports import AssistantDirectory
 from workbench.domain.jobs.ports import JobQueue, Leases
 from workbench.domain.lifecycle.ports import (
@@ -52,15 +59,19 @@ from workbench.domain.messages.ports import MessageTx
 from workbench.domain.model_assistants.ports import ModelAssistantTx
 from workbench.domain.participants.ports import ParticipantTx
 from workbench.domain.playbooks.ports import PlaybookTx
+from workbench.domain.rates.ports import RateKeeping
 from workbench.domain.shares.ports import ShareTx
+from workbench.domain.tickets.ports import PushQueue, SealedSecrets, TicketSystemTx
 from workbench.domain.titles.ports import TitleTx
 from workbench.domain.transactions import Transactions
-from workbench.domain.troubleshooting.ports import SessionTx
+from workbench.domain.troubleshooting.ports import ChatTx, GenerationTx, SessionTx, SessionWatch
 from workbench.domain.turns.ports import TurnTx, TurnWatch
 from workbench.domain.usage.ports import UsageReadTx
 from workbench.domain.users.ports import UserTx
+from workbench.wiring import migrations
 from workbench.wiring.announcements import Announcements
 from workbench.wiring.readiness import Readiness
+from workbench.wiring.roles import require_plain_role
 from workbench.wiring.settings import Settings
 from workbench.wiring.wakeups import Wakeups
 
@@ -72,8 +83,10 @@ class Sql(Provider):
 
     @provide
     async def database(self, settings: Settings) -> AsyncIterator[Database]:
-        """Open the database, and close it at the end."""
-        if settings.database_file is not None:
+        """Open the database, and close it at the end. Raises ForbiddenError where it would not keep workspaces apart."""
+        if settings.database_file is None:
+            await migrations.on_connection(settings, require_plain_role)
+        else:
             settings.database_file.parent.mkdir(parents=True, exist_ok=True)
         database = open_database(
             settings.sqlalchemy_url,
@@ -104,9 +117,10 @@ class Sql(Provider):
         return SqlTransactions(database, group, clock)
 
     @provide
-    def remembered(self) -> Remembered:
+    def remembered(self, settings: Settings) -> Remembered:
         """Keep in mind what is asked for all the time."""
-        return Remembered()
+        chosen = settings.embeddings
+        return Remembered(vectors=VectorMemory(chosen.memory_mib << 20, chosen.index))
 
     @provide
     def directory(self, database: Database, remembered: Remembered) -> AssistantDirectory:
@@ -141,9 +155,9 @@ class Sql(Provider):
         return wakeups
 
     @provide
-    def readiness(self, database: Database, store: ContentStore, bus: MessageBus) -> Readiness:
+    def readiness(self, database: Database, store: ContentStore, bus: MessageBus, remembered: Remembered) -> Readiness:
         """Know whether what requests need answers."""
-        return Readiness(database, store, bus)
+        return Readiness(database, store, bus, remembered.vectors)
 
     @provide
     def keeping(self, database: Database) -> EventKeeping:
@@ -266,6 +280,36 @@ class Sql(Provider):
         return sql
 
     @provide
+    def chat_tx(self, sql: SqlTransactions) -> Transactions[ChatTx]:
+        """See what chats of sessions need."""
+        return sql
+
+    @provide
+    def generation_tx(self, sql: SqlTransactions) -> Transactions[GenerationTx]:
+        """See what using models for sessions takes."""
+        return sql
+
+    @provide
+    def session_watch(self, database: Database) -> SessionWatch:
+        """Find sessions that something is due for."""
+        return SqlSessionWatch(database)
+
+    @provide
+    def ticket_system_tx(self, sql: SqlTransactions) -> Transactions[TicketSystemTx]:
+        """See what connections need."""
+        return sql
+
+    @provide
+    def pushes(self, database: Database) -> PushQueue:
+        """Hand notes to tickets to workers."""
+        return SqlPushQueue(database)
+
+    @provide
+    def sealed_secrets(self, database: Database) -> SealedSecrets:
+        """Seal secrets anew."""
+        return SqlSealedSecrets(database)
+
+    @provide
     def turn_watch(self, database: Database, clock: Clock) -> TurnWatch:
         """Find turns that nobody looks after."""
         return SqlTurnWatch(database, clock)
@@ -304,6 +348,21 @@ class Sql(Provider):
     def unfinished(self, database: Database) -> UnfinishedErasures:
         """Find erasures that nobody goes on with."""
         return SqlUnfinishedErasures(database)
+
+    @provide
+    def idempotency_tx(self, sql: SqlTransactions) -> Transactions[IdempotencyTx]:
+        """See the keys of requests."""
+        return sql
+
+    @provide
+    def rate_keeping(self, database: Database) -> RateKeeping:
+        """Forget what was counted."""
+        return SqlRateKeeping(database)
+
+    @provide
+    def expired_keys(self, database: Database) -> ExpiredKeys:
+        """Forget old keys."""
+        return SqlExpiredKeys(database)
 
     @provide
     def figures(self, database: Database) -> Figures:

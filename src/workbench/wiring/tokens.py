@@ -43,6 +43,8 @@ def _issuer(settings: IssuerSettings, http: httpx.AsyncClient) -> Issuer:
         admin_role=settings.admin_role,
         engineer_role=settings.engineer_role,
         author_role=settings.author_role,
+        team_claim=settings.team_claim,
+        connector_role=settings.connector_role,
     )
 
 

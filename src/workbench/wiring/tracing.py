@@ -19,7 +19,8 @@ from workbench.adapters.sql.group_commit import GroupCommit
 from workbench.adapters.sql.transactions import SqlTransactions
 from workbench.adapters.tracing.requests import TracedRequests
 from workbench.adapters.tracing.spans import Spans
-from workbench.adapters.tracing.traced import TracedAssistantClient, TracedCommits, TracedJob
+from workbench.adapters.tracing.traced import TracedAssistantClient, TracedBus, TracedCommits, TracedJob
+from workbench.domain.bus.requesting import ProcessCalls
 from workbench.domain.clock import Clock
 from workbench.domain.identity.ports import ApiKeyStore
 from workbench.domain.jobs.ports import JobHandlers
@@ -71,6 +72,12 @@ class Tracing(Provider):
         client = TracedAssistantClient(http, breakers, keys, clock, patience)
         client.spans = spans
         return client
+
+    @decorate
+    def calls(self, process: ProcessCalls, spans: Spans) -> ProcessCalls:
+        """See what is asked of flows, and what their services do."""
+        process.tracer = TracedBus(spans)
+        return process
 
     @decorate
     def handlers(self, handlers: JobHandlers, spans: Spans) -> JobHandlers:

@@ -22,6 +22,13 @@ class PrometheusFlows(BusMeter, FlowMeter):
         self._blocked = self._gauge("workbench_bus_blocked", "Whether the broker takes no messages.")
         self._reconnects = self._counter("workbench_bus_reconnects", "Connections made again.", "role", "cause")
         self._published = self._counter("workbench_bus_published", "Messages sent.", "service", "output", "outcome")
+        self._publishing = self._histogram(
+            "workbench_bus_publish_seconds", "From sending to the bus's word.", "service"
+        )
+        self._readers = self._gauge("workbench_bus_consumer_up", "Inputs that are read.", "service", "input")
+        self._subscribers = self._gauge(
+            "workbench_bus_subscriber_up", "Interfaces whose replies are read.", "interface"
+        )
         self._consumed = self._counter("workbench_bus_consumed", "Requests served.", "service", "input", "outcome")
         self._handling = self._histogram("workbench_bus_handler_seconds", "Serving a request.", "service", "input")
         self._limited = self._counter("workbench_bus_rate_limited", "Waits for a busy upstream.", "service", "input")
@@ -54,9 +61,19 @@ class PrometheusFlows(BusMeter, FlowMeter):
             self._names.add(name)
         return name
 
-    def published(self, service: str, output: str, outcome: str) -> None:
-        """Count."""
-        self._published.labels(self._bounded(service), self._bounded(output), outcome).inc()
+    def published(self, service: str, output: str, outcome: str, seconds: float) -> None:
+        """Count, and note how long."""
+        name = self._bounded(service)
+        self._published.labels(name, self._bounded(output), outcome).inc()
+        self._publishing.labels(name).observe(seconds)
+
+    def reading(self, service: str, input_name: str, change: int) -> None:
+        """Add."""
+        self._readers.labels(self._bounded(service), self._bounded(input_name)).inc(change)
+
+    def subscribed(self, interface: str, change: int) -> None:
+        """Add."""
+        self._subscribers.labels(self._bounded(interface)).inc(change)
 
     def consumed(self, service: str, input_name: str, outcome: str, seconds: float) -> None:
         """Count, and note how long."""

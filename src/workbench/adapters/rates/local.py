@@ -1,7 +1,7 @@
 """Rates counted in this process.
 
-Each process counts by itself, so that a caller may do as often as that times the number of processes. That bounds what
-can be tried, which is what these rates are for; to count exactly would cost every act a write that all share.
+Exact where one process serves, and costs nothing. Where several do, each counts by itself, so that a caller may do as often
+as that times the number of processes.
 """
 
 import time
@@ -10,9 +10,8 @@ from limits import RateLimitItemPerSecond
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 
-from workbench.domain.errors import ExhaustedError
 from workbench.domain.identity.model import Principal
-from workbench.domain.rates.model import Rate
+from workbench.domain.rates.model import Rate, too_often
 from workbench.domain.rates.ports import RateLimiter
 
 
@@ -28,8 +27,4 @@ class LocalRateLimiter(RateLimiter):
         caller = (principal.workspace_id, principal.role, principal.id)
         if not await self._limiter.hit(item, *caller):
             window = await self._limiter.get_window_stats(item, *caller)
-            raise ExhaustedError(
-                f"at most {rate.times} times in {rate.seconds} seconds",
-                code="rate_limited",
-                retry_after_seconds=max(window.reset_time - time.time(), 1),
-            )
+            raise too_often(rate, window.reset_time - time.time())

@@ -16,6 +16,7 @@ from workbench.adapters.semantic_workbench.rows import Comparing, add_missing
 from workbench.adapters.semantic_workbench.source import Row, Source
 from workbench.adapters.sql import tables as ours
 from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.duties import MOVE_IN
 from workbench.adapters.sql.whole_tables import Tally, neutral
 from workbench.domain.archive.model import content_path
 from workbench.domain.archive.records import FileRecord, VersionRecord
@@ -72,7 +73,7 @@ class FileMover:
                 if missing:
                     await self._move(found, missing)
             show(f"{FILES}: {len(page)} rows")
-        await self._target.transact(self._count_room)
+        await self._target.transact(self._count_room, self._workspace_id)
 
     async def compare(self, source: Source, report: Report, show: Show) -> None:
         """Read the bytes of all versions at both ends."""
@@ -126,7 +127,7 @@ class FileMover:
         """Those versions that were moved before."""
         columns = (ours.file_versions.c.file_id, ours.file_versions.c.version)
         wanted = [found.file.file_id for found in page]
-        rows = await self._target.rows(select(*columns).where(columns[0].in_(wanted)))
+        rows = await self._target.rows(select(*columns).where(columns[0].in_(wanted)), within=MOVE_IN)
         return {(neutral(columns[0], row[0]), row[1]) for row in rows}
 
     async def _move(self, found: MovedFile, versions: Sequence[tuple[VersionRecord, Path]]) -> None:
@@ -150,12 +151,12 @@ class FileMover:
             add_missing(connection, ours.files, [self._file(found)])
             add_missing(connection, ours.file_versions, rows)
 
-        await self._target.transact(work)
+        await self._target.transact(work, MOVE_IN)
 
     async def _is_known(self, content_hash: str) -> bool:
         contents = ours.contents.c
         here = (contents.workspace_id == self._workspace_id, contents.hash == content_hash)
-        return bool(await self._target.rows(select(contents.hash).where(*here)))
+        return bool(await self._target.rows(select(contents.hash).where(*here), within=MOVE_IN))
 
     async def _read_back(self, rows: Sequence[Row]) -> list[tuple[UUID, int, str]]:
         """Hash what our store has of them."""
@@ -167,7 +168,7 @@ class FileMover:
             .where(tuple_(versions.file_id, versions.version).in_([(row["file_id"], row["version"]) for row in rows]))
         )
         hashed: list[tuple[UUID, int, str]] = []
-        for file_id, version, storage_key in await self._target.rows(statement):
+        for file_id, version, storage_key in await self._target.rows(statement, within=MOVE_IN):
             digest = hashlib.sha256()
             with contextlib.suppress(NotFoundError):
                 async for chunk in await self._store.read(storage_key):

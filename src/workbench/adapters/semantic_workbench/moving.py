@@ -9,6 +9,7 @@ from workbench.adapters.semantic_workbench.rows import Comparing, add_missing
 from workbench.adapters.semantic_workbench.source import Row, Source
 from workbench.adapters.semantic_workbench.steps import MESSAGES, STEPS, Step
 from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.duties import MOVE_IN
 from workbench.adapters.sql.schema import Id
 from workbench.domain.moving.model import Report, Show
 
@@ -49,13 +50,19 @@ class Mover:
     async def move(self, show: Show) -> Report:
         """Move what is missing, then read both ends once more and compare. Raises InvalidError, UnavailableError."""
         report = Report()
-        await self._target.transact(lambda connection: connection.execute(_OPEN, {"ws": self._workspace_id}))
+        await self._target.transact(
+            lambda connection: connection.execute(_OPEN, {"ws": self._workspace_id}), self._workspace_id
+        )
         for step in STEPS:
             async for page in self._pages(step):
-                await self._target.transact(lambda connection, step=step, page=page: _insert(connection, step, page))
+                await self._target.transact(
+                    lambda connection, step=step, page=page: _insert(connection, step, page), MOVE_IN
+                )
                 show(f"{step.name}: {len(page)} rows")
         await self._files.move(self._source, report, show)
-        await self._target.transact(lambda connection: connection.execute(_DELIVER, {"ws": self._workspace_id}))
+        await self._target.transact(
+            lambda connection: connection.execute(_DELIVER, {"ws": self._workspace_id}), self._workspace_id
+        )
         for step in STEPS:
             show(f"comparing {step.name}")
             comparing = Comparing(step.target, by_key=step.stays)

@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from workbench.adapters.semantic_workbench.source import Row
 from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.duties import MOVE_IN
 from workbench.adapters.sql.schema import Json
 from workbench.adapters.sql.whole_tables import Tally, neutral
 
@@ -43,7 +44,7 @@ class Comparing:
         self.expected.take([_text(row[name]) for name in names] for row in rows)
         self.found.take(
             [neutral(column, value) for column, value in zip(columns, row, strict=True)]
-            for row in await database.rows(statement)
+            for row in await database.rows(statement, within=MOVE_IN)
         )
 
 

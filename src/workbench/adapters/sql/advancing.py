@@ -25,14 +25,14 @@ _ADVANCE_POSTGRESQL = Prepared(
         WITH locked AS (
             SELECT s.* FROM (
                 SELECT * FROM unnest(
-                    CAST(:pks AS uuid[]), CAST(:workspaces AS text[]), CAST(:versions AS bigint[]),
+                    CAST(:pks AS uuid[]), CAST(:versions AS bigint[]),
                     CAST(:leases AS timestamptz[]), CAST(:seqs AS bigint[]), CAST(:batches AS bigint[]),
                     CAST(:sizes AS bigint[])
-                ) AS s(pk, workspace_id, version, lease_expires_at, last_seq, last_batch, log_bytes)
+                ) AS s(pk, version, lease_expires_at, last_seq, last_batch, log_bytes)
                 ORDER BY pk
             ) AS s CROSS JOIN LATERAL (
                 SELECT FROM turns AS t
-                WHERE t.pk = s.pk AND t.workspace_id = s.workspace_id AND t.version = s.version
+                WHERE t.pk = s.pk AND t.workspace_id = :ws AND t.version = s.version
                 FOR UPDATE
             ) AS t
         ), moves AS (
@@ -83,9 +83,9 @@ def only_advances(group: Sequence[Writes]) -> bool:
 
 
 async def advance(database: Database, group: Sequence[Writes]) -> None:
-    """Take all steps in one trip. Raises StaleError where a turn was changed since it was read."""
+    """Take all steps of one workspace in one trip. Raises StaleError where a turn was changed since it was read."""
     steps = [step for writes in group for step in writes.steps]
-    _require_all(len(await database.run_one(_ADVANCE_POSTGRESQL, _arrays(steps))), steps)
+    _require_all(len(await database.run_one(_ADVANCE_POSTGRESQL, _arrays(steps), group[0].within)), steps)
 
 
 def take_steps(connection: Connection, steps: Sequence[Step]) -> None:
@@ -123,11 +123,11 @@ def _row(step: Step) -> Row:
 
 
 def _arrays(steps: Sequence[Step]) -> Row:
-    """The steps, and below them their events, by column."""
+    """The steps, which are of one workspace, and below them their events, by column."""
     events = [(step.turn.pk, event) for step in steps for event in step.events]
     return {
         "pks": [step.turn.pk for step in steps],
-        "workspaces": [step.workspace_id for step in steps],
+        "ws": steps[0].workspace_id,
         "versions": [step.turn.version for step in steps],
         "leases": [step.turn.lease_expires_at for step in steps],
         "seqs": [step.turn.last_seq for step in steps],

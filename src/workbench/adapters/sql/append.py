@@ -26,8 +26,8 @@ _APPEND = Prepared(
         WITH locked AS (
             SELECT c.id, m.events, m.messages
             FROM conversations AS c
-            JOIN json_to_recordset(CAST(:moves AS json)) AS m(id uuid, ws text, events bigint, messages bigint)
-              ON c.id = m.id AND c.workspace_id = m.ws
+            JOIN json_to_recordset(CAST(:moves AS json)) AS m(id uuid, events bigint, messages bigint)
+              ON c.id = m.id AND c.workspace_id = :ws
             ORDER BY c.id FOR UPDATE OF c
         ), moves AS (
             SELECT * FROM locked WHERE (SELECT count(*) FROM locked) = CAST(:wanted AS bigint)
@@ -38,8 +38,8 @@ _APPEND = Prepared(
             RETURNING conversations.id, event_head - moves.events AS events, message_head - moves.messages AS messages
         ), feeds AS (
             UPDATE workspaces SET event_head = event_head + f.events
-            FROM json_to_recordset(CAST(:feeds AS json)) AS f(ws text, events bigint)
-            WHERE workspaces.workspace_id = f.ws AND EXISTS (SELECT 1 FROM moves)
+            FROM (SELECT CAST(:feed AS bigint) AS events) AS f
+            WHERE workspaces.workspace_id = :ws AND EXISTS (SELECT 1 FROM moves)
             RETURNING workspaces.workspace_id, event_head, event_head - f.events AS events
         ), told AS (
             SELECT pg_notify('{WAKEUP_CHANNEL}', concat_ws(' ', workspace_id, event_head, {WAKEUP_SENDER})) FROM feeds
@@ -69,9 +69,10 @@ _APPEND = Prepared(
         UNION ALL
         SELECT workspace_id, events FROM feeds, (SELECT count(*) FROM told) AS all_told
     """),  # noqa: S608 - a constant of ours
+    "ws",
     "moves",
     "wanted",
-    "feeds",
+    "feed",
     "messages",
     "events",
 )
@@ -119,7 +120,7 @@ def only_appends(group: Sequence[Writes]) -> bool:
 
 
 async def append(database: Database, group: Sequence[Writes]) -> list[list[Event]]:
-    """Append everything; answer with the events as they were stored, by workspace.
+    """Append everything, of one workspace; answer with the events as they were stored, by workspace.
 
     Raises NotFoundError, with nothing stored, where a conversation is gone.
     """
@@ -129,16 +130,17 @@ async def append(database: Database, group: Sequence[Writes]) -> list[list[Event
     messages = [_message(row, places) for writes in group for row in writes.messages]
     events = [_event(writes, number, places) for writes in group for number in range(len(writes.events))]
     if len(messages) == len(events) == len(moves) == 1:
-        rows = await database.run_one(_POST, _one(messages[0], events[0]))
+        rows = await database.run_one(_POST, _one(messages[0], events[0]), group[0].within)
     else:
         parameters = {
             "moves": _json(list(moves.values())),
             "wanted": len(moves),
-            "feeds": _json([{"ws": workspace_id, "events": count} for workspace_id, count in feeds.items()]),
+            "ws": group[0].workspace_id,
+            "feed": len(events),
             "messages": _json(messages),
             "events": _json(events),
         }
-        rows = await database.run_one(_APPEND, parameters)
+        rows = await database.run_one(_APPEND, parameters, group[0].within)
     begins: dict[str, int] = {row[0]: row[1] for row in rows}
     if not begins:
         raise NotFoundError

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import bindparam, delete, exists, select, update
 
 from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.duties import FIND_WORKSPACE, NOTICE_SILENCE
 from workbench.adapters.sql.registrations import IS_ONLINE, NOW
 from workbench.adapters.sql.remembered import Remembered
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
@@ -202,7 +203,7 @@ class SqlPresenceWatch(PresenceWatch):
 
     async def gone(self, limit: int) -> Sequence[GoneService]:
         """Those that users still think are there."""
-        rows = await self._database.rows(_GONE.statement, {"now": self._clock.now(), "limit": limit})
+        rows = await self._database.rows(_GONE.statement, {"now": self._clock.now(), "limit": limit}, NOTICE_SILENCE)
         return _GONE.convert(rows)
 
 
@@ -218,7 +219,7 @@ class SqlDirectory(AssistantDirectory):
 
     async def workspace_of_service(self, assistant_service_id: str) -> str | None:
         """Where the service is registered."""
-        rows = await self._database.rows(_SERVICE_WORKSPACE, {"id": assistant_service_id})
+        rows = await self._database.rows(_SERVICE_WORKSPACE, {"id": assistant_service_id}, FIND_WORKSPACE)
         return rows[0][0] if rows else None
 
     async def workspace_of_assistant(self, assistant_id: UUID, assistant_service_id: str) -> str | None:
@@ -227,7 +228,7 @@ class SqlDirectory(AssistantDirectory):
         if kept is not None and kept[0] == assistant_service_id:
             return kept[1]
         place = {"id": assistant_id, "service_id": assistant_service_id}
-        rows = await self._database.rows(_ASSISTANT_WORKSPACE, place)
+        rows = await self._database.rows(_ASSISTANT_WORKSPACE, place, FIND_WORKSPACE)
         if not rows:
             return None
         self._assistants.keep(assistant_id, (assistant_service_id, rows[0][0]))

@@ -22,7 +22,7 @@ budget_limits = Table(
     sqlite_with_rowid=False,
 )
 
-# A few rows a workspace, one for each turn under way, so that the primary key is index enough.
+# A few rows a workspace, one for each turn or other use of models under way, so that the primary key is index enough.
 budget_reservations = Table(
     "budget_reservations",
     metadata,
@@ -32,6 +32,7 @@ budget_reservations = Table(
     Column("assistant_id", Id),
     Column("tokens", BigInteger, nullable=False),
     Column("cost_micros", BigInteger, nullable=False),
+    Column("generations", BigInteger, nullable=False, server_default="0"),
     Column("expires_datetime", Moment, nullable=False),
     PrimaryKeyConstraint("workspace_id", "key"),
     sqlite_with_rowid=False,

@@ -94,13 +94,15 @@ _BILLED: dict[Measure, ColumnElement[Any]] = {
     "turns": when((_COUNTS, _ONE), else_=_NOTHING),
     "tokens": token_usage.c.total_tokens,
     "cost_micros": token_usage.c.cost_micros,
+    "generations": token_usage.c.generations,
 }
 _HELD: dict[Measure, ColumnElement[Any]] = {
     "turns": _ONE,
     "tokens": budget_reservations.c.tokens,
     "cost_micros": budget_reservations.c.cost_micros,
+    "generations": budget_reservations.c.generations,
 }
-_ROW_COLUMNS = ("key", "user_id", "assistant_id", "tokens", "cost_micros", "expires_datetime")
+_ROW_COLUMNS = ("key", "user_id", "assistant_id", "tokens", "cost_micros", "generations", "expires_datetime")
 
 
 def _sum(column: ColumnElement[Any]) -> ColumnElement[int]:
@@ -170,8 +172,8 @@ def _reserving(rooms: tuple[tuple[Scope, Measure], ...], dialect: str) -> Prepar
 def _has_room(place: int, scope: Scope, measure: Measure) -> ColumnElement[bool]:
     subject, since = f"subject_{place}", bindparam(f"since_{place}", type_=Moment)
     billed = select(_sum(_BILLED[measure])).where(_billed(scope, since, subject)).scalar_subquery()
-    held = select(_sum(_HELD[measure])).select_from(budget_reservations)
-    held_by_others = held.where(_held(scope, "new_key", subject)).scalar_subquery()
+    others = _held(scope, "new_key", subject)
+    held_by_others = select(_sum(_HELD[measure])).select_from(budget_reservations).where(others).scalar_subquery()
     need, room = (bindparam(f"{name}_{place}", type_=BigInteger) for name in ("need", "room"))
     return billed + held_by_others + need <= room
 
@@ -246,6 +248,6 @@ class SqlBudgets(Repository, Budgets):
 
 
 def _amounts(sums: Sequence[Any]) -> tuple[Amounts, Amounts]:
-    turns, tokens, cost, *early = sums
-    whole = Amounts(turns=turns, tokens=tokens, cost_micros=cost)
-    return whole, Amounts(turns=early[0], tokens=early[1], cost_micros=early[2])
+    split = len(_BILLED)
+    whole, early = (dict(zip(_BILLED, part, strict=True)) for part in (sums[:split], sums[split:]))
+    return Amounts(**whole), Amounts(**early)

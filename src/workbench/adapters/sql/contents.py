@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import and_, bindparam, delete, exists, not_, or_, select, update
 
 from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.duties import KEEP_CONTENTS
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Moment
 from workbench.adapters.sql.tables import contents, file_versions
@@ -93,14 +94,15 @@ class SqlContentLedger(ContentLedger):
     async def behind(self, last: StoredContent | None, limit: int) -> Sequence[StoredContent]:
         """Along the primary key."""
         place = {"ws": last.workspace_id if last else "", "after": last.hash if last else ""}
-        rows = await self._database.rows(_EVERYWHERE, {**place, "limit": limit})
+        rows = await self._database.rows(_EVERYWHERE, {**place, "limit": limit}, KEEP_CONTENTS)
         return msgspec.convert([_with_use(row) for row in rows], list[StoredContent])
 
     async def known_keys(self, storage_keys: Sequence[str]) -> set[str]:
         """By the unique index."""
         if not storage_keys:
             return set()
-        return {str(row[0]) for row in await self._database.rows(_NAMED, {"keys": list(storage_keys)})}
+        rows = await self._database.rows(_NAMED, {"keys": list(storage_keys)}, KEEP_CONTENTS)
+        return {str(row[0]) for row in rows}
 
 
 def _place(content: Content) -> dict[str, str]:

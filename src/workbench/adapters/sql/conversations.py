@@ -10,7 +10,7 @@ from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 
 from workbench.adapters.sql.repository import Context, Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Moment
-from workbench.adapters.sql.tables import conversations, events, participants, workspaces
+from workbench.adapters.sql.tables import conversations, events, participants, shares, workspaces
 from workbench.adapters.sql.turns import REMEMBER_GONE
 from workbench.domain.conversations.model import Conversation
 from workbench.domain.conversations.ports import ConversationFilter, Conversations, ListedConversation
@@ -53,6 +53,8 @@ _GIVE_ROOM_BACK = (
         )
     )
 )
+_UNSEAT = delete(participants).where(here(participants), participants.c.conversation_id == bindparam("of_id"))
+_UNSHARE = delete(shares).where(here(shares), shares.c.conversation_id == bindparam("of_id"))
 _REMOVE_EVENTS = delete(events).where(
     here(events), events.c.conversation_id == bindparam("of_id"), events.c.type != "conversation.deleted"
 )
@@ -138,6 +140,11 @@ class SqlConversations(Repository, Conversations, UntitledConversations):
             "metadata": conversation.metadata,
         }
         self._writes.change(_CHANGE, parameters, must_hit=True)
+
+    def hide(self, conversation_id: UUID) -> None:
+        """Delete the seats, and the shares that would give new ones."""
+        self._writes.remove(_UNSHARE, {"of_id": conversation_id})
+        self._writes.remove(_UNSEAT, {"of_id": conversation_id})
 
     def remove(self, conversation_id: UUID) -> None:
         """Delete with all that hangs on it; of its events only the one that tells of this stays, and what is left of turns."""

@@ -39,10 +39,10 @@ _TARGET = bindparam("target", type_=Id)
 def _copying(table: Table, changed: dict[str, Any], *conditions: Any, source: Any = None) -> Any:
     """Insert the rows that meet the conditions once more, with some columns changed."""
     names = [column.name for column in table.columns]
-    rows = select(*(changed.get(name, table.c[name]) for name in names))
+    rows = select(*(changed.get(name, table.c[name]) for name in names)).where(here(table), *conditions)
     if source is not None:
         rows = rows.select_from(source)
-    return insert(table).from_select(names, rows.where(here(table), *conditions))
+    return insert(table).from_select(names, rows)
 
 
 # Taken first, as by all who append: until the commit nobody adds to what is being copied.

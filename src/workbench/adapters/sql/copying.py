@@ -57,7 +57,7 @@ class DatabaseCopier:
             begun.take(page[:missing])
             if rest := page[missing:]:
                 _require_same(table, begun, there)
-                await table.insert(self._target, rest)
+                await table.add(self._target, rest)
                 show(f"{table.name}: {len(rest)} rows")
         _require_same(table, begun, there)
 

@@ -14,20 +14,35 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, Protocol, TypeVar
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
-import msgspec
 import structlog
 from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from workbench.adapters.sql.prepared import Prepared, Row, Statements, Values, count_statement, statements_sent
+from workbench.adapters.sql.prepared import (
+    Compiled,
+    Prepared,
+    Row,
+    Statements,
+    Values,
+    count_statement,
+    statements_sent,
+)
+from workbench.adapters.sql.walls import (
+    Within,
+    Written,
+    face,
+    facing,
+    place_in,
+    require_scoped,
+    require_scoped_on,
+    tenant_tables_in,
+)
 from workbench.domain.errors import UnavailableError
 from workbench.domain.ids import new_hex_id
 
 T = TypeVar("T")
-Held = tuple[AsyncConnection, Any]
-"""A connection, and the driver's own below it."""
 
 INTEGRITY_CLASS = "23"
 LOCK_CONFLICTS = frozenset({"40001", "40P01"})
@@ -46,22 +61,6 @@ STATEMENT_CACHE = 1000
 Parameters = Mapping[str, Any] | None
 
 logger = structlog.get_logger(__name__)
-
-
-class Written(msgspec.Struct):
-    """How much this process has written: commits, and statements that were sent for them, BEGIN and COMMIT included.
-
-    Beside them stand the statements that only read, each by itself.
-    """
-
-    commits: int = 0
-    statements: int = 0
-    reads: int = 0
-
-    def add(self, statements: int) -> None:
-        """Count a commit."""
-        self.commits += 1
-        self.statements += statements
 
 
 class DatabaseAwayError(UnavailableError):
@@ -99,24 +98,30 @@ def _state(cause: BaseException) -> str:
 
 
 class Database(Protocol):
-    """What the repositories and the group commit stand on."""
+    """What the repositories and the group commit stand on.
+
+    `within` is whose rows a statement may touch: those of a workspace, or everybody's for a registered duty. A statement
+    that names rows of workspaces and does not keep to that raises UnscopedQueryError, before it is sent.
+    """
 
     dialect_name: Literal["sqlite", "postgresql"]
     written: Written
 
-    async def rows(self, statement: Executable, parameters: Parameters = None) -> Sequence[Values]:
+    async def rows(
+        self, statement: Executable, parameters: Parameters = None, within: Within = None
+    ) -> Sequence[Values]:
         """Run one reading statement by itself."""
         ...
 
-    async def transact(self, work: Callable[[Connection], T]) -> T:
+    async def transact(self, work: Callable[[Connection], T], within: Within = None) -> T:
         """Run the work in one transaction and commit it; an exception rolls back."""
         ...
 
-    async def read_at_once(self, work: Callable[[Connection], T]) -> T:
+    async def read_at_once(self, work: Callable[[Connection], T], within: Within = None) -> T:
         """Run work that only reads, and all of it from the same moment."""
         ...
 
-    async def run_one(self, statement: Prepared, row: Row) -> Sequence[Values]:
+    async def run_one(self, statement: Prepared, row: Row, within: Within = None) -> Sequence[Values]:
         """Run a single writing statement, which the database commits by itself, and answer with what it returns."""
         ...
 
@@ -148,25 +153,30 @@ class SqliteDatabase:
         self._glancing: Connection | None = None
         self._glance_ends = 0.0
 
-    async def rows(self, statement: Executable, parameters: Parameters = None) -> Sequence[Values]:
+    async def rows(
+        self, statement: Executable, parameters: Parameters = None, within: Within = None
+    ) -> Sequence[Values]:
         """Run the statement at once, or on a reader thread if that takes too long."""
         self.written.reads += 1
         try:
-            return self._glance(statement, parameters or {})
+            return self._glance(statement, parameters or {}, within)
         except (OperationalError, sqlite3.OperationalError) as error:
             cause = getattr(error, "orig", error)
             # The low byte says what it is; the rest says of what kind, such as a log that is being recovered.
             if getattr(cause, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY):
                 raise
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, statement, parameters)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, self._read, statement, parameters, within)
 
-    def _glance(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Values]:
+    def _glance(self, statement: Executable, parameters: Mapping[str, Any], within: Within) -> Sequence[Values]:
         if self._glancing is None:
             self._glancing = self._open_for_glances()
         self._glance_ends = time.perf_counter() + GLANCE_SECONDS
         compiled = self._statements.find(statement)
         if compiled is None:
+            face(self._glancing, within, self.written)
             return self._glancing.execute(statement, parameters).all()
+        _require_scoped(compiled, parameters, within, self.written)
         driver: Any = self._glancing.connection.driver_connection
         return compiled.read(driver.execute(compiled.text, compiled.parameters(parameters)).fetchall())
 
@@ -178,31 +188,31 @@ class SqliteDatabase:
         raw.set_progress_handler(lambda: time.perf_counter() > self._glance_ends, GLANCE_CHECK_STEPS)
         return connection
 
-    def _read(self, statement: Executable, parameters: Parameters) -> Sequence[Values]:
-        return self._connection().execute(statement, parameters).all()
+    def _read(self, statement: Executable, parameters: Parameters, within: Within) -> Sequence[Values]:
+        return self._connection(within).execute(statement, parameters).all()
 
-    async def read_at_once(self, work: Callable[[Connection], T]) -> T:
+    async def read_at_once(self, work: Callable[[Connection], T], within: Within = None) -> T:
         """Run the work on a reader thread; in WAL mode a transaction reads from one moment."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read_at_once, work)
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read_at_once, work, within)
 
-    def _read_at_once(self, work: Callable[[Connection], T]) -> T:
-        connection = self._connection()
+    def _read_at_once(self, work: Callable[[Connection], T], within: Within) -> T:
+        connection = self._connection(within)
         connection.exec_driver_sql("BEGIN")
         try:
             return work(connection)
         finally:
             connection.exec_driver_sql("ROLLBACK")
 
-    async def transact(self, work: Callable[[Connection], T]) -> T:
+    async def transact(self, work: Callable[[Connection], T], within: Within = None) -> T:
         """Run the work on the writer thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._writer, self._write, work)
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._write, work, within)
 
-    async def run_one(self, statement: Prepared, row: Row) -> Sequence[Values]:
+    async def run_one(self, statement: Prepared, row: Row, within: Within = None) -> Sequence[Values]:
         """Run the statement on the writer thread, in a transaction like any other: here that costs nothing."""
-        return await self.transact(lambda connection: statement.one(connection, row))
+        return await self.transact(lambda connection: statement.one(connection, row), within)
 
-    def _write(self, work: Callable[[Connection], T]) -> T:
-        connection = self._connection()
+    def _write(self, work: Callable[[Connection], T], within: Within) -> T:
+        connection = self._connection(within)
         sent = statements_sent(connection)
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         try:
@@ -221,14 +231,15 @@ class SqliteDatabase:
         return await asyncio.get_running_loop().run_in_executor(self._writer, self._data_version)
 
     def _data_version(self) -> int:
-        return self._connection().exec_driver_sql("PRAGMA data_version").scalar_one()
+        return self._connection(None).exec_driver_sql("PRAGMA data_version").scalar_one()
 
-    def _connection(self) -> Connection:
+    def _connection(self, within: Within) -> Connection:
         """Give this thread's own connection."""
         connection: Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self._engine.connect()
             self._held.append(connection)
+        face(connection, within, self.written)
         return connection
 
     async def close(self) -> None:
@@ -243,8 +254,15 @@ class SqliteDatabase:
         self._engine.dispose()
 
 
-def _count(connection: Connection, *_: Any) -> None:
+def _count(connection: Connection, _cursor: Any, statement: str, _parameters: Any, context: Any, _many: bool) -> None:
+    if tables := tenant_tables_in(statement):
+        rows: Sequence[Mapping[str, Any]] = getattr(context, "compiled_parameters", None) or ({},)
+        require_scoped_on(connection, tables, place_in(rows[0]), rows)
     count_statement(connection)
+
+
+def _require_scoped(compiled: Compiled, parameters: Mapping[str, Any], within: Within, written: Written) -> None:
+    require_scoped(compiled.tables, compiled.place, (parameters,), within, written)
 
 
 def sqlite_engine(url: URL, synchronous: str = "FULL") -> Engine:
@@ -287,8 +305,28 @@ def _use_wal(cursor: sqlite3.Cursor) -> None:
             return
 
 
+class Held:
+    """A connection, the driver's own below it, and whose rows it was last told to show.
+
+    `is_lent`: a proxy lends it to others between two transactions, so that nothing that it is told lasts longer.
+    """
+
+    __slots__ = ("connection", "driver", "faces", "is_lent")
+
+    def __init__(self, connection: AsyncConnection, driver: Any, *, is_lent: bool) -> None:
+        self.connection = connection
+        self.driver = driver
+        self.faces: Within = None
+        self.is_lent = is_lent
+
+
 class PostgresDatabase:
-    """PostgreSQL through asyncpg. At most `pool_size` connections are open, and one on which we listen."""
+    """PostgreSQL through asyncpg. At most `pool_size` connections are open, and one on which we listen.
+
+    It shows each transaction the rows of its workspace alone, and is told which that is in the message that begins the
+    transaction. Statements that stand alone are no transaction of ours: for them a connection is told once, and used
+    again for the same workspace where there is one.
+    """
 
     dialect_name: Literal["sqlite", "postgresql"] = "postgresql"
 
@@ -312,6 +350,7 @@ class PostgresDatabase:
             connect_args=connect_args,
         )
         direct = (direct_url or url).set(drivername="postgresql+asyncpg")
+        self._is_lent = direct_url is not None and direct_url != url
         self.listening_engine = create_async_engine(direct, poolclass=NullPool, connect_args=connect_args)
         self.written = Written()
         event.listen(self.engine.sync_engine, "before_cursor_execute", _count)
@@ -320,71 +359,83 @@ class PostgresDatabase:
         self._idle: list[Held] = []
         self._slots = asyncio.Semaphore(pool_size)
 
-    async def rows(self, statement: Executable, parameters: Parameters = None) -> Sequence[Values]:
+    async def rows(
+        self, statement: Executable, parameters: Parameters = None, within: Within = None
+    ) -> Sequence[Values]:
         """Run the statement on a connection that is kept for the next one; one that the server dropped is replaced."""
         self.written.reads += 1
         with contextlib.suppress(ConnectionLostError):
-            return await self._read(statement, parameters or {})
-        return await self._read(statement, parameters or {})
+            return await self._read(statement, parameters or {}, within)
+        return await self._read(statement, parameters or {}, within)
 
-    async def _read(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Values]:
+    async def _read(self, statement: Executable, parameters: Mapping[str, Any], within: Within) -> Sequence[Values]:
         compiled = self._statements.find(statement)
-        async with self._held() as (connection, driver):
+        if compiled is not None:
+            _require_scoped(compiled, parameters, within, self.written)
+        async with self._held(within) as held, self._facing(held, within):
             if compiled is None:
-                return (await connection.execute(statement, parameters)).all()
-            return compiled.read(await driver.fetch(compiled.text, *compiled.parameters(parameters)))
+                return (await held.connection.execute(statement, parameters)).all()
+            return compiled.read(await held.driver.fetch(compiled.text, *compiled.parameters(parameters)))
 
-    async def read_at_once(self, work: Callable[[Connection], T]) -> T:
+    @contextlib.asynccontextmanager
+    async def _facing(self, held: Held, within: Within) -> AsyncGenerator[None]:
+        """Have the connection show the rows that a single statement is about."""
+        if within is None or held.faces == within:
+            yield
+        elif held.is_lent:
+            async with _transaction(held.driver, "BEGIN", within):
+                yield
+        else:
+            self.written.facings += 1
+            held.faces = None
+            await held.driver.execute(facing(within, local=False))
+            held.faces = within
+            yield
+
+    async def read_at_once(self, work: Callable[[Connection], T], within: Within = None) -> T:
         """Run the work in a repeatable read, which is PostgreSQL's word for one moment."""
-        return await self._between("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", work)
+        return await self._between("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", work, within)
 
-    async def transact(self, work: Callable[[Connection], T]) -> T:
+    async def transact(self, work: Callable[[Connection], T], within: Within = None) -> T:
         """Run the work between BEGIN and COMMIT, which we say ourselves: each is one short trip."""
 
         def counted(connection: Connection) -> tuple[T, int]:
             sent = statements_sent(connection)
             return work(connection), statements_sent(connection) - sent
 
-        result, sent = await self._between("BEGIN", counted)
-        self.written.add(sent + len(("BEGIN", "COMMIT")))
+        result, sent = await self._between("BEGIN", counted, within)
+        self.written.add(sent + len(("BEGIN", "for whom", "COMMIT")))
         return result
 
-    async def _between(self, begin: str, work: Callable[[Connection], T]) -> T:
-        async with self._held() as (connection, driver):
-            await driver.execute(begin)
-            try:
-                result = await connection.run_sync(work)
-                await driver.execute("COMMIT")
-            except BaseException:
-                if not driver.is_closed():
-                    await asyncio.shield(driver.execute("ROLLBACK"))
-                raise
-            return result
+    async def _between(self, begin: str, work: Callable[[Connection], T], within: Within) -> T:
+        async with self._held(within) as held, _transaction(held.driver, begin, within):
+            return await held.connection.run_sync(work)
 
-    async def run_one(self, statement: Prepared, row: Row) -> Sequence[Values]:
+    async def run_one(self, statement: Prepared, row: Row, within: Within = None) -> Sequence[Values]:
         """Run the statement in autocommit mode, which saves the trips of BEGIN and COMMIT."""
         compiled = statement.compiled(self.engine.dialect)
-        async with self._held() as (_, driver):
-            answer = await driver.fetch(compiled.text, *compiled.parameters(row))
+        _require_scoped(compiled, row, within, self.written)
+        async with self._held(within) as held, self._facing(held, within):
+            answer = await held.driver.fetch(compiled.text, *compiled.parameters(row))
         self.written.add(1)
         return answer
 
     @contextlib.asynccontextmanager
-    async def _held(self) -> AsyncGenerator[Held]:
+    async def _held(self, within: Within) -> AsyncGenerator[Held]:
         """Take a connection in autocommit mode, with the driver's own; give it back for the next, if it is whole.
 
         Raises ConnectionLostError where the server closes it meanwhile, DatabaseAwayError where there is none.
         """
         async with self._slots:
-            held = await self._take()
-            connection, driver = held
+            held = await self._take(within)
+            face(_plain(held.connection), within, self.written)
             try:
                 yield held
             except BaseException as error:
-                lost = driver.is_closed() or _says_goodbye(error)
+                lost = held.driver.is_closed() or _says_goodbye(error)
                 if lost or not isinstance(error, Exception):
                     # Broken, or cancelled in the middle of an answer: its state is unknown.
-                    await asyncio.shield(self._discard(connection))
+                    await asyncio.shield(self._discard(held.connection))
                 else:
                     self._idle.append(held)
                 if lost and isinstance(error, Exception):
@@ -392,19 +443,33 @@ class PostgresDatabase:
                 raise
             self._idle.append(held)
 
-    async def _take(self) -> Held:
-        """Take an idle connection that the server has not closed, or a new one. Raises DatabaseAwayError."""
+    async def _take(self, within: Within) -> Held:
+        """Take an idle connection that the server has not closed, or a new one. Raises DatabaseAwayError.
+
+        One that shows the rows that are meant goes before others.
+        """
+        self._idle.sort(key=lambda held: held.faces == within)
         while self._idle:
             held = self._idle.pop()
-            if not held[1].is_closed():
+            if not held.driver.is_closed():
                 return held
-            await self._discard(held[0])
+            await self._discard(held.connection)
         try:
-            connection = await self._autocommit.connect()
+            return await self._connect()
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
             logger.warning("database away", reason=str(error) or type(error).__name__)
             raise DatabaseAwayError from error
-        return connection, (await connection.get_raw_connection()).driver_connection
+
+    async def _connect(self) -> Held:
+        connection = await self._autocommit.connect()
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        try:
+            # The number of the process that serves us; a proxy gives out one of its own.
+            serving = await driver.fetchval("SELECT pg_backend_pid()")
+        except BaseException:
+            await asyncio.shield(self._discard(connection))
+            raise
+        return Held(connection, driver, is_lent=self._is_lent or driver.get_server_pid() != serving)
 
     async def _discard(self, connection: AsyncConnection) -> None:
         await connection.invalidate()
@@ -412,10 +477,30 @@ class PostgresDatabase:
 
     async def close(self) -> None:
         """Close every connection."""
-        for connection, _ in self._idle:
-            await connection.close()
+        for held in self._idle:
+            await held.connection.close()
         await self.engine.dispose()
         await self.listening_engine.dispose()
+
+
+@contextlib.asynccontextmanager
+async def _transaction(driver: Any, begin: str, within: Within) -> AsyncGenerator[None]:
+    """Begin, saying for whom in the same message, so that this costs no trip; then commit, or roll back."""
+    try:
+        await driver.execute(f"{begin}; {facing(within, local=True)}")
+        yield
+        await driver.execute("COMMIT")
+    except BaseException:
+        if not driver.is_closed():
+            await asyncio.shield(driver.execute("ROLLBACK"))
+        raise
+
+
+def _plain(connection: AsyncConnection) -> Connection:
+    """The connection that one in a coroutine stands for."""
+    found = connection.sync_connection
+    assert found is not None  # noqa: S101 - it is connected
+    return found
 
 
 def open_database(

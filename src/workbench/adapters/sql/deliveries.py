@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 
 from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.duties import FIND_DELIVERIES
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Moment
 from workbench.adapters.sql.tables import conversations, dead_letters, deliveries, events
@@ -246,16 +247,20 @@ class SqlDeliveryQueue(DeliveryQueue):
 
     async def backlog(self) -> Backlog:
         """Two sums."""
-        (lag, oldest), (letters,) = [(await self._database.rows(each))[0] for each in (_BACKLOG, _ALL_LETTERS)]
+        (lag, oldest), (letters,) = [
+            (await self._database.rows(each, within=FIND_DELIVERIES))[0] for each in (_BACKLOG, _ALL_LETTERS)
+        ]
         found = {"lag_events": int(lag or 0), "oldest_waiting": oldest, "dead_letters": letters}
         return msgspec.convert(found, Backlog)
 
     async def waiting(self, conversation_ids: Collection[UUID] | None, limit: int) -> Sequence[Delivery]:
         """What there is to do, whether or not its time has come."""
         if conversation_ids is None:
-            return _ALL_WAITING.convert(await self._database.rows(_ALL_WAITING.statement, {"limit": limit}))
-        place = {"conversation_ids": list(conversation_ids), "limit": limit}
-        return _WAITING_IN.convert(await self._database.rows(_WAITING_IN.statement, place))
+            return await self._found(_ALL_WAITING, {"limit": limit})
+        return await self._found(_WAITING_IN, {"conversation_ids": list(conversation_ids), "limit": limit})
+
+    async def _found(self, query: Query[Delivery], place: dict[str, Any]) -> Sequence[Delivery]:
+        return query.convert(await self._database.rows(query.statement, place, FIND_DELIVERIES))
 
 
 def _place(assistant_id: UUID, conversation_id: UUID) -> dict[str, Any]:

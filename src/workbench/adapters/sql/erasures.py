@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import BindParameter, Executable, and_, bindparam, delete, literal, or_, select, tuple_, update
 
 from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.duties import FIND_ERASURES
 from workbench.adapters.sql.lifecycle_tables import erasures
 from workbench.adapters.sql.messages import MESSAGE_FIELDS, message_of
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
@@ -171,7 +172,7 @@ class SqlUnfinishedErasures(UnfinishedErasures):
 
     async def left(self, before: datetime) -> Sequence[UnfinishedErasure]:
         """All of the table, which holds a row for each person who was ever erased."""
-        return _LEFT.convert(await self._database.rows(_LEFT.statement, {"before": before}))
+        return _LEFT.convert(await self._database.rows(_LEFT.statement, {"before": before}, FIND_ERASURES))
 
 
 class SqlEstate(Repository, Estate):

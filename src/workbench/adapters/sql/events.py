@@ -18,34 +18,36 @@ from workbench.domain.events.model import FEED_TYPES, Event, NewEvent
 from workbench.domain.events.ports import EventKeeping, EventLog
 from workbench.domain.ids import correlation_id, new_hex_id, trace_parent
 
-_EVENT = select(
-    *columns_of(
-        events,
-        "workspace_id",
-        "feed_position",
-        "conversation_id",
-        "position",
-        "id",
-        "correlation_id",
-        "type",
-        "timestamp",
-        "audience",
-        "data",
-        "trace_parent",
+_EVENT = (
+    select(
+        *columns_of(
+            events,
+            "workspace_id",
+            "feed_position",
+            "conversation_id",
+            "position",
+            "id",
+            "correlation_id",
+            "type",
+            "timestamp",
+            "audience",
+            "data",
+            "trace_parent",
+        )
     )
-).limit(bindparam("limit"))
+    .where(here(events))
+    .limit(bindparam("limit"))
+)
 _HEAD = select(workspaces.c.event_head).where(here(workspaces))
 _FLOOR = select(workspaces.c.event_floor).where(here(workspaces))
 _CONVERSATION_HEAD = select(conversations.c.event_head).where(
     here(conversations), conversations.c.id == bindparam("conversation_id")
 )
-_OF_WORKSPACE = Query(
-    Event, _EVENT.where(here(events), events.c.feed_position > bindparam("after")).order_by(events.c.feed_position)
-)
+_OF_WORKSPACE = Query(Event, _EVENT.where(events.c.feed_position > bindparam("after")).order_by(events.c.feed_position))
 _OF_CONVERSATION = Query(
     Event,
     _EVENT.where(
-        here(events), events.c.conversation_id == bindparam("conversation_id"), events.c.position > bindparam("after")
+        events.c.conversation_id == bindparam("conversation_id"), events.c.position > bindparam("after")
     ).order_by(events.c.position),
 )
 _CONVERSATIONS_OF = select(participants.c.conversation_id).where(
@@ -57,7 +59,6 @@ _CONVERSATIONS_OF = select(participants.c.conversation_id).where(
 _OF_USER = Query(
     Event,
     _EVENT.where(
-        here(events),
         events.c.feed_position > bindparam("after"),
         events.c.type.in_(sorted(FEED_TYPES)),
         or_(
@@ -182,24 +183,24 @@ class SqlEventKeeping(EventKeeping):
 
     async def prune(self, workspace_id: str, before: datetime, limit: int) -> int:
         """Forget the oldest events in the order of the log, and remember how far that went."""
-        kept = await self._database.rows(_KEPT, {"ws": workspace_id})
+        kept = await self._database.rows(_KEPT, {"ws": workspace_id}, workspace_id)
         if not kept:
             return 0
         place = {"ws": workspace_id, "after": kept[0][0], "before": before, "limit": limit}
-        newest = (await self._database.rows(_EXPIRED, place))[0][0]
+        newest = (await self._database.rows(_EXPIRED, place, workspace_id))[0][0]
         if newest is None:
             return 0
         place["upto"] = newest
-        return await self._database.transact(lambda connection: _prune(connection, place))
+        return await self._database.transact(lambda connection: _prune(connection, place), workspace_id)
 
     async def prune_conversation(self, workspace_id: str, conversation_id: UUID, before: datetime, limit: int) -> int:
         """The same along the conversation's own positions."""
         place = {"ws": workspace_id, "conversation_id": conversation_id, "before": before, "limit": limit}
-        newest, newest_in_feed = (await self._database.rows(_EXPIRED_THERE, place))[0]
+        newest, newest_in_feed = (await self._database.rows(_EXPIRED_THERE, place, workspace_id))[0]
         if newest is None:
             return 0
         place |= {"upto": newest, "upto_feed": newest_in_feed}
-        return await self._database.transact(lambda connection: _prune_conversation(connection, place))
+        return await self._database.transact(lambda connection: _prune_conversation(connection, place), workspace_id)
 
 
 def _prune(connection: Connection, place: dict[str, Any]) -> int:

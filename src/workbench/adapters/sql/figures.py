@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Table, func, select, text
 
 from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.duties import COUNT_ROWS
 from workbench.adapters.sql.lifecycle_tables import audit
 from workbench.adapters.sql.tables import (
     assistant_services,
@@ -60,7 +61,7 @@ class SqlFigures(Figures):
         """One statement a table."""
         found: dict[str, dict[str, int]] = {}
         for name, statement in {**_COUNTS, "file_bytes": _FILE_BYTES}.items():
-            for workspace_id, number in await self._database.rows(statement):
+            for workspace_id, number in await self._database.rows(statement, within=COUNT_ROWS):
                 found.setdefault(str(workspace_id), dict.fromkeys([*_COUNTS, "file_bytes"], 0))[name] = int(number)
         return [WorkspaceStats(workspace_id=workspace_id, **found[workspace_id]) for workspace_id in sorted(found)]
 

@@ -36,7 +36,7 @@ def _files(joined: ColumnElement[bool], *conditions: ColumnElement[bool]) -> Que
     statement = (
         select(*columns_of(files, *_FILE), *columns_of(file_versions, *_VERSION))
         .join_from(files, file_versions, joined)
-        .where(*conditions)
+        .where(here(files), *conditions)
         .order_by(files.c.filename, file_versions.c.version)
     )
     return Query(FileAtVersion, statement, _at_version)

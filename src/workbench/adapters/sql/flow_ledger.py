@@ -13,7 +13,8 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, s
 from sqlalchemy.dialects import postgresql, sqlite
 
 from workbench.adapters.sql.database import Database
-from workbench.adapters.sql.flow_tables import bus_topics, flow_hosts, flow_topics, flows
+from workbench.adapters.sql.duties import LEAD_FLOWS
+from workbench.adapters.sql.flow_tables import bus_topics, flow_hosts, flow_topics, flow_versions, flows
 from workbench.adapters.sql.flows import flow_of, row_of
 from workbench.adapters.sql.lifecycle_tables import audit
 from workbench.adapters.sql.schema import Moment
@@ -40,7 +41,7 @@ _REFERENCES = and_(
     flow_topics.c.flow_id == bindparam("of_flow"),
     flow_topics.c.generation == bindparam("of_generation"),
 )
-_CHANGES = select(func.count(), func.max(flows.c.updated_at)).where(flows.c.state.in_(HOLDING))
+_VERSION = select(flow_versions.c.version)
 _HOLDING = select(flows).where(flows.c.state.in_(HOLDING)).order_by(flows.c.created_at, flows.c.flow_id)
 _COUNTS = select(flows.c.state, func.count()).group_by(flows.c.state)
 _PENDING = select(func.count()).where(bus_topics.c.state == "deleting")
@@ -48,6 +49,8 @@ _STILL = select(bus_topics.c.topic).where(
     bus_topics.c.topic.in_(bindparam("topics", expanding=True)), bus_topics.c.state == "deleting"
 )
 _HOSTS = select(flow_hosts).where(flow_hosts.c.seen_at >= bindparam("since", type_=Moment))
+_HOST = select(flow_hosts).where(flow_hosts.c.host_id == bindparam("of_host"))
+_HOST_FIELDS = tuple(str(column.name) + "" for column in flow_hosts.columns)
 
 
 class SqlFlowLedger(FlowLedger):
@@ -62,7 +65,7 @@ class SqlFlowLedger(FlowLedger):
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
             return work(connection)
 
-        return await self._database.transact(locked)
+        return await self._database.transact(locked, LEAD_FLOWS)
 
     async def begin(self, flow: StoredFlow, limit: int, entry: NewAuditEntry) -> StoredFlow:
         """Check what must hold, then insert."""
@@ -149,25 +152,25 @@ class SqlFlowLedger(FlowLedger):
         """Count."""
         return int((await self._database.rows(_PENDING))[0][0])
 
-    async def changes(self) -> str:
-        """How many hold topics, and when the last of them changed."""
-        return " ".join(map(str, (await self._database.rows(_CHANGES))[0]))
+    async def version(self) -> int:
+        """The one row; none before the first flow."""
+        found = await self._database.rows(_VERSION)
+        return int(found[0][0]) if found else 0
 
     async def holding(self) -> Sequence[StoredFlow]:
         """Along the partial index."""
-        return [_flow(row) for row in await self._database.rows(_HOLDING)]
+        return [_flow(row) for row in await self._database.rows(_HOLDING, within=LEAD_FLOWS)]
 
     async def counts(self) -> dict[str, int]:
         """Group."""
-        return {row[0]: row[1] for row in await self._database.rows(_COUNTS)}
+        return {row[0]: row[1] for row in await self._database.rows(_COUNTS, within=LEAD_FLOWS)}
 
     async def heard(self, host: Host) -> None:
         """Insert, or write over."""
         row = msgspec.structs.asdict(host)
 
         def work(connection: Connection) -> None:
-            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-            statement = dialect.insert(flow_hosts)
+            statement = _dialect(connection).insert(flow_hosts)
             new = {name: statement.excluded[name] for name in row if name != "host_id"}
             connection.execute(statement.on_conflict_do_update(index_elements=["host_id"], set_=new), row)
 
@@ -180,9 +183,12 @@ class SqlFlowLedger(FlowLedger):
 
     async def hosts(self, since: datetime) -> Sequence[Host]:
         """Those seen since then."""
-        names = [str(column.name) + "" for column in flow_hosts.columns]
-        found = await self._database.rows(_HOSTS, {"since": since})
-        return [msgspec.convert(dict(zip(names, row, strict=True)), Host) for row in found]
+        return [_host(row) for row in await self._database.rows(_HOSTS, {"since": since})]
+
+    async def host(self, host_id: str) -> Host | None:
+        """By its key."""
+        found = await self._database.rows(_HOST, {"of_host": host_id})
+        return _host(found[0]) if found else None
 
     async def forget(self, before: datetime, limit: int) -> int:
         """Delete what was over by then, and hosts that were not seen since."""
@@ -200,7 +206,7 @@ class SqlFlowLedger(FlowLedger):
             connection.execute(delete(flow_hosts).where(flow_hosts.c.seen_at < before))
             return len(found)
 
-        return await self._database.transact(work)
+        return await self._database.transact(work, LEAD_FLOWS)
 
 
 def _begin(connection: Connection, flow: StoredFlow, limit: int, entry: NewAuditEntry) -> StoredFlow:
@@ -215,6 +221,7 @@ def _begin(connection: Connection, flow: StoredFlow, limit: int, entry: NewAudit
     generation = (connection.execute(newest).scalar() or 0) + 1
     begun = msgspec.structs.replace(flow, generation=generation)
     connection.execute(insert(flows), _row(begun))
+    _count(connection)
     place = dict(zip(("workspace_id", "flow_id", "generation"), begun.key, strict=True))
     names = [(topic, True) for topic in flow.snapshot.owned] + [(topic, False) for topic in flow.snapshot.literal]
     if names:
@@ -325,7 +332,25 @@ def _claim(connection: Connection, topics: Iterable[str] | None, now: datetime) 
 def _change(connection: Connection, key: Key, states: Sequence[str], now: datetime, **values: Any) -> StoredFlow | None:
     """Change a run that is in one of these states; None where it is not."""
     statement = update(flows).where(_RUN, flows.c.state.in_(states)).values(updated_at=now, **values)
-    return _find(connection, key) if connection.execute(statement, _place(key)).rowcount else None
+    if not connection.execute(statement, _place(key)).rowcount:
+        return None
+    _count(connection)
+    return _find(connection, key)
+
+
+def _count(connection: Connection) -> None:
+    """Make the version a higher one; what changes flows happens one after another."""
+    first = _dialect(connection).insert(flow_versions).values(ledger=1, version=1)
+    again = {"version": flow_versions.c.version + 1}
+    connection.execute(first.on_conflict_do_update(index_elements=["ledger"], set_=again))
+
+
+def _dialect(connection: Connection) -> Any:
+    return postgresql if connection.dialect.name == "postgresql" else sqlite
+
+
+def _host(row: Sequence[Any]) -> Host:
+    return msgspec.convert(dict(zip(_HOST_FIELDS, row, strict=True)), Host)
 
 
 def _find(connection: Connection, key: Key) -> StoredFlow | None:

@@ -1,6 +1,7 @@
 """The tables of flows. What is given to all workspaces has an empty workspace; topics and hosts span them all."""
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Index,
@@ -67,7 +68,6 @@ flows = Table(
     Column("stopped_at", Moment),
     PrimaryKeyConstraint("workspace_id", "flow_id", "generation"),
     Index("uq_flows_holding", "workspace_id", "flow_id", unique=True, sqlite_where=HOLDING, postgresql_where=HOLDING),
-    Index("ix_flows_holding_updated_at", "updated_at", sqlite_where=HOLDING, postgresql_where=HOLDING),
     Index("ix_flows_stopped_at", "stopped_at"),
     sqlite_with_rowid=False,
 )
@@ -107,5 +107,16 @@ flow_hosts = Table(
     Column("held", Json, nullable=False),
     Column("calling", Json, nullable=False),
     Column("seen_at", Moment, nullable=False),
+    Column("offered", Json, nullable=False, server_default=text("'[]'")),
+    Column("offered_version", BigInteger, nullable=False, server_default=text("0")),
+    sqlite_with_rowid=False,
+)
+
+# One row: how often a flow has begun or changed its state. Times of several processes would not do to say what is newer.
+flow_versions = Table(
+    "flow_versions",
+    metadata,
+    Column("ledger", Integer, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )

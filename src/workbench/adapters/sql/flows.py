@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Table, and_, bindparam, delete, exists, func, or_, select, tuple_, update
 
+from workbench.adapters.sql.duties import COUNT_SHARERS
 from workbench.adapters.sql.flow_tables import (
     bus_topics,
     flow_blueprints,
@@ -234,7 +235,8 @@ class SqlFlows(Repository, Flows):
 
     async def topics_of(self, flow: StoredFlow) -> Sequence[FlowTopic]:
         """By its references, counting those of other flows."""
-        return await self._all(_TOPICS, {"flow_id": flow.flow_id, "generation": flow.generation})
+        place = {"flow_id": flow.flow_id, "generation": flow.generation}
+        return _TOPICS.convert(await self._rows(_TOPICS.statement, place, COUNT_SHARERS))
 
     async def made_of(self, blueprint: str) -> Sequence[str]:
         """By name."""

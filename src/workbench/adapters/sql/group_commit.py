@@ -1,12 +1,18 @@
-"""Group commit: the writes of many blocks, stored and announced together."""
+"""Group commit: the writes of many blocks, stored and announced together.
+
+On SQLite there is one writer, and a commit is shared by blocks of all workspaces, each of which is stored within its own.
+On PostgreSQL, where writers do not wait for each other and a transaction is of one workspace, each has a group of its own.
+"""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 from uuid import UUID
 
 import msgspec
 import structlog
+from sqlalchemy import Connection
 
 from workbench.adapters.sql.advancing import advance, only_advances
 from workbench.adapters.sql.append import append, only_appends
@@ -20,12 +26,15 @@ from workbench.adapters.sql.database import (
 )
 from workbench.adapters.sql.remembered import Remembered
 from workbench.adapters.sql.store import store
+from workbench.adapters.sql.walls import Duty, UnscopedQueryError, enter
 from workbench.adapters.sql.writes import Writes
 from workbench.domain.errors import StaleError, UnavailableError, WorkbenchError
 from workbench.domain.events.model import Event
 from workbench.domain.turns.model import TurnEvent
 
 MAX_GROUP = 256
+WRITERS = 4
+"""Groups that are stored at once at most, so that readers find connections free."""
 DEADLOCK_TRIES = 3
 
 Announce = Callable[[Sequence[Event]], None]
@@ -48,7 +57,9 @@ class OutcomeUnknownError(UnavailableError):
 
 def _outcome(error: Exception) -> Exception:
     """What callers are told of a commit that failed."""
-    if isinstance(error, WorkbenchError) and not isinstance(error, ConnectionLostError):
+    if isinstance(error, UnscopedQueryError) or (
+        isinstance(error, WorkbenchError) and not isinstance(error, ConnectionLostError)
+    ):
         return error
     if violates_integrity(error):
         return StaleError()
@@ -72,6 +83,11 @@ class Lane:
         self._store_all = store_all
         self._waiting: list[tuple[Writes, asyncio.Future[None]]] = []
         self._running: asyncio.Task[None] | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is stored or waits to be."""
+        return self._running is None and not self._waiting
 
     async def pass_through(self, writes: Writes) -> None:
         """Wait until the writes are stored, or raise what kept them from being stored."""
@@ -116,9 +132,9 @@ class Commits(Protocol):
 class GroupCommit(Commits):
     """One writer, so that under load the cost of a commit, a sync of the disk, is shared by many requests.
 
-    Where the database has more than one, batches of answers have a writer of their own. They take no positions in any
-    conversation, so that nobody can tell whether they came before or after what else is stored; and they need a single
-    statement, which would otherwise wait for the many of others.
+    Where the database has more than one, so does each workspace, and another for batches of answers. These take no
+    positions in any conversation, so that nobody can tell whether they came before or after what else is stored; and
+    they need a single statement, which would otherwise wait for the many of others.
     """
 
     def __init__(
@@ -132,8 +148,8 @@ class GroupCommit(Commits):
         self._remembered = remembered or Remembered()
         self._announce = announce
         self._announce_turn = announce_turn or _tell_nobody
-        self._lane = Lane(self._store_all)
-        self._lane_of_steps = Lane(self._store_all) if database.dialect_name == "postgresql" else self._lane
+        self._lanes: dict[tuple[str, bool], Lane] = {}
+        self._writers = asyncio.Semaphore(WRITERS)
 
     @property
     def remembered(self) -> Remembered:
@@ -143,16 +159,31 @@ class GroupCommit(Commits):
     async def commit(self, writes: Writes) -> None:
         """Store the writes, or raise what kept them from being stored."""
         try:
-            await (self._lane_of_steps if writes.only_steps else self._lane).pass_through(writes)
+            await self._pass_through(writes)
         except UnavailableError as error:
             # Logged here and not where it is stored, so that the entry names the request that it is about.
             logger.error("commit failed", exc_info=error.__cause__)  # noqa: TRY400 - the cause is what is of interest
             raise
 
+    async def _pass_through(self, writes: Writes) -> None:
+        one_for_all = self._database.dialect_name == "sqlite"
+        key = ("", False) if one_for_all else (writes.workspace_id, writes.only_steps)
+        lane = self._lanes.setdefault(key, Lane(self._in_turn))
+        try:
+            await lane.pass_through(writes)
+        finally:
+            # There may be many workspaces, most of which write nothing just now.
+            if lane.is_idle and self._lanes.get(key) is lane:
+                del self._lanes[key]
+
     async def close(self) -> None:
         """Wait until everything that was handed in is stored."""
-        await self._lane.close()
-        await self._lane_of_steps.close()
+        for lane in list(self._lanes.values()):
+            await lane.close()
+
+    async def _in_turn(self, group: list[Writes]) -> list[Outcome]:
+        async with self._writers:
+            return await self._store_all(group)
 
     async def _store_all(self, group: list[Writes]) -> list[Outcome]:
         """Store the group in one commit; where that fails, each by itself, so that only the one at fault fails.
@@ -189,13 +220,14 @@ class GroupCommit(Commits):
         return None
 
     async def _store(self, group: list[Writes]) -> list[list[Event]]:
+        first = group[0].within
         if self._database.dialect_name == "postgresql":
             if only_advances(group):
                 await advance(self._database, group)
                 return []
             if only_appends(group):
                 return await append(self._database, group)
-        return await self._database.transact(lambda connection: store(connection, group))
+        return await self._database.transact(lambda connection: _store_by_workspace(connection, group), first)
 
     def _announce_all(self, stored: list[list[Event]]) -> None:
         for of_workspace in stored:
@@ -211,3 +243,15 @@ class GroupCommit(Commits):
                 self._announce_turn(pk, happened)
             except Exception:
                 logger.exception("announcing failed")
+
+
+def _store_by_workspace(connection: Connection, group: Sequence[Writes]) -> list[list[Event]]:
+    """Carry out the writes of each workspace within it."""
+    parts: defaultdict[str | Duty, list[Writes]] = defaultdict(list)
+    for writes in group:
+        parts[writes.within].append(writes)
+    stored: list[list[Event]] = []
+    for within, part in parts.items():
+        enter(connection, within)
+        stored += store(connection, part)
+    return stored

@@ -4,19 +4,21 @@ A row is one kind and key. Who runs it has its claim; a newer job of the same ke
 its own, while the claim stays until the one that runs is done, so that two never run at once.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import msgspec
-from sqlalchemy import Connection, Executable, and_, bindparam, delete, or_, select, update
+from sqlalchemy import Connection, Executable, and_, bindparam, delete, func, or_, select, update
 
 from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.duties import CLAIM_JOBS
 from workbench.adapters.sql.leases import span
 from workbench.adapters.sql.repository import Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Moment
 from workbench.adapters.sql.tables import jobs
+from workbench.domain.errors import InvalidError
 from workbench.domain.ids import correlation_id, new_id, trace_parent
 from workbench.domain.jobs.model import CLAIM_SECONDS, Job, NewJob
 from workbench.domain.jobs.ports import JobQueue, Jobs
@@ -50,6 +52,11 @@ _DUE = (
 )
 # Skips what another replica is taking up at this moment; SQLite, with its one writer, needs no such words.
 _TAKE = _DUE.with_for_update(skip_locked=True)
+_OLDEST = (
+    select(jobs.c.kind, func.min(jobs.c.run_at))
+    .where(jobs.c.run_at <= bindparam("due", type_=Moment))
+    .group_by(jobs.c.kind)
+)
 _CLAIM = (
     update(jobs)
     .where(_ROW)
@@ -63,7 +70,9 @@ class SqlJobs(Repository, Jobs):
     """The jobs of one workspace."""
 
     def enqueue(self, new: NewJob) -> None:
-        """Insert, or take the row of the key over; a claim on it stays."""
+        """Insert, or take the row of the key over; a claim on it stays. Raises InvalidError where nobody's it would be."""
+        if not self._writes.workspace_id:
+            raise InvalidError("A job belongs to a workspace", code="workspace_required")
         row = {**msgspec.structs.asdict(new), "id": new_id(), "attempts": 0, "last_error": None}
         cause = {"correlation_id": correlation_id.get(), "trace_parent": trace_parent.get()}
         self._writes.upsert(jobs, {**row, **cause, "created_datetime": self._context.clock.now()})
@@ -83,9 +92,9 @@ class SqlJobQueue(JobQueue):
     async def claim(self, kinds: Collection[str], now: datetime, limit: int) -> Sequence[Job]:
         """Look first, which takes no lock: mostly there is nothing."""
         wanted = {"kinds": sorted(kinds), "due": now, "limit": limit}
-        if not await self._database.rows(_DUE, {**wanted, "now": now, "too_far": now + AHEAD}):
+        if not await self._database.rows(_DUE, {**wanted, "now": now, "too_far": now + AHEAD}, CLAIM_JOBS):
             return []
-        return await self._database.transact(lambda connection: _claim(connection, wanted))
+        return await self._database.transact(lambda connection: _claim(connection, wanted), CLAIM_JOBS)
 
     async def put_off(self, job: Job, run_at: datetime, error: str) -> None:
         """Update and release."""
@@ -99,6 +108,11 @@ class SqlJobQueue(JobQueue):
         """Delete, or release what took its place."""
         await self._change(job, _FORGET)
 
+    async def oldest(self, now: datetime) -> Mapping[str, datetime]:
+        """Along the index on time."""
+        found = await self._database.rows(_OLDEST, {"due": now}, CLAIM_JOBS)
+        return msgspec.convert({row[0]: row[1] for row in found}, dict[str, datetime])
+
     async def _change(self, job: Job, statement: Executable, **values: Any) -> None:
         place = {"ws": job.workspace_id, **_place(job)}
 
@@ -106,7 +120,7 @@ class SqlJobQueue(JobQueue):
             if connection.execute(_RELEASE, place).rowcount:
                 connection.execute(statement, {**place, **values})
 
-        await self._database.transact(work)
+        await self._database.transact(work, job.workspace_id)
 
 
 def _claim(connection: Connection, wanted: dict[str, Any]) -> list[Job]:

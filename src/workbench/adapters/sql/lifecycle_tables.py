@@ -3,7 +3,6 @@
 from sqlalchemy import (
     BigInteger,
     Column,
-    ForeignKey,
     Index,
     Integer,
     PrimaryKeyConstraint,
@@ -12,7 +11,7 @@ from sqlalchemy import (
     Text,
 )
 
-from workbench.adapters.sql.schema import Id, Json, Moment, metadata, workspace_column
+from workbench.adapters.sql.schema import Id, Json, Moment, in_the_same_workspace, metadata, workspace_column
 
 audit = Table(
     "audit",
@@ -48,11 +47,12 @@ conversation_retention = Table(
     "conversation_retention",
     metadata,
     workspace_column(),
-    Column("conversation_id", Id, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
+    Column("conversation_id", Id, nullable=False),
     Column("kind", String(16), nullable=False),
     Column("seconds", BigInteger, nullable=False),
     PrimaryKeyConstraint("conversation_id", "kind"),
     Index("ix_conversation_retention_workspace_id", "workspace_id", "conversation_id"),
+    in_the_same_workspace("conversation_id", "conversations"),
     sqlite_with_rowid=False,
 )
 

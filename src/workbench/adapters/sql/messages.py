@@ -117,7 +117,11 @@ def _latest(*, one_type: bool) -> Query[StoredMessage]:
     )
     newest = (
         select(inner.c.sequence)
-        .where(inner.c.conversation_id == conversations.c.id, wanted_type)
+        .where(
+            inner.c.workspace_id == conversations.c.workspace_id,
+            inner.c.conversation_id == conversations.c.id,
+            wanted_type,
+        )
         .order_by(inner.c.sequence.desc())
         .limit(1)
         .scalar_subquery()

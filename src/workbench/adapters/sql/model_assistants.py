@@ -3,10 +3,10 @@
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Column, ForeignKey, String, Table, bindparam, delete, select
+from sqlalchemy import Column, String, Table, bindparam, delete, select
 
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
-from workbench.adapters.sql.schema import Id, Json, metadata, workspace_column
+from workbench.adapters.sql.schema import Id, Json, in_the_same_workspace, metadata, workspace_column
 from workbench.domain.model_assistants.model import ModelConfig, StoredConfig
 from workbench.domain.model_assistants.ports import ModelConfigs
 
@@ -14,9 +14,10 @@ model_assistants = Table(
     "model_assistants",
     metadata,
     workspace_column(),
-    Column("assistant_id", Id, ForeignKey("assistants.id", ondelete="CASCADE"), primary_key=True),
+    Column("assistant_id", Id, primary_key=True),
     Column("template_id", String(255), nullable=False),
     Column("config", Json, nullable=False),
+    in_the_same_workspace("assistant_id", "assistants"),
     sqlite_with_rowid=False,
 )
 

@@ -25,23 +25,23 @@ WAKEUP_SENDER = "current_setting('application_name')"
 
 _MOVE_FEED = Prepared(
     update(workspaces)
-    .where(workspaces.c.workspace_id == bindparam("of_workspace"))
+    .where(workspaces.c.workspace_id == bindparam("ws"))
     .values(event_head=workspaces.c.event_head + bindparam("new_events"))
     .returning(workspaces.c.event_head),
-    "of_workspace",
+    "ws",
     "new_events",
 )
 _MOVE_HEADS_SQLITE = Prepared(
     text("""
         UPDATE conversations SET event_head = event_head + moves.events, message_head = message_head + moves.messages
         FROM (
-            SELECT value ->> 'id' AS id, value ->> 'ws' AS ws, value ->> 'events' AS events,
-                   value ->> 'messages' AS messages
+            SELECT value ->> 'id' AS id, value ->> 'events' AS events, value ->> 'messages' AS messages
             FROM json_each(:moves)
         ) AS moves
-        WHERE conversations.id = moves.id AND conversations.workspace_id = moves.ws
+        WHERE conversations.id = moves.id AND conversations.workspace_id = :ws
         RETURNING conversations.id, event_head, message_head
     """),
+    "ws",
     "moves",
 )
 # One trip for all: conversations (locked in the order of their ids, so that two replicas do not lock each other
@@ -51,8 +51,8 @@ _MOVE_ALL_POSTGRESQL = Prepared(
         WITH moves AS (
             SELECT c.id, m.events, m.messages
             FROM conversations AS c
-            JOIN json_to_recordset(CAST(:moves AS json)) AS m(id uuid, ws text, events bigint, messages bigint)
-              ON c.id = m.id AND c.workspace_id = m.ws
+            JOIN json_to_recordset(CAST(:moves AS json)) AS m(id uuid, events bigint, messages bigint)
+              ON c.id = m.id AND c.workspace_id = :ws
             ORDER BY c.id FOR UPDATE OF c
         ), heads AS (
             UPDATE conversations
@@ -61,8 +61,8 @@ _MOVE_ALL_POSTGRESQL = Prepared(
             RETURNING conversations.id, event_head, message_head
         ), feeds AS (
             UPDATE workspaces SET event_head = event_head + f.events
-            FROM json_to_recordset(CAST(:feeds AS json)) AS f(ws text, events bigint)
-            WHERE workspaces.workspace_id = f.ws
+            FROM (SELECT CAST(:feed AS bigint) AS events) AS f
+            WHERE workspaces.workspace_id = :ws AND f.events > 0
             RETURNING workspaces.workspace_id, event_head
         ), told AS (
             SELECT pg_notify('{WAKEUP_CHANNEL}', concat_ws(' ', workspace_id, event_head, {WAKEUP_SENDER})) FROM feeds
@@ -71,8 +71,9 @@ _MOVE_ALL_POSTGRESQL = Prepared(
         UNION ALL
         SELECT workspace_id, event_head, NULL FROM feeds, (SELECT count(*) FROM told) AS all_told
     """),  # noqa: S608 - a constant of ours
+    "ws",
     "moves",
-    "feeds",
+    "feed",
 )
 _NEW_WORKSPACE = {
     "sqlite": sqlite.insert(workspaces).on_conflict_do_nothing(),
@@ -81,11 +82,14 @@ _NEW_WORKSPACE = {
 _NOTIFY = select(func.pg_notify(WAKEUP_CHANNEL, bindparam("log", type_=Text) + " " + text(WAKEUP_SENDER)))
 
 
+Heads = tuple[int, int]
+"""How many events and messages a conversation has had."""
+
+
 class Move(msgspec.Struct):
     """How many positions a group takes in one conversation."""
 
     id: UUID
-    ws: str
     events: int = 0
     messages: int = 0
 
@@ -150,20 +154,22 @@ class Positions:
 
 
 def take_positions(connection: Connection, group: Sequence[Writes]) -> Positions:
-    """Take as many positions as the group's events and messages need. Raises NotFoundError for a lost conversation."""
+    """Take as many positions as the events and messages of a workspace's group need.
+
+    Raises NotFoundError for a lost conversation.
+    """
     moves = count_moves(group)
     positions = Positions()
     if not moves:
         return positions
-    feeds = count_feeds(group)
-    heads, feed_heads = _move(connection, list(moves.values()), feeds)
+    workspace_id, count = group[0].workspace_id, sum(len(writes.events) for writes in group)
+    heads, feed_head = _move(connection, workspace_id, list(moves.values()), count)
     if len(heads) != len(moves):
         raise NotFoundError
     for conversation_id, (event_head, message_head) in heads.items():
         positions.took(moves[conversation_id], event_head, message_head)
-    for workspace_id, count in feeds.items():
-        head = feed_heads.get(workspace_id) or _open_feed(connection, workspace_id, count)
-        positions.took_feed(workspace_id, count, head)
+    if count:
+        positions.took_feed(workspace_id, count, feed_head or _open_feed(connection, workspace_id, count))
     return positions
 
 
@@ -182,32 +188,29 @@ def count_moves(group: Sequence[Writes]) -> dict[str, Move]:
     for writes in group:
         for recorded in writes.events:
             conversation_id = recorded.new.conversation_id
-            move = moves.setdefault(str(conversation_id), Move(conversation_id, writes.workspace_id))
+            move = moves.setdefault(str(conversation_id), Move(conversation_id))
             move.events += 1
         for row in writes.messages:
             conversation_id = row["conversation_id"]
-            move = moves.setdefault(str(conversation_id), Move(conversation_id, writes.workspace_id))
+            move = moves.setdefault(str(conversation_id), Move(conversation_id))
             move.messages += 1
     return moves
 
 
-def _move(
-    connection: Connection, moves: list[Move], feeds: Counter[str]
-) -> tuple[dict[str, tuple[int, int]], dict[str, int]]:
-    """Move all heads; answer with the new ones."""
+def _move(connection: Connection, workspace_id: str, moves: list[Move], count: int) -> tuple[dict[str, Heads], int]:
+    """Move all heads, and the log's by so many; answer with the new ones, 0 where the workspace has no log yet."""
     wanted = msgspec.json.encode(moves).decode()
     if connection.dialect.name == "postgresql":
-        new_feeds = msgspec.json.encode([{"ws": ws, "events": count} for ws, count in feeds.items()]).decode()
-        rows = _MOVE_ALL_POSTGRESQL.one(connection, {"moves": wanted, "feeds": new_feeds})
+        rows = _MOVE_ALL_POSTGRESQL.one(connection, {"ws": workspace_id, "moves": wanted, "feed": count})
         heads = {row[0]: (row[1], row[2]) for row in rows if row[2] is not None}
-        return heads, {row[0]: row[1] for row in rows if row[2] is None}
-    moved = _MOVE_HEADS_SQLITE.one(connection, {"moves": wanted})
-    feed_heads = {workspace_id: _move_feed(connection, workspace_id, count) for workspace_id, count in feeds.items()}
-    return {row[0]: (row[1], row[2]) for row in moved}, feed_heads
+        return heads, next((row[1] for row in rows if row[2] is None), 0)
+    moved = _MOVE_HEADS_SQLITE.one(connection, {"ws": workspace_id, "moves": wanted})
+    head = _move_feed(connection, workspace_id, count) if count else 0
+    return {row[0]: (row[1], row[2]) for row in moved}, head
 
 
 def _move_feed(connection: Connection, workspace_id: str, count: int) -> int:
-    moved = _MOVE_FEED.one(connection, {"of_workspace": workspace_id, "new_events": count})
+    moved = _MOVE_FEED.one(connection, {"ws": workspace_id, "new_events": count})
     return moved[0][0] if moved else 0
 
 

@@ -13,6 +13,8 @@ from sqlalchemy import Connection, Dialect, Executable, Float, Insert, TextClaus
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.util import await_only
 
+from workbench.adapters.sql.walls import place_in, require_scoped_on, tenant_tables_in
+
 Row = Mapping[str, Any]
 Processor = Callable[[Any], Any] | None
 Values = Sequence[Any]
@@ -40,6 +42,8 @@ class Compiled:
         self.text = str(compiled)
         order: Sequence[str] = getattr(compiled, "positiontup", None) or names
         self._binds = [_bind(compiled, name, dialect) for name in order]
+        self.tables = tenant_tables_in(self.text)
+        self.place = place_in(order)
         columns: Sequence[Any] = getattr(compiled, "_result_columns", ())
         readers = [_reader(column[3], dialect) for column in columns]
         self._readers = [(place, read) for place, read in enumerate(readers) if read is not None]
@@ -107,6 +111,7 @@ class Prepared:
         """Run once for each row; says how many rows that hit, or -1 on PostgreSQL, whose driver does not tell."""
         count_statement(connection)
         compiled = self.compiled(connection.dialect)
+        require_scoped_on(connection, compiled.tables, compiled.place, rows)
         values = [compiled.parameters(row) for row in rows]
         driver: Any = connection.connection.driver_connection
         if connection.dialect.name == POSTGRESQL:
@@ -118,6 +123,7 @@ class Prepared:
         """Run once, and answer with all rows that it returns."""
         count_statement(connection)
         compiled = self.compiled(connection.dialect)
+        require_scoped_on(connection, compiled.tables, compiled.place, (row,))
         values = compiled.parameters(row)
         driver: Any = connection.connection.driver_connection
         if connection.dialect.name == POSTGRESQL:

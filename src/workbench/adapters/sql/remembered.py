@@ -2,21 +2,26 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 
 from workbench.adapters.memory import Memory
+from workbench.adapters.sql.vector_memory import VectorMemory
 from workbench.domain.turns.model import Turn
 
 MAX_TURNS = 1000
 MAX_ASSISTANTS = 1000
+MAX_TALKS = 10_000
 ASSISTANT_SECONDS = 5.0
 """How long an assistant is still believed that another process has removed; by then it has no seat any more."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Place = tuple[str, UUID, str]
+Talk = tuple[str, UUID]
+"""A workspace, and a conversation in it."""
 Whose = tuple[str, str]
 """The service that an assistant belongs to, and the workspace that it lives in."""
 
@@ -72,3 +77,8 @@ class Remembered(msgspec.Struct):
     assistants: Memory[UUID, Whose] = msgspec.field(
         default_factory=lambda: Memory[UUID, Whose](MAX_ASSISTANTS, ASSISTANT_SECONDS)
     )
+    talks: Memory[Talk, UUID | Literal[False]] = msgspec.field(
+        default_factory=lambda: Memory[Talk, UUID | Literal[False]](MAX_TALKS)
+    )
+    """The session that a conversation is the chat of, or that it is of none; which never changes."""
+    vectors: VectorMemory = msgspec.field(default_factory=VectorMemory)

@@ -9,6 +9,7 @@ from sqlalchemy import BindParameter, Column, ColumnElement, Executable, Table, 
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.prepared import Values
 from workbench.adapters.sql.remembered import Remembered
+from workbench.adapters.sql.walls import Duty
 from workbench.adapters.sql.writes import Writes
 from workbench.domain.clock import Clock
 
@@ -51,11 +52,11 @@ class Context:
 
     __slots__ = ("clock", "database", "remembered", "writes")
 
-    def __init__(self, database: Database, clock: Clock, remembered: Remembered, workspace_id: str) -> None:
+    def __init__(self, database: Database, clock: Clock, remembered: Remembered, writes: Writes) -> None:
         self.database = database
         self.clock = clock
         self.remembered = remembered
-        self.writes = Writes(workspace_id)
+        self.writes = writes
 
 
 class Repository:
@@ -65,8 +66,12 @@ class Repository:
         self._context = context
         self._writes = context.writes
 
-    async def _rows(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Values]:
-        return await self._context.database.rows(statement, {"ws": self._writes.workspace_id, **parameters})
+    async def _rows(
+        self, statement: Executable, parameters: Mapping[str, Any], across: Duty | None = None
+    ) -> Sequence[Values]:
+        """`across`: the duty that looks beyond the workspace, where one does."""
+        place = {**parameters, "ws": self._writes.workspace_id}
+        return await self._context.database.rows(statement, place, across or self._writes.within)
 
     async def _all(self, query: Query[T], parameters: Mapping[str, Any]) -> list[T]:
         return query.convert(await self._rows(query.statement, parameters))

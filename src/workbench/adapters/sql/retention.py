@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     Executable,
     Select,
     Table,
@@ -26,6 +27,8 @@ from sqlalchemy import (
 )
 
 from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.documents import BLANK_TALK, MAKE_ANEW, walk_place
+from workbench.adapters.sql.duties import KEEP_TERMS
 from workbench.adapters.sql.lifecycle_tables import audit, conversation_retention, workspace_retention
 from workbench.adapters.sql.repository import Repository, here
 from workbench.adapters.sql.schema import Id, Moment
@@ -76,7 +79,7 @@ _FOLLOW_WORKSPACE = delete(conversation_retention).where(
 _WORKSPACES = select(workspaces.c.workspace_id).order_by(workspaces.c.workspace_id)
 _FIRST_SAID = (
     select(messages.c.timestamp)
-    .where(messages.c.conversation_id == conversations.c.id)
+    .where(here(messages), messages.c.conversation_id == conversations.c.id)
     .order_by(messages.c.sequence)
     .limit(1)
     .scalar_subquery()
@@ -199,19 +202,28 @@ class SqlAgedMessages(AgedMessages):
 
     async def workspaces(self) -> Sequence[str]:
         """A row each, from the first event on."""
-        return [str(row[0]) for row in await self._database.rows(_WORKSPACES)]
+        return [str(row[0]) for row in await self._database.rows(_WORKSPACES, within=KEEP_TERMS)]
 
     async def conversations(
         self, workspace_id: str, before: datetime, after: UUID | None, limit: int
     ) -> Sequence[UUID]:
         """Along the index on workspaces, with a step down that of messages for each."""
         place = {"ws": workspace_id, "before": before, "after": after or _NO_ID, "limit": limit}
-        rows = await self._database.rows(_AGED, place)
+        rows = await self._database.rows(_AGED, place, workspace_id)
         return msgspec.convert([row[0] for row in rows], list[UUID])
 
     async def remove(self, workspace_id: str, conversation_id: UUID, before: datetime, limit: int) -> int:
-        """Of the first so many; debug data goes with its message."""
-        return await self._delete(_REMOVE, workspace_id, conversation_id, before, limit)
+        """Of the first so many; debug data goes with its message, and so do words by which a session was found."""
+        place = {"ws": workspace_id, "conversation_id": conversation_id, "before": before, "limit": limit}
+
+        def work(connection: Connection) -> int:
+            removed = connection.execute(_REMOVE, place).rowcount
+            talk = {"ws": workspace_id, "of_conversation": conversation_id}
+            if removed and connection.execute(BLANK_TALK, talk).rowcount:
+                connection.execute(MAKE_ANEW, {"ws": workspace_id, **walk_place()})
+            return removed
+
+        return await self._database.transact(work, workspace_id)
 
     async def remove_letters(
         self, workspace_id: str, conversation_id: UUID | None, before: datetime, limit: int
@@ -222,7 +234,8 @@ class SqlAgedMessages(AgedMessages):
 
     async def remove_audit_entries(self, before: datetime, limit: int) -> int:
         """Along the index on time."""
-        return await self._delete(_AUDIT, "", None, before, limit)
+        place = {"before": before, "limit": limit}
+        return await self._database.transact(lambda connection: connection.execute(_AUDIT, place).rowcount, KEEP_TERMS)
 
     async def _delete(
         self, statement: Executable, workspace_id: str, conversation_id: UUID | None, before: datetime, limit: int
@@ -230,7 +243,9 @@ class SqlAgedMessages(AgedMessages):
         place: dict[str, Any] = {"ws": workspace_id, "before": before, "limit": limit}
         if conversation_id is not None:
             place["conversation_id"] = conversation_id
-        return await self._database.transact(lambda connection: connection.execute(statement, place).rowcount)
+        return await self._database.transact(
+            lambda connection: connection.execute(statement, place).rowcount, workspace_id
+        )
 
     async def count(self, workspace_id: str, conversation_id: UUID | None, before: Cutoffs, since: Cutoffs) -> Expired:
         """Read all of what there is: for a look before a run, not for the run."""
@@ -243,12 +258,13 @@ class SqlAgedMessages(AgedMessages):
             place = {"ws": workspace_id, "before": upto, "since": getattr(since, kind) or _LONG_AGO}
             if conversation_id is not None:
                 place["conversation_id"] = conversation_id
-            found[name] = (await self._database.rows(_COUNTS[name][conversation_id is not None], place))[0][0]
+            counting = _COUNTS[name][conversation_id is not None]
+            found[name] = (await self._database.rows(counting, place, workspace_id))[0][0]
         return Expired(**found)
 
     async def count_audit_entries(self, before: datetime) -> int:
         """Along the index on time."""
-        return (await self._database.rows(_COUNT_AUDIT, {"before": before}))[0][0]
+        return (await self._database.rows(_COUNT_AUDIT, {"before": before}, KEEP_TERMS))[0][0]
 
 
 def _field(kind: str) -> str:

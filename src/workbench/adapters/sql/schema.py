@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 from advanced_alchemy.base import convention
-from sqlalchemy import Column, DateTime, Dialect, MetaData, String, Text, Uuid
+from sqlalchemy import Column, DateTime, Dialect, ForeignKeyConstraint, MetaData, String, Text, Uuid
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 metadata = MetaData(naming_convention=convention)
@@ -68,3 +68,9 @@ class Json(TypeDecorator[Any]):
 def workspace_column(*, primary_key: bool = False) -> Column[str]:
     """Make the column that every tenant table has."""
     return Column("workspace_id", String(MAX_WORKSPACE_ID_LENGTH), nullable=False, primary_key=primary_key)
+
+
+def in_the_same_workspace(column: str, parent: str, key: str = "id") -> ForeignKeyConstraint:
+    """Refer to a row of the same workspace, and go with it: a link into another cannot be stored, even by a fault."""
+    columns = [f"{parent}.workspace_id", f"{parent}.{key}"]
+    return ForeignKeyConstraint(["workspace_id", column], columns, ondelete="CASCADE")

@@ -5,6 +5,7 @@ from sqlalchemy import bindparam, select, update
 
 from workbench.adapters.keys.cipher import KeyCipher
 from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.duties import KEEP_KEYS
 from workbench.adapters.sql.schema import Moment
 from workbench.adapters.sql.tables import assistant_services
 from workbench.domain.identity.model import ServiceKeys
@@ -38,7 +39,7 @@ class SqlServiceKeys(ApiKeyStore):
 
     async def find(self, assistant_service_id: str) -> ServiceKeys | None:
         """Decrypt."""
-        rows = await self._database.rows(_FIND, {"id": assistant_service_id})
+        rows = await self._database.rows(_FIND, {"id": assistant_service_id}, KEEP_KEYS)
         if not rows or not rows[0][0]:
             return None
         current, expires, previous, previous_expires = rows[0]
@@ -63,4 +64,4 @@ class SqlServiceKeys(ApiKeyStore):
         await self._write({"of_id": assistant_service_id, **_NOTHING})
 
     async def _write(self, values: dict[str, object]) -> None:
-        await self._database.transact(lambda connection: connection.execute(_PUT, values))
+        await self._database.transact(lambda connection: connection.execute(_PUT, values), KEEP_KEYS)

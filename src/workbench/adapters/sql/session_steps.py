@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import BindParameter, Integer, and_, bindparam, or_, select, tuple_, update
 
+from workbench.adapters.sql.documents import add_answer
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Moment
 from workbench.adapters.sql.session_tables import (
@@ -17,14 +18,15 @@ from workbench.adapters.sql.session_tables import (
     session_steps,
     sessions,
 )
-from workbench.adapters.sql.sessions import SESSION_FIELDS
+from workbench.adapters.sql.sessions import IS_THERE, SESSION_FIELDS
+from workbench.domain.troubleshooting.access import Person
 from workbench.domain.troubleshooting.model import Branch, Escalation, Followed, SessionStep
 from workbench.domain.troubleshooting.ports import Escalations, Queued, QueuePlace, SessionSteps
 from workbench.domain.troubleshooting.queueing import RANK
 
 _BRANCH_FIELDS = Branch.__struct_fields__
 _STEP_FIELDS = SessionStep.__struct_fields__
-_ESCALATION_FIELDS = [name for name in Escalation.__struct_fields__ if name != "team_id"]
+_ESCALATION_FIELDS = Escalation.__struct_fields__
 _SESSION = bindparam("session_id", type_=Id)
 
 _BRANCHES = Query(
@@ -91,11 +93,13 @@ class SqlSessionSteps(Repository, SessionSteps):
         """Insert after the changes of the block, so that the step before is closed by then; and after its branch."""
         row = {name: _written(getattr(step, name)) for name in _STEP_FIELDS}
         self._writes.attach(session_steps, {"session_id": session_id, **row})
+        add_answer(self._context, session_id, step)
 
     def change(self, session_id: UUID, step: SessionStep) -> None:
         """Update where it is still open."""
         new = {f"new_{name}": _written(getattr(step, name)) for name in _CHANGED}
         self._writes.change(_CHANGE_STEP, {"of_session": session_id, "of_id": step.id, **new}, must_hit=True)
+        add_answer(self._context, session_id, step)
 
     def follow(self, session_id: UUID, followed: Followed) -> None:
         """Insert; one that was followed before on another branch stays as it was then."""
@@ -124,6 +128,17 @@ _CLOSE = (
     )
     .values({name: bindparam(f"new_{name}", type_=session_escalations.c[name].type) for name in _CLOSED})
 )
+_ALARM = (
+    update(session_escalations)
+    .where(
+        here(session_escalations),
+        session_escalations.c.session_id == bindparam("of_session", type_=Id),
+        session_escalations.c.id == bindparam("of_id", type_=Id),
+        session_escalations.c.state == "open",
+        session_escalations.c.alarmed_at.is_(None),
+    )
+    .values(alarmed_at=bindparam("at", type_=Moment))
+)
 
 
 def _queued(row: Sequence[Any]) -> dict[str, Any]:
@@ -148,10 +163,20 @@ def _queue(*, behind: bool) -> Query[Queued]:
         )
         .where(
             here(session_escalations),
+            IS_THERE,
             session_escalations.c.state == "open",
             session_escalations.c.requested_by != person,
             sessions.c.handler_id != person,
-            or_(session_escalations.c.target_user_id.is_(None), session_escalations.c.target_user_id == person),
+            or_(
+                session_escalations.c.target_user_id == person,
+                and_(
+                    session_escalations.c.target_user_id.is_(None),
+                    or_(
+                        session_escalations.c.team_id.is_(None),
+                        session_escalations.c.team_id.in_(bindparam("team_ids", expanding=True)),
+                    ),
+                ),
+            ),
         )
     )
     if behind:
@@ -168,11 +193,12 @@ class SqlEscalations(Repository, Escalations):
         """By the primary key."""
         return await self._all(_OF_SESSION, {"session_id": session_id})
 
-    async def queue(self, person_id: str, behind: QueuePlace | None, limit: int) -> Sequence[Queued]:
+    async def queue(self, person: Person, behind: QueuePlace | None, limit: int) -> Sequence[Queued]:
         """Along the index of the queue."""
         place = {} if behind is None else msgspec.structs.asdict(behind)
         query = _queue(behind=behind is not None)
-        return await self._all(query, {"person_id": person_id, "limit": limit, **place})
+        who = {"person_id": person.id, "team_ids": sorted(person.team_ids)}
+        return await self._all(query, {**who, "limit": limit, **place})
 
     def add(self, session_id: UUID, escalation: Escalation) -> None:
         """Insert; the partial index tells where one is open."""
@@ -183,6 +209,11 @@ class SqlEscalations(Repository, Escalations):
         """Update where it is still open."""
         new = {f"new_{name}": getattr(escalation, name) for name in _CLOSED}
         self._writes.change(_CLOSE, {"of_session": session_id, "of_id": escalation.id, **new}, must_hit=True)
+
+    def alarm(self, session_id: UUID, escalation: Escalation) -> None:
+        """Update where it is still open, and nobody was told before."""
+        place = {"of_session": session_id, "of_id": escalation.id, "at": escalation.alarmed_at}
+        self._writes.change(_ALARM, place, must_hit=True)
 
 
 def _written(value: Any) -> Any:

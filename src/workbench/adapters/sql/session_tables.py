@@ -4,7 +4,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     Float,
-    ForeignKey,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -15,17 +14,18 @@ from sqlalchemy import (
     text,
 )
 
-from workbench.adapters.sql.schema import Id, Json, Moment, metadata, workspace_column
+from workbench.adapters.sql.schema import Id, Json, Moment, in_the_same_workspace, metadata, workspace_column
 
 # SQLite takes a partial index for the same only where its condition is the same text.
 OPEN_STEP = text("answered_at IS NULL AND superseded_by IS NULL")
 OPEN_ESCALATION = text("state = 'open'")
+UNTOLD_ESCALATION = text("state = 'open' AND alarmed_at IS NULL")
+MAY_IDLE = text("status IN ('active', 'escalated', 'paused') AND deleted_at IS NULL")
+DELETED = text("deleted_at IS NOT NULL")
 
 
 def _of_session() -> ForeignKeyConstraint:
-    return ForeignKeyConstraint(
-        ["workspace_id", "session_id"], ["sessions.workspace_id", "sessions.id"], ondelete="CASCADE"
-    )
+    return in_the_same_workspace("session_id", "sessions")
 
 
 sessions = Table(
@@ -33,7 +33,7 @@ sessions = Table(
     metadata,
     workspace_column(),
     Column("id", Id, nullable=False),
-    Column("conversation_id", Id, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, unique=True),
+    Column("conversation_id", Id, nullable=False, unique=True),
     Column("owner_id", String(255), nullable=False),
     Column("handler_id", String(255), nullable=False),
     Column("session_type", String(16), nullable=False),
@@ -60,11 +60,19 @@ sessions = Table(
     Column("feedback", Text),
     Column("resolved_at", Moment),
     Column("closed_at", Moment),
+    # Whose model is at work on the next step, and until when that is believed.
+    Column("lease_key", String(64)),
+    Column("lease_until", Moment),
+    Column("deleted_at", Moment),
     Column("version", Integer, nullable=False),
     PrimaryKeyConstraint("workspace_id", "id"),
     Index("ix_sessions_owner", "workspace_id", "owner_id", "created_at", "id"),
     Index("ix_sessions_handler", "workspace_id", "handler_id", "created_at", "id"),
     Index("ix_sessions_status", "workspace_id", "status", "last_activity_at"),
+    # What duties look for, in all workspaces.
+    Index("ix_sessions_idle", "last_activity_at", "status", sqlite_where=MAY_IDLE, postgresql_where=MAY_IDLE),
+    Index("ix_sessions_deleted", "deleted_at", sqlite_where=DELETED, postgresql_where=DELETED),
+    in_the_same_workspace("conversation_id", "conversations"),
     sqlite_with_rowid=False,
 )
 
@@ -150,12 +158,14 @@ session_escalations = Table(
     Column("rank", Integer, nullable=False),
     Column("notes", Text),
     Column("target_user_id", String(255)),
+    Column("team_id", String(255)),
     Column("packet", Json, nullable=False),
     Column("state", String(16), nullable=False),
     Column("picked_up_by", String(255)),
     Column("resume_mode", String(16)),
     Column("additional_context", Text),
     Column("closed_at", Moment),
+    Column("alarmed_at", Moment),
     PrimaryKeyConstraint("workspace_id", "session_id", "id"),
     _of_session(),
     Index(
@@ -167,6 +177,12 @@ session_escalations = Table(
         postgresql_where=OPEN_ESCALATION,
     ),
     Index("ix_session_escalations_queue", "workspace_id", "state", "rank", "requested_at", "id"),
+    Index(
+        "ix_session_escalations_untold",
+        "requested_at",
+        sqlite_where=UNTOLD_ESCALATION,
+        postgresql_where=UNTOLD_ESCALATION,
+    ),
     sqlite_with_rowid=False,
 )
 

@@ -4,10 +4,12 @@ What was chosen stays, for others go on from there; what somebody reported, answ
 they said elsewhere. Packets repeat both, so that they say whose it is.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from workbench.adapters.sql.documents import BLANK_DOCUMENT, FORGET_VECTORS, MAKE_ANEW, walk_place
 from workbench.adapters.sql.playbook_tables import playbook_versions
 from workbench.adapters.sql.session_tables import session_escalations, session_lanes, session_steps, sessions
 from workbench.adapters.sql.traces import Row, Trace
@@ -92,8 +94,21 @@ def _written(value: Any, person: Erased) -> str:
     return msgspec.json.encode(redacted(value, person)).decode()
 
 
+def forget_words(row: Row, _person: Erased) -> Sequence[tuple[Any, Row]]:
+    """What a session is found and compared by goes with what it is made of, and is made anew of the rest."""
+    session_id = row.get("session_id", row.get("id"))
+    place = {"of_session": session_id}
+    return [(BLANK_DOCUMENT, place), (FORGET_VECTORS, place), (MAKE_ANEW, walk_place())]
+
+
 SESSION_TRACES = (
-    Trace(table=session_steps, mend=_step, ids=("answered_by",), documents=("step", "reading")),
+    Trace(
+        table=session_steps,
+        mend=_step,
+        ids=("answered_by",),
+        documents=("step", "reading"),
+        beside=forget_words,
+    ),
     Trace(
         table=session_escalations,
         mend=_escalation,
@@ -101,6 +116,12 @@ SESSION_TRACES = (
         documents=("packet",),
     ),
     Trace(table=session_lanes, mend=_lane, documents=("lane",)),
-    Trace(table=sessions, mend=_session, ids=("owner_id", "handler_id"), documents=("intake", "resolution")),
+    Trace(
+        table=sessions,
+        mend=_session,
+        ids=("owner_id", "handler_id"),
+        documents=("intake", "resolution"),
+        beside=forget_words,
+    ),
     Trace(table=playbook_versions, mend=_version, ids=("imported_by",)),
 )

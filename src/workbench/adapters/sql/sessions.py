@@ -8,19 +8,46 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, tuple_, update
 
-from workbench.adapters.sql.repository import Query, Repository, columns_of, here
+from workbench.adapters.sql.documents import add_document, change_document
+from workbench.adapters.sql.repository import Context, Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Json, Moment
+from workbench.adapters.sql.search_tables import session_documents
 from workbench.adapters.sql.session_tables import session_escalations, session_lanes, sessions
+from workbench.adapters.sql.ticket_tables import session_tickets
+from workbench.adapters.sql.word_search import having, queries
 from workbench.domain.troubleshooting.model import Session
 from workbench.domain.troubleshooting.ports import Lanes, SessionFilter, SessionPage, Sessions, StoredLane
 
-_NOT_KEPT = frozenset({"team_id", "ticket", "deleted_at"})
+_NOT_KEPT = frozenset({"team_id", "ticket"})
 SESSION_FIELDS = [name for name in Session.__struct_fields__ if name not in _NOT_KEPT]
 _FIXED = frozenset({"id", "conversation_id", "owner_id", "session_type", "intake", "created_at", "version"})
 _MUTABLE = [name for name in SESSION_FIELDS if name not in _FIXED]
 
-_ALL = select(*columns_of(sessions, *SESSION_FIELDS)).where(here(sessions))
-_ONE = Query(Session, _ALL.where(sessions.c.id == bindparam("id", type_=Id)))
+IS_THERE = sessions.c.deleted_at.is_(None)
+"""A deleted session is nobody's to find, from the moment on that it is; what is left of it is for the duty that removes it."""
+
+_TICKET = ("psa_ticket_id", "connection_id", "ticket_data")
+_ITS_TICKET = and_(
+    session_tickets.c.workspace_id == sessions.c.workspace_id, session_tickets.c.session_id == sessions.c.id
+)
+_ALL = (
+    select(*columns_of(sessions, *SESSION_FIELDS), *columns_of(session_tickets, *_TICKET))
+    .outerjoin(session_tickets, _ITS_TICKET)
+    .where(here(sessions))
+)
+
+
+def _with_ticket(row: Sequence[Any]) -> dict[str, Any]:
+    *values, ticket_id, connection_id, data = row
+    session = dict(zip(SESSION_FIELDS, values, strict=True))
+    if ticket_id is not None:
+        session["ticket"] = {"id": ticket_id, "connection_id": connection_id, "data": data}
+    return session
+
+
+_ANY = _ALL.where(sessions.c.id == bindparam("id", type_=Id))
+_ONE = Query(Session, _ANY.where(IS_THERE), _with_ticket)
+_DELETED = Query(Session, _ANY.where(~IS_THERE), _with_ticket)
 _CHANGE = (
     update(sessions)
     .where(
@@ -49,14 +76,36 @@ _ROLES: dict[str, ColumnElement[bool]] = {
     "handler": sessions.c.handler_id == _PERSON,
     "any": or_(sessions.c.owner_id == _PERSON, sessions.c.handler_id == _PERSON, _HANDLED),
 }
-_CONDITIONS: dict[str, ColumnElement[bool]] = {
+# Whose session is meant for them to take over may look into it (`access.standing` says so of one session).
+_TARGETED = (
+    select(session_escalations.c.id)
+    .where(
+        session_escalations.c.workspace_id == sessions.c.workspace_id,
+        session_escalations.c.session_id == sessions.c.id,
+        session_escalations.c.state == "open",
+        session_escalations.c.target_user_id == _PERSON,
+    )
+    .exists()
+)
+VISIBLE: ColumnElement[bool] = or_(_ROLES["any"], _TARGETED)
+"""Which sessions a person, `person_id`, may see: the twin of `access.standing`."""
+_FILTERS: dict[str, ColumnElement[bool]] = {
     "statuses": sessions.c.status.in_(bindparam("statuses", expanding=True)),
     "problem_domain": sessions.c.problem_domain == bindparam("problem_domain"),
     "matched_flow_id": sessions.c.matched_flow_id == bindparam("matched_flow_id", type_=Id),
     "confidence_tier": sessions.c.confidence_tier == bindparam("confidence_tier"),
     "session_type": sessions.c.session_type == bindparam("session_type"),
+    "ticket_id": session_tickets.c.psa_ticket_id == bindparam("ticket_id"),
     "created_from": sessions.c.created_at >= bindparam("created_from", type_=Moment),
     "created_to": sessions.c.created_at <= bindparam("created_to", type_=Moment),
+}
+_WITH_WORDS = {"sqlite": "words on SQLite", "postgresql": "words on PostgreSQL"}
+_CONDITIONS: dict[str, ColumnElement[bool]] = {
+    **_FILTERS,
+    **{
+        name: sessions.c.id.in_(having(select(session_documents.c.session_id).where(here(session_documents)), dialect))
+        for dialect, name in _WITH_WORDS.items()
+    },
 }
 _BEHIND = tuple_(sessions.c.created_at, sessions.c.id) < tuple_(
     bindparam("behind_at", type_=Moment), bindparam("behind_id", type_=Id)
@@ -64,58 +113,80 @@ _BEHIND = tuple_(sessions.c.created_at, sessions.c.id) < tuple_(
 
 
 def _conditions(role: str, given: frozenset[str]) -> ColumnElement[bool]:
-    return and_(here(sessions), _ROLES[role], *(_CONDITIONS[name] for name in sorted(given)))
+    return and_(here(sessions), IS_THERE, _ROLES[role], *(_CONDITIONS[name] for name in sorted(given)))
 
 
 @lru_cache(64)
 def _page(role: str, given: frozenset[str], *, behind: bool) -> Query[Session]:
-    statement = select(*columns_of(sessions, *SESSION_FIELDS)).where(_conditions(role, given))
+    statement = _ALL.where(_conditions(role, given))
     if behind:
         statement = statement.where(_BEHIND)
     newest_first = (sessions.c.created_at.desc(), sessions.c.id.desc())
-    return Query(Session, statement.order_by(*newest_first).limit(bindparam("limit")).offset(bindparam("skip")))
+    statement = statement.order_by(*newest_first).limit(bindparam("limit")).offset(bindparam("skip"))
+    return Query(Session, statement, _with_ticket)
 
 
 @lru_cache(64)
 def _count(role: str, given: frozenset[str]) -> Any:
-    return select(func.count()).select_from(sessions).where(_conditions(role, given))
+    counted = sessions.outerjoin(session_tickets, _ITS_TICKET)
+    return select(func.count()).select_from(counted).where(_conditions(role, given))
 
 
 def _given(wanted: SessionFilter) -> dict[str, Any]:
-    named = {name: getattr(wanted, name) for name in _CONDITIONS}
+    named = {name: getattr(wanted, name) for name in _FILTERS}
     given = {name: value for name, value in named.items() if value not in (None, ())}
     return {**given, "statuses": list(wanted.statuses)} if wanted.statuses else given
 
 
 class SqlSessions(Repository, Sessions):
-    """The sessions of one workspace."""
+    """The sessions of one workspace. What they are found and compared by is set down with them."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._read: dict[UUID, Session] = {}
 
     async def find(self, session_id: UUID) -> Session | None:
         """By the primary key."""
-        return await self._maybe(_ONE, {"id": session_id})
+        found = await self._maybe(_ONE, {"id": session_id})
+        if found is not None:
+            self._read[session_id] = found
+        return found
+
+    async def find_deleted(self, session_id: UUID) -> Session | None:
+        """By the primary key."""
+        return await self._maybe(_DELETED, {"id": session_id})
 
     async def page(self, wanted: SessionFilter, stretch: SessionPage) -> Sequence[Session]:
         """Along the indexes on owners and handlers."""
-        given, behind = _given(wanted), stretch.behind
+        (names, given), behind = self._given(wanted), stretch.behind
         place = {} if behind is None else {"behind_at": behind.created_datetime, "behind_id": behind.id}
-        query = _page(wanted.role, frozenset(given), behind=behind is not None)
-        bounds = {"limit": stretch.limit, "skip": stretch.skip, "person_id": wanted.person_id}
-        return await self._all(query, {**given, **place, **bounds})
+        query = _page(wanted.role, names, behind=behind is not None)
+        return await self._all(query, {**given, **place, "limit": stretch.limit, "skip": stretch.skip})
 
     async def count(self, wanted: SessionFilter) -> int:
         """The same without an order."""
-        given = _given(wanted)
-        statement = _count(wanted.role, frozenset(given))
-        return int(await self._scalar(statement, {**given, "person_id": wanted.person_id}))
+        names, given = self._given(wanted)
+        return int(await self._scalar(_count(wanted.role, names), given))
+
+    def _given(self, wanted: SessionFilter) -> tuple[frozenset[str], dict[str, Any]]:
+        """Which conditions there are, and with what values."""
+        given, dialect = _given(wanted), self._context.database.dialect_name
+        names = frozenset(given)
+        if wanted.words is not None:
+            names |= {_WITH_WORDS[dialect]}
+            given |= queries(self._writes.workspace_id, wanted.words, dialect)
+        return names, {**given, "person_id": wanted.person_id}
 
     def add(self, session: Session) -> None:
         """Insert."""
         self._writes.insert(sessions, {name: _written(getattr(session, name)) for name in SESSION_FIELDS})
+        add_document(self._context, session)
 
     def change(self, session: Session) -> None:
         """Update where the version is still the one that was read."""
         new = {f"new_{name}": _written(getattr(session, name)) for name in _MUTABLE}
         self._writes.change(_CHANGE, {"of_id": session.id, "read_version": session.version, **new}, must_hit=True)
+        change_document(self._context, session, self._read.get(session.id))
 
 
 _LANE = Query(

@@ -267,7 +267,7 @@ class SqlSnapshots(Snapshots):
                     )
                     packed.write(msgspec.json.encode(found) + b"\n")
 
-            await self._database.read_at_once(work)
+            await self._database.read_at_once(work, workspace_id)
             yield SpooledSnapshot(records, packed, counts)
 
 

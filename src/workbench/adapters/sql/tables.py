@@ -4,11 +4,13 @@ On SQLite rows are clustered by their primary key (WITHOUT ROWID), so that findi
 and a page of a deep history is read in one stretch.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
-    ForeignKey,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -17,9 +19,26 @@ from sqlalchemy import (
     Table,
     Text,
     false,
+    true,
 )
 
-from workbench.adapters.sql.schema import Id, Json, Moment, metadata, workspace_column
+from workbench.adapters.sql.schema import (
+    MAX_WORKSPACE_ID_LENGTH,
+    Id,
+    Json,
+    Moment,
+    in_the_same_workspace,
+    metadata,
+    workspace_column,
+)
+from workbench.domain.identity.model import EVERYWHERE, RESIDENT_SERVICE_IDS
+
+
+def _home_of_service(context: Any) -> str:
+    """Services that live in this process are everywhere; others are in the workspace of their assistants."""
+    given = context.get_current_parameters()
+    return EVERYWHERE if given["assistant_service_id"] in RESIDENT_SERVICE_IDS else given["workspace_id"]
+
 
 workspaces = Table(
     "workspaces",
@@ -41,6 +60,20 @@ users = Table(
     Column("service_user", Boolean, nullable=False),
     Column("name_is_chosen", Boolean, nullable=False),
     Column("created_datetime", Moment, nullable=False),
+    # What the last token said: it is asked for of those who are away, too.
+    Column("works_on_sessions", Boolean, nullable=False, server_default=true()),
+    Column("team_ids", Json, nullable=False, server_default="[]"),
+    PrimaryKeyConstraint("workspace_id", "id"),
+    sqlite_with_rowid=False,
+)
+
+# Teams live with whoever signs tokens; here is known which names have come.
+teams = Table(
+    "teams",
+    metadata,
+    workspace_column(),
+    Column("id", String(255), nullable=False),
+    Column("seen_datetime", Moment, nullable=False),
     PrimaryKeyConstraint("workspace_id", "id"),
     sqlite_with_rowid=False,
 )
@@ -69,6 +102,7 @@ assistant_services = Table(
     Column("told_online", Boolean, nullable=False, server_default=false()),
     # Whether it has made a turn itself; one that has not may only know how to post messages.
     Column("makes_turns", Boolean, nullable=False, server_default=false()),
+    Index("uq_assistant_services_id_workspace_id", "assistant_service_id", "workspace_id", unique=True),
     sqlite_with_rowid=False,
 )
 
@@ -78,13 +112,9 @@ assistants = Table(
     Column("id", Id, primary_key=True),
     workspace_column(),
     Column("owner_id", String(255), nullable=False),
-    Column(
-        "assistant_service_id",
-        String(255),
-        ForeignKey("assistant_services.assistant_service_id", ondelete="CASCADE"),
-        nullable=False,
-        index=True,
-    ),
+    Column("assistant_service_id", String(255), nullable=False, index=True),
+    # Where its service is registered: here, or everywhere.
+    Column("service_workspace_id", String(MAX_WORKSPACE_ID_LENGTH), nullable=False, default=_home_of_service),
     Column("template_id", String(255), nullable=False),
     Column("name", Text, nullable=False),
     Column("image", Text),
@@ -93,6 +123,13 @@ assistants = Table(
     # Names the default that this assistant was made for, so that two requests at once cannot both make it.
     Column("default_key", String(2048), unique=True),
     Index("ix_assistants_workspace_id_owner_id", "workspace_id", "owner_id"),
+    Index("uq_assistants_id_workspace_id", "id", "workspace_id", unique=True),
+    CheckConstraint(f"service_workspace_id IN (workspace_id, '{EVERYWHERE}')", name="service_workspace"),
+    ForeignKeyConstraint(
+        ["service_workspace_id", "assistant_service_id"],
+        ["assistant_services.workspace_id", "assistant_services.assistant_service_id"],
+        ondelete="CASCADE",
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -117,7 +154,7 @@ conversations = Table(
     Column("message_head", BigInteger, nullable=False, server_default="0"),
     Column("file_bytes", BigInteger, nullable=False, server_default="0"),
     # For duties that go over a workspace's conversations.
-    Index("ix_conversations_workspace_id", "workspace_id", "id"),
+    Index("uq_conversations_workspace_id_id", "workspace_id", "id", unique=True),
     sqlite_with_rowid=False,
 )
 
@@ -127,7 +164,7 @@ participants = Table(
     "participants",
     metadata,
     workspace_column(),
-    Column("conversation_id", Id, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
+    Column("conversation_id", Id, nullable=False),
     Column("role", String(16), nullable=False),
     Column("id", String(255), nullable=False),
     Column("assistant_id", Id),
@@ -142,6 +179,7 @@ participants = Table(
     Column("version", Integer, nullable=False, server_default="0"),
     PrimaryKeyConstraint("conversation_id", "role", "id"),
     Index("ix_participants_id_role", "id", "role", "workspace_id", "conversation_id"),
+    in_the_same_workspace("conversation_id", "conversations"),
     sqlite_with_rowid=False,
 )
 
@@ -149,7 +187,7 @@ messages = Table(
     "messages",
     metadata,
     workspace_column(),
-    Column("conversation_id", Id, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
+    Column("conversation_id", Id, nullable=False),
     Column("sequence", BigInteger, nullable=False),
     Column("id", Id, nullable=False),
     Column("sender_role", String(16), nullable=False),
@@ -165,6 +203,7 @@ messages = Table(
     # Not the other way round: an index that begins with the workspace tempts PostgreSQL to walk all of it.
     Index("uq_messages_id_workspace_id", "id", "workspace_id", unique=True),
     Index("ix_messages_conversation_id_message_type", "conversation_id", "message_type", "sequence"),
+    in_the_same_workspace("conversation_id", "conversations"),
     sqlite_with_rowid=False,
 )
 
@@ -197,13 +236,15 @@ files = Table(
     metadata,
     Column("id", Id, primary_key=True),
     workspace_column(),
-    Column("conversation_id", Id, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
+    Column("conversation_id", Id, nullable=False),
     # Compared byte by byte, so that a prefix is a range and means the same on every database.
     Column("filename", Text().with_variant(Text(collation="C"), "postgresql"), nullable=False),
     Column("current_version", Integer, nullable=False),
     Column("created_datetime", Moment, nullable=False),
     Column("revision", Integer, nullable=False, server_default="0"),
     Index("uq_files_conversation_id_filename", "conversation_id", "filename", unique=True),
+    Index("uq_files_id_workspace_id", "id", "workspace_id", unique=True),
+    in_the_same_workspace("conversation_id", "conversations"),
     sqlite_with_rowid=False,
 )
 
@@ -211,7 +252,7 @@ file_versions = Table(
     "file_versions",
     metadata,
     workspace_column(),
-    Column("file_id", Id, ForeignKey("files.id", ondelete="CASCADE"), nullable=False),
+    Column("file_id", Id, nullable=False),
     Column("version", Integer, nullable=False),
     Column("participant_id", String(255), nullable=False),
     Column("participant_role", String(16), nullable=False),
@@ -225,6 +266,7 @@ file_versions = Table(
     ForeignKeyConstraint(["workspace_id", "content_hash"], ["contents.workspace_id", "contents.hash"]),
     Index("ix_file_versions_workspace_id_content_hash", "workspace_id", "content_hash"),
     Index("ix_file_versions_workspace_id_created_datetime", "workspace_id", "created_datetime"),
+    in_the_same_workspace("file_id", "files"),
     sqlite_with_rowid=False,
 )
 
@@ -233,7 +275,7 @@ shares = Table(
     metadata,
     Column("id", Id, primary_key=True),
     workspace_column(),
-    Column("conversation_id", Id, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("conversation_id", Id, nullable=False, index=True),
     Column("owner_id", String(255), nullable=False),
     Column("label", Text, nullable=False),
     Column("conversation_permission", String(16), nullable=False),
@@ -243,6 +285,8 @@ shares = Table(
     Column("token_hash", String(64)),
     Column("expires_datetime", Moment),
     Index("ix_shares_workspace_id_owner_id", "workspace_id", "owner_id"),
+    Index("uq_shares_id_workspace_id", "id", "workspace_id", unique=True),
+    in_the_same_workspace("conversation_id", "conversations"),
     sqlite_with_rowid=False,
 )
 
@@ -251,12 +295,13 @@ redemptions = Table(
     metadata,
     Column("id", Id, primary_key=True),
     workspace_column(),
-    Column("share_id", Id, ForeignKey("shares.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("share_id", Id, nullable=False, index=True),
     Column("redeemed_by_user_id", String(255), nullable=False),
     Column("conversation_permission", String(16), nullable=False),
     Column("new_participant", Boolean, nullable=False),
     Column("created_datetime", Moment, nullable=False),
     Index("ix_redemptions_workspace_id_redeemed_by_user_id", "workspace_id", "redeemed_by_user_id"),
+    in_the_same_workspace("share_id", "shares"),
     sqlite_with_rowid=False,
 )
 

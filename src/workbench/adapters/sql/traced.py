@@ -9,11 +9,14 @@ from typing import Any
 import msgspec
 
 from workbench.adapters.sql.budget_tables import budget_limits, budget_reservations
+from workbench.adapters.sql.documents import BLANK_TALK, MAKE_ANEW, walk_place
 from workbench.adapters.sql.erasures import FORGET_DEBUG, HAS_NO_DEBUG
 from workbench.adapters.sql.events import ascii_json
 from workbench.adapters.sql.flow_tables import flow_blueprints, flows
+from workbench.adapters.sql.idempotency import idempotency_keys
 from workbench.adapters.sql.lifecycle_tables import audit
 from workbench.adapters.sql.model_assistants import model_assistants
+from workbench.adapters.sql.rates import rate_uses
 from workbench.adapters.sql.repository import Repository
 from workbench.adapters.sql.session_traces import SESSION_TRACES
 from workbench.adapters.sql.tables import (
@@ -33,6 +36,7 @@ from workbench.adapters.sql.tables import (
     shares,
     users,
 )
+from workbench.adapters.sql.ticket_traces import TICKET_TRACES
 from workbench.adapters.sql.traces import BATCH, Row, Trace, spellings
 from workbench.adapters.sql.turn_tables import gone_turns, message_parts, turn_events, turn_snapshots, turns
 from workbench.adapters.sql.turns import FORGET_PARTS
@@ -63,7 +67,14 @@ def _metadata(row: Row, person: Erased) -> Row:
 def _user(_row: Row, person: Erased) -> Row | None:
     if person.policy == "remove":
         return None
-    return {"id": person.tombstone_id, "name": ERASED_NAME, "image": None, "name_is_chosen": True}
+    nobody = {"id": person.tombstone_id, "name": ERASED_NAME, "image": None, "name_is_chosen": True}
+    return {**nobody, "works_on_sessions": False, "team_ids": []}
+
+
+def _key(row: Row, person: Erased) -> Row | None:
+    """Their own requests are not repeated any more; nor is what others were answered that tells of them."""
+    is_theirs = (row["caller_role"], row["caller_id"]) == ("user", person.user_id)
+    return None if is_theirs else {"body": None}
 
 
 def _service(_row: Row, person: Erased) -> Row:
@@ -96,7 +107,8 @@ def _beside_message(row: Row, person: Erased) -> Sequence[tuple[Any, Row]]:
     """The parts of what is replaced by a notice say what it said."""
     is_theirs = (row["sender_role"], row["sender_id"]) == ("user", person.user_id)
     without_parts = [(FORGET_PARTS, {"of_id": row["id"]})] if is_theirs and person.policy == "replace" else []
-    return [(FORGET_DEBUG, {"of_id": row["id"]}), *without_parts]
+    talk = [(BLANK_TALK, {"of_conversation": row["conversation_id"]}), (MAKE_ANEW, walk_place())] if is_theirs else []
+    return [(FORGET_DEBUG, {"of_id": row["id"]}), *without_parts, *talk]
 
 
 def _flag_off(row: Row, _person: Erased) -> Sequence[tuple[Any, Row]]:
@@ -190,6 +202,7 @@ TRACES = (
           remarks=("error_message", "error_detail")),
     Trace(table=turn_events, mend=_happened, documents=("data",)),
     *SESSION_TRACES,
+    *TICKET_TRACES,
     Trace(table=turn_snapshots, mend=_snapshot, documents=("state",)),
     Trace(table=gone_turns, mend=_gone_turn, ids=("user_id",)),
     Trace(table=message_debug, mend=_gone, documents=("debug_data",), beside=_flag_off),
@@ -203,6 +216,8 @@ TRACES = (
     Trace(table=assistant_services, mend=_service, ids=("created_by_user_id",)),
     Trace(table=dead_letters, mend=_letter, documents=("envelope",), remarks=("reason",)),
     Trace(table=deliveries, mend=_delivery, remarks=("last_error",)),
+    Trace(table=idempotency_keys, mend=_key, ids=("caller_id",), documents=("body",), companions=("caller_role",)),
+    Trace(table=rate_uses, mend=_gone, ids=("caller_id",)),
     Trace(table=jobs, mend=_gone, ids=("key",), documents=("payload",), remarks=("last_error",)),
     Trace(table=events, mend=_event, documents=("data",)),
     Trace(table=farewells, mend=_gone, ids=("user_id",)),
@@ -217,12 +232,17 @@ TRACES = (
 UNTOUCHED = {
     "workspaces": "counts only",
     "leases": "names of duties only",
+    "teams": "names of teams only",
     "flow_topics": "names of topics only",
     "flow_parameter_types": "what values may be, nobody's own",
     "bus_topics": "names of topics and queues only",
     "flow_hosts": "processes only",
+    "flow_versions": "a number only",
     "turn_slots": "ids of turns and messages only",
     "playbooks": "what is asked and done about a kind of problem",
+    "session_documents": "words of what is mended elsewhere, forgotten with it and made anew",
+    "embeddings": "numbers made of what is mended elsewhere, forgotten with it and made anew",
+    "embedding_spaces": "names of models and numbers only",
     "session_branches": "ids and labels of steps only",
     "session_playbooks": "what is asked and done about a kind of problem",
     "files": "names; a file goes with its last version",

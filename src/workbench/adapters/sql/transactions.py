@@ -11,6 +11,7 @@ from workbench.adapters.sql.conversations import SqlConversations
 from workbench.adapters.sql.copies import SqlCopies
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.deliveries import SqlDeliveries
+from workbench.adapters.sql.duties import KEEP_SYSTEM_BLUEPRINTS
 from workbench.adapters.sql.erasures import SqlErasures, SqlEstate
 from workbench.adapters.sql.events import SqlEventLog
 from workbench.adapters.sql.exports import SqlExports
@@ -18,23 +19,33 @@ from workbench.adapters.sql.file_versions import SqlFileVersions
 from workbench.adapters.sql.files import SqlFiles
 from workbench.adapters.sql.flows import SqlBlueprints, SqlFlows, SqlParameterTypes
 from workbench.adapters.sql.group_commit import Commits
+from workbench.adapters.sql.idempotency import SqlIdempotencyKeys
 from workbench.adapters.sql.imports import SqlImports
 from workbench.adapters.sql.jobs import SqlJobs
 from workbench.adapters.sql.messages import SqlMessages
 from workbench.adapters.sql.model_assistants import SqlModelConfigs
+from workbench.adapters.sql.outputs import SqlOutputs
+from workbench.adapters.sql.overheard import SqlOverheard
 from workbench.adapters.sql.participants import SqlParticipants
 from workbench.adapters.sql.playbooks import SqlPlaybooks
+from workbench.adapters.sql.pushes import SqlPushes
 from workbench.adapters.sql.registrations import SqlRegistrations
 from workbench.adapters.sql.repository import Context, Repository
 from workbench.adapters.sql.retention import SqlRetentionRules
+from workbench.adapters.sql.searches import SqlSearches
 from workbench.adapters.sql.session_steps import SqlEscalations, SqlSessionSteps
 from workbench.adapters.sql.sessions import SqlLanes, SqlSessions
 from workbench.adapters.sql.shares import SqlShares
+from workbench.adapters.sql.tickets import SqlConnections, SqlSessionTickets
 from workbench.adapters.sql.traced import SqlTraces
 from workbench.adapters.sql.turns import SqlTurns
 from workbench.adapters.sql.usage import SqlUsageLedger
 from workbench.adapters.sql.users import SqlUsers
+from workbench.adapters.sql.vectors import SqlSpaces, SqlVectors
+from workbench.adapters.sql.walls import Duty
+from workbench.adapters.sql.writes import Writes
 from workbench.domain.clock import Clock
+from workbench.domain.flows.model import SYSTEM
 
 R = TypeVar("R", bound=Repository)
 
@@ -104,6 +115,11 @@ class SqlTransaction:
         return self._the(SqlMessages)
 
     @property
+    def overheard(self) -> SqlOverheard:
+        """What people say in sessions."""
+        return self._the(SqlOverheard)
+
+    @property
     def turns(self) -> SqlTurns:
         """Turns."""
         return self._the(SqlTurns)
@@ -137,6 +153,41 @@ class SqlTransaction:
     def lanes(self) -> SqlLanes:
         """The task lanes beside them."""
         return self._the(SqlLanes)
+
+    @property
+    def ticket_systems(self) -> SqlConnections:
+        """Ticket systems that are connected."""
+        return self._the(SqlConnections)
+
+    @property
+    def tickets(self) -> SqlSessionTickets:
+        """The tickets of sessions."""
+        return self._the(SqlSessionTickets)
+
+    @property
+    def pushes(self) -> SqlPushes:
+        """What is brought to tickets."""
+        return self._the(SqlPushes)
+
+    @property
+    def outputs(self) -> SqlOutputs:
+        """What resolved sessions leave."""
+        return self._the(SqlOutputs)
+
+    @property
+    def searches(self) -> SqlSearches:
+        """Their words."""
+        return self._the(SqlSearches)
+
+    @property
+    def spaces(self) -> SqlSpaces:
+        """What their vectors are in."""
+        return self._the(SqlSpaces)
+
+    @property
+    def vectors(self) -> SqlVectors:
+        """Their vectors."""
+        return self._the(SqlVectors)
 
     @property
     def turn_slots(self) -> SqlTurns:
@@ -192,6 +243,11 @@ class SqlTransaction:
     def events(self) -> SqlEventLog:
         """The log."""
         return self._the(SqlEventLog)
+
+    @property
+    def idempotency_keys(self) -> SqlIdempotencyKeys:
+        """Requests that can be repeated."""
+        return self._the(SqlIdempotencyKeys)
 
     @property
     def jobs(self) -> SqlJobs:
@@ -280,4 +336,9 @@ class SqlTransactions:
         return Block(SqlTransaction(self._context(workspace_id)), self._group)
 
     def _context(self, workspace_id: str) -> Context:
-        return Context(self._database, self._clock, self._group.remembered, workspace_id)
+        writes = Writes(workspace_id, self._duty(workspace_id))
+        return Context(self._database, self._clock, self._group.remembered, writes)
+
+    def _duty(self, workspace_id: str) -> Duty | None:
+        """What all workspaces are given is nobody's own."""
+        return KEEP_SYSTEM_BLUEPRINTS if workspace_id == SYSTEM else None

@@ -4,7 +4,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    ForeignKey,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -16,7 +15,7 @@ from sqlalchemy import (
     text,
 )
 
-from workbench.adapters.sql.schema import Id, Json, Moment, metadata, workspace_column
+from workbench.adapters.sql.schema import Id, Json, Moment, in_the_same_workspace, metadata, workspace_column
 
 # SQLite takes a partial index for the same only where its condition is the same text.
 ACTIVE = text("status IN ('opened', 'streaming')")
@@ -30,7 +29,7 @@ turns = Table(
     metadata,
     workspace_column(),
     Column("pk", Id, primary_key=True),
-    Column("conversation_id", Id, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
+    Column("conversation_id", Id, nullable=False),
     Column("turn_id", String(128), nullable=False),
     Column("assistant_id", Id, nullable=False),
     Column("initiator_role", String(16), nullable=False),
@@ -80,11 +79,13 @@ turns = Table(
         postgresql_where=ACTIVE,
     ),
     Index("ix_turns_conversation_id_created_at", "conversation_id", "created_at"),
+    Index("uq_turns_pk_workspace_id", "pk", "workspace_id", unique=True),
     Index("ix_turns_finished_at", "finished_at", sqlite_where=FORGETTABLE, postgresql_where=FORGETTABLE),
     Index("ix_turns_unbilled", "pk", sqlite_where=UNBILLED, postgresql_where=UNBILLED),
     Index("ix_turns_watched_until", "watched_until", sqlite_where=WATCHED, postgresql_where=WATCHED),
     # The active ones of all workspaces, which are few.
     Index("ix_turns_deadline_at", "deadline_at", sqlite_where=ACTIVE, postgresql_where=ACTIVE),
+    in_the_same_workspace("conversation_id", "conversations"),
     sqlite_with_rowid=False,
 )
 
@@ -92,7 +93,7 @@ turn_events = Table(
     "turn_events",
     metadata,
     workspace_column(),
-    Column("turn_pk", Id, ForeignKey("turns.pk", ondelete="CASCADE"), nullable=False),
+    Column("turn_pk", Id, nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("type", String(32), nullable=False),
@@ -100,6 +101,7 @@ turn_events = Table(
     Column("data", Text, nullable=False),
     Column("is_superseded", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("turn_pk", "seq"),
+    in_the_same_workspace("turn_pk", "turns", "pk"),
     sqlite_with_rowid=False,
 )
 
@@ -108,9 +110,10 @@ turn_snapshots = Table(
     "turn_snapshots",
     metadata,
     workspace_column(),
-    Column("turn_pk", Id, ForeignKey("turns.pk", ondelete="CASCADE"), primary_key=True),
+    Column("turn_pk", Id, primary_key=True),
     Column("up_to_seq", BigInteger, nullable=False),
     Column("state", Json, nullable=False),
+    in_the_same_workspace("turn_pk", "turns", "pk"),
     sqlite_with_rowid=False,
 )
 
@@ -120,11 +123,12 @@ turn_slots = Table(
     "turn_slots",
     metadata,
     workspace_column(),
-    Column("conversation_id", Id, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
+    Column("conversation_id", Id, nullable=False),
     Column("turn_id", String(128), nullable=False),
     Column("slot", String(8), nullable=False),
     Column("message_id", Id, nullable=False),
     PrimaryKeyConstraint("conversation_id", "turn_id", "slot"),
+    in_the_same_workspace("conversation_id", "conversations"),
     sqlite_with_rowid=False,
 )
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Executable, delete, or_, select, update
 
 from workbench.adapters.sql.clocks import shared_now
 from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.duties import WATCH_TURNS
 from workbench.adapters.sql.repository import columns_of
 from workbench.adapters.sql.turn_tables import (
     ACTIVE,
@@ -53,7 +54,7 @@ class SqlTurnWatch(TurnWatch):
         """By the primary key. A note of less is never put in the place of one of more."""
         later = or_(turns.c.watched_until.is_(None), turns.c.watched_until < until)
         statement = update(turns).where(turns.c.pk.in_(pks), ACTIVE, later).values(watched_until=until)
-        await self._database.transact(lambda connection: connection.execute(statement))
+        await self._database.transact(lambda connection: connection.execute(statement), WATCH_TURNS)
 
     async def abandoned(self, now: datetime, limit: int) -> Sequence[DueTurn]:
         """By their own index."""
@@ -91,7 +92,7 @@ class SqlTurnWatch(TurnWatch):
     async def forget_up_to(self, pk: UUID, seq: int) -> None:
         """Along the primary key."""
         gone = delete(turn_events).where(turn_events.c.turn_pk == pk, turn_events.c.seq <= seq)
-        await self._database.transact(lambda connection: connection.execute(gone))
+        await self._database.transact(lambda connection: connection.execute(gone), WATCH_TURNS)
 
     async def unstarted(self, opened_before: datetime, limit: int) -> Sequence[DueTurn]:
         """Along the index of active ones. One that was opened once more is as old as it was."""
@@ -108,21 +109,22 @@ class SqlTurnWatch(TurnWatch):
         return await self._due(select(*_DUE).where(UNBILLED).limit(limit))
 
     async def _due(self, statement: Executable) -> Sequence[DueTurn]:
-        rows = await self._database.rows(statement)
+        rows = await self._database.rows(statement, within=WATCH_TURNS)
         return msgspec.convert([dict(zip(_DUE_FIELDS, row, strict=True)) for row in rows], list[DueTurn])
 
     async def gone_unbilled(self, limit: int) -> Sequence[GoneTurn]:
         """Over all of them, which are few."""
         fields = GoneTurn.__struct_fields__
         statement = select(*columns_of(gone_turns, *fields)).where(gone_turns.c.is_billed.is_(False)).limit(limit)
-        rows = await self._database.rows(statement)
+        rows = await self._database.rows(statement, within=WATCH_TURNS)
         return msgspec.convert([dict(zip(fields, row, strict=True)) for row in rows], list[GoneTurn])
 
     async def forget_gone(self, before: datetime) -> None:
         """By their own index."""
         old = delete(gone_turns).where(gone_turns.c.gone_at < before, gone_turns.c.is_billed)
-        if await self._database.rows(select(gone_turns.c.pk).where(gone_turns.c.gone_at < before).limit(1)):
-            await self._database.transact(lambda connection: connection.execute(old))
+        any_old = select(gone_turns.c.pk).where(gone_turns.c.gone_at < before).limit(1)
+        if await self._database.rows(any_old, within=WATCH_TURNS):
+            await self._database.transact(lambda connection: connection.execute(old), WATCH_TURNS)
 
     async def forget_events(self, before: datetime, limit: int) -> int:
         """As many turns at a time as fit, by their own index; the floor of each tells that its log is gone.
@@ -150,7 +152,7 @@ class SqlTurnWatch(TurnWatch):
             )
             return limit
 
-        return await self._database.transact(work)
+        return await self._database.transact(work, WATCH_TURNS)
 
 
 def _fitting(sizes: Sequence[int], limit: int) -> int:

@@ -46,7 +46,7 @@ _MUTABLE = [name for name in _FIELDS if name not in _KEPT | _BESIDE and name != 
 _EVENT_FIELDS = TurnEvent.__struct_fields__
 _IN_CONVERSATION = and_(here(turns), turns.c.conversation_id == bindparam("conversation_id", type_=Id))
 
-_ALL = select(*columns_of(turns, *_FIELDS), SharedNow().label("read_at"))
+_ALL = select(*columns_of(turns, *_FIELDS), SharedNow().label("read_at")).where(here(turns))
 _ONE = Query(Turn, _ALL.where(_IN_CONVERSATION, turns.c.turn_id == bindparam("turn_id")))
 _ACTIVE = Query(Turn, _ALL.where(_IN_CONVERSATION, ACTIVE).order_by(turns.c.created_at))
 _ACTIVE_OF = Query(
@@ -185,7 +185,11 @@ def _page(*, only_active: bool, of_assistant: bool, before: bool) -> Query[Turn]
         cursor = turns.alias("cursor")
         place = (
             select(cursor.c.created_at, cursor.c.pk)
-            .where(cursor.c.conversation_id == turns.c.conversation_id, cursor.c.turn_id == bindparam("before"))
+            .where(
+                cursor.c.workspace_id == turns.c.workspace_id,
+                cursor.c.conversation_id == turns.c.conversation_id,
+                cursor.c.turn_id == bindparam("before"),
+            )
             .scalar_subquery()
         )
         conditions.append(tuple_(turns.c.created_at, turns.c.pk) < place)

@@ -69,6 +69,7 @@ token_usage = Table(
     # The day of `created_datetime` in UTC, written out: the databases do not agree on how a day is cut from a time.
     Column("usage_day", String(10), nullable=False),
     Column("created_datetime", Moment, nullable=False),
+    Column("generations", BigInteger, nullable=False, server_default=ZERO),
     Column("metadata", Json, nullable=False),
     PrimaryKeyConstraint("workspace_id", "id"),
     Index(

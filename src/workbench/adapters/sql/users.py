@@ -6,15 +6,17 @@ import msgspec
 from sqlalchemy import bindparam, or_, select
 
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
-from workbench.adapters.sql.tables import participants, users
+from workbench.adapters.sql.tables import participants, teams, users
 from workbench.domain.identity.model import Principal
 from workbench.domain.users.model import StoredUser, User
 from workbench.domain.users.ports import Users
 
 _PUBLIC = ("id", "name", "image", "service_user", "created_datetime")
+_PRIVATE = ("name_is_chosen", "works_on_sessions", "team_ids")
+_TEAM = select(teams.c.id).where(here(teams), teams.c.id == bindparam("id"))
 _ONE = Query(
     StoredUser,
-    select(*columns_of(users, *_PUBLIC, "name_is_chosen")).where(here(users), users.c.id == bindparam("id")),
+    select(*columns_of(users, *_PUBLIC, *_PRIVATE)).where(here(users), users.c.id == bindparam("id")),
 )
 
 _mine = participants.alias("mine")
@@ -57,6 +59,12 @@ class SqlUsers(Repository, Users):
             _VISIBLE, {"ids": list(user_ids), "me": principal.id, "my_role": principal.role, "myself": myself}
         )
 
+    async def has_team(self, team_id: str) -> bool:
+        """By the primary key."""
+        return bool(await self._rows(_TEAM, {"id": team_id}))
+
     def put(self, user: StoredUser) -> None:
         """Insert or write over."""
         self._writes.upsert(users, msgspec.structs.asdict(user))
+        for team_id in user.team_ids:
+            self._writes.upsert(teams, {"id": team_id, "seen_datetime": self._context.clock.now()})

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.duties import COPY_DATABASE
 from workbench.adapters.sql.schema import Id, Json, Moment
 from workbench.adapters.sql.tables import assistant_services
 from workbench.domain.identity.model import EVERYWHERE
@@ -80,7 +81,8 @@ class WholeTable:
 
     async def count(self, database: Database) -> int:
         """How many rows there are."""
-        return int((await database.rows(select(func.count()).select_from(self._table).where(self._own)))[0][0])
+        counting = select(func.count()).select_from(self._table).where(self._own)
+        return int((await database.rows(counting, within=COPY_DATABASE))[0][0])
 
     async def pages(self, database: Database) -> AsyncIterator[list[Values]]:
         """All rows in the order of their keys, which is the same each time, though not on each database."""
@@ -92,7 +94,7 @@ class WholeTable:
                     literal(after[place], column.type) for place, column in zip(self._places, self._key, strict=True)
                 ]
                 statement = statement.where(tuple_(*self._key) > tuple_(*here))
-            found = await database.rows(statement)
+            found = await database.rows(statement, within=COPY_DATABASE)
             page = [tuple(map(neutral, self._table.columns, row)) for row in found]
             if page:
                 yield page
@@ -100,14 +102,14 @@ class WholeTable:
                 return
             after = page[-1]
 
-    async def insert(self, database: Database, page: Sequence[Values]) -> None:
+    async def add(self, database: Database, page: Sequence[Values]) -> None:
         """Insert a page in one transaction."""
         rows = [{f"v{place}": value for place, value in enumerate(values)} for values in page]
 
         def work(connection: Connection) -> None:
             connection.execute(self._insert, rows)
 
-        await database.transact(work)
+        await database.transact(work, COPY_DATABASE)
 
     async def tally(self, database: Database) -> Tally:
         """Read all of it."""

@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import Executable, Table
 
 from workbench.adapters.sql.prepared import Prepared
+from workbench.adapters.sql.walls import Duty
 from workbench.domain.events.model import NewEvent
 from workbench.domain.turns.model import Turn, TurnEvent
 
@@ -51,8 +52,10 @@ class Writes:
     Rows get the block's workspace, and statements get it as the parameter `ws`: none can name another.
     """
 
-    def __init__(self, workspace_id: str) -> None:
+    def __init__(self, workspace_id: str, duty: Duty | None = None) -> None:
+        """`duty`: the one that writes rows which belong to all workspaces."""
         self.workspace_id = workspace_id
+        self.within: str | Duty = duty or workspace_id
         self.inserts: list[tuple[Table, Row]] = []
         self.upserts: list[tuple[Table, Row]] = []
         self.changes: list[Change] = []
@@ -84,27 +87,27 @@ class Writes:
 
     def insert(self, table: Table, row: Row) -> None:
         """Add a row."""
-        self.inserts.append((table, {"workspace_id": self.workspace_id, **row}))
+        self.inserts.append((table, {**row, "workspace_id": self.workspace_id}))
 
     def upsert(self, table: Table, row: Row) -> None:
         """Add a row, or write over the one with its primary key."""
-        self.upserts.append((table, {"workspace_id": self.workspace_id, **row}))
+        self.upserts.append((table, {**row, "workspace_id": self.workspace_id}))
 
     def change(self, statement: Executable | Prepared, parameters: Row, *, must_hit: bool = False) -> None:
         """Run a statement."""
-        self.changes.append(Change(statement, {"ws": self.workspace_id, **parameters}, must_hit))
+        self.changes.append(Change(statement, {**parameters, "ws": self.workspace_id}, must_hit))
 
     def append_message(self, row: Row) -> None:
         """Add a message, which gets its place in its conversation at the commit."""
-        self.messages.append({"workspace_id": self.workspace_id, **row})
+        self.messages.append({**row, "workspace_id": self.workspace_id})
 
     def attach(self, table: Table, row: Row) -> None:
         """Add a row that hangs on a message of this block."""
-        self.attachments.append((table, {"workspace_id": self.workspace_id, **row}))
+        self.attachments.append((table, {**row, "workspace_id": self.workspace_id}))
 
     def remove(self, statement: Executable, parameters: Row) -> None:
         """Run a statement after everything else of the block, events included."""
-        self.removals.append(Change(statement, {"ws": self.workspace_id, **parameters}))
+        self.removals.append(Change(statement, {**parameters, "ws": self.workspace_id}))
 
     def advance(self, step: Step) -> None:
         """Take a step, if its turn is still as it was read; its watchers are told after the commit."""

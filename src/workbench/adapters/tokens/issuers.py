@@ -13,6 +13,8 @@ from workbench.domain.users.model import SERVICE_USER_ID
 TENANT_PLACEHOLDER = "{tid}"
 WORKSPACE_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 MAX_USER_ID_LENGTH = 255
+MAX_TEAMS = 200
+"""Of one user; what a token names beyond is not looked at."""
 
 SIGNATURES = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"}
@@ -41,6 +43,8 @@ class Issuer:
     the claim with the user's workspace. `user_prefix` keeps users of different issuers apart. `admin_role` is what the
     claim `roles` must hold to make its bearer an admin of their workspace; without it nobody is. `engineer_role` is the
     same for who works on troubleshooting sessions, and `author_role` for who writes playbooks; without them everybody may.
+    `team_claim` names the claim with the list of a user's teams.
+    `connector_role` is the same for who connects ticket systems; without it only admins do.
     """
 
     name: str
@@ -55,6 +59,8 @@ class Issuer:
     admin_role: str | None = None
     engineer_role: str | None = None
     author_role: str | None = None
+    team_claim: str | None = None
+    connector_role: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what would open a hole, with a ValueError: no algorithm, `none`, or two kinds of key at once."""
@@ -63,7 +69,8 @@ class Issuer:
             raise ValueError(f"issuer {self.name}: its algorithms must all be signatures, or all for a shared secret")
         if self.app_id == "":
             raise ValueError(f"issuer {self.name}: an empty app id would fit tokens that name no application")
-        for kind, role in (("admin", self.admin_role), ("engineer", self.engineer_role), ("author", self.author_role)):
+        for kind in ("admin", "engineer", "author", "connector"):
+            role: str | None = getattr(self, f"{kind}_role")
             if role == "":
                 raise ValueError(f"issuer {self.name}: an empty {kind} role is no role")
 
@@ -93,6 +100,18 @@ class Issuer:
         """Whether the token lets its bearer write playbooks."""
         return self.author_role is None or _has_role(claims, self.author_role) or self.makes_admin(claims)
 
+    def teams(self, claims: Mapping[str, Any]) -> frozenset[str]:
+        """The teams that the token names. What cannot be a name is none, and no reason to refuse the token."""
+        named = claims.get(self.team_claim) if self.team_claim else None
+        if not isinstance(named, list):
+            return frozenset()
+        return frozenset([team for team in cast("list[Any]", named) if _is_name(team)][:MAX_TEAMS])
+
+    def lets_connect(self, claims: Mapping[str, Any]) -> bool:
+        """Whether the token lets its bearer connect ticket systems."""
+        named = self.connector_role is not None and _has_role(claims, self.connector_role)
+        return named or self.makes_admin(claims)
+
     def is_for_us(self, claims: Mapping[str, Any]) -> bool:
         """Whether the token was made for our application: an ID token says so in `aud`, access tokens elsewhere."""
         if self.app_id is None:
@@ -115,9 +134,11 @@ def is_user_id(value: object) -> TypeGuard[str]:
 
     An issuer that lets people choose their names must not make one of them the service itself.
     """
-    if not isinstance(value, str) or value == SERVICE_USER_ID:
-        return False
-    return 0 < len(value) <= MAX_USER_ID_LENGTH and value.isprintable()
+    return _is_name(value) and value != SERVICE_USER_ID
+
+
+def _is_name(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= MAX_USER_ID_LENGTH and value.isprintable()
 
 
 def _has_role(claims: Mapping[str, Any], role: str) -> bool:

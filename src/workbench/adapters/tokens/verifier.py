@@ -130,6 +130,8 @@ def _principal(issuer: Issuer, claims: Claims) -> Principal:
         is_admin=issuer.makes_admin(claims),
         works_on_sessions=issuer.lets_work(claims),
         writes_playbooks=issuer.lets_write(claims),
+        team_ids=issuer.teams(claims),
+        connects_ticket_systems=issuer.lets_connect(claims),
     )
 
 

@@ -77,6 +77,21 @@ class Spans:
                 trace_parent.reset(token)
 
     @contextmanager
+    def caller(self, name: str, attributes: Attributes) -> Generator[str | None]:
+        """Make a span of a request that is sent by other means than HTTP; gives what the other side goes on with.
+
+        It is nobody else's parent: what it is asked for may be read elsewhere than where it was begun.
+        """
+        span = self._tracer.start_span(name, _cause(), SpanKind.CLIENT, attributes)
+        try:
+            yield parent_of(span)
+        except BaseException as error:
+            _note(span, error)
+            raise
+        finally:
+            span.end()
+
+    @contextmanager
     def client(self, method: str, attributes: Attributes) -> Generator[dict[str, str]]:
         """Make a span of the call in the block; the block gets the headers that let the other side go on."""
         everything = {"http.request.method": method, **attributes}

@@ -1,5 +1,6 @@
 """Adapters and duties with spans around what they do."""
 
+from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -10,6 +11,7 @@ from workbench.adapters.sql.remembered import Remembered
 from workbench.adapters.sql.writes import Writes
 from workbench.adapters.tracing.spans import Spans
 from workbench.domain.assistant_services.model import AssistantAddress, ServiceAddress
+from workbench.domain.bus.ports import BusTracer
 from workbench.domain.jobs.model import Job
 from workbench.domain.jobs.ports import JobHandler
 
@@ -70,6 +72,22 @@ class TracedAssistantClient(HttpAssistantClient):
             return await super()._call(
                 method, service, *path, limit=limit, headers={**(headers or {}), **carried}, **request
             )
+
+
+class TracedBus(BusTracer):
+    """Spans of requests to interfaces of flows, and of what services do for them."""
+
+    def __init__(self, spans: Spans) -> None:
+        self._spans = spans
+
+    def call(self, interface: str) -> AbstractContextManager[str | None]:
+        """Around the request."""
+        return self._spans.caller(f"ask {interface}", {"workbench.flow.interface": interface})
+
+    def run(self, service: str, input_name: str) -> AbstractContextManager[None]:
+        """Around the handler, in the trace of the request."""
+        named = {"workbench.flow.service": service, "workbench.flow.input": input_name}
+        return self._spans.consumer(f"serve {service}", named)
 
 
 class TracedJob(JobHandler):

@@ -8,7 +8,7 @@ import msgspec
 
 from workbench.domain.identity.model import Principal
 
-ActorKind = Literal["user", "assistant", "service", "operator"]
+ActorKind = Literal["user", "assistant", "service", "host", "operator"]
 """`operator`: whoever runs commands on the machine that has the settings."""
 
 Act = Literal[
@@ -30,6 +30,9 @@ Act = Literal[
     "playbook.imported",
     "playbook.published",
     "playbook.archived",
+    "ticket_system.connected",
+    "ticket_system.changed",
+    "ticket_system.removed",
     "blueprint.stored",
     "blueprint.removed",
     "flow.started",

@@ -26,11 +26,19 @@ Place = tuple[str, Scope, str, datetime]
 
 
 class BudgetPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds where nobody stored anything else, and where workspaces are."""
+    """What holds where nobody stored anything else, and where workspaces are.
+
+    `workspace_defaults` are those of single workspaces, in the place of `defaults`.
+    """
 
     defaults: Sequence[Limit] = ()
+    workspace_defaults: Mapping[str, Sequence[Limit]] = {}
     zone: tzinfo = UTC
     zones: Mapping[str, tzinfo] = {}
+
+    def defaults_of(self, workspace_id: str) -> Sequence[Limit]:
+        """What holds in a workspace where nobody stored anything else."""
+        return self.workspace_defaults.get(workspace_id, self.defaults)
 
     def zone_of(self, workspace_id: str) -> tzinfo:
         """Where the days of a workspace begin."""

@@ -14,8 +14,11 @@ import msgspec
 from workbench.domain.errors import ExhaustedError
 
 Scope = Literal["workspace", "user", "assistant"]
-Measure = Literal["turns", "tokens", "cost_micros"]
-"""A turn, or another use of models, counts one among `turns` once it was billed for anything, however many calls."""
+Measure = Literal["turns", "tokens", "cost_micros", "generations"]
+"""A turn, or another use of models, counts one among `turns` once it was billed for anything, however many calls.
+
+Of these, what a model wrote for a troubleshooting session counts one among `generations`.
+"""
 Period = Literal["day", "month"]
 
 EVERY = "*"
@@ -23,7 +26,7 @@ EVERY = "*"
 MAX_AMOUNT = 10**15 - 1
 """The largest number that a header field may hold (RFC 9651, 3.3.1)."""
 MAX_SUBJECT_LENGTH = 255
-MAX_LIMITS = 6
+MAX_LIMITS = 8
 """Of one subject: each measure for each period."""
 RESERVED_FOR = timedelta(minutes=10)
 HELD_RETRY = timedelta(seconds=10)
@@ -73,12 +76,18 @@ class Spend(msgspec.Struct, frozen=True, kw_only=True):
     assistant_id: UUID | None = None
     tokens: int = 1
     cost_micros: int = 1
+    generations: int = 0
     is_exempt: bool = False
     keep: timedelta = RESERVED_FOR
     """How long the reservation holds where nobody settles or releases it."""
 
     def needs(self, measure: Measure) -> int:
-        """How much of a measure it takes, as far as can be told; never nothing, so that what is spent is spent."""
+        """How much of a measure it takes, as far as can be told; never nothing, so that what is spent is spent.
+
+        But for `generations`, which only sessions take.
+        """
+        if measure == "generations":
+            return self.generations
         return max({"turns": 1, "tokens": self.tokens, "cost_micros": self.cost_micros}[measure], 1)
 
 

@@ -16,6 +16,7 @@ class Amounts(msgspec.Struct, frozen=True, kw_only=True):
     turns: int = 0
     tokens: int = 0
     cost_micros: int = 0
+    generations: int = 0
 
     def of(self, measure: Measure) -> int:
         """One of them."""
@@ -27,6 +28,7 @@ class Amounts(msgspec.Struct, frozen=True, kw_only=True):
             turns=self.turns + other.turns,
             tokens=self.tokens + other.tokens,
             cost_micros=self.cost_micros + other.cost_micros,
+            generations=self.generations + other.generations,
         )
 
 

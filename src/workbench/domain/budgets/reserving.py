@@ -62,7 +62,7 @@ async def reserve(tx: BudgetTx, book: LimitBook, spend: Spend) -> Sequence[Stand
     Without limits nothing is set down, and the answer is empty. Raises BudgetExceededError; stale at the commit where
     others took the room: repeat the block.
     """
-    reckonings = await _reckon(tx, book, Subjects.of(tx.budgets.workspace_id, spend), spend.key)
+    reckonings = await _touched(tx, book, spend)
     if not reckonings:
         return ()
     standings = [reckoning.standing() for reckoning in reckonings]
@@ -74,13 +74,19 @@ async def reserve(tx: BudgetTx, book: LimitBook, spend: Spend) -> Sequence[Stand
 
 async def check(tx: BudgetTx, book: LimitBook, spend: Spend) -> None:
     """Raise BudgetExceededError where there is no room now; nothing is reserved."""
-    reckonings = await _reckon(tx, book, Subjects.of(tx.budgets.workspace_id, spend), spend.key)
+    reckonings = await _touched(tx, book, spend)
     check_room(spend, [reckoning.standing() for reckoning in reckonings])
 
 
 async def standings_of(tx: BudgetTx, book: LimitBook, subjects: Subjects) -> Sequence[Standing]:
     """How the limits stand that hold for these."""
     return [reckoning.standing() for reckoning in await _reckon(tx, book, subjects, "")]
+
+
+async def _touched(tx: BudgetTx, book: LimitBook, spend: Spend) -> Sequence[Reckoning]:
+    """The limits that a spend takes anything of."""
+    reckonings = await _reckon(tx, book, Subjects.of(tx.budgets.workspace_id, spend), spend.key)
+    return [each for each in reckonings if spend.needs(each.limit.measure)]
 
 
 async def _reckon(tx: BudgetTx, book: LimitBook, subjects: Subjects, key: str) -> Sequence[Reckoning]:
@@ -105,8 +111,8 @@ async def _reckon(tx: BudgetTx, book: LimitBook, subjects: Subjects, key: str) -
 async def _limits(tx: BudgetTx, book: LimitBook, subjects: Subjects) -> Sequence[Limit]:
     workspace_id = tx.budgets.workspace_id
     if book.is_known_unlimited(workspace_id):
-        return in_force(book.policy.defaults, (), subjects)
+        return in_force(book.policy.defaults_of(workspace_id), (), subjects)
     stored = await tx.budgets.limits_of(subjects)
     if not stored and not await tx.budgets.are_limited():
         book.remember_unlimited(workspace_id)
-    return in_force(book.policy.defaults, stored, subjects)
+    return in_force(book.policy.defaults_of(workspace_id), stored, subjects)

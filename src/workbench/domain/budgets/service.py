@@ -102,7 +102,7 @@ class BudgetService:
         last = found[limit - 1] if found[limit:] else None
         return LimitList(
             limits=found[:limit],
-            defaults=self._book.policy.defaults,
+            defaults=self._book.policy.defaults_of(workspace_id),
             next_cursor=None if last is None else _cursor(last),
         )
 

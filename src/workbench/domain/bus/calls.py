@@ -1,6 +1,6 @@
 """A request as its caller sees it: where it goes, its replies, and the bounds that it keeps."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -10,6 +10,8 @@ from workbench.domain.bus.errors import CallError
 
 ReplyKind = Literal["part", "final", "reset", "plain"]
 FoldMode = Literal["last", "list", "concat"]
+Overflow = Literal["fail", "drop_oldest", "drop_new"]
+"""What is done where there is no room for what is heard: its listener fails, or loses the oldest, or what comes."""
 
 DEFAULT_SECONDS = 300.0
 MIN_SECONDS = 0.1
@@ -55,6 +57,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     on_redelivery: Literal["rerun", "refuse"] = "rerun"
     max_in_flight: int = 64
     fold: Fold = Fold()
+    reply_fault: Callable[[Any], str | None] | None = None
+    """Says what is wrong with the data of a reply, where not everything may be answered."""
 
 
 class CallLimits(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """What flows need of a message bus, and who counts what happens on it."""
 
 from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
 from workbench.domain.bus.model import BusState, Message
@@ -82,11 +83,31 @@ class MessageBus(Protocol):
         ...
 
 
+class BusTracer(Protocol):
+    """Marks in a trace what belongs together. Names are those of blueprints; nothing of what is said is told."""
+
+    def call(self, interface: str) -> AbstractContextManager[str | None]:
+        """A request, for the length of the block; gives what the service goes on with, as a `traceparent`."""
+        ...
+
+    def run(self, service: str, input_name: str) -> AbstractContextManager[None]:
+        """What a service does for a request, or with a piece of work."""
+        ...
+
+
 class BusMeter(Protocol):
     """Counts what happens on the bus. Labels are names of blueprints' services and interfaces, never ids."""
 
-    def published(self, service: str, output: str, outcome: str) -> None:
-        """Count a message that a service or the gateway sent."""
+    def published(self, service: str, output: str, outcome: str, seconds: float) -> None:
+        """Count a message that a service or the gateway sent, and how long the bus took to take it."""
+        ...
+
+    def reading(self, service: str, input_name: str, change: int) -> None:
+        """Note that a service began to read an input, or ended."""
+        ...
+
+    def subscribed(self, interface: str, change: int) -> None:
+        """Note that replies of an interface are read, or are no longer."""
         ...
 
     def consumed(self, service: str, input_name: str, outcome: str, seconds: float) -> None:

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -14,7 +14,8 @@ from workbench.domain.bus.calls import CallLimits, Fold, Reply, Route, timed_out
 from workbench.domain.bus.errors import BusError, BusUnavailableError, CallError, PublishUnknownError, TopicMissingError
 from workbench.domain.bus.mailboxes import Budget, Finished, Slots
 from workbench.domain.bus.model import CONTROL_TOPIC, Header, Message
-from workbench.domain.bus.ports import BusMeter, Loss, MessageBus, Subscription
+from workbench.domain.bus.ports import BusMeter, BusTracer, Loss, MessageBus, Subscription
+from workbench.domain.bus.tracing import Untraced
 from workbench.domain.bus.waiting import Waiter, bus_failure
 from workbench.domain.ids import correlation_id, trace_parent
 
@@ -33,6 +34,7 @@ class ProcessCalls:
 
     def __init__(self, meter: BusMeter, limits: CallLimits | None = None, workspace_slots: int = 256) -> None:
         self.meter = meter
+        self.tracer: BusTracer = Untraced()
         self.limits = limits or CallLimits()
         self.budget = Budget()
         self.finished = Finished()
@@ -126,13 +128,15 @@ class Requester:
         seconds: float | None = None,
         recipient: Recipient | None = None,
         request_id: str | None = None,
+        stamps: Mapping[str, Header] | None = None,
     ) -> Reply:
         """Ask, and return the reply that ends it: the final one, or the one for which `recipient` says so.
 
-        Raises CallError; what `recipient` raises leaves it unchanged.
+        `stamps` say in whose name, where that is not the route's. Raises CallError; what `recipient` raises leaves it
+        unchanged.
         """
         single = recipient is None
-        async with self.call(body, seconds=seconds, single=single, request_id=request_id) as call:
+        async with self.call(body, seconds=seconds, single=single, request_id=request_id, stamps=stamps) as call:
             while True:
                 reply = await call.next()
                 if recipient is None:
@@ -146,7 +150,13 @@ class Requester:
 
     @contextlib.asynccontextmanager
     async def call(
-        self, body: Any, *, seconds: float | None = None, single: bool = False, request_id: str | None = None
+        self,
+        body: Any,
+        *,
+        seconds: float | None = None,
+        single: bool = False,
+        request_id: str | None = None,
+        stamps: Mapping[str, Header] | None = None,
     ) -> AsyncGenerator[Call]:
         """Publish a request, and give its replies for the length of the block. Raises CallError.
 
@@ -154,22 +164,26 @@ class Requester:
         """
         waiter = Waiter(request_id or str(uuid.uuid4()), self.route, self._process, self._cancel)
         deadline = asyncio.get_running_loop().time() + (self.route.timeout_seconds if seconds is None else seconds)
-        async with self._measured(waiter), self._slot(deadline):
+        async with self._measured(waiter) as parent, self._slot(deadline):
             self._idle.clear()
             self._waiters[waiter.id] = waiter
             try:
-                await self._send(waiter, body, deadline, single=single)
+                headers = {**_headers(self.route, single=single), **(stamps or {})}
+                if parent is not None:
+                    headers["traceparent"] = parent
+                await self._send(waiter, body, deadline, headers)
                 yield Call(waiter, self.route, deadline)
             finally:
                 self._forget(waiter)
 
     @contextlib.asynccontextmanager
-    async def _measured(self, waiter: Waiter) -> AsyncGenerator[None]:
-        """Count the request, how it ended and how long it took; an error gets its id."""
+    async def _measured(self, waiter: Waiter) -> AsyncGenerator[str | None]:
+        """Count the request, how it ended and how long it took; an error gets its id. Gives where in a trace it is."""
         began, meter, outcome = time.monotonic(), self._process.meter, "ok"
         meter.in_flight(self.route.interface, 1)
         try:
-            yield
+            with self._process.tracer.call(self.route.interface) as parent:
+                yield parent
             outcome = "ok" if waiter.is_done else "cancelled"
         except CallError as error:
             error.request_id, outcome = waiter.id, error.code
@@ -183,8 +197,13 @@ class Requester:
             outcome = "error"
             raise
         finally:
+            took = time.monotonic() - began
             meter.in_flight(self.route.interface, -1)
-            meter.requested(self.route.interface, outcome, time.monotonic() - began, waiter.first_after)
+            meter.requested(self.route.interface, outcome, took, waiter.first_after)
+            place = f"{self.route.flow_id}/{self.route.interface}"
+            logger.info(
+                "request %s to %s: %s in %.0f ms, replies: %d", waiter.id, place, outcome, took * 1e3, waiter.count
+            )
 
     @contextlib.asynccontextmanager
     async def _slot(self, deadline: float) -> AsyncGenerator[None]:
@@ -212,12 +231,11 @@ class Requester:
         if not self._waiters:
             self._idle.set()
 
-    async def _send(self, waiter: Waiter, body: Any, deadline: float, *, single: bool) -> None:
+    async def _send(self, waiter: Waiter, body: Any, deadline: float, headers: dict[str, Header]) -> None:
         encoded = msgspec.json.encode(body)
         async with _in_time(deadline, "connect"):
             await self._patiently(self.open, deadline)
         loop = asyncio.get_running_loop()
-        headers = _headers(self.route, single=single)
         while True:
             if self._closing is not None:
                 raise _copy(self._closing)
@@ -237,16 +255,16 @@ class Requester:
 
     async def _publish(self, waiter: Waiter, message: Message, deadline: float) -> None:
         loop = asyncio.get_running_loop()
-        outcome = "unknown"
+        began, outcome = loop.time(), "unknown"
         try:
-            await self._bus.publish(self.route.request, message, deadline - loop.time())
+            await self._bus.publish(self.route.request, message, deadline - began)
             outcome = "ok"
         except BusError as error:
             outcome = error.code
             waiter.was_sent = error.outcome == "unknown"
             raise
         finally:
-            self._process.meter.published("gateway", self.route.interface, outcome)
+            self._process.meter.published("gateway", self.route.interface, outcome, loop.time() - began)
 
     async def _patiently(self, act: Callable[[], Awaitable[None]], deadline: float) -> None:
         """Act, and wait for a connection where there is none. Raises CallError."""
@@ -277,6 +295,7 @@ class Requester:
                 subscription = await self._bus.subscribe(route.response, name, REPLIES_PREFETCH, self._lost)
                 self._reader = asyncio.create_task(self._read(subscription))
                 self._subscription = subscription
+                self._process.meter.subscribed(route.interface, 1)
 
     async def _read(self, subscription: Subscription) -> None:
         """Take every reply, whatever it is: one that cannot be understood is not to stop those after it."""
@@ -359,17 +378,28 @@ class Requester:
     async def close(self, reason: CallError, drain_seconds: float = 5.0) -> None:
         """Take no new requests, give those in flight their time, then have them fail with the reason."""
         self._closing = self._closing or reason
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(drain_seconds):
-                await self._idle.wait()
-        self._fail_all(reason)
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(drain_seconds):
+                    await self._idle.wait()
+        finally:
+            # Also where this is cut short itself: who waits must not find out by its own time-out.
+            self._fail_all(reason)
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
-        if self._subscription is not None:
-            await self._subscription.close()
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            self._process.meter.subscribed(self.route.interface, -1)
+            await subscription.close()
         if self._last_words:
             await asyncio.wait(self._last_words, timeout=CANCEL_SECONDS)
+
+
+def cause_headers() -> dict[str, Header]:
+    """What a message says of the request that it came of, and of its place in a trace."""
+    found = {"wb-cause": correlation_id.get(), "traceparent": trace_parent.get()}
+    return {name: value for name, value in found.items() if value}
 
 
 def _headers(route: Route, *, single: bool) -> dict[str, Header]:
@@ -381,10 +411,7 @@ def _headers(route: Route, *, single: bool) -> dict[str, Header]:
         "wb-gen": route.generation,
         "wb-interface": route.interface,
     }
-    if cause := correlation_id.get():
-        headers["wb-cause"] = cause
-    if parent := trace_parent.get():
-        headers["traceparent"] = parent
+    headers |= cause_headers()
     if single:
         headers["wb-single"] = True
         if route.fold != Fold():

@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from workbench.domain.bus.calls import Reply, Usage
+from workbench.domain.bus.calls import Overflow, Reply, Usage
 
 Handler = Callable[[Any, Any], Any]
 """Takes the data of a request and its context. A coroutine or plain function returns the result; an async generator
@@ -14,12 +14,16 @@ yields parts. A plain function runs in a thread."""
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):
-    """A topic that a service reads: by its name in the blueprint, and where replies go, if to anywhere."""
+    """A topic that a service reads: by its name in the blueprint, and where replies go, if to anywhere.
+
+    `on_overflow` is for topics that all may hear, where messages do not wait for who is slow.
+    """
 
     name: str = "request"
     handler: Handler
     reply: str | None = "response"
     concurrency: int = 4
+    on_overflow: Overflow = "drop_oldest"
 
 
 class Calls(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +45,10 @@ class ServiceDefinition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance of a service that is to run: for one flow, or for all that share its variant."""
+    """An instance of a service that is to run: for one flow, or for all that share its variant.
+
+    `crossing` names those of its topics by which messages of several workspaces come.
+    """
 
     key: str
     workspace_id: str | None
@@ -50,6 +57,11 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     service: str
     topics: Mapping[str, str]
     parameters: Mapping[str, Any]
+    crossing: frozenset[str] = frozenset()
+
+    def workspace_by(self, topic_name: str) -> str | None:
+        """Whose everything is that comes by a topic; None where each message says so itself."""
+        return None if topic_name in self.crossing else self.workspace_id
 
 
 class Final(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +95,7 @@ class Context(Protocol):
     service: str
     request_id: str
     kind: Literal["request", "flow"]
+    lost: int
 
     def param(self, name: str, default: Any = UNSET) -> Any:
         """A parameter of the blueprint. Raises KeyError for one that is not declared and has no default."""

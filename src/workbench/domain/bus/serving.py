@@ -2,19 +2,20 @@
 
 import asyncio
 import contextlib
-import inspect
 import logging
 import random
+import re
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
+from workbench.domain.bus.attending import Attendant
 from workbench.domain.bus.calls import Fold, Route
-from workbench.domain.bus.context import RunContext
+from workbench.domain.bus.context import HostMeans, Run, RunContext
 from workbench.domain.bus.errors import (
     BusBlockedError,
     BusError,
@@ -27,8 +28,10 @@ from workbench.domain.bus.errors import (
     ServiceFailure,
     TopicMissingError,
 )
+from workbench.domain.bus.handling import results
 from workbench.domain.bus.hosting import HostMemory, Running
-from workbench.domain.bus.model import MAX_DELIVERIES, Header, Kind, Message
+from workbench.domain.bus.model import MAX_DELIVERIES, Header, Kind, Message, TopicName
+from workbench.domain.bus.overhearing import Heard, listening_to
 from workbench.domain.bus.ports import BusMeter, Delivery, MessageBus, Subscription
 from workbench.domain.bus.requesting import ProcessCalls, Requester
 from workbench.domain.bus.services import Assignment, Final, Input, ServiceDefinition
@@ -79,6 +82,7 @@ class ServiceInstance:
         self._subscriptions: list[Subscription] = []
         self._readers: list[asyncio.Task[None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._listening = contextlib.AsyncExitStack()
 
     @property
     def in_hand(self) -> int:
@@ -99,6 +103,9 @@ class ServiceInstance:
         try:
             for an_input in self._definition.inputs:
                 topic = self._topic(an_input.name)
+                if not TopicName.parse(topic).is_shared:
+                    await self._overhear(an_input, topic)
+                    continue
                 subscription = subscription_of(topic, self._definition.name, an_input.name)
                 opened = await self._bus.subscribe(topic, subscription, an_input.concurrency)
                 self._subscriptions.append(opened)
@@ -106,6 +113,21 @@ class ServiceInstance:
         except BaseException:
             await self.stop(0)
             raise
+
+    async def _overhear(self, an_input: Input, topic: str) -> None:
+        """Hear what every host hears. Raises ValueError where an answer is wanted, BusError."""
+        if an_input.reply is not None:
+            raise ValueError(f"nobody waits for an answer on {topic}: the input {an_input.name} has to have no reply")
+        name = self._definition.name
+
+        def context(heard: Heard) -> RunContext | None:
+            message = heard.message
+            return None if self._is_of_another(an_input, message) else self._context(an_input, message, heard.lost)
+
+        listening = listening_to(self._bus, topic, f"{name}/{an_input.name}", self._process, an_input.on_overflow)
+        overhearing = await self._listening.enter_async_context(listening)
+        attendant = Attendant(name, an_input, context, self._meter)
+        self._readers.append(asyncio.create_task(attendant.run(overhearing)))
 
     def _topic(self, name: str) -> str:
         topic = self.assignment.topics.get(name)
@@ -139,12 +161,14 @@ class ServiceInstance:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for subscription in self._subscriptions:
             await subscription.close()
+        await self._listening.aclose()
         gone = CallError("flow_stopped", "The flow was stopped.")
         for requester in self._calls.values():
             await requester.close(gone, 0)
 
     async def _read(self, an_input: Input, subscription: Subscription) -> None:
         serve = self._serve if an_input.reply is not None else self._work
+        self._meter.reading(self._definition.name, an_input.name, 1)
         try:
             async for delivery in subscription:
                 task = asyncio.create_task(serve(an_input, delivery))
@@ -152,6 +176,8 @@ class ServiceInstance:
                 task.add_done_callback(self._tasks.discard)
         except TopicMissingError as error:
             logger.info("the topic %s is gone", error)
+        finally:
+            self._meter.reading(self._definition.name, an_input.name, -1)
 
     async def _serve(self, an_input: Input, delivery: Delivery) -> None:
         """Answer a request; whatever goes wrong, this task alone ends of it."""
@@ -198,11 +224,12 @@ class ServiceInstance:
         message = running.delivery.message
         request_id = message.request_id or ""
         self._memory.running[request_id] = running
-        continue_cause(message.text("wb-cause") or request_id, message.text("traceparent"))
+        continue_cause(message.text("wb-cause") or request_id, _trace_parent_of(message))
         running.task = asyncio.current_task()
         outcome = "ok"
         try:
-            outcome = await self._reply(an_input, running)
+            with self._process.tracer.run(self._definition.name, an_input.name):
+                outcome = await self._reply(an_input, running)
         except asyncio.CancelledError:
             if not running.is_cancelled:
                 raise
@@ -220,7 +247,7 @@ class ServiceInstance:
         sender = _Sender(self, an_input, running)
         left = min(max(_seconds_left(message), 0.05), WORK_SECONDS)
         try:
-            data = self._read_request(message, running)
+            data = self._read_request(an_input, message, running)
             async with asyncio.timeout(left), self._alive(sender):
                 await self._handle(an_input, message, data, sender)
         except ServiceFailure as failure:
@@ -236,9 +263,8 @@ class ServiceInstance:
             return "error"
         return "ok"
 
-    def _read_request(self, message: Message, running: Running) -> Any:
-        workspace = self.assignment.workspace_id
-        if workspace is not None and message.text("wb-workspace") not in (None, workspace):
+    def _read_request(self, an_input: Input, message: Message, running: Running) -> Any:
+        if self._is_of_another(an_input, message):
             raise ServiceFailure("workspace_mismatch", "The request is of another workspace.")
         if running.delivery.attempt > 1 and message.text("wb-on-redelivery") == "refuse":
             raise ServiceFailure("interrupted", "The service was interrupted while it worked on this.")
@@ -247,13 +273,18 @@ class ServiceInstance:
         except msgspec.DecodeError:
             raise ServiceFailure("bad_request", "The request is not JSON.", category="invalid_request") from None
 
+    def _is_of_another(self, an_input: Input, message: Message) -> bool:
+        """Whether it names another workspace than its topic does."""
+        workspace = self.assignment.workspace_by(an_input.name)
+        return workspace is not None and message.text("wb-workspace") not in (None, workspace)
+
     async def _handle(self, an_input: Input, message: Message, data: Any, sender: "_Sender") -> None:
         """Run the handler, and again where it says that it is busy and has not begun to answer."""
         give_up = time.monotonic() + min(max(_seconds_left(message), 0), BUSY_LONGEST_SECONDS)
         wait = self._times.busy_first_seconds
         while True:
             try:
-                async for item in _results(an_input, data, self._context(message)):
+                async for item in results(an_input, data, self._context(an_input, message)):
                     await sender.take(item)
                 await sender.finish()
             except BusyError as busy:
@@ -268,10 +299,10 @@ class ServiceInstance:
             else:
                 return
 
-    def _context(self, message: Message) -> RunContext:
-        return RunContext(
-            self.assignment, self._definition, message, self._bus, self._calls, lambda: _seconds_left(message)
-        )
+    def _context(self, an_input: Input, message: Message, lost: int = 0) -> RunContext:
+        run = Run(message, self.assignment.workspace_by(an_input.name), lambda: _seconds_left(message), lost)
+        means = HostMeans(self._bus, self._meter, self._calls)
+        return RunContext(self.assignment, self._definition, run, means)
 
     @contextlib.asynccontextmanager
     async def _alive(self, sender: "_Sender") -> AsyncGenerator[None]:
@@ -296,9 +327,9 @@ class ServiceInstance:
         topic = self._topic(an_input.reply or "")
         until = time.monotonic() + max(seconds, 1.0)
         while True:
-            outcome = "unknown"
+            began, outcome = time.monotonic(), "unknown"
             try:
-                await self._bus.publish(topic, message, max(until - time.monotonic(), 0.05))
+                await self._bus.publish(topic, message, max(until - began, 0.05))
                 outcome = "ok"
             except (BusUnavailableError, BusBlockedError, BusFullError, PublishUnknownError) as error:
                 outcome = error.code
@@ -311,22 +342,24 @@ class ServiceInstance:
             else:
                 return
             finally:
-                self._meter.published(self._definition.name, an_input.reply or "", outcome)
+                seconds = time.monotonic() - began
+                self._meter.published(self._definition.name, an_input.reply or "", outcome, seconds)
 
     async def _work(self, an_input: Input, delivery: Delivery) -> None:
         """Do a piece of work that nobody waits for; one that fails is done again, a few times, ever later."""
         began, outcome = time.monotonic(), "ok"
         message = delivery.message
         try:
-            workspace = self.assignment.workspace_id
-            if workspace is not None and message.text("wb-workspace") not in (None, workspace):
+            if self._is_of_another(an_input, message):
                 logger.warning("work of another workspace came to %s", self._definition.name)
                 outcome = "error"
                 await delivery.ack()
                 return
-            async with asyncio.timeout(WORK_SECONDS):
-                async for _ in _results(an_input, read_json(message.body), self._context(message)):
-                    pass
+            continue_cause(message.text("wb-cause") or message.request_id or "", _trace_parent_of(message))
+            with self._process.tracer.run(self._definition.name, an_input.name):
+                async with asyncio.timeout(WORK_SECONDS):
+                    async for _ in results(an_input, read_json(message.body), self._context(an_input, message)):
+                        pass
             await delivery.ack()
         except asyncio.CancelledError:
             outcome = "cancelled"
@@ -426,6 +459,7 @@ class _Sender:
         return message
 
 
+_TRACE_PARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _STAMPS = frozenset({"wb-workspace", "wb-flow", "wb-gen", "wb-interface"})
 
 
@@ -437,22 +471,10 @@ def _fold_of(message: Message) -> Fold:
         return Fold()
 
 
-async def _results(an_input: Input, data: Any, context: RunContext) -> AsyncIterator[Any]:
-    """What the handler says, one by one; what it returns ends the answer."""
-    handler: Callable[..., Any] = an_input.handler
-    if inspect.isasyncgenfunction(handler):
-        said = handler(data, context)
-        try:
-            async for item in said:
-                yield item
-        finally:
-            await said.aclose()
-        return
-    if inspect.iscoroutinefunction(handler):
-        result = await handler(data, context)
-    else:
-        result = await asyncio.to_thread(handler, data, context)
-    yield result if isinstance(result, Final) else Final(data=result)
+def _trace_parent_of(message: Message) -> str | None:
+    """Where in a trace it was sent; who writes to a topic may have written anything."""
+    given = message.text("traceparent")
+    return given if given is not None and _TRACE_PARENT.fullmatch(given) else None
 
 
 def _seconds_left(message: Message) -> float:

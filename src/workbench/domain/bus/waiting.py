@@ -63,7 +63,7 @@ class Waiter:
         self._old_runs: set[str | None] = set()
         self._last = 0
         self._bytes = 0
-        self._count = 0
+        self.count = 0
 
     @property
     def has_replied(self) -> bool:
@@ -97,8 +97,9 @@ class Waiter:
         except msgspec.DecodeError:
             self._fail("bad_reply", "The service answered what is not JSON.")
             return
-        self._last += 1
-        self._deliver(Reply(kind="plain", seq=self._last, data=data), len(message.body))
+        if self._is_as_promised(data):
+            self._last += 1
+            self._deliver(Reply(kind="plain", seq=self._last, data=data), len(message.body))
 
     def _hear_native(self, message: Message) -> None:
         if not self._is_of_run(message):
@@ -126,7 +127,7 @@ class Waiter:
             return False
         self._old_runs.add(self.run)
         self._cancel(self.id, self.run, "another host took over")
-        self.run, self._last, self._bytes, self._count = run, 0, 0, 0
+        self.run, self._last, self._bytes, self.count = run, 0, 0, 0
         self.mailbox.empty()
         self._put(Reply(kind="reset"), 0)
         return True
@@ -141,9 +142,19 @@ class Waiter:
         except (msgspec.DecodeError, msgspec.ValidationError):
             self._fail("bad_reply", "The service answered what cannot be understood.")
             return
+        if not self._is_as_promised(body.data):
+            return
         kind = "final" if message.kind == "final" else "part"
         self.is_over = kind == "final"
         self._deliver(Reply(kind=kind, seq=seq, data=body.data, usage=body.usage), len(message.body))
+
+    def _is_as_promised(self, data: Any) -> bool:
+        """Whether a reply is one that its interface may give; what is none fails the request."""
+        check = self._route.reply_fault
+        fault = None if check is None or data is UNSET else check(data)
+        if fault is not None:
+            self._fail("bad_reply", f"The service answered what its interface does not promise: {shown(fault)}")
+        return fault is None
 
     def _end_with(self, body: ErrorBody) -> None:
         self.is_over = True
@@ -163,8 +174,8 @@ class Waiter:
     def _deliver(self, reply: Reply, size: int) -> None:
         limits = self._process.limits
         self._bytes += size
-        self._count += 1
-        if size > limits.reply_bytes or self._bytes > limits.answer_bytes or self._count > limits.answer_parts:
+        self.count += 1
+        if size > limits.reply_bytes or self._bytes > limits.answer_bytes or self.count > limits.answer_parts:
             self._fail("reply_too_large", "The answer is larger than a limit.")
             return
         self._put(reply, size)

@@ -54,6 +54,10 @@ class Conversations(Protocol):
         """Store it as changed; stale where another did so since this block read it."""
         ...
 
+    def hide(self, conversation_id: UUID) -> None:
+        """Let nobody see it any more, nor join it; what hangs on it stays until it is removed."""
+        ...
+
     def remove(self, conversation_id: UUID) -> None:
         """Forget it and all that hangs on it but the event that tells of this."""
         ...

@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from workbench.domain.bus.calls import MAX_SECONDS, MIN_SECONDS, Reply
 from workbench.domain.bus.errors import CallError
-from workbench.domain.errors import ConflictError, ForbiddenError, NotFoundError
+from workbench.domain.errors import ConflictError, ForbiddenError, NotFoundError, UnprocessableError
 from workbench.domain.flow_assistants.briefing import Scene, payload, read_scene
 from workbench.domain.flow_assistants.ports import FlowAssistantTx
 from workbench.domain.flow_assistants.telling import Telling
@@ -33,6 +33,8 @@ NOT_RUNNING = TurnError(
 )
 ENDING = frozenset({"draining", "closed"})
 """What a call ends with when this process ends."""
+GONE = frozenset({"flow_stopped", "topic_missing"})
+"""What a call ends with when its flow ends."""
 STATUS_PAUSE_SECONDS = 1.0
 """A service changes what its seat says no more often than this."""
 MAX_TEXT = 1024
@@ -79,7 +81,12 @@ class FlowSpeaker(Speaker):
                 async for event in said:
                     yield event
         except CallError as error:
+            if error.code in GONE:
+                await self._say_that_it_is_gone(principal, scene)
             raise SpeakingFailedError(_told(error)) from error
+        except UnprocessableError as error:
+            # The block maps messages to what its own interface refuses.
+            raise SpeakingFailedError(TurnError(code=error.error_code, message=_shown(error.detail))) from error
         except (ConflictError, NotFoundError) as error:
             await self._say_that_it_is_gone(principal, scene)
             raise SpeakingFailedError(NOT_RUNNING) from error

@@ -34,8 +34,9 @@ from workbench.domain.flows.model import (
 )
 from workbench.domain.flows.parameters import resolve, type_fault
 from workbench.domain.flows.policy import FlowPolicy
-from workbench.domain.flows.ports import FlowTx
+from workbench.domain.flows.ports import FlowTx, Schemas
 from workbench.domain.flows.resolving import Place, refuse, topics_of
+from workbench.domain.flows.shapes import schema_findings
 from workbench.domain.identity.model import Principal
 from workbench.domain.transactions import Transactions, retrying
 
@@ -45,10 +46,11 @@ Types = Mapping[str, ParameterType]
 class BlueprintService:
     """Acts about blueprints."""
 
-    def __init__(self, transactions: Transactions[FlowTx], clock: Clock, policy: FlowPolicy) -> None:
+    def __init__(self, transactions: Transactions[FlowTx], clock: Clock, policy: FlowPolicy, schemas: Schemas) -> None:
         self._transactions = transactions
         self._clock = clock
         self._policy = policy
+        self._schemas = schemas
 
     async def get(self, principal: Principal, name: str) -> Blueprint:
         """One. Raises NotFoundError."""
@@ -84,14 +86,14 @@ class BlueprintService:
     async def _put(
         self, principal: Principal, name: str, document: Document, if_match: int | None
     ) -> tuple[Blueprint, bool]:
-        now = self._clock.now()
+        now, wrong = self._clock.now(), schema_findings(document, self._schemas)
         async with self._transactions.write(principal.workspace_id) as tx:
             before = await tx.blueprints.find(name)
             if before is not None and before.system:
                 raise ConflictError("There is a blueprint of that name for all workspaces", code="blueprint_exists")
             if if_match is not None and (before is None or before.version != if_match):
                 raise PreconditionError("The blueprint is of another version by now")
-            refuse(findings_of(document, await types_of(tx), self._policy.walls))
+            refuse([*findings_of(document, await types_of(tx), self._policy.walls), *wrong])
             after = Blueprint(
                 name=name,
                 system=False,
@@ -120,7 +122,7 @@ class BlueprintService:
             else:
                 document, walls = request.document, self._policy.walls
             types = await types_of(tx)
-        findings = findings_of(document, types, walls)
+        findings = [*findings_of(document, types, walls), *schema_findings(document, self._schemas)]
         if not findings:
             findings = resolve(document.parameters, types, request.parameters)[1]
         if not re.fullmatch(NAME_PATTERN, request.flow_id):

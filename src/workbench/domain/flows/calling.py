@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,13 +14,14 @@ from msgspec import UNSET
 from workbench.domain.bus.calls import MAX_SECONDS, MIN_SECONDS, Answer, Fold, Reply, Route, ends_plain
 from workbench.domain.bus.errors import BusError, CallError
 from workbench.domain.bus.model import Header, Message
-from workbench.domain.bus.requesting import Call, ProcessCalls, Requester
+from workbench.domain.bus.requesting import Call, ProcessCalls, Requester, cause_headers
 from workbench.domain.bus.waiting import bus_failure
 from workbench.domain.errors import ConflictError, NotFoundError, UnprocessableError
 from workbench.domain.flows.means import FlowMeans
 from workbench.domain.flows.model import LIVE, Interface, StoredFlow
 from workbench.domain.flows.ports import Key
 from workbench.domain.flows.roster import Roster
+from workbench.domain.flows.shapes import Shapes
 from workbench.domain.identity.model import Principal
 
 FLOW_REMEMBERED_SECONDS = 1.0
@@ -97,6 +98,7 @@ class FlowGateway:
         self._policy = means.policy
         self._process = process
         self._roster = roster
+        self._shapes = Shapes(means.schemas)
         self._flows: dict[tuple[str, str], tuple[float, StoredFlow]] = {}
         self._requesters: dict[tuple[Key, str], Requester] = {}
         self._open: dict[str, OpenCall] = {}
@@ -108,9 +110,11 @@ class FlowGateway:
     ) -> AsyncGenerator[OpenCall]:
         """Publish a request to a flow's interface, and give its replies for the length of the block.
 
-        Raises NotFoundError, ConflictError (flow_not_running, flow_stopping), CallError.
+        Raises NotFoundError, UnprocessableError (schema_violated), ConflictError (flow_not_running, flow_stopping),
+        CallError.
         """
-        flow, chosen = await self._interface(principal, flow_id, interface, "request_response")
+        flow, chosen = await self._interface(principal, flow_id, interface, body)
+        _require_kind(chosen, "request_response")
         await self._require_host(flow, chosen)
         requester = self._requester(flow, interface, chosen)
         lasts = min(requester.route.timeout_seconds, self._policy.timeout_seconds)
@@ -144,7 +148,8 @@ class FlowGateway:
 
     async def send(self, principal: Principal, flow_id: str, interface: str, body: Any) -> Sent:
         """Hand work over that nobody waits for. Raises as `call` does."""
-        flow, chosen = await self._interface(principal, flow_id, interface, "send")
+        flow, chosen = await self._interface(principal, flow_id, interface, body)
+        _require_kind(chosen, "send")
         sent_id = str(uuid.uuid4())
         headers: dict[str, Header] = {
             "wb-v": 1,
@@ -152,6 +157,7 @@ class FlowGateway:
             "wb-flow": flow.flow_id,
             "wb-gen": flow.generation,
             "wb-interface": interface,
+            **cause_headers(),
         }
         message = Message(body=msgspec.json.encode(body), request_id=sent_id, headers=headers)
         try:
@@ -169,8 +175,9 @@ class FlowGateway:
         return found.kind
 
     async def _interface(
-        self, principal: Principal, flow_id: str, name: str, kind: str
+        self, principal: Principal, flow_id: str, name: str, body: Any
     ) -> tuple[StoredFlow, Interface]:
+        """The interface, where the body is one for it and the flow runs."""
         if self._is_draining:
             raise CallError(
                 "draining", "The service is being restarted.", outcome="not_sent", retryable=True, retry_after_seconds=1
@@ -179,12 +186,11 @@ class FlowGateway:
         found = flow.snapshot.interfaces.get(name)
         if found is None:
             raise NotFoundError(code="interface_not_found")
+        self._shapes.require(flow, name, found, body)
         if flow.state == "stopping":
             raise ConflictError("The flow is being stopped", code="flow_stopping")
         if flow.state != "running":
             raise ConflictError("The flow is not running", code="flow_not_running")
-        if found.kind != kind:
-            raise ConflictError(f"The interface is of kind {found.kind}", code="wrong_kind_of_interface")
         return flow, found
 
     async def _flow(self, principal: Principal, flow_id: str) -> StoredFlow:
@@ -214,7 +220,8 @@ class FlowGateway:
     def _requester(self, flow: StoredFlow, name: str, interface: Interface) -> Requester:
         place = (flow.key, name)
         if place not in self._requesters:
-            self._requesters[place] = Requester(self._bus, route_of(flow, name, interface), self._process)
+            route = route_of(flow, name, interface, self._shapes.reply_fault(flow, name, interface))
+            self._requesters[place] = Requester(self._bus, route, self._process)
         return self._requesters[place]
 
     def requests(self, principal: Principal, flow_id: str) -> InFlightList:
@@ -239,6 +246,11 @@ class FlowGateway:
                     return
         raise NotFoundError(code="request_not_found")
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether this process is ending."""
+        return self._is_draining
+
     def in_flight(self, key: Key) -> int:
         """How many requests to a run of a flow are under way in this process."""
         return sum(requester.in_flight for (of, _), requester in self._requesters.items() if of == key)
@@ -254,6 +266,7 @@ class FlowGateway:
     async def release(self, key: Key) -> None:
         """Let go of a run of a flow that was stopped: who still waits fails now."""
         reason = CallError("flow_stopped", "The flow was stopped.")
+        self._shapes.forget(key)
         gone = [place for place in self._requesters if place[0] == key]
         requesters = [self._requesters.pop(place) for place in gone]
         await asyncio.gather(*[requester.close(reason, 0) for requester in requesters])
@@ -286,7 +299,14 @@ def seconds_within(seconds: float, most: float) -> float:
     return min(seconds, most)
 
 
-def route_of(flow: StoredFlow, name: str, interface: Interface) -> Route:
+def _require_kind(interface: Interface, kind: str) -> None:
+    if interface.kind != kind:
+        raise ConflictError(f"The interface is of kind {interface.kind}", code="wrong_kind_of_interface")
+
+
+def route_of(
+    flow: StoredFlow, name: str, interface: Interface, reply_fault: Callable[[Any], str | None] | None
+) -> Route:
     """Where requests of an interface go, in the name of the flow."""
     idle = interface.idle_timeout_s
     if idle is None and interface.has_keepalive:
@@ -306,6 +326,7 @@ def route_of(flow: StoredFlow, name: str, interface: Interface) -> Route:
         on_redelivery=interface.on_redelivery,
         max_in_flight=interface.max_in_flight,
         fold=interface.folding,
+        reply_fault=reply_fault,
     )
 
 

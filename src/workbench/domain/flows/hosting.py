@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import msgspec
 
@@ -15,7 +14,7 @@ from workbench.domain.bus.services import Assignment, ServiceDefinition
 from workbench.domain.bus.serving import HostTimes, ServiceInstance
 from workbench.domain.flows.model import StoredFlow
 from workbench.domain.flows.ports import Sealer
-from workbench.domain.flows.sealing import is_sealed
+from workbench.domain.flows.sealing import opened
 
 STOP_SECONDS = 5.0
 RETRY_FIRST_SECONDS = 1.0
@@ -39,14 +38,14 @@ class Failed(msgspec.Struct, frozen=True):
 
 
 class FlowHost:
-    """Runs the services of flows."""
+    """Runs the services of flows. Without a sealer their parameters come as they are."""
 
     def __init__(
         self,
         bus: MessageBus,
         hosted: HostedServices,
         process: ProcessCalls,
-        sealer: Sealer,
+        sealer: Sealer | None,
         times: HostTimes | None = None,
     ) -> None:
         self._bus = bus
@@ -82,8 +81,12 @@ class FlowHost:
             await asyncio.Event().wait()
 
     async def reconcile(self, flows: Iterable[StoredFlow]) -> None:
-        """Run what these flows want of the services that this process knows. One that fails hinders no other."""
-        wanted = {one.key: one for one in assignments_of(flows) if one.service in self._definitions}
+        """Run what these flows want of the services that this process knows."""
+        await self.follow(assignments_of(flows))
+
+    async def follow(self, assignments: Iterable[Assignment]) -> None:
+        """Run these, as far as this process knows their services, and nothing else. One that fails hinders no other."""
+        wanted = {one.key: one for one in assignments if one.service in self._definitions}
         over = [key for key, (of, one) in self._running.items() if wanted.get(key) != of or one.is_broken]
         await asyncio.gather(*[self._stop(key) for key in over])
         self._failed = {key: one for key, one in self._failed.items() if wanted.get(key) == one.assignment}
@@ -94,8 +97,9 @@ class FlowHost:
         if failed is not None and now < failed.again_at:
             return
         definition = self._definitions[assignment.service]
-        opened = msgspec.structs.replace(assignment, parameters=self._opened(assignment))
-        instance = ServiceInstance(self._bus, definition, opened, self._memory, self._process, self._times)
+        seen = assignment.parameters if self._sealer is None else opened(assignment.parameters, self._sealer)
+        plain = msgspec.structs.replace(assignment, parameters=seen)
+        instance = ServiceInstance(self._bus, definition, plain, self._memory, self._process, self._times)
         try:
             await instance.start()
         except (BusError, ValueError) as error:
@@ -105,13 +109,6 @@ class FlowHost:
         else:
             self._failed.pop(assignment.key, None)
             self._running[assignment.key] = (assignment, instance)
-
-    def _opened(self, assignment: Assignment) -> Mapping[str, Any]:
-        """Its parameters, as only services see them."""
-        return {
-            name: self._sealer.unseal(value) if is_sealed(value) else value
-            for name, value in assignment.parameters.items()
-        }
 
     async def _stop(self, key: str) -> None:
         await self._running[key][1].stop(STOP_SECONDS)
@@ -129,6 +126,7 @@ def assignments_of(flows: Iterable[StoredFlow]) -> Sequence[Assignment]:
     for flow in flows:
         if flow.state != "running" and (flow.state != "stopping" or flow.is_withdrawn):
             continue
+        crossing = frozenset(flow.snapshot.crossing)
         for service in flow.snapshot.services:
             is_own = service.scope == "flow"
             found.setdefault(
@@ -141,6 +139,7 @@ def assignments_of(flows: Iterable[StoredFlow]) -> Sequence[Assignment]:
                     service=service.service,
                     topics=service.topics,
                     parameters=service.parameters,
+                    crossing=frozenset(name for name, topic in service.topics.items() if topic in crossing),
                 ),
             )
     return list(found.values())

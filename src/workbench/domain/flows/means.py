@@ -6,7 +6,7 @@ from workbench.domain.bus.ports import MessageBus
 from workbench.domain.clock import Clock
 from workbench.domain.flows.changes import FlowChanges
 from workbench.domain.flows.policy import FlowPolicy
-from workbench.domain.flows.ports import FlowLedger, FlowMeter, FlowTx, Sealer
+from workbench.domain.flows.ports import FlowLedger, FlowMeter, FlowTx, Schemas, Sealer
 from workbench.domain.transactions import Transactions
 
 
@@ -29,4 +29,5 @@ class FlowMeans(msgspec.Struct, frozen=True, kw_only=True):
     policy: FlowPolicy
     meter: FlowMeter
     sealer: Sealer
+    schemas: Schemas
     times: StopTimes = StopTimes()

@@ -218,6 +218,10 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     interfaces: dict[str, Interface]
     owned: list[str]
     literal: list[str]
+    crossing: list[str] = []
+    """Topics whose template leaves the workspace out, so that messages of several workspaces come by them."""
+    scopes: dict[str, Scope] = {}
+    """Who shares each topic; flows that were started before this was noted have none."""
 
     def subscriptions_of(self, topic: str) -> list[str]:
         """The queues that services may have made for a topic."""
@@ -364,6 +368,7 @@ class FlowTopic(msgspec.Struct, frozen=True, kw_only=True):
 
     topic: str
     topic_class: TopicClass = msgspec.field(name="class")
+    scope: Scope | None = None
     owned: bool
     shared_with: int
     state: Literal["live", "deleting", "foreign"]
@@ -397,3 +402,48 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     held: list[str]
     calling: list[str]
     seen_at: datetime
+    offered: list[str] = []
+    """What a host outside was told last that it is to hold, in the list of `offered_version`."""
+    offered_version: int = 0
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether it is told over HTTP what to run, and takes no requests of callers itself."""
+        return self.offered_version > 0
+
+
+class AssignedTopic(msgspec.Struct, frozen=True, kw_only=True):
+    """A topic of an assignment. By one that `crosses_workspaces` each message says itself whose it is."""
+
+    topic: str
+    crosses_workspaces: bool
+
+
+class GivenAssignment(msgspec.Struct, frozen=True, kw_only=True):
+    """An instance of a service that a host is to run.
+
+    `workspace_id` is null where workspaces share it, `flow_id` empty and `generation` 0 where flows do. `hash` is
+    another one as soon as anything of it is another: such an instance is to be restarted.
+    """
+
+    key: str
+    workspace_id: str | None
+    flow_id: str
+    generation: int
+    service: str
+    hash: str
+    topics: dict[str, AssignedTopic]
+    parameters: dict[str, Any]
+
+
+class AssignmentList(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a host is to run, and the version of this list: those that come later have higher ones."""
+
+    version: int
+    assignments: list[GivenAssignment]
+
+
+class Released(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The keys of assignments that a host does not hold, or not any more."""
+
+    keys: Annotated[list[Annotated[str, msgspec.Meta(max_length=400)]], msgspec.Meta(max_length=10_000)]

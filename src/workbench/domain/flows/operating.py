@@ -8,8 +8,9 @@ from workbench.domain.flows.blueprints import types_of
 from workbench.domain.flows.checking import Walls, findings_of
 from workbench.domain.flows.model import NAME_PATTERN, SYSTEM, Blueprint, Document, ParameterType, StoredType
 from workbench.domain.flows.parameters import type_fault
-from workbench.domain.flows.ports import FlowTx
+from workbench.domain.flows.ports import FlowTx, Schemas
 from workbench.domain.flows.resolving import refuse
+from workbench.domain.flows.shapes import schema_findings
 from workbench.domain.transactions import Transactions, retrying
 
 OPERATOR = "operator"
@@ -18,9 +19,10 @@ OPERATOR = "operator"
 class OperatorBlueprintService:
     """Acts of operators about blueprints. A workspace's own of the same name wins there."""
 
-    def __init__(self, transactions: Transactions[FlowTx], clock: Clock) -> None:
+    def __init__(self, transactions: Transactions[FlowTx], clock: Clock, schemas: Schemas) -> None:
         self._transactions = transactions
         self._clock = clock
+        self._schemas = schemas
 
     async def put(self, name: str, document: Document) -> Blueprint:
         """Store one, new or the next version. Raises UnprocessableError with all findings."""
@@ -28,10 +30,10 @@ class OperatorBlueprintService:
         return await retrying(lambda: self._put(name, document))
 
     async def _put(self, name: str, document: Document) -> Blueprint:
-        now = self._clock.now()
+        now, wrong = self._clock.now(), schema_findings(document, self._schemas)
         async with self._transactions.write(SYSTEM) as tx:
             before = await tx.blueprints.find(name)
-            refuse(findings_of(document, await types_of(tx), Walls(is_open=True)))
+            refuse([*findings_of(document, await types_of(tx), Walls(is_open=True)), *wrong])
             after = Blueprint(
                 name=name,
                 system=True,

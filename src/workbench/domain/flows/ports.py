@@ -1,6 +1,6 @@
 """What flows need to have stored, in one workspace and over all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -9,6 +9,7 @@ import msgspec
 from workbench.domain.audit.model import NewAuditEntry
 from workbench.domain.audit.ports import AuditLog
 from workbench.domain.flows.model import (
+    AssignmentList,
     Blueprint,
     Cleanup,
     FlowError,
@@ -189,8 +190,8 @@ class FlowLedger(Protocol):
         """How many topics are still to be deleted."""
         ...
 
-    async def changes(self) -> str:
-        """Something that differs whenever any flow has changed."""
+    async def version(self) -> int:
+        """A number that grows whenever a flow begins, or changes its state."""
         ...
 
     async def holding(self) -> Sequence[StoredFlow]:
@@ -209,12 +210,42 @@ class FlowLedger(Protocol):
         """Forget a host that ended."""
         ...
 
+    async def host(self, host_id: str) -> Host | None:
+        """A host, whenever its last sign of life was."""
+        ...
+
     async def hosts(self, since: datetime) -> Sequence[Host]:
         """The hosts that gave a sign of life since then."""
         ...
 
     async def forget(self, before: datetime, limit: int) -> int:
         """Forget flows that were over by then, and hosts; says how many."""
+        ...
+
+
+MAX_MISFITS = 20
+
+
+class Misfit(msgspec.Struct, frozen=True, kw_only=True):
+    """What in a value is not as a schema wants it, at a JSON path."""
+
+    path: str
+    detail: str
+
+
+class Shape(Protocol):
+    """A schema that was read."""
+
+    def misfits(self, value: Any) -> list[Misfit]:
+        """What is wrong with a value, MAX_MISFITS at most; nothing of the value itself is told."""
+        ...
+
+
+class Schemas(Protocol):
+    """Reads JSON Schemas. Nothing is fetched for it, and no pattern takes for ever."""
+
+    def read(self, schema: Mapping[str, Any]) -> Shape:
+        """A schema, ready to be held against values. Raises ValueError, which says what is wrong with it."""
         ...
 
 
@@ -227,6 +258,21 @@ class Sealer(Protocol):
 
     def unseal(self, sealed: dict[str, str]) -> Any:
         """The value that was sealed."""
+        ...
+
+
+class AssignmentSource(Protocol):
+    """Where a host that is a process of its own learns what to run."""
+
+    async def next(self, version: int, wait_seconds: float) -> AssignmentList | None:
+        """What to run, where that is not the list of this version; None where nothing changed in that time.
+
+        Raises UnavailableError where there is no answer now, UnauthenticatedError where the host is not let in.
+        """
+        ...
+
+    async def release(self, keys: Sequence[str]) -> None:
+        """Say what is not held. Raises as `next` does."""
         ...
 
 

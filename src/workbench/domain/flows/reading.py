@@ -1,5 +1,7 @@
 """Looking at flows."""
 
+from msgspec.structs import replace
+
 from workbench.domain.bus.ports import MessageBus
 from workbench.domain.errors import NotFoundError
 from workbench.domain.flows.cursors import NameCursor, read_cursor
@@ -62,7 +64,9 @@ class FlowReader:
             flow = await tx.flows.find(flow_id)
             if flow is None:
                 raise NotFoundError(code="flow_not_found")
-            return FlowTopicList(topics=list(await tx.flows.topics_of(flow)))
+            found = await tx.flows.topics_of(flow)
+        scopes = flow.snapshot.scopes
+        return FlowTopicList(topics=[replace(topic, scope=scopes.get(topic.topic)) for topic in found])
 
     async def services(self, principal: Principal, flow_id: str) -> FlowServiceList:
         """What callers may use. Raises NotFoundError."""

@@ -97,6 +97,8 @@ def resolved(document: Document, place: Place, given: Values, *, system: bool) -
         interfaces={name: _interface(each, topics) for name, each in document.interfaces.items()},
         owned=sorted({use.topic for use in topics.values() if use.owned}),
         literal=sorted({use.topic for use in topics.values() if not use.owned}),
+        scopes={use.topic: use.scope for use in topics.values()},
+        crossing=sorted({use.topic for use in topics.values() if "workspace" not in placeholders_in(use.template)}),
     )
 
 

@@ -142,7 +142,8 @@ class StopService:
 
     async def _calls_elsewhere(self, flow: StoredFlow) -> bool:
         key = "/".join(map(str, flow.key))
-        others = [host for host in await self._roster.hosts(fresh=True) if host.host_id != self._roster.host_id]
+        hosts = await self._roster.hosts(fresh=True)
+        others = [host for host in hosts if host.host_id != self._roster.host_id and not host.is_outside]
         learned = (flow.stopping_at or self._clock.now()) + timedelta(seconds=LEARN_SECONDS)
         if others and self._clock.now() < learned:
             return True

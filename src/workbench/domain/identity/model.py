@@ -8,7 +8,7 @@ import msgspec
 
 from workbench.domain.errors import UnauthenticatedError
 
-Role = Literal["user", "assistant", "service"]
+Role = Literal["user", "assistant", "service", "host"]
 
 DEFAULT_WORKSPACE = "default"
 EVERYWHERE = "*"
@@ -16,6 +16,7 @@ EVERYWHERE = "*"
 
 MODEL_SERVICE_ID = "workbench.model"
 FLOW_SERVICE_ID = "workbench.flow"
+HOST_ID = "workbench.flow-host"
 RESIDENT_SERVICE_IDS = frozenset({MODEL_SERVICE_ID, FLOW_SERVICE_ID})
 """Assistant services that live inside this one: there is one for all workspaces, and no caller can speak as it."""
 
@@ -23,11 +24,13 @@ RESIDENT_SERVICE_IDS = frozenset({MODEL_SERVICE_ID, FLOW_SERVICE_ID})
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """An authenticated caller, bound to one workspace.
 
-    `id` is the user id, the assistant's UUID as text, or the assistant service id, as `role` says.
+    `id` is the user id, the assistant's UUID as text, or the assistant service id, as `role` says. A host runs services
+    of flows of all workspaces, and is in none of them.
     `service_id` is the service that an assistant or a service speaks through; users have none. `has_old_key` says
     that it still shows the key from before a reset. `is_admin` lets a user see what everybody in the workspace used,
     and set budgets. `works_on_sessions` lets a user work on troubleshooting sessions, `writes_playbooks` import and
-    publish playbooks.
+    publish playbooks. `team_ids` are the teams that a user belongs to. `connects_ticket_systems` lets a user say where
+    tickets are, and with which keys.
     """
 
     workspace_id: str
@@ -39,6 +42,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     is_admin: bool = False
     works_on_sessions: bool = True
     writes_playbooks: bool = True
+    team_ids: frozenset[str] = frozenset()
+    connects_ticket_systems: bool = False
 
     @property
     def is_user(self) -> bool:
@@ -80,6 +85,16 @@ class ServiceKeys(msgspec.Struct, frozen=True, kw_only=True):
         if not current_was_seen and self.previous and not _is_over(self.previous_expires, now):
             return self.previous
         return self.current
+
+
+class HostTokens(msgspec.Struct, frozen=True):
+    """What hosts of services of flows may show, as operators have set it."""
+
+    tokens: tuple[str, ...] = ()
+
+    def have(self, shown: str) -> bool:
+        """Whether it is one of them, compared in constant time."""
+        return any(_equal(token, shown) for token in self.tokens)
 
 
 def _equal(one: str, other: str) -> bool:

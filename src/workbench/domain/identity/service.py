@@ -4,14 +4,30 @@ from uuid import UUID
 
 from workbench.domain.clock import Clock
 from workbench.domain.errors import UnauthenticatedError
-from workbench.domain.identity.model import DEFAULT_WORKSPACE, RESIDENT_SERVICE_IDS, Credentials, Principal
+from workbench.domain.identity.model import (
+    DEFAULT_WORKSPACE,
+    EVERYWHERE,
+    HOST_ID,
+    RESIDENT_SERVICE_IDS,
+    Credentials,
+    HostTokens,
+    Principal,
+)
 from workbench.domain.identity.ports import ApiKeyStore, AssistantDirectory, TokenVerifier
 
 
 class Authenticator:
     """Establishes who is calling. What they may do is for the services to say."""
 
-    def __init__(self, tokens: TokenVerifier, keys: ApiKeyStore, directory: AssistantDirectory, clock: Clock) -> None:
+    def __init__(
+        self,
+        tokens: TokenVerifier,
+        keys: ApiKeyStore,
+        directory: AssistantDirectory,
+        clock: Clock,
+        hosts: HostTokens,
+    ) -> None:
+        self._hosts = hosts
         self._tokens = tokens
         self._keys = keys
         self._directory = directory
@@ -24,6 +40,8 @@ class Authenticator:
             raise UnauthenticatedError("Invalid credentials", code="invalid_credentials")
         if credentials.service_id:
             return await self._service(credentials.service_id, credentials)
+        if credentials.bearer_token and self._hosts.have(credentials.bearer_token):
+            return Principal(workspace_id=EVERYWHERE, role="host", id=HOST_ID)
         if credentials.bearer_token:
             return await self._tokens.verify(credentials.bearer_token)
         raise UnauthenticatedError

@@ -56,6 +56,10 @@ class JobQueue(Protocol):
         """Forget a job that is given up; nothing happens where the claim was lost."""
         ...
 
+    async def oldest(self, now: datetime) -> Mapping[str, datetime]:
+        """Since when the job has been due that is due longest, by kind; kinds of which none is due are left out."""
+        ...
+
 
 class JobHandler(Protocol):
     """Does the jobs of one kind."""

@@ -69,6 +69,18 @@ class TurnSlots(Protocol):
         ...
 
 
+class Overheard(Protocol):
+    """Where what people say is found again, if it is said in the course of something that is searched."""
+
+    async def said(self, stored: StoredMessage) -> None:
+        """Note a message that this block adds."""
+        ...
+
+    async def taken_back(self, stored: StoredMessage) -> None:
+        """Forget one that it removes."""
+        ...
+
+
 class MessageTx(Protocol):
     """The slice of a transaction that messages may touch."""
 
@@ -78,6 +90,8 @@ class MessageTx(Protocol):
     def messages(self) -> Messages: ...
     @property
     def turn_slots(self) -> TurnSlots: ...
+    @property
+    def overheard(self) -> Overheard: ...
     @property
     def untitled(self) -> UntitledConversations: ...
     @property

@@ -69,6 +69,7 @@ class MessageService:
             if self._titling.is_on and wanted.message.is_users_chat:
                 await _ask_for_title(tx, wanted)
             tx.messages.add(wanted)
+            await tx.overheard.said(wanted)
             tx.events.record(message_created(conversation_id, wanted.message))
         return wanted.message
 
@@ -140,6 +141,7 @@ class MessageService:
             if not (seat.owns or seat.may_write or sent_it):
                 raise NotFoundError
             tx.messages.remove(message_id)
+            await tx.overheard.taken_back(stored)
             tx.events.record(message_deleted(conversation_id, stored.message))
 
 

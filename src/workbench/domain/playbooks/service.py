@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from workbench.domain.audit.model import Act, Actor, NewAuditEntry
+from workbench.domain.audit.model import Act, NewAuditEntry
 from workbench.domain.clock import Clock
 from workbench.domain.errors import ConflictError, InvalidError, NotFoundError, UnprocessableError
-from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
+from workbench.domain.playbooks.authors import Author, actor_of
 from workbench.domain.playbooks.confidence import Thresholds
 from workbench.domain.playbooks.deciding import decided
 from workbench.domain.playbooks.findings import Finding
@@ -73,7 +73,7 @@ class PlaybookService:
         return Validation(key=key, is_valid=key is not None, findings=checked.findings)
 
     async def import_text(
-        self, principal: Principal, text: bytes, written_as: WrittenAs, *, publish: bool = False, dry_run: bool = False
+        self, principal: Author, text: bytes, written_as: WrittenAs, *, publish: bool = False, dry_run: bool = False
     ) -> ImportedPlaybook:
         """Keep a text as the next version, unless one that is there means the same; and have new sessions follow it.
 
@@ -86,7 +86,7 @@ class PlaybookService:
         return await retrying(lambda: self._import(principal, checked, source, publish=publish, dry_run=dry_run))
 
     async def _import(
-        self, principal: Principal, checked: Checked, source: str, *, publish: bool, dry_run: bool
+        self, principal: Author, checked: Checked, source: str, *, publish: bool, dry_run: bool
     ) -> ImportedPlaybook:
         document, now = checked.require(), self._clock.now()
         async with self._transactions.write(principal.workspace_id) as tx:
@@ -114,7 +114,7 @@ class PlaybookService:
     def _published_too(
         self,
         tx: PlaybookTx,
-        principal: Principal,
+        principal: Author,
         playbook: StoredPlaybook,
         versions: Sequence[PlaybookVersion],
         taken: Imported,
@@ -128,12 +128,12 @@ class PlaybookService:
         _note(tx, principal, "playbook.published", playbook, taken.number)
         return msgspec.structs.replace(result, status="published")
 
-    async def publish(self, principal: Principal, key: str, wanted: Publication) -> PlaybookView:
+    async def publish(self, principal: Author, key: str, wanted: Publication) -> PlaybookView:
         """Have new sessions follow a version; an older one goes back to it. Raises NotFoundError."""
         await retrying(lambda: self._publish(principal, key, wanted.version))
         return await self.get(principal, key)
 
-    async def _publish(self, principal: Principal, key: str, number: int | None) -> None:
+    async def _publish(self, principal: Author, key: str, number: int | None) -> None:
         async with self._transactions.write(principal.workspace_id) as tx:
             stored = await tx.playbooks.find(key)
             shipped = self._shelves.starters.documents.get(key)
@@ -153,12 +153,12 @@ class PlaybookService:
             tx.playbooks.change(current)
             _note(tx, principal, "playbook.published", current, wanted)
 
-    async def archive(self, principal: Principal, key: str) -> PlaybookView:
+    async def archive(self, principal: Author, key: str) -> PlaybookView:
         """Offer it to new sessions no more; those that follow it go on. Raises NotFoundError."""
         await retrying(lambda: self._archive(principal, key))
         return await self.get(principal, key)
 
-    async def _archive(self, principal: Principal, key: str) -> None:
+    async def _archive(self, principal: Author, key: str) -> None:
         async with self._transactions.write(principal.workspace_id) as tx:
             stored = await tx.playbooks.find(key)
             shipped = self._shelves.starters.documents.get(key)
@@ -171,7 +171,7 @@ class PlaybookService:
                 raise _no_such_playbook()
             _note(tx, principal, "playbook.archived", stored, stored.current_version)
 
-    async def all(self, principal: Principal) -> PlaybookList:
+    async def all(self, principal: Author) -> PlaybookList:
         """The workspace's playbooks, those that come with the package among them, by their keys."""
         async with self._transactions.read(principal.workspace_id) as tx:
             stored = await tx.playbooks.all()
@@ -181,7 +181,7 @@ class PlaybookService:
         shown = [each for each in listed if principal.writes_playbooks or each.status == "published"]
         return PlaybookList(playbooks=sorted(shown, key=lambda each: each.key))
 
-    async def get(self, principal: Principal, key: str) -> PlaybookView:
+    async def get(self, principal: Author, key: str) -> PlaybookView:
         """One playbook with its versions. Raises NotFoundError."""
         async with self._transactions.read(principal.workspace_id) as tx:
             stored = await tx.playbooks.find(key)
@@ -194,7 +194,7 @@ class PlaybookService:
         first = [ListedVersion(version=AS_SHIPPED)] if shipped else []
         return PlaybookView(**msgspec.structs.asdict(listed), versions=[*first, *told])
 
-    async def version(self, principal: Principal, key: str, number: int) -> VersionView:
+    async def version(self, principal: Author, key: str, number: int) -> VersionView:
         """One version with its document and its text. Raises NotFoundError."""
         view = await self.get(principal, key)
         shelf = self._shelves.starters
@@ -216,7 +216,7 @@ class PlaybookService:
             findings=found.findings,
         )
 
-    async def match(self, principal: Principal, trial: Trial) -> TrialResult:
+    async def match(self, principal: Author, trial: Trial) -> TrialResult:
         """Say which playbooks a report would find, and what would be done; nothing is begun."""
         if not trial.text.strip():
             raise InvalidError("text is blank", code="validation_error", field="text")
@@ -276,9 +276,9 @@ def _told(version: PlaybookVersion) -> ListedVersion:
     )
 
 
-def _note(tx: PlaybookTx, principal: Principal, act: Act, playbook: StoredPlaybook, version: int | None) -> None:
+def _note(tx: PlaybookTx, principal: Author, act: Act, playbook: StoredPlaybook, version: int | None) -> None:
     detail = {"version": version}
-    tx.audit.record(NewAuditEntry(actor=Actor.of(principal), act=act, subject=playbook.key, detail=detail))
+    tx.audit.record(NewAuditEntry(actor=actor_of(principal), act=act, subject=playbook.key, detail=detail))
 
 
 def _require_room(count: int, limit: int, what: str) -> None:

@@ -12,6 +12,7 @@ from workbench.domain.playbooks.model import PLACEHOLDER, Node, NodeType, Playbo
 StepType = NodeType | Literal["choose_playbook", "briefing", "manual"]
 Source = Literal["playbook", "model", "system"]
 Suggestion = Literal["resolve", "escalate"]
+SourceKind = Literal["playbook", "session", "turn", "upload"]
 
 NONE_OF_THESE = "none_of_these"
 """No playbook can have this key, which has an underscore."""
@@ -38,6 +39,13 @@ class StepOption(msgspec.Struct, frozen=True, kw_only=True):
     followup_hint: str | None = None
 
 
+class Citation(msgspec.Struct, frozen=True, kw_only=True):
+    """What the step of a model goes by: a playbook by its key, all else by its id."""
+
+    kind: SourceKind
+    id: str
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """A step, before it has a place in a session. `node_id` is where in the playbook it stands."""
 
@@ -56,8 +64,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     confidence_score: float | None = None
     confidence_tier: Tier | None = None
     suggestion: Suggestion | None = None
+    draft: str | None = None
+    """What a model would resolve or escalate the session with; what an author wrote is the prompt itself."""
     action: ResolutionAction | None = None
     urgency: Urgency | None = None
+    citations: tuple[Citation, ...] = ()
     missing_inputs: tuple[str, ...] = ()
     """The inputs that the text would have shown, but that nobody gave."""
 

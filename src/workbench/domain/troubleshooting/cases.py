@@ -1,11 +1,23 @@
 """Everything that is known of a session at one version: what all its texts are made of (8)."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 
-from workbench.domain.troubleshooting.model import Branch, Escalation, Session, SessionStep
+from workbench.domain.troubleshooting.model import WORKING, Branch, Escalation, Session, SessionStep
+
+GenerationState = Literal["idle", "running", "failed"]
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody wrote in a chat."""
+
+    at: datetime
+    by: str
+    text: str
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,6 +28,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[SessionStep, ...] = ()
     escalations: tuple[Escalation, ...] = ()
     names: Mapping[str, str] = {}
+    said: tuple[Said, ...] = ()
+    """What was written in a chat, as far as it is told."""
 
     def name(self, person_id: str | None) -> str:
         """How a person is called."""
@@ -43,6 +57,21 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
             for name, value in sorted(self.session.intake.fields.items())
             if value is not None and str(value).strip()
         }
+
+
+def is_begun_by_model(case: Case) -> bool:
+    """Whether nothing of a playbook stands at the beginning, so that a model may begin it anew."""
+    first = case.steps[0].step if case.steps else None
+    return first is not None and (first.source == "model" or first.step_type == "manual")
+
+
+def generation_state(case: Case, now: datetime) -> GenerationState:
+    """Whether a model is at work on the next step, or failed to write one: then nothing is open where there should be."""
+    session = case.session
+    if session.is_leased(now):
+        return "running"
+    is_left = session.session_type == "guided" and session.status in WORKING and case.open_step is None
+    return "failed" if is_left else "idle"
 
 
 def steps_of(branches: tuple[Branch, ...], steps: tuple[SessionStep, ...], branch_id: UUID) -> list[SessionStep]:

@@ -12,7 +12,7 @@ import msgspec
 
 from workbench.domain.troubleshooting.cases import Case
 from workbench.domain.troubleshooting.markdown import escaped_block, escaped_line
-from workbench.domain.troubleshooting.model import Escalation, Intake, Resolution, SessionStep, Ticket
+from workbench.domain.troubleshooting.model import Escalation, Intake, Resolution, Session, SessionStep, Ticket
 
 TEMPLATE_VERSION = 1
 NOTHING = "Nothing recorded."
@@ -34,7 +34,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     at: datetime
     by: str
-    kind: Literal["started", "answered", "escalated", "picked_up", "resolved", "abandoned"]
+    kind: Literal["started", "answered", "said", "escalated", "picked_up", "resolved", "abandoned"]
     text: str
     outcome: str | None = None
 
@@ -58,6 +58,8 @@ class Documentation(msgspec.Struct, frozen=True, kw_only=True):
     session_version: int
     markdown: str
     generated_by: Literal["template", "model"] = "template"
+    fallback_reason: Literal["quota", "provider", "facts_lost"] | None = None
+    """Why the text is the house's own where a model was to rephrase it."""
     template_version: int = TEMPLATE_VERSION
 
 
@@ -92,6 +94,7 @@ def timeline(case: Case) -> list[Entry]:
             text = f"{step.step.prompt} — {step.answer_text}"
             by = case.name(step.answered_by)
             entries.append(Entry(at=step.answered_at, by=by, kind="answered", text=text, outcome=step.outcome))
+    entries += (Entry(at=each.at, by=case.name(each.by), kind="said", text=each.text) for each in case.said)
     for each in case.escalations:
         by = case.name(each.requested_by)
         entries.append(Entry(at=each.requested_at, by=by, kind="escalated", text=each.reason, outcome=each.state))
@@ -133,16 +136,22 @@ def markdown(case: Case) -> str:
         "Environment": _list(
             f"{escaped_line(name)}: {escaped_line(value)}" for name, value in case.environment.items()
         ),
-        "Steps taken": _numbered(_step(case, step) for step in case.path() if _is_told(step)),
+        "Steps taken": _numbered(_taken(case)),
         "Ruled out": _list(_step(case, step) for step in case.ruled_out() if _is_told(step)),
         "Escalations": _list(_escalation(case, each) for each in case.escalations),
         "Resolution": _resolution(case),
         "Next steps": _list(escaped_line(text) for text in next_steps(case)),
-        "Time": f"{_duration(session.duration_seconds)}, {session.created_at:%Y-%m-%d %H:%M} UTC"
-        + (f" to {session.closed_at:%Y-%m-%d %H:%M} UTC" if session.closed_at else ", in progress"),
+        "Time": _time(session),
     }
     title = f"# {escaped_line(session.title or 'Troubleshooting session')}"
     return "\n\n".join([title, *(f"## {head}\n\n{text}" for head, text in sections.items())]) + "\n"
+
+
+def _time(session: Session) -> str:
+    end = f" to {session.closed_at:%Y-%m-%d %H:%M} UTC" if session.closed_at else ", in progress"
+    open_for = f"{_duration(session.duration_seconds)}, {session.created_at:%Y-%m-%d %H:%M} UTC{end}"
+    minutes = session.resolution.time_spent_minutes if session.resolution else None
+    return open_for if minutes is None else f"{open_for}; {_duration(minutes * 60)} of work"
 
 
 def _problem(case: Case) -> str:
@@ -158,6 +167,12 @@ def _is_told(step: SessionStep) -> bool:
     return step.is_answered and step.step.step_type != "briefing"
 
 
+def _taken(case: Case) -> Iterator[str]:
+    """What was answered, or, in a chat, what people wrote."""
+    yield from (_step(case, step) for step in case.path() if _is_told(step))
+    yield from (f"{escaped_line(each.text)}{_by(case, each.by)}" for each in case.said)
+
+
 def _step(case: Case, step: SessionStep) -> str:
     """Prompt, answer and outcome; by whom where it was not the owner."""
     said = [escaped_line(step.step.prompt), escaped_line(step.answer_text)]
@@ -165,8 +180,11 @@ def _step(case: Case, step: SessionStep) -> str:
         said[-1] = OUTCOMES[step.outcome]
     if step.note:
         said.append(escaped_line(step.note))
-    by = "" if step.answered_by == case.session.owner_id else f" ({escaped_line(case.name(step.answered_by))})"
-    return " — ".join(said) + by
+    return " — ".join(said) + _by(case, step.answered_by)
+
+
+def _by(case: Case, person_id: str | None) -> str:
+    return "" if person_id == case.session.owner_id else f" ({escaped_line(case.name(person_id))})"
 
 
 def _escalation(case: Case, each: Escalation) -> str:

@@ -9,59 +9,77 @@ from uuid import UUID
 import msgspec
 
 from workbench.domain.clock import Clock
-from workbench.domain.errors import InvalidError
+from workbench.domain.errors import InvalidError, StaleError
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
 from workbench.domain.participants.events import participant_created
 from workbench.domain.participants.model import Participant
-from workbench.domain.playbooks.answers import Reading
 from workbench.domain.playbooks.model import Urgency
-from workbench.domain.playbooks.steps import ACKNOWLEDGED, briefing_step
 from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.access import Person
+from workbench.domain.troubleshooting.briefing import Onward, brief
+from workbench.domain.troubleshooting.cases import is_begun_by_model
+from workbench.domain.troubleshooting.chat_briefing import brief_in_chat
+from workbench.domain.troubleshooting.continuing import ContinuingService
 from workbench.domain.troubleshooting.events import escalation_changed
-from workbench.domain.troubleshooting.known import Known, ask, known, seen, stored
-from workbench.domain.troubleshooting.model import Branch, Escalation, ResumeMode, Session, SessionStep
+from workbench.domain.troubleshooting.generating import Generation, OnUnavailable, is_admitted
+from workbench.domain.troubleshooting.known import Known, known, person_of, seen, stored
+from workbench.domain.troubleshooting.model import Escalation, ResumeMode, Session, SessionStep
 from workbench.domain.troubleshooting.packets import packet_of
-from workbench.domain.troubleshooting.ports import Queued, QueuePlace, SessionTx
+from workbench.domain.troubleshooting.ports import ChatTx, Queued, QueuePlace, SessionTx
 from workbench.domain.troubleshooting.queueing import RANK, require_target, waiting_seconds
 from workbench.domain.troubleshooting.showing import drafted, progress, step_view
-from workbench.domain.troubleshooting.transitions import escalated, picked_up, require_pickup, withdrawn
-from workbench.domain.troubleshooting.views import Escalated, PickedUp, Queue, QueuedSession
+from workbench.domain.troubleshooting.ticket_notes import escalation_note, tell_ticket
+from workbench.domain.troubleshooting.transitions import escalated, leased, picked_up, require_pickup, withdrawn
+from workbench.domain.troubleshooting.views import Chatted, Escalated, PickedUp, Queue, QueuedSession
 from workbench.domain.users.model import User
 from workbench.domain.users.service import meet
 
 MAX_REASON = 2000
 MAX_NOTES = 4000
-ANEW = "From the beginning"
 
 
 class NewEscalation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Why a colleague is asked for, and how urgently; whoever works on sessions, unless one of them is named."""
+    """Why a colleague is asked for, and how urgently; whoever works on sessions, unless one of them or a team is named."""
 
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_REASON, pattern=r"\S")]
     urgency: Urgency = "normal"
     target_user_id: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
+    team_id: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
     notes: Annotated[str, msgspec.Meta(max_length=MAX_NOTES)] | None = None
+    push_to_psa: bool = True
+    """Whether its ticket is told, if it has one."""
 
 
 class NewPickup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a session is taken over: going on with the open step, after a look at what was found, or from the beginning."""
+    """How a session is taken over: going on with the open step, after a look at what was found, or from the beginning.
+
+    With `on_unavailable` manual one goes on by hand where the model that is to write the next step is not to be had.
+    """
 
     resume_mode: ResumeMode = "continue"
     additional_context: Annotated[str, msgspec.Meta(max_length=MAX_NOTES)] | None = None
+    on_unavailable: OnUnavailable = "error"
+
+
+class _Awaited(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that was taken over, and whose next step a model is to write."""
+
+    briefing: SessionStep
+    generation: Generation
 
 
 class EscalatingService:
     """Acts by which sessions change hands."""
 
-    def __init__(self, transactions: Transactions[SessionTx], clock: Clock) -> None:
+    def __init__(self, transactions: Transactions[ChatTx], continuing: ContinuingService, clock: Clock) -> None:
         self._transactions = transactions
+        self._continuing = continuing
         self._clock = clock
 
     async def escalate(self, principal: Principal, session_id: UUID, new: NewEscalation) -> Escalated:
-        """Ask for a colleague. Raises InvalidError `invalid_target`, ConflictError `illegal_transition`."""
+        """Ask for a colleague. Raises InvalidError `invalid_target` or `unknown_team`, ConflictError `illegal_transition`."""
         return await retrying(lambda: self._escalate(principal, session_id, new))
 
     async def _escalate(self, principal: Principal, session_id: UUID, new: NewEscalation) -> Escalated:
@@ -69,16 +87,16 @@ class EscalatingService:
         async with self._transactions.write(principal.workspace_id) as tx:
             found = await seen(tx, principal, session_id)
             found.require_act("escalate", now)
-            if new.target_user_id is not None:
-                target = await tx.users.find(new.target_user_id)
-                is_person = target is not None and not target.service_user
-                require_target(found.session, Person(id=new.target_user_id, works=True) if is_person else None)
+            await _require_addressees(tx, found.session, new)
             asked = _escalation(found, new, now)
             session = escalated(found.session, asked)
             tx.sessions.change(session)
             tx.escalations.add(session_id, asked)
             tx.events.record(escalation_changed("session.escalation.requested", session, asked))
-        after = stored(session)
+            after = stored(session)
+            case = msgspec.structs.replace(found.case, session=after)
+            note = escalation_note(case, asked)
+            pushed = await tell_ticket(tx, case, note, principal.id, now, wanted=new.push_to_psa)
         return Escalated(
             session_id=session_id,
             status=after.status,
@@ -87,6 +105,7 @@ class EscalatingService:
             step_count=after.step_count,
             duration_seconds=after.duration_seconds,
             version=after.version,
+            psa_push_status=pushed,
         )
 
     async def withdraw(self, principal: Principal, session_id: UUID) -> None:
@@ -107,7 +126,7 @@ class EscalatingService:
         """What the caller may take over, the most urgent first, of the same urgency what waits longest."""
         behind = _decoded(cursor) if cursor else None
         async with self._transactions.read(principal.workspace_id) as tx:
-            found = await tx.escalations.queue(principal.id, behind, limit + 1)
+            found = await tx.escalations.queue(person_of(principal), behind, limit + 1)
         now = self._clock.now()
         shown = found[:limit]
         last = shown[-1].escalation if len(found) > limit else None
@@ -115,19 +134,27 @@ class EscalatingService:
             items=[_queued(each, principal.id, now) for each in shown], next_cursor=_encoded(last) if last else None
         )
 
-    async def pick_up(self, principal: Principal, session_id: UUID, new: NewPickup) -> PickedUp:
-        """Take a session over that somebody is asked for.
+    async def pick_up(self, principal: Principal, session_id: UUID, new: NewPickup) -> PickedUp | Chatted:
+        """Take a session over that somebody is asked for. In a chat the guide says what was found so far.
 
-        Raises ConflictError `already_picked_up` with who was faster, NotFoundError for whom it is not meant.
+        Raises ConflictError `already_picked_up` with who was faster, NotFoundError for whom it is not meant,
+        QuotaExceededError, and then it is not taken over; ProviderError, and then it is.
         """
-        return await retrying(lambda: self._pick_up(principal, session_id, new))
+        came = await retrying(lambda: self._pick_up(principal, session_id, new))
+        if not isinstance(came, _Awaited):
+            return came
+        continued = await self._continuing.go_on(principal, session_id, came.generation, new.on_unavailable)
+        told = _picked_up(continued.session, came.briefing, continued.step)
+        return msgspec.structs.replace(told, fallback_reason=continued.fallback_reason)
 
-    async def _pick_up(self, principal: Principal, session_id: UUID, new: NewPickup) -> PickedUp:
+    async def _pick_up(self, principal: Principal, session_id: UUID, new: NewPickup) -> PickedUp | Chatted | _Awaited:
         now = self._clock.now()
         context = cleaned_text(new.additional_context).strip() if new.additional_context else ""
         async with self._transactions.write(principal.workspace_id) as tx:
             found = await known(tx, principal, session_id)
-            handler = found.case.name(found.session.handler_id)
+            # The escalation may have been read after somebody picked it up, and the session before.
+            picked_up_by = found.latest.picked_up_by if found.latest else None
+            handler = found.case.name(picked_up_by or found.session.handler_id)
             require_pickup(found.session, found.person, found.standing, found.latest, now, handler)
             user = (await meet(tx, principal, now)).public()
             session, closed = picked_up(
@@ -135,17 +162,44 @@ class EscalatingService:
             )
             _seat(tx, found, user, now)
             tx.escalations.close(session_id, closed)
-            session, briefing, following = _brief(tx, found, session, closed, now)
+            if session.session_type == "chat":
+                return await brief_in_chat(tx, session, closed, now)
+            way = self._way(found, principal, new.resume_mode)
+            generation = None
+            if way == "written":
+                generation = self._continuing.wished(principal, "flowpilot_pickup", session)
+                if not await is_admitted(tx, self._continuing.generating, generation, new.on_unavailable):
+                    generation, way = None, "by_hand"
+            session, briefing, following = brief(tx, found, session, closed, way)
+            session = session if generation is None else leased(session, generation.key, now)
             tx.sessions.change(session)
             tx.events.record(escalation_changed("session.picked_up", session, closed))
-        suggestion, draft = drafted(following)
-        return PickedUp(
-            briefing=step_view(briefing),
-            next_step=step_view(following),
-            session=progress(stored(session)),
-            suggestion=suggestion,
-            suggestion_draft=draft,
-        )
+        if generation is not None:
+            return _Awaited(briefing=briefing, generation=generation)
+        told = _picked_up(stored(session), briefing, following)
+        return msgspec.structs.replace(told, fallback_reason="quota" if way == "by_hand" else None)
+
+    def _way(self, found: Known, principal: Principal, mode: ResumeMode) -> Onward:
+        """How it goes on behind the briefing, which is read first unless there is something to go on with."""
+        has_model = self._continuing.serves(principal.workspace_id)
+        if mode == "fresh":
+            return "written" if has_model and is_begun_by_model(found.case) else "read"
+        if mode == "review":
+            return "read"
+        if found.case.open_step is not None:
+            return "asked_again"
+        return "written" if has_model else "read"
+
+
+async def _require_addressees(tx: SessionTx, session: Session, new: NewEscalation) -> None:
+    """Let those pass whom somebody can be: what they were known to be when they were last here counts."""
+    if new.target_user_id is not None:
+        found = await tx.users.find(new.target_user_id)
+        is_person = found is not None and not found.service_user
+        works = found is not None and found.works_on_sessions
+        require_target(session, Person(id=new.target_user_id, works=works) if is_person else None)
+    if new.team_id is not None and not await tx.users.has_team(new.team_id):
+        raise InvalidError("There is no such team", code="unknown_team", field="team_id")
 
 
 def _escalation(found: Known, new: NewEscalation, now: datetime) -> Escalation:
@@ -158,13 +212,20 @@ def _escalation(found: Known, new: NewEscalation, now: datetime) -> Escalation:
         urgency=new.urgency,
         notes=notes or None,
         target_user_id=new.target_user_id,
+        team_id=new.team_id,
         packet=packet_of(found.case, now),
     )
 
 
 def _open(found: Known) -> Escalation:
-    """The open escalation, which a session that waits for a colleague has."""
-    return next(each for each in reversed(found.case.escalations) if each.state == "open")
+    """The open escalation, which a session that waits for a colleague has.
+
+    Raises StaleError where somebody has ended it between the reading of the two.
+    """
+    opened = next((each for each in reversed(found.case.escalations) if each.state == "open"), None)
+    if opened is None:
+        raise StaleError
+    return opened
 
 
 def _seat(tx: SessionTx, found: Known, user: User, now: datetime) -> None:
@@ -180,40 +241,15 @@ def _seat(tx: SessionTx, found: Known, user: User, now: datetime) -> None:
     tx.events.record(participant_created(seat, found.everyone))
 
 
-def _brief(
-    tx: SessionTx, found: Known, session: Session, escalation: Escalation, now: datetime
-) -> tuple[Session, SessionStep, SessionStep]:
-    """Put the briefing before what was open, and that again behind it where the session goes on at once.
-
-    A briefing on a branch of its own begins the session anew.
-    """
-    waiting, path = found.case.open_step, found.case.path()
-    is_fresh = escalation.resume_mode == "fresh"
-    branch_id, order = path[-1].branch_id, path[-1].step_order + 1
-    if is_fresh:
-        branch = Branch(
-            id=new_id(),
-            label=ANEW,
-            created_at=now,
-            parent_branch_id=found.case.branches[0].id,
-            forked_at_step_id=found.case.steps[0].id,
-        )
-        tx.session_steps.branch(session.id, branch)
-        session = msgspec.structs.replace(session, is_branching=True, active_branch_id=branch.id)
-        branch_id, order = branch.id, 1
-    asked = briefing_step(escalation.packet, escalation.additional_context)
-    briefing = SessionStep(id=new_id(), branch_id=branch_id, step_order=order, step=asked, asked_at=now)
-    if waiting is not None and not is_fresh:
-        tx.session_steps.change(session.id, msgspec.structs.replace(waiting, superseded_by=briefing.id))
-    if waiting is None or escalation.resume_mode != "continue":
-        briefing = ask(tx, session, briefing, now)
-        return session, briefing, briefing
-    read = Reading(kind="mapped", values=(ACKNOWLEDGED,))
-    briefing = ask(
-        tx, session, msgspec.structs.replace(briefing, reading=read, answered_at=now, answered_by=found.person.id), now
+def _picked_up(session: Session, briefing: SessionStep, following: SessionStep) -> PickedUp:
+    suggestion, draft = drafted(following)
+    return PickedUp(
+        briefing=step_view(briefing),
+        next_step=step_view(following),
+        session=progress(session),
+        suggestion=suggestion,
+        suggestion_draft=draft,
     )
-    again = SessionStep(id=new_id(), branch_id=branch_id, step_order=order + 1, step=waiting.step, asked_at=now)
-    return session, briefing, ask(tx, session, again, now)
 
 
 def _queued(each: Queued, person_id: str, now: datetime) -> QueuedSession:
@@ -230,6 +266,7 @@ def _queued(each: Queued, person_id: str, now: datetime) -> QueuedSession:
         requested_at=escalation.requested_at,
         waiting_seconds=waiting_seconds(escalation, now),
         is_for_you=escalation.target_user_id == person_id,
+        team_id=escalation.team_id,
         packet=escalation.packet,
     )
 

@@ -1,14 +1,19 @@
 """The events that sessions cause, in the log of their conversations: ids, statuses and numbers, never what was said."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from workbench.domain.events.model import NewEvent
+from workbench.domain.tickets.model import Push
 from workbench.domain.troubleshooting.model import Escalation, Session, SessionStep
+from workbench.domain.troubleshooting.queueing import waiting_seconds
 
 
 def session_changed(kind: str, session: Session, **data: Any) -> NewEvent:
-    """Something became of a session; `kind` says what, such as `session.paused`."""
-    told = {"id": str(session.id), "status": session.status, "handler_id": session.handler_id}
+    """Something became of a session; `kind` says what, such as `session.paused`. An end says how long and how far it was."""
+    told: dict[str, Any] = {"id": str(session.id), "status": session.status, "handler_id": session.handler_id}
+    if session.is_terminal:
+        told |= {"step_count": session.step_count, "duration_seconds": session.duration_seconds}
     return NewEvent(conversation_id=session.conversation_id, type=kind, data={"session": told, **data})
 
 
@@ -23,11 +28,33 @@ def step_answered(session: Session, step: SessionStep) -> NewEvent:
 
 
 def escalation_changed(kind: str, session: Session, escalation: Escalation) -> NewEvent:
-    """A colleague was asked for, came, or is not needed any more."""
-    told = {"id": str(escalation.id), "state": escalation.state, "urgency": escalation.urgency}
+    """A colleague was asked for, came, does not come, or is not needed any more."""
+    until = escalation.closed_at or escalation.alarmed_at or escalation.requested_at
+    told = {
+        "id": str(escalation.id),
+        "state": escalation.state,
+        "urgency": escalation.urgency,
+        "waiting_seconds": waiting_seconds(escalation, until),
+    }
     return session_changed(kind, session, escalation=told)
+
+
+def push_changed(kind: str, session: Session, push: Push) -> NewEvent:
+    """A note came to its ticket, or will not come there."""
+    told = {"id": str(push.id), "kind": push.kind, "status": push.status, "error_code": push.error_code}
+    return session_changed(kind, session, push=told)
+
+
+def outputs_ready(session: Session, session_version: int, kinds: Sequence[str]) -> NewEvent:
+    """What a resolved session leaves is made, as far as it could be."""
+    return session_changed("session.outputs_ready", session, outputs={"version": session_version, "kinds": list(kinds)})
 
 
 def _told(step: SessionStep) -> dict[str, Any]:
     place = {"id": str(step.id), "branch_id": str(step.branch_id), "step_order": step.step_order}
-    return {**place, "step_type": step.step.step_type, "source": step.step.source}
+    return {
+        **place,
+        "step_type": step.step.step_type,
+        "source": step.step.source,
+        "confidence_tier": step.step.confidence_tier,
+    }

@@ -34,10 +34,12 @@ class Guidance(msgspec.Struct, frozen=True, kw_only=True):
 class Following(msgspec.Struct, frozen=True, kw_only=True):
     """What comes next. Without a step a model is to find one, with the candidates to go by.
 
+    `otherwise` is what is asked where the model cannot be, as far as there is anything.
     `playbook_key` and `match` are of the playbook that is followed from here on, if it is another one than before.
     """
 
     step: Step | None
+    otherwise: Step | None = None
     playbook_key: str | None = None
     match: float | None = None
     candidates: Sequence[Candidate] = ()
@@ -51,10 +53,11 @@ def opened(guidance: Guidance, decision: Decision, mode: StartMode) -> Following
         best = decision.candidates[0]
         step = guidance.walk(best.key, best.score).first()
         return Following(step=step, playbook_key=best.key, match=best.score, candidates=decision.candidates)
+    offer = offering(guidance, decision.candidates) if decision.kind == "offer" else None
     if guidance.has_model:
-        return Following(step=None, candidates=decision.candidates)
-    if decision.kind == "offer":
-        return Following(step=offering(guidance, decision.candidates), candidates=decision.candidates)
+        return Following(step=None, otherwise=offer, candidates=decision.candidates)
+    if offer is not None:
+        return Following(step=offer, candidates=decision.candidates)
     raise no_guidance(guidance, decision.candidates)
 
 
@@ -99,10 +102,23 @@ def answered(
         return _by_hand(guidance)
     path = passed(before)
     arrival = walk.after(path, step.node_id, reading)
-    if arrival.kind in {"unclear", "gave_out"} and guidance.has_model:
-        return Following(step=None)
     here = Passed(node_id=step.node_id, kind=reading.kind, is_unclear=arrival.kind == "unclear")
-    return Following(step=walk.step(arrival, [*path, here]))
+    if arrival.kind == "gave_out" and guidance.has_model:
+        return Following(step=None)
+    found = walk.step(arrival, [*path, here])
+    if arrival.kind == "unclear" and guidance.has_model:
+        return Following(step=None, otherwise=found)
+    return Following(step=found)
+
+
+def understood(walk: Walk, before: Sequence[SessionStep], step: SessionStep, value: str | None) -> Step | None:
+    """What follows upon a text to a step of a playbook that means one of its options after all, as a model says."""
+    node_id, reading = step.step.node_id, step.reading
+    if node_id is None or reading is None or value is None or value not in {each.value for each in step.step.options}:
+        return None
+    path = passed(before)
+    meant = Reading(kind="mapped", values=(value,), text=reading.text)
+    return walk.step(walk.after(path, node_id, meant), [*path, Passed(node_id=node_id, kind="mapped")])
 
 
 def passed(before: Sequence[SessionStep]) -> list[Passed]:

@@ -13,8 +13,10 @@ from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.events import escalation_changed
 from workbench.domain.troubleshooting.known import Known, seen, store
 from workbench.domain.troubleshooting.lanes import Lane, checked_lane
-from workbench.domain.troubleshooting.model import MAX_CAUSE, MAX_SUMMARY, Resolution
+from workbench.domain.troubleshooting.model import MAX_CAUSE, MAX_MINUTES, MAX_SUMMARY, Resolution
+from workbench.domain.troubleshooting.output_jobs import order_outputs
 from workbench.domain.troubleshooting.ports import SessionTx, StoredLane
+from workbench.domain.troubleshooting.ticket_notes import resolution_note, tell_ticket
 from workbench.domain.troubleshooting.transitions import abandoned, paused, reopened, resolved, resumed, touched
 from workbench.domain.troubleshooting.updates import UpdateRequest, status_update
 from workbench.domain.troubleshooting.views import Resolved
@@ -28,12 +30,21 @@ class NewResolution(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     resolution_summary: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_SUMMARY, pattern=r"\S")]
     resolution_action: ResolutionAction
     root_cause: Annotated[str, msgspec.Meta(max_length=MAX_CAUSE)] | None = None
+    time_spent_minutes: Annotated[int, msgspec.Meta(ge=0, le=MAX_MINUTES)] | None = None
+    """What it took of somebody's time, which is not how long the session was open."""
+    push_to_psa: bool = True
+    """Whether its ticket is told, if it has one."""
 
     def resolution(self) -> Resolution:
         """What is kept of it."""
         cause = cleaned_text(self.root_cause).strip() if self.root_cause else ""
         summary = cleaned_text(self.resolution_summary).strip()
-        return Resolution(summary=summary, action=self.resolution_action, root_cause=cause or None)
+        return Resolution(
+            summary=summary,
+            action=self.resolution_action,
+            root_cause=cause or None,
+            time_spent_minutes=self.time_spent_minutes,
+        )
 
 
 class Abandonment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,7 +102,9 @@ class HandlingService:
             found = await seen(tx, principal, session_id)
             found.require_act("resolve", now)
             session = store(tx, resolved(found.session, new.resolution(), now), "session.resolved")
-        case = msgspec.structs.replace(found.case, session=session)
+            case = msgspec.structs.replace(found.case, session=session)
+            outputs = order_outputs(tx, case, now)
+            pushed = await tell_ticket(tx, case, resolution_note(case), principal.id, now, wanted=new.push_to_psa)
         return Resolved(
             session_id=session.id,
             status=session.status,
@@ -100,6 +113,8 @@ class HandlingService:
             duration_seconds=session.duration_seconds,
             ticket_notes=status_update(case, UpdateRequest(audience="ticket_notes")).content,
             version=session.version,
+            psa_push_status=pushed,
+            outputs=outputs,
         )
 
     async def abandon(self, principal: Principal, session_id: UUID, new: Abandonment) -> None:
@@ -137,7 +152,8 @@ class HandlingService:
         now = self._clock.now()
         async with self._transactions.write(principal.workspace_id) as tx:
             found: Known = await seen(tx, principal, session_id)
-            found.require_act("task-lane", now)
+            # Beside the steps, so that nobody who writes one minds.
+            found.require_allowed("task-lane", now)
             kept = await tx.lanes.find(session_id)
             rev = kept.rev if kept else 0
             checked_lane(new.lane(), stored_rev=rev, based_on=new.rev)

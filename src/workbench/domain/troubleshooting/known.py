@@ -7,12 +7,13 @@ from uuid import UUID
 
 import msgspec
 
-from workbench.domain.errors import StaleError
+from workbench.domain.errors import ConflictError, StaleError
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
 from workbench.domain.messages.events import message_created
 from workbench.domain.messages.model import Message, Sender, StoredMessage
 from workbench.domain.participants.model import Participant
+from workbench.domain.playbooks.matching import Report
 from workbench.domain.playbooks.steps import Step
 from workbench.domain.playbooks.walking import Walk
 from workbench.domain.troubleshooting.access import Person, Standing, session_not_found, standing
@@ -47,14 +48,28 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         return self.case.escalations[-1] if self.case.escalations else None
 
     def require_act(self, action: Action, now: datetime) -> None:
-        """Let the handler pass where the state allows it. Raises NotFoundError, ForbiddenError, ConflictError."""
+        """Let the handler pass where the state allows it, and no model is at work.
+
+        Raises NotFoundError, ForbiddenError, ConflictError.
+        """
+        self.require_allowed(action, now)
+        if self.session.is_leased(now):
+            raise generation_in_progress()
+
+    def require_allowed(self, action: Action, now: datetime) -> None:
+        """The same for who has the lease of the session. Raises NotFoundError, ForbiddenError, ConflictError."""
         self.standing.require_act()
         require_allowed(self.session, action, self.standing, self.person, now)
 
 
+def generation_in_progress() -> ConflictError:
+    """A model is at work on the next step, and what it writes must fit the session as it is."""
+    return ConflictError("A model is writing the next step; wait for it", code="generation_in_progress")
+
+
 def person_of(principal: Principal) -> Person:
     """Who asks."""
-    return Person(id=principal.id, works=principal.works_on_sessions)
+    return Person(id=principal.id, works=principal.works_on_sessions, team_ids=principal.team_ids)
 
 
 async def known(tx: SessionTx, principal: Principal, session_id: UUID) -> Known:
@@ -62,19 +77,27 @@ async def known(tx: SessionTx, principal: Principal, session_id: UUID) -> Known:
     session = await tx.sessions.find(session_id)
     if session is None:
         raise session_not_found()
+    # Before who takes part, so that whoever picked it up is among those.
     escalations = tuple(await tx.escalations.of(session_id))
     person = person_of(principal)
     everyone = await tx.participants.all_of(session.conversation_id)
-    case = Case(
-        session=session,
-        branches=tuple(await tx.session_steps.branches(session_id)),
-        steps=tuple(await tx.session_steps.of(session_id)),
-        escalations=escalations,
-        names=_names(everyone),
-    )
+    case = await case_of(tx, session, escalations, everyone)
     latest = escalations[-1] if escalations else None
     stands = standing(session, person, latest, _former(escalations))
     return Known(case=case, person=person, standing=stands, everyone=everyone)
+
+
+async def case_of(
+    tx: SessionTx, session: Session, escalations: tuple[Escalation, ...], everyone: Sequence[Participant] = ()
+) -> Case:
+    """Read what else belongs to a session. Without `everyone` in its conversation nobody in it has a name."""
+    return Case(
+        session=session,
+        branches=tuple(await tx.session_steps.branches(session.id)),
+        steps=tuple(await tx.session_steps.of(session.id)),
+        escalations=escalations,
+        names=_names(everyone),
+    )
 
 
 async def seen(tx: SessionTx, principal: Principal, session_id: UUID) -> Known:
@@ -106,9 +129,14 @@ def stored(session: Session) -> Session:
     return msgspec.structs.replace(session, version=session.version + 1)
 
 
-def ask(tx: SessionTx, session: Session, step: SessionStep, now: datetime) -> SessionStep:
-    """Put a step to the person: it is stored, said in the conversation, and told of."""
-    said = _message(session, guide_sender(), prompt_text(step.step), step, now)
+def ask(
+    tx: SessionTx, session: Session, step: SessionStep, now: datetime, message_id: UUID | None = None
+) -> SessionStep:
+    """Put a step to the person: it is stored, said in the conversation, and told of.
+
+    The message gets the id that it is known by already, where something was written down for it.
+    """
+    said = _message(session, guide_sender(), prompt_text(step.step), step, now, message_id)
     asked = msgspec.structs.replace(step, prompt_message_id=said.message.id)
     tx.messages.add(said)
     tx.events.record(message_created(session.conversation_id, said.message))
@@ -117,11 +145,12 @@ def ask(tx: SessionTx, session: Session, step: SessionStep, now: datetime) -> Se
     return asked
 
 
-def say(tx: SessionTx, session: Session, person_id: str, step: SessionStep, now: datetime) -> UUID:
-    """Say the answer to a step in the conversation, in the name of who gave it."""
+def say(tx: SessionTx, session: Session, step: SessionStep, filenames: Sequence[str], now: datetime) -> UUID:
+    """Say the answer to a step in the conversation, in the name of who gave it, with the files that go with it."""
     text = step.answer_text if step.note is None else f"{step.answer_text}\n\n{step.note}"
-    sender = Sender(participant_role="user", participant_id=person_id)
+    sender = Sender(participant_role="user", participant_id=step.answered_by or "")
     said = _message(session, sender, text, step, now)
+    said = msgspec.structs.replace(said, message=msgspec.structs.replace(said.message, filenames=list(filenames)))
     tx.messages.add(said)
     tx.events.record(message_created(session.conversation_id, said.message))
     return said.message.id
@@ -166,10 +195,18 @@ def inputs_of(intake: Intake) -> dict[str, str]:
     return {name: str(value) for name, value in intake.fields.items() if value is not None}
 
 
-def _message(session: Session, sender: Sender, text: str, step: SessionStep, now: datetime) -> StoredMessage:
+def report_of(intake: Intake) -> Report:
+    """What playbooks are looked for with; the subject says as much as a sentence does."""
+    text = f"{intake.subject}\n{intake.text}" if intake.subject else intake.text
+    return Report(text=text, fields=inputs_of(intake))
+
+
+def _message(
+    session: Session, sender: Sender, text: str, step: SessionStep, now: datetime, message_id: UUID | None = None
+) -> StoredMessage:
     metadata: dict[str, Any] = {"session_id": str(session.id), "step_id": str(step.id)}
     message = Message(
-        id=new_id(),
+        id=message_id or new_id(),
         sender=sender,
         message_type="chat",
         timestamp=now,

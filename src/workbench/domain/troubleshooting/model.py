@@ -24,6 +24,8 @@ WORKING: frozenset[SessionStatus] = frozenset({"active", "escalated"})
 TERMINAL: frozenset[SessionStatus] = frozenset({"resolved", "abandoned"})
 
 MAX_SUMMARY = 4000
+MAX_MINUTES = 7 * 24 * 60
+"""Of work on one problem."""
 MAX_CAUSE = 2000
 
 
@@ -43,13 +45,15 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     summary: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_SUMMARY)]
     action: ResolutionAction
     root_cause: Annotated[str, msgspec.Meta(max_length=MAX_CAUSE)] | None = None
+    time_spent_minutes: int | None = None
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True):
-    """The ticket of another system that a session belongs to."""
+    """The ticket of another system that a session belongs to. `data` is what that system says of it, if it was asked."""
 
     id: str
     connection_id: UUID
+    data: dict[str, Any] = {}
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,12 +90,19 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     resolved_at: datetime | None = None
     closed_at: datetime | None = None
     deleted_at: datetime | None = None
+    lease_key: str | None = None
+    lease_until: datetime | None = None
+    """Until then whoever has the key is having a model write the next step, and nobody else changes the session."""
     version: int = 0
 
     @property
     def is_terminal(self) -> bool:
         """Whether it is over."""
         return self.status in TERMINAL
+
+    def is_leased(self, now: datetime) -> bool:
+        """Whether a model is at work on what comes next."""
+        return self.lease_until is not None and now < self.lease_until
 
     @property
     def duration_seconds(self) -> int:
@@ -178,7 +189,10 @@ class Followed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Escalation(msgspec.Struct, frozen=True, kw_only=True):
-    """A request to take a session over. `closed_at` is when it was picked up, withdrawn or cancelled."""
+    """A request to take a session over.
+
+    `closed_at` is when it was picked up, withdrawn or cancelled, `alarmed_at` when it was told that nobody takes it.
+    """
 
     id: UUID
     requested_by: str
@@ -194,3 +208,4 @@ class Escalation(msgspec.Struct, frozen=True, kw_only=True):
     resume_mode: ResumeMode | None = None
     additional_context: str | None = None
     closed_at: datetime | None = None
+    alarmed_at: datetime | None = None

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -14,6 +15,7 @@ from workbench.domain.troubleshooting.model import Resolution, Session, SessionS
 from workbench.domain.troubleshooting.updates import UpdateRequest, client_text, status_update
 
 OutputKind = Literal["ticket_notes", "client_summary", "kb_article", "playbook_draft"]
+OutputState = Literal["pending", "ready", "failed"]
 
 _OF_THE_HOUSE = frozenset({"choose_playbook", "briefing"})
 
@@ -24,6 +26,25 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     kind: OutputKind
     content: dict[str, Any]
     generated_by: Literal["template", "model"] = "template"
+
+
+class StoredOutput(msgspec.Struct, frozen=True, kw_only=True):
+    """An output as it is kept, of one version of its session. `told_at` is when all of that version were told of."""
+
+    kind: OutputKind
+    session_version: int
+    created_at: datetime
+    state: OutputState = "pending"
+    content: dict[str, Any] | None = None
+    generated_by: Literal["template", "model"] = "template"
+    error_code: str | None = None
+    told_at: datetime | None = None
+
+
+def has_left_playbook(case: Case) -> bool:
+    """Whether something else than a playbook asked on the way to the end."""
+    asked = (step.step for step in case.path() if step.is_answered)
+    return any(step.source != "playbook" and step.step_type not in _OF_THE_HOUSE for step in asked)
 
 
 def wanted_outputs(session: Session, *, left_playbook: bool) -> list[OutputKind]:

@@ -7,15 +7,15 @@ import msgspec
 
 from workbench.domain.audit.model import Actor, NewAuditEntry
 from workbench.domain.clock import Clock
-from workbench.domain.contents.model import sweep
 from workbench.domain.conversations.events import conversation_deleted
 from workbench.domain.conversations.model import ConversationDetails
 from workbench.domain.identity.model import Principal
 from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
+from workbench.domain.troubleshooting.events import session_changed
 from workbench.domain.troubleshooting.known import Known, seen, store
 from workbench.domain.troubleshooting.ports import SessionTx
-from workbench.domain.troubleshooting.transitions import Action, rated, require_allowed
+from workbench.domain.troubleshooting.transitions import Action, deleted, rated, require_allowed
 
 MAX_FEEDBACK = 2000
 
@@ -47,7 +47,10 @@ class OwningService:
             store(tx, rated(found.session, new.rating, feedback or None), "session.rated")
 
     async def delete(self, principal: Principal, session_id: UUID) -> None:
-        """Take it away with its conversation and everything in it. Raises ConflictError `escalation_open`."""
+        """Take it away with its conversation from everybody's sight; a duty removes both later.
+
+        Raises ConflictError `escalation_open`.
+        """
         await retrying(lambda: self._delete(principal, session_id))
 
     async def _delete(self, principal: Principal, session_id: UUID) -> None:
@@ -56,10 +59,13 @@ class OwningService:
             self._require(found, "delete")
             conversation = await tx.conversations.require(found.session.conversation_id)
             details = ConversationDetails.of(conversation, "read_write", found.everyone)
+            hidden = deleted(found.session, self._clock.now())
+            tx.sessions.change(hidden)
+            tx.pushes.cancel_of(session_id)
             tx.deliveries.end_all(conversation.id)
+            tx.events.record(session_changed("session.deleted", hidden))
             tx.events.record(conversation_deleted(details))
-            tx.conversations.remove(conversation.id)
-            tx.jobs.enqueue(sweep(self._clock.now()))
+            tx.conversations.hide(conversation.id)
             entry = NewAuditEntry(actor=Actor.of(principal), act="session.deleted", subject=str(session_id))
             tx.audit.record(entry)
 

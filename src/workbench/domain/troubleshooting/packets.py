@@ -5,6 +5,7 @@ from typing import Any
 
 from workbench.domain.troubleshooting.cases import Case
 from workbench.domain.troubleshooting.masking import masked
+from workbench.domain.troubleshooting.model import SessionStep
 
 MAX_STEPS_TOLD = 50
 """The newest of a long session; who takes it over can read the others in it."""
@@ -29,9 +30,19 @@ def packet_of(case: Case, now: datetime) -> dict[str, Any]:
             for step in tried[-MAX_STEPS_TOLD:]
         ],
         "steps_tried_count": len(tried),
+        "hypotheses": _hypotheses(case.path()),
         "ruled_out": [step.step.prompt for step in case.ruled_out()][-MAX_STEPS_TOLD:],
         "open_step": waiting.step.prompt if waiting else None,
         "attachments_count": session.intake.upload_count,
         "psa_ticket_id": session.ticket.id if session.ticket else None,
         "elapsed_seconds": max(0, int((now - session.created_at).total_seconds())),
     }
+
+
+def _hypotheses(path: list[SessionStep]) -> list[dict[str, Any]]:
+    """What a model thought of the cause last."""
+    for step in reversed(path):
+        if "hypotheses" in step.step.context:
+            told: list[dict[str, Any]] = step.step.context["hypotheses"]
+            return [{**each, "label": masked(each["label"])} for each in told]
+    return []

@@ -1,16 +1,20 @@
 """What troubleshooting sessions need to have stored."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Literal, Protocol
 from uuid import UUID
 
 import msgspec
 
+from workbench.domain.budgets.ports import BudgetTx
 from workbench.domain.conversations.ports import ConversationTx
+from workbench.domain.files.ports import Files
 from workbench.domain.paging import Cursor
 from workbench.domain.playbooks.confidence import Tier
 from workbench.domain.playbooks.ports import Playbooks
+from workbench.domain.tickets.ports import TicketSystemTx
+from workbench.domain.troubleshooting.access import Person
 from workbench.domain.troubleshooting.lanes import Lane
 from workbench.domain.troubleshooting.model import (
     Branch,
@@ -20,7 +24,12 @@ from workbench.domain.troubleshooting.model import (
     SessionStatus,
     SessionStep,
     SessionType,
+    Ticket,
 )
+from workbench.domain.troubleshooting.outputs import OutputKind, StoredOutput
+from workbench.domain.troubleshooting.searching import Wanted
+from workbench.domain.turns.ports import TurnTx
+from workbench.domain.usage.ports import UsageTx
 
 SessionRole = Literal["owner", "handler", "any"]
 
@@ -35,8 +44,13 @@ class SessionFilter(msgspec.Struct, frozen=True, kw_only=True):
     matched_flow_id: UUID | None = None
     confidence_tier: Tier | None = None
     session_type: SessionType | None = None
+    ticket_id: str | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
+    text: str | None = None
+    """What somebody looks for, as they wrote it."""
+    words: Wanted | None = None
+    """The words that are made of it."""
 
 
 class SessionPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +64,7 @@ class SessionPage(msgspec.Struct, frozen=True, kw_only=True):
 class QueuePlace(msgspec.Struct, frozen=True, array_like=True):
     """A place in the queue of escalations: the next page starts behind it."""
 
-    rank: int
+    rank: Annotated[int, msgspec.Meta(ge=0, le=9)]
     requested_at: Annotated[datetime, msgspec.Meta(tz=True)]
     id: UUID
 
@@ -74,6 +88,10 @@ class Sessions(Protocol):
 
     async def find(self, session_id: UUID) -> Session | None:
         """The session."""
+        ...
+
+    async def find_deleted(self, session_id: UUID) -> Session | None:
+        """The session, if it is deleted and not removed yet."""
         ...
 
     async def page(self, wanted: SessionFilter, stretch: SessionPage) -> Sequence[Session]:
@@ -132,7 +150,7 @@ class Escalations(Protocol):
         """A session's escalations, the oldest first."""
         ...
 
-    async def queue(self, person_id: str, behind: QueuePlace | None, limit: int) -> Sequence[Queued]:
+    async def queue(self, person: Person, behind: QueuePlace | None, limit: int) -> Sequence[Queued]:
         """The open ones that the person may pick up: the most urgent first, of the same urgency the oldest."""
         ...
 
@@ -142,6 +160,10 @@ class Escalations(Protocol):
 
     def close(self, session_id: UUID, escalation: Escalation) -> None:
         """Store how it ended; stale where it was not open any more."""
+        ...
+
+    def alarm(self, session_id: UUID, escalation: Escalation) -> None:
+        """Store when it was told that nobody takes it; stale where it was told before, or is not open any more."""
         ...
 
 
@@ -157,8 +179,84 @@ class Lanes(Protocol):
         ...
 
 
-class SessionTx(ConversationTx, Protocol):
+class GenerationTx(BudgetTx, UsageTx, Protocol):
+    """The slice of a transaction that using a model for a session touches."""
+
+
+class Whereabouts(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a session is. Duties that look into all workspaces are told no more of it."""
+
+    workspace_id: str
+    session_id: UUID
+
+
+class SessionFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """How many there are in all workspaces: unfinished sessions by status, open escalations, and those that wait too long."""
+
+    by_status: Mapping[str, int]
+    waiting: int
+    overdue: int
+
+
+class SessionWatch(Protocol):
+    """The sessions of all workspaces, for duties: what is due is found here, and done in its workspace."""
+
+    async def idle(self, before: datetime, limit: int) -> Sequence[Whereabouts]:
+        """Those in somebody's hands in which nothing has happened since; the longest idle first."""
+        ...
+
+    async def overdue(self, now: datetime, limit: int) -> Sequence[Whereabouts]:
+        """Those that nobody takes over in spite of their urgency, and of which nobody was told yet."""
+        ...
+
+    async def deleted(self, before: datetime, limit: int) -> Sequence[Whereabouts]:
+        """Those that were deleted before that time."""
+        ...
+
+    async def figures(self, now: datetime) -> SessionFigures:
+        """Count."""
+        ...
+
+
+class SessionTickets(Protocol):
+    """Which tickets sessions belong to; who reads a session reads its ticket with it."""
+
+    def put(self, session_id: UUID, ticket: Ticket) -> None:
+        """Store it, in the place of the one before if there was one."""
+        ...
+
+
+class Outputs(Protocol):
+    """What resolved sessions leave."""
+
+    async def of_session(self, session_id: UUID, limit: int) -> Sequence[StoredOutput]:
+        """Those of a session, of its newest version first."""
+        ...
+
+    async def of_version(self, session_id: UUID, session_version: int) -> Sequence[StoredOutput]:
+        """Those of one version of a session."""
+        ...
+
+    def add(self, session_id: UUID, output: StoredOutput, people: Sequence[str]) -> None:
+        """Store a new one. `people` are those whose words it may hold."""
+        ...
+
+    def change(self, session_id: UUID, output: StoredOutput) -> None:
+        """Store what it came to."""
+        ...
+
+    def tell(self, session_id: UUID, session_version: int, kind: OutputKind, at: datetime) -> None:
+        """Keep, at one of them, that all of the version were told of; stale where somebody did so meanwhile."""
+        ...
+
+
+class SessionTx(ConversationTx, GenerationTx, TicketSystemTx, Protocol):
     """The slice of a transaction that sessions may touch."""
+
+    @property
+    def tickets(self) -> SessionTickets: ...
+    @property
+    def outputs(self) -> Outputs: ...
 
     @property
     def playbooks(self) -> Playbooks: ...
@@ -170,3 +268,10 @@ class SessionTx(ConversationTx, Protocol):
     def escalations(self) -> Escalations: ...
     @property
     def lanes(self) -> Lanes: ...
+
+
+class ChatTx(TurnTx, SessionTx, Protocol):
+    """The slice of a transaction that chats of sessions may touch: what is said in them are turns."""
+
+    @property
+    def files(self) -> Files: ...

@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+import msgspec
+
 from workbench.domain.errors import InvalidError
 from workbench.domain.playbooks.model import Urgency
 from workbench.domain.troubleshooting.access import Person
@@ -31,6 +33,11 @@ def waiting_seconds(escalation: Escalation, now: datetime) -> int:
 def is_overdue(escalation: Escalation, now: datetime) -> bool:
     """Whether it has waited longer than its urgency allows."""
     return escalation.state == "open" and now >= escalation.requested_at + PATIENCE[escalation.urgency]
+
+
+def alarmed(escalation: Escalation, now: datetime) -> Escalation:
+    """It is told that nobody takes it."""
+    return msgspec.structs.replace(escalation, alarmed_at=now)
 
 
 def require_target(session: Session, target: Person | None) -> None:

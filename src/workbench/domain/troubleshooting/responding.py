@@ -8,37 +8,28 @@ from uuid import UUID
 import msgspec
 
 from workbench.domain.clock import Clock
-from workbench.domain.errors import ConflictError, NotFoundError
 from workbench.domain.identity.model import Principal
-from workbench.domain.ids import new_id
 from workbench.domain.playbooks.answers import MAX_FREE_TEXT, MAX_NOTE, Answer, Reading, read_answer
-from workbench.domain.playbooks.confidence import Thresholds
 from workbench.domain.playbooks.model import Outcome
-from workbench.domain.playbooks.shelf import Shelf, Shelves, shelf_of
-from workbench.domain.playbooks.steps import CHOICE_NEEDED, Step
+from workbench.domain.playbooks.shelf import Shelf, shelf_of
+from workbench.domain.playbooks.steps import Step, manual_step
 from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
-from workbench.domain.troubleshooting.branching import forked
-from workbench.domain.troubleshooting.cases import steps_of
-from workbench.domain.troubleshooting.events import step_answered
+from workbench.domain.troubleshooting.answering import Given, Way, answered_with, take_down, way_anew, way_on
+from workbench.domain.troubleshooting.cases import is_begun_by_model
+from workbench.domain.troubleshooting.continuing import ContinuingService, ask_next
+from workbench.domain.troubleshooting.generating import Generation, OnUnavailable, is_admitted
+from workbench.domain.troubleshooting.guides import Guides
 from workbench.domain.troubleshooting.guiding import Following, Guidance, answered
-from workbench.domain.troubleshooting.known import (
-    Known,
-    ask,
-    follow,
-    inputs_of,
-    require_whole,
-    say,
-    seen,
-    stored,
-    walk_of,
-)
-from workbench.domain.troubleshooting.model import Branch, Followed, Session, SessionStep
-from workbench.domain.troubleshooting.ports import SessionTx
-from workbench.domain.troubleshooting.showing import responded, step_view
+from workbench.domain.troubleshooting.known import Known, follow, require_whole, seen, walk_of
+from workbench.domain.troubleshooting.likening import LikeningService
+from workbench.domain.troubleshooting.model import Followed, Session, SessionStep
+from workbench.domain.troubleshooting.ports import ChatTx, SessionTx
+from workbench.domain.troubleshooting.showing import responded
 from workbench.domain.troubleshooting.starting import followed_from
-from workbench.domain.troubleshooting.transitions import touched
-from workbench.domain.troubleshooting.views import Responded
+from workbench.domain.troubleshooting.transitions import freed, leased, touched
+from workbench.domain.troubleshooting.uploads import UploadIds, uploaded
+from workbench.domain.troubleshooting.views import FallbackReason, Responded
 
 MAX_CHOSEN = 12
 
@@ -46,7 +37,10 @@ Value = Annotated[str, msgspec.Meta(max_length=200)]
 
 
 class NewAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An answer to the open step, or with `fork_from_step_id` to an earlier one, which begins another branch."""
+    """An answer to the open step, or with `fork_from_step_id` to an earlier one, which begins another branch.
+
+    With `on_unavailable` manual one goes on by hand where the model that is to write the next step is not to be had.
+    """
 
     step_id: UUID
     option_value: Value | None = None
@@ -55,7 +49,9 @@ class NewAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     free_text: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_FREE_TEXT)] | None = None
     skip: bool = False
     note: Annotated[str, msgspec.Meta(max_length=MAX_NOTE)] | None = None
+    upload_ids: UploadIds = ()
     fork_from_step_id: UUID | None = None
+    on_unavailable: OnUnavailable = "error"
 
     def answer(self) -> Answer:
         """The answer itself. Raises InvalidError `answer_required`."""
@@ -71,70 +67,124 @@ class NewAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return given
 
 
-class _Way(msgspec.Struct, frozen=True, kw_only=True):
-    """The step that is answered, the session as it is then, and what was answered before it on the same way."""
+class _Awaited(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that is stored, and whose next step a model is to write, for a use of it that is reserved."""
 
-    session: Session
-    step: SessionStep
-    before: Sequence[SessionStep]
-    branches: Sequence[Branch] = ()
-    """Those to be stored, because an earlier step is answered anew."""
+    answered_step_id: UUID
+    generation: Generation
 
 
 class RespondingService:
     """Takes answers."""
 
     def __init__(
-        self, transactions: Transactions[SessionTx], shelves: Shelves, thresholds: Thresholds, clock: Clock
+        self,
+        transactions: Transactions[ChatTx],
+        guides: Guides,
+        continuing: ContinuingService,
+        likening: LikeningService,
+        clock: Clock,
     ) -> None:
         self._transactions = transactions
-        self._shelves = shelves
-        self._thresholds = thresholds
+        self._guides = guides
+        self._continuing = continuing
+        self._likening = likening
         self._clock = clock
 
     async def respond(self, principal: Principal, session_id: UUID, new: NewAnswer) -> Responded:
         """Take an answer, and ask what follows upon it. The same answer once more is answered with what came of it.
 
-        Raises InvalidError, NotFoundError, ForbiddenError, and ConflictError where the step is not the open one
-        (`stale_step`, with the one that is) or does not take such an answer.
+        Raises InvalidError, also `unknown_upload`, NotFoundError, ForbiddenError, ConflictError where the step is not the open one
+        (`stale_step`, with the one that is), does not take such an answer, or a model is at work; QuotaExceededError, and
+        then the answer is not stored; ProviderError, and then it is: sent once more, it has the model asked again.
         """
         answer = new.answer()
-        return await retrying(lambda: self._respond(principal, session_id, new, answer))
+        done = await self._done(principal, session_id, new, answer)
+        if done.next_step is None:
+            return done
+        following = await self._likening.beside(principal, session_id, done.next_step)
+        return msgspec.structs.replace(done, next_step=following)
 
-    async def _respond(self, principal: Principal, session_id: UUID, new: NewAnswer, answer: Answer) -> Responded:
+    async def _done(self, principal: Principal, session_id: UUID, new: NewAnswer, answer: Answer) -> Responded:
+        came = await retrying(lambda: self._respond(principal, session_id, new, answer))
+        if isinstance(came, Responded):
+            return came
+        continued = await self._continuing.go_on(principal, session_id, came.generation, new.on_unavailable)
+        told = responded(continued.session, came.answered_step_id, continued.step)
+        return msgspec.structs.replace(told, fallback_reason=continued.fallback_reason)
+
+    async def _respond(
+        self, principal: Principal, session_id: UUID, new: NewAnswer, answer: Answer
+    ) -> Responded | _Awaited:
         now = self._clock.now()
         async with self._transactions.write(principal.workspace_id) as tx:
             found = await seen(tx, principal, session_id)
             found.require_act("respond", now)
-            if (repeated := _repeated(found, new, answer)) is not None:
+            if (last := _repeated(found, new, answer)) is not None:
+                if found.case.open_step is None:
+                    given = Given(by=principal, reading=read_answer(last.step, answer), note=answer.note, at=now)
+                    return await _again(tx, self._continuing, found, given, new.on_unavailable)
                 await require_whole(tx, found)
-                return repeated
+                return responded(found.session, last.id, found.case.open_step)
             way = _way(found, new, now)
-            reading = read_answer(way.step.step, answer)
+            files = await uploaded(tx, found, new.upload_ids)
+            given = Given(
+                by=principal,
+                reading=read_answer(way.step.step, answer),
+                note=answer.note,
+                at=now,
+                filenames=tuple(each.file.filename for each in files),
+            )
             followed = await tx.session_steps.followed(session_id)
             # Only a choice between playbooks needs those that are there now.
             chooses = way.step.step.step_type == "choose_playbook"
-            shelf = await shelf_of(tx, self._shelves, principal.workspace_id) if chooses else None
-            following = _following(self._guidance(found, followed, shelf), found, way, reading, followed)
-            return _carry_out(tx, way, _Given(principal.id, reading, answer.note, now), following, shelf, followed)
-
-    def _guidance(self, found: Known, followed: Sequence[Followed], shelf: Shelf | None) -> Guidance:
-        offered = {key: each.playbook for key, each in shelf.playbooks.items()} if shelf else {}
-        documents = {**offered, **{each.key: each.document for each in followed}}
-        return Guidance(playbooks=documents, thresholds=self._thresholds, inputs=inputs_of(found.session.intake))
-
-
-class _Given(msgspec.Struct, frozen=True):
-    """Who answered what, and when."""
-
-    by: str
-    reading: Reading
-    note: str | None
-    at: datetime
+            shelf = await shelf_of(tx, self._guides.shelves, principal.workspace_id) if chooses else None
+            has_model = self._continuing.serves(principal.workspace_id)
+            guidance = self._guides.guidance(found.session, followed, shelf, has_model=has_model)
+            following = _following(guidance, found, way, given.reading, followed)
+            if following.step is None:
+                return await _await(tx, self._continuing, way, given, following, new.on_unavailable)
+            taken = _take_up(tx, way.session, following, shelf, followed)
+            return answered_with(tx, way, given, following.step, taken)
 
 
-def _repeated(found: Known, new: NewAnswer, answer: Answer) -> Responded | None:
-    """What came of the same answer before, if it is the one given last."""
+async def _await(
+    tx: SessionTx,
+    continuing: ContinuingService,
+    way: Way,
+    given: Given,
+    following: Following,
+    on_unavailable: OnUnavailable,
+) -> Responded | _Awaited:
+    """Store the answer, and lease the session to a model; where it is not to be had, to nobody."""
+    generation = continuing.wished(given.by, "flowpilot_respond", way.session)
+    is_left = following.otherwise is not None
+    if await is_admitted(tx, continuing.generating, generation, "manual" if is_left else on_unavailable):
+        take_down(tx, way, given, leased(way.session, generation.key, given.at), is_unclear=is_left)
+        return _Awaited(answered_step_id=way.step.id, generation=generation)
+    told = answered_with(tx, way, given, following.otherwise or manual_step(), {})
+    return msgspec.structs.replace(told, fallback_reason="quota")
+
+
+async def _again(
+    tx: SessionTx, continuing: ContinuingService, found: Known, given: Given, on_unavailable: OnUnavailable
+) -> Responded | _Awaited:
+    """The answer is there, and what was to follow is not."""
+    last = [step for step in found.case.path() if step.is_answered][-1]
+    session = touched(found.session, given.at)
+    reason: FallbackReason | None = None
+    if continuing.serves(given.by.workspace_id):
+        generation = continuing.wished(given.by, "flowpilot_respond", session)
+        if await is_admitted(tx, continuing.generating, generation, on_unavailable):
+            tx.sessions.change(leased(session, generation.key, given.at))
+            return _Awaited(answered_step_id=last.id, generation=generation)
+        reason = "quota"
+    changed, asked = ask_next(tx, found, freed(session), manual_step(), given.at)
+    return msgspec.structs.replace(responded(changed, last.id, asked), fallback_reason=reason)
+
+
+def _repeated(found: Known, new: NewAnswer, answer: Answer) -> SessionStep | None:
+    """The step that was answered last, if it was answered the same."""
     if new.fork_from_step_id is not None:
         return None
     path = found.case.path()
@@ -144,89 +194,46 @@ def _repeated(found: Known, new: NewAnswer, answer: Answer) -> Responded | None:
     last = done[-1]
     if (last.note, last.reading) != (answer.note, read_answer(last.step, answer)):
         return None
-    return responded(found.session, last.id, found.case.open_step)
+    return last
 
 
-def _way(found: Known, new: NewAnswer, now: datetime) -> _Way:
-    """Raises NotFoundError `step_not_found`, ConflictError `stale_step`."""
-    case = found.case
-    if new.fork_from_step_id is not None:
-        fork = forked(case, new.fork_from_step_id, (new_id(), new_id()), now)
-        return _Way(session=fork.session, step=fork.step, before=fork.before, branches=(fork.left, fork.branch))
-    waiting = case.open_step
-    if waiting is None or waiting.id != new.step_id:
-        if new.step_id not in {step.id for step in case.steps}:
-            raise NotFoundError("The session has no such step", code="step_not_found")
-        current = msgspec.to_builtins(step_view(waiting)) if waiting else None
-        raise ConflictError("Another step waits for an answer", code="stale_step", extra={"current_step": current})
-    path = steps_of(case.branches, case.steps, waiting.branch_id)
-    before = [step for step in path if step.is_answered and step.id != waiting.id]
-    return _Way(session=case.session, step=waiting, before=before)
-
-
-def _following(
-    guidance: Guidance, found: Known, way: _Way, reading: Reading, followed: Sequence[Followed]
-) -> Following:
+def _following(guidance: Guidance, found: Known, way: Way, reading: Reading, followed: Sequence[Followed]) -> Following:
     asked = way.step.step
     if asked.step_type == "briefing":
-        return Following(step=_waiting_behind(found, way))
+        return Following(step=_waiting_behind(found, way, has_model=guidance.has_model))
     walk = walk_of(guidance, way.before, followed)
     return answered(guidance, walk, way.before, asked, reading)
 
 
-def _waiting_behind(found: Known, way: _Way) -> Step:
-    """What was open when the session was taken over; on a branch of its own the session begins anew."""
+def _waiting_behind(found: Known, way: Way, *, has_model: bool) -> Step | None:
+    """What was open when the session was taken over; on a branch of its own the session begins anew.
+
+    What a model began, a model begins anew.
+    """
     case = found.case
     waiting = next((step for step in case.steps if step.superseded_by == way.step.id), None)
+    if waiting is None and has_model and is_begun_by_model(case):
+        return None
     return (waiting or case.steps[0]).step
 
 
-def _carry_out(
-    tx: SessionTx,
-    way: _Way,
-    given: _Given,
-    following: Following,
-    shelf: Shelf | None,
-    followed: Sequence[Followed],
-) -> Responded:
-    """Store the answer and the step that follows; both are said in the conversation."""
-    session, step = way.session, way.step
-    is_unclear = following.step is not None and following.step.context_message == CHOICE_NEEDED
-    done = msgspec.structs.replace(
-        step,
-        answered_at=given.at,
-        answered_by=given.by,
-        reading=given.reading,
-        note=given.note,
-        is_unclear=is_unclear,
+def _way(found: Known, new: NewAnswer, now: datetime) -> Way:
+    return (
+        way_anew(found.case, new.fork_from_step_id, now) if new.fork_from_step_id else way_on(found.case, new.step_id)
     )
-    done = msgspec.structs.replace(done, answer_message_id=say(tx, session, given.by, done, given.at))
-    for branch in way.branches:
-        tx.session_steps.branch(session.id, branch)
-    if way.branches:
-        tx.session_steps.add(session.id, done)
-    else:
-        tx.session_steps.change(session.id, done)
-    changes: dict[str, Any] = {"step_count": session.step_count + 1}
-    if following.playbook_key is not None and shelf is not None:
-        taken = followed_from(shelf, following)
-        follow(tx, session, taken, followed)
-        changes |= {"matched_flow_id": taken.playbook_id, "playbook_version": taken.version, "match_score": taken.match}
-        changes |= {"problem_domain": taken.document.domain}
-    if following.step is not None and following.step.confidence_score is not None:
-        sure = following.step
-        changes |= {"confidence_score": sure.confidence_score, "confidence_tier": sure.confidence_tier}
-    changed = msgspec.structs.replace(touched(session, given.at), **changes)
-    tx.sessions.change(changed)
-    tx.events.record(step_answered(changed, done))
-    asked = None
-    if following.step is not None:
-        next_one = SessionStep(
-            id=new_id(),
-            branch_id=step.branch_id,
-            step_order=step.step_order + 1,
-            step=following.step,
-            asked_at=given.at,
-        )
-        asked = ask(tx, changed, next_one, given.at)
-    return responded(stored(changed), done.id, asked)
+
+
+def _take_up(
+    tx: SessionTx, session: Session, following: Following, shelf: Shelf | None, followed: Sequence[Followed]
+) -> dict[str, Any]:
+    """Keep the playbook with the session that is followed from here on; what changes of the session by that."""
+    if following.playbook_key is None or shelf is None:
+        return {}
+    taken = followed_from(shelf, following)
+    follow(tx, session, taken, followed)
+    return {
+        "matched_flow_id": taken.playbook_id,
+        "playbook_version": taken.version,
+        "match_score": taken.match,
+        "problem_domain": taken.document.domain,
+    }

@@ -15,6 +15,9 @@ MAX_FRAGMENTS = 3
 MAX_FRAGMENT = 160
 LEAD = 40
 """How much of what stands before the first find is shown."""
+MAX_WORD = 64
+"""Of a longer word only the beginning is looked at."""
+MAX_TERMS = 32
 
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 # Accents that follow their letter belong to the word.
@@ -39,6 +42,13 @@ class Term(msgspec.Struct, frozen=True):
     is_prefix: bool = False
 
 
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Words to be found: all of them, or with `any_of` at least one."""
+
+    terms: tuple[Term, ...]
+    any_of: bool = False
+
+
 class Highlight(msgspec.Struct, frozen=True, kw_only=True):
     """A piece of a field, and where in it the finds are, in characters. It is plain text."""
 
@@ -58,7 +68,7 @@ def tokens(text: str) -> Iterator[Token]:
         else:
             plain = unicodedata.normalize("NFKC", found[0]).casefold()
             for word in _PLAIN.findall(plain):
-                yield Token(stemmed(word), found.start(), found.end())
+                yield Token(stemmed(word)[:MAX_WORD], found.start(), found.end())
 
 
 def search_text(text: str) -> str:
@@ -72,7 +82,7 @@ def search_terms(query: str) -> list[Term]:
     A database gets these words, quoted, and never the query itself: a quotation mark or AND would be its own language.
     """
     compounds = [found[0] for found in _COMPOUND.finditer(query)]
-    kept = [words for each in compounds if (words := _words_of(each))]
+    kept = [words for each in compounds if (words := _words_of(each))][:MAX_TERMS]
     return [Term(words, is_prefix=number == len(kept)) for number, words in enumerate(kept, 1)]
 
 

@@ -1,18 +1,27 @@
 """How sessions and their steps are shown."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
+from workbench.domain.playbooks.matching import Candidate
 from workbench.domain.playbooks.steps import Suggestion
 from workbench.domain.troubleshooting.model import Session, SessionStep
 from workbench.domain.troubleshooting.views import (
+    ChatReply,
+    Chatted,
     ListedSession,
+    NearCandidate,
     Progress,
     Responded,
+    Started,
     StepContent,
     StepView,
     SuggestionDraft,
 )
+from workbench.domain.usage.model import UsageSummary
 
 
 def step_view(step: SessionStep) -> StepView:
@@ -31,6 +40,7 @@ def step_view(step: SessionStep) -> StepView:
         confidence_tier=asked.confidence_tier,
         confidence_score=asked.confidence_score,
         source=asked.source,
+        citations=asked.citations,
         answer=step.reading,
         answered_at=step.answered_at,
         answered_by=step.answered_by,
@@ -52,8 +62,10 @@ def drafted(step: SessionStep | None) -> tuple[Suggestion | None, SuggestionDraf
     if asked is None or asked.suggestion is None:
         return None, None
     if asked.suggestion == "resolve":
-        return "resolve", SuggestionDraft(resolution_summary=asked.prompt, resolution_action=asked.action)
-    return "escalate", SuggestionDraft(reason=asked.prompt, urgency=asked.urgency)
+        return "resolve", SuggestionDraft(
+            resolution_summary=asked.draft or asked.prompt, resolution_action=asked.action
+        )
+    return "escalate", SuggestionDraft(reason=asked.draft or asked.prompt, urgency=asked.urgency)
 
 
 def responded(session: Session, answered_step_id: UUID, following: SessionStep | None) -> Responded:
@@ -81,5 +93,31 @@ def listed_fields(session: Session, person_id: str) -> dict[str, Any]:
         "session_rating": session.rating if session.owner_id == person_id else None,
         "resolution_summary": done.summary if done else None,
         "resolution_action": done.action if done else None,
+        "psa_ticket_id": session.ticket.id if session.ticket else None,
     }
     return {name: derived.get(name, getattr(session, name, None)) for name in ListedSession.__struct_fields__}
+
+
+def started(session: Session, candidates: Sequence[Candidate], first: SessionStep | None) -> Started:
+    """A session as it has begun, with its first step where it has steps."""
+    shown = {name: getattr(session, name) for name in Started.__struct_fields__ if hasattr(session, name)}
+    near = [NearCandidate(key=each.key, title=each.title, score=each.score) for each in candidates]
+    return Started(**shown, session_id=session.id, candidates=near, first_step=step_view(first) if first else None)
+
+
+def chatted(
+    session: Session,
+    turn_id: str,
+    reply: ChatReply,
+    *,
+    unread_uploads: Sequence[str] = (),
+    usage: UsageSummary | None = None,
+) -> Chatted:
+    """A reply with the turn that it is of."""
+    return Chatted(
+        **msgspec.structs.asdict(reply),
+        turn_id=turn_id,
+        session=progress(session),
+        usage=usage if usage is not None else msgspec.UNSET,
+        unread_uploads=unread_uploads,
+    )

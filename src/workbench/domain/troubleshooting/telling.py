@@ -10,14 +10,23 @@ from workbench.domain.errors import InvalidError
 from workbench.domain.identity.model import Principal
 from workbench.domain.messages.model import MAX_PAGE, MessageQuery
 from workbench.domain.paging import Cursor
+from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
+from workbench.domain.troubleshooting.cases import generation_state
+from workbench.domain.troubleshooting.chat_turns import said_in
 from workbench.domain.troubleshooting.documentation import Documentation, documented
 from workbench.domain.troubleshooting.known import Known, require_whole, seen
+from workbench.domain.troubleshooting.model import Session
+from workbench.domain.troubleshooting.narrating import Narration
 from workbench.domain.troubleshooting.ports import SessionFilter, SessionPage, SessionTx
+from workbench.domain.troubleshooting.prose import ProseService
+from workbench.domain.troubleshooting.searching import Term, Wanted, search_terms
 from workbench.domain.troubleshooting.showing import listed, listed_fields, step_view
+from workbench.domain.troubleshooting.ticket_notes import post_update, push_status, require_postable
 from workbench.domain.troubleshooting.transitions import allowed_actions
 from workbench.domain.troubleshooting.updates import StatusUpdate, UpdateRequest, status_update
 from workbench.domain.troubleshooting.views import Colleague, SessionDetail, SessionList
+from workbench.domain.troubleshooting.wishes import documentation_prose, update_prose
 
 MAX_SKIP = 10_000
 SHOWN_MESSAGES = 200
@@ -32,10 +41,13 @@ class TellingPolicy(msgspec.Struct, frozen=True, kw_only=True):
 class TellingService:
     """Looks at sessions."""
 
-    def __init__(self, transactions: Transactions[SessionTx], clock: Clock, policy: TellingPolicy) -> None:
+    def __init__(
+        self, transactions: Transactions[SessionTx], clock: Clock, policy: TellingPolicy, prose: ProseService
+    ) -> None:
         self._transactions = transactions
         self._clock = clock
         self._policy = policy
+        self._prose = prose
 
     async def page(
         self,
@@ -49,10 +61,14 @@ class TellingService:
     ) -> SessionList:
         """A page of the caller's sessions, the newest first. Raises InvalidError."""
         wanted = _in_order(wanted)
+        terms = tuple(search_terms(cleaned_text(wanted.text or "")))
+        if wanted.text is not None and not terms:
+            return SessionList(items=[], total=0 if with_total else msgspec.UNSET)
         if cursor is not None and skip:
             raise InvalidError("Give a cursor or skip, not both", code="validation_error", field="skip")
         behind = Cursor.decode(cursor) if cursor else None
         async with self._transactions.read(principal.workspace_id) as tx:
+            wanted = await _with_words(tx, wanted, terms)
             found = await tx.sessions.page(wanted, SessionPage(limit=limit + 1, skip=skip, behind=behind))
             total = await tx.sessions.count(wanted) if with_total else msgspec.UNSET
         shown = found[:limit]
@@ -70,6 +86,7 @@ class TellingService:
             newest = MessageQuery(limit=min(SHOWN_MESSAGES, MAX_PAGE))
             messages = await tx.messages.page(found.session.conversation_id, newest)
             lane = await tx.lanes.find(session_id)
+            pushes = await tx.pushes.of_session(session_id, 1)
             await require_whole(tx, found)
         case, session, standing = found.case, found.session, found.standing
         may_see_lane = standing.is_owner or standing.is_handler
@@ -91,25 +108,97 @@ class TellingService:
             conversation_messages=messages,
             pending_task_lane=lane.lane if lane and may_see_lane else None,
             task_lane_rev=lane.rev if lane and may_see_lane else 0,
+            generation=generation_state(case, self._clock.now()),
+            psa_connection_id=session.ticket.connection_id if session.ticket else None,
+            ticket_data=session.ticket.data if session.ticket else None,
+            psa_push_status=push_status(session, pushes),
         )
 
     async def documentation(self, principal: Principal, session_id: UUID) -> Documentation:
-        """What happened in a session, told; its owner's. To all others there is nothing: NotFoundError."""
-        found = await retrying(lambda: self._seen(principal, session_id))
-        found.standing.require_documentation(for_handler=self._policy.documentation_for_handler)
-        return documented(found.case)
+        """What happened in a session, told; its owner's. To all others there is nothing: NotFoundError.
+
+        A model rephrases it, where there is one; of the same version it does so once.
+        """
+        session, document = await self._documented(principal, session_id)
+        if not self._prose.rephrases(principal.workspace_id, document.markdown):
+            return document
+        key = self._prose.key(principal, session, document.template_version)
+        kept = self._prose.kept(key)
+        if kept is not None:
+            return msgspec.structs.replace(document, markdown=kept, generated_by="model")
+        prose = documentation_prose(document.markdown)
+        told = await self._prose.told(principal, "flowpilot_documentation", session, prose)
+        if told.generated_by == "model":
+            self._prose.keep(key, told.text)
+        return msgspec.structs.replace(
+            document, markdown=told.text, generated_by=told.generated_by, fallback_reason=told.fallback_reason
+        )
+
+    async def narration(self, principal: Principal, session_id: UUID) -> Narration:
+        """The same, to be told piece by piece while it is written. Raises NotFoundError before it begins."""
+        session, document = await self._documented(principal, session_id)
+
+        async def is_there() -> bool:
+            async with self._transactions.read(principal.workspace_id) as tx:
+                return await tx.sessions.find(session_id) is not None
+
+        return Narration(self._prose, principal, session, document, is_there)
 
     async def status_update(self, principal: Principal, session_id: UUID, wanted: UpdateRequest) -> StatusUpdate:
-        """How far a session is, told to colleagues or clients. Raises NotFoundError, ForbiddenError."""
+        """How far a session is, told to colleagues or clients, and to its ticket if that is wanted.
+
+        A model rephrases it as is wished, where there is one. Raises NotFoundError, ForbiddenError, ConflictError
+        `no_ticket`, InvalidError for a mail to a ticket.
+        """
         found = await retrying(lambda: self._seen(principal, session_id))
         found.standing.require_reporting(found.session)
-        return status_update(found.case, wanted)
+        if wanted.post_to_ticket:
+            require_postable(found.session, wanted.audience)
+        update = status_update(found.case, wanted)
+        prose = update_prose(update.content, wanted)
+        told = await self._prose.told(principal, "flowpilot_status_update", found.session, prose)
+        update = msgspec.structs.replace(
+            update,
+            content=told.text,
+            generated_by=told.generated_by,
+            fallback_reason=told.fallback_reason,
+            ignored=update.ignored if told.generated_by == "template" else [],
+        )
+        return await retrying(lambda: self._posted(principal, session_id, update)) if wanted.post_to_ticket else update
+
+    async def _documented(self, principal: Principal, session_id: UUID) -> tuple[Session, Documentation]:
+        found = await retrying(lambda: self._seen(principal, session_id))
+        found.standing.require_documentation(for_handler=self._policy.documentation_for_handler)
+        return found.session, documented(found.case)
+
+    async def _posted(self, principal: Principal, session_id: UUID, update: StatusUpdate) -> StatusUpdate:
+        async with self._transactions.write(principal.workspace_id) as tx:
+            found = await seen(tx, principal, session_id)
+            found.standing.require_reporting(found.session)
+            push_id = await post_update(tx, found.case, update, principal.id, self._clock.now())
+            await require_whole(tx, found)
+        return msgspec.structs.replace(update, push_id=push_id)
 
     async def _seen(self, principal: Principal, session_id: UUID) -> Known:
         async with self._transactions.read(principal.workspace_id) as tx:
             found = await seen(tx, principal, session_id)
+            if found.session.session_type == "chat":
+                people = MessageQuery(participant_roles=("user",), message_types=("chat",), limit=SHOWN_MESSAGES)
+                messages = await tx.messages.page(found.session.conversation_id, people)
+                case = msgspec.structs.replace(found.case, said=said_in(found.session, messages))
+                found = msgspec.structs.replace(found, case=case)
             await require_whole(tx, found)
             return found
+
+
+async def _with_words(tx: SessionTx, wanted: SessionFilter, terms: tuple[Term, ...]) -> SessionFilter:
+    """Those that have all of the words, or where there is none, on this page or any other, those that have one of them."""
+    if not terms:
+        return wanted
+    with_all = msgspec.structs.replace(wanted, words=Wanted(terms=terms))
+    if len(terms) == 1 or await tx.sessions.count(with_all):
+        return with_all
+    return msgspec.structs.replace(wanted, words=Wanted(terms=terms, any_of=True))
 
 
 def _colleague(found: Known, user_id: str) -> Colleague:

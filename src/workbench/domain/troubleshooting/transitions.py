@@ -43,6 +43,8 @@ ACTIONS: tuple[Action, ...] = get_args(Action)
 STATUSES: tuple[SessionStatus, ...] = get_args(SessionStatus)
 REOPENABLE = timedelta(days=7)
 IDLE = timedelta(days=30)
+LEASED_FOR = timedelta(seconds=120)
+"""Longer than all models together may take."""
 IDLE_REASON = "idle_timeout"
 RATINGS = range(1, 6)
 
@@ -133,6 +135,16 @@ def _who(action: Action) -> Who:
 def touched(session: Session, now: datetime) -> Session:
     """Something happened in it."""
     return msgspec.structs.replace(session, last_activity_at=now)
+
+
+def leased(session: Session, key: str, now: datetime) -> Session:
+    """A model is at work on what comes next, for whoever has the key."""
+    return msgspec.structs.replace(session, lease_key=key, lease_until=now + LEASED_FOR)
+
+
+def freed(session: Session) -> Session:
+    """None is any more, or what it writes is not waited for."""
+    return msgspec.structs.replace(session, lease_key=None, lease_until=None)
 
 
 def paused(session: Session, now: datetime) -> Session:
@@ -226,9 +238,9 @@ def idled(session: Session, now: datetime) -> Session:
     return abandoned(session, None, IDLE_REASON, now)[0]
 
 
-def is_idle(session: Session, now: datetime) -> bool:
-    """Whether it is to be given up because nothing happens in it."""
-    return session.status in IDLING and session.deleted_at is None and now >= session.last_activity_at + IDLE
+def is_idle(session: Session, now: datetime, after: timedelta = IDLE) -> bool:
+    """Whether it is to be given up because nothing has happened in it for so long."""
+    return session.status in IDLING and session.deleted_at is None and now >= session.last_activity_at + after
 
 
 def reopened(session: Session, now: datetime) -> Session:

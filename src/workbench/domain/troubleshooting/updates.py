@@ -1,6 +1,7 @@
 """What is told of a session while it is worked on: to colleagues, to a client, or by mail, without a model (8.3)."""
 
 from typing import Annotated, Literal
+from uuid import UUID
 
 import msgspec
 
@@ -39,6 +40,8 @@ class UpdateRequest(msgspec.Struct, frozen=True, kw_only=True):
     include_next_steps: bool = True
     language: str | None = None
     instructions: Annotated[str, msgspec.Meta(max_length=MAX_INSTRUCTIONS)] | None = None
+    post_to_ticket: bool = False
+    """Whether it is also put down at the ticket of the session: for colleagues, or for the customer, as it is for."""
 
 
 class StatusUpdate(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,8 +52,11 @@ class StatusUpdate(msgspec.Struct, frozen=True, kw_only=True):
     subject: str | None = None
     format: Literal["text", "markdown"] = "text"
     generated_by: Literal["template", "model"] = "template"
+    fallback_reason: Literal["quota", "provider", "facts_lost"] | None = None
     step_order: int
     ignored: list[str]
+    push_id: UUID | None = None
+    """The note to the ticket, if there is to be one."""
 
 
 def status_update(case: Case, request: UpdateRequest) -> StatusUpdate:

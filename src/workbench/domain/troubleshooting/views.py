@@ -11,8 +11,10 @@ from workbench.domain.messages.model import Message
 from workbench.domain.playbooks.answers import Reading
 from workbench.domain.playbooks.confidence import Tier
 from workbench.domain.playbooks.model import ResolutionAction, Risk, Urgency
-from workbench.domain.playbooks.steps import Source, StepOption, StepType, Suggestion
-from workbench.domain.troubleshooting.lanes import Lane
+from workbench.domain.playbooks.steps import Citation, Source, StepOption, StepType, Suggestion
+from workbench.domain.tickets.model import FailureCode, PushKind, PushStatus, Visibility
+from workbench.domain.troubleshooting.cases import GenerationState
+from workbench.domain.troubleshooting.lanes import Lane, Question, Task
 from workbench.domain.troubleshooting.model import (
     Branch,
     Escalation,
@@ -21,7 +23,12 @@ from workbench.domain.troubleshooting.model import (
     SessionStatus,
     SessionType,
 )
+from workbench.domain.troubleshooting.outputs import OutputKind, OutputState
 from workbench.domain.troubleshooting.transitions import Action
+from workbench.domain.usage.model import UsageSummary
+
+NotPushed = Literal["not_linked", "not_requested"]
+"""There is no ticket, or nothing was to be told there."""
 
 
 class StepContent(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +55,7 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     confidence_tier: Tier | None
     confidence_score: float | None
     source: Source
-    citations: Sequence[Mapping[str, Any]] = ()
+    citations: Sequence[Citation] = ()
     answer: Reading | None = None
     answered_at: datetime | None = None
     answered_by: str | None = None
@@ -56,6 +63,10 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     is_superseded: bool = False
     prompt_message_id: UUID | None = None
     answer_message_id: UUID | None = None
+
+
+FallbackReason = Literal["quota", "provider"]
+"""Why there is a step of the house where a model was to write one: its allowance is used up, or it failed."""
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +98,43 @@ class Responded(msgspec.Struct, frozen=True, kw_only=True):
     session: Progress
     suggestion: Suggestion | None = None
     suggestion_draft: SuggestionDraft | None = None
+    fallback_reason: FallbackReason | None = None
+
+
+class SuggestedFlow(msgspec.Struct, frozen=True, kw_only=True):
+    """A playbook that may help; a guided session can be begun with its id."""
+
+    playbook_id: UUID
+    title: str
+    score: float
+
+
+class Fork(msgspec.Struct, frozen=True, kw_only=True):
+    """Several ways that a chat could go on, and why; it is for a person to pick one."""
+
+    label: str
+    reason: str
+    options: Sequence[str]
+
+
+class ChatReply(msgspec.Struct, frozen=True, kw_only=True):
+    """What is replied in a chat. Tasks and questions come into the task lane only where a client stores it with them."""
+
+    content: str
+    suggested_flows: Sequence[SuggestedFlow] = ()
+    fork: Fork | msgspec.UnsetType = msgspec.UNSET
+    actions: Sequence[Task] = ()
+    questions: Sequence[Question] = ()
+
+
+class Chatted(ChatReply, frozen=True, kw_only=True):
+    """A reply and the turn that it is of, with what a model took for it, where one was asked."""
+
+    turn_id: str
+    session: Progress
+    usage: UsageSummary | msgspec.UnsetType = msgspec.UNSET
+    unread_uploads: Sequence[str] = ()
+    """The uploads that came with what was said, and that nobody but people has read."""
 
 
 class NearCandidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +146,7 @@ class NearCandidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
-    """A session that has begun."""
+    """A session that has begun. A chat has no steps."""
 
     session_id: UUID
     session_type: SessionType
@@ -112,8 +160,9 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     matched_flow_id: UUID | None
     match_score: float | None
     candidates: Sequence[NearCandidate]
-    first_step: StepView
+    first_step: StepView | None
     version: int
+    fallback_reason: FallbackReason | None = None
 
 
 class ListedSession(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,6 +186,7 @@ class ListedSession(msgspec.Struct, frozen=True, kw_only=True):
     resolution_summary: str | None
     resolution_action: ResolutionAction | None
     is_branching: bool
+    psa_ticket_id: str | None
     created_at: datetime
     last_activity_at: datetime
     resolved_at: datetime | None
@@ -177,6 +227,72 @@ class SessionDetail(ListedSession, frozen=True, kw_only=True):
     conversation_messages: list[Message]
     pending_task_lane: Lane | None
     task_lane_rev: int
+    generation: GenerationState
+    """Whether a model is at work on the next step, or failed to write one: then the last answer, sent again, asks again."""
+    psa_connection_id: UUID | None
+    ticket_data: Mapping[str, Any] | None
+    """What the ticket system says of the ticket; `verified` says whether it could be asked."""
+    psa_push_status: PushStatus | NotPushed
+    """How far the newest note to the ticket is."""
+
+
+class OutputInProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is made of a resolved session, and how far that is."""
+
+    kind: OutputKind
+    state: OutputState
+
+
+class OutputView(OutputInProgress, frozen=True, kw_only=True):
+    """What was made of a resolved session. `session_version` tells what is of one resolution from what is of another."""
+
+    session_version: int
+    content: Mapping[str, Any] | None
+    generated_by: Literal["template", "model"]
+    error_code: str | None
+    created_at: datetime
+
+
+class OutputList(msgspec.Struct, frozen=True, kw_only=True):
+    """What was made of a session, of its newest resolution first."""
+
+    items: list[OutputView]
+
+
+class PushView(msgspec.Struct, frozen=True, kw_only=True):
+    """A note to the ticket, and how far that is. The body is gone where somebody was erased who may have said part of it."""
+
+    id: UUID
+    kind: PushKind
+    visibility: Visibility
+    connection_id: UUID
+    psa_ticket_id: str
+    status: PushStatus
+    attempt_count: int
+    manual_attempts: int
+    next_attempt_at: datetime | None
+    external_note_id: str | None
+    http_status: int | None
+    error_code: FailureCode | None
+    error_summary: str | None
+    body: str | None
+    created_at: datetime
+    posted_at: datetime | None
+
+
+class PushList(msgspec.Struct, frozen=True, kw_only=True):
+    """The notes to the ticket of a session, the newest first."""
+
+    items: list[PushView]
+
+
+class PushRetried(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one more try."""
+
+    push_id: UUID
+    psa_push_status: PushStatus
+    psa_push_error: str | None
+    next_attempt_at: datetime | None
 
 
 class Resolved(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,7 +305,8 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
     duration_seconds: int
     ticket_notes: str
     version: int
-    psa_push_status: Literal["not_linked"] = "not_linked"
+    psa_push_status: Literal["pending"] | NotPushed
+    outputs: Sequence[OutputInProgress]
 
 
 class Escalated(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,6 +319,7 @@ class Escalated(msgspec.Struct, frozen=True, kw_only=True):
     step_count: int
     duration_seconds: int
     version: int
+    psa_push_status: Literal["pending"] | NotPushed
 
 
 class QueuedSession(msgspec.Struct, frozen=True, kw_only=True):
@@ -218,6 +336,7 @@ class QueuedSession(msgspec.Struct, frozen=True, kw_only=True):
     requested_at: datetime
     waiting_seconds: int
     is_for_you: bool
+    team_id: str | None
     packet: Mapping[str, Any]
 
 
@@ -236,3 +355,4 @@ class PickedUp(msgspec.Struct, frozen=True, kw_only=True):
     session: Progress
     suggestion: Suggestion | None = None
     suggestion_draft: SuggestionDraft | None = None
+    fallback_reason: FallbackReason | None = None

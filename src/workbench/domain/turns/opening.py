@@ -339,7 +339,9 @@ async def _question(
         has_debug_data=False,
     )
     tx.turns.reserve(conversation_id, new.turn_id, "input", message.id)
-    tx.messages.add(StoredMessage(conversation_id=conversation_id, message=message, debug_data={}))
+    asked = StoredMessage(conversation_id=conversation_id, message=message, debug_data={})
+    tx.messages.add(asked)
+    await tx.overheard.said(asked)
     tx.turns.attach_parts(message.id, built.parts, now)
     tx.events.record(message_created(conversation_id, message))
     return Question(message=message, parts=built.parts, warnings=warnings)

@@ -10,7 +10,7 @@ import msgspec
 from workbench.domain.assistants.ports import AssistantTx
 from workbench.domain.budgets.ports import BudgetTx
 from workbench.domain.jobs.ports import Jobs
-from workbench.domain.messages.ports import Messages, TurnSlots
+from workbench.domain.messages.ports import Messages, Overheard, TurnSlots
 from workbench.domain.parts.model import Parts
 from workbench.domain.turns.model import GoneTurn, LogSnapshot, Turn, TurnEvent
 from workbench.domain.usage.ports import UsageTx
@@ -128,6 +128,8 @@ class TurnTx(AssistantTx, BudgetTx, UsageTx, Protocol):
     def turns(self) -> Turns: ...
     @property
     def messages(self) -> Messages: ...
+    @property
+    def overheard(self) -> Overheard: ...
     @property
     def jobs(self) -> Jobs: ...
 

@@ -124,7 +124,7 @@ async def settle(tx: TurnTx, turn: Turn, close: Close, now: datetime) -> Ended:
     content = await put_content(tx, ended, close, now)
     ended = msgspec.structs.replace(ended, is_published=True)
     summary = UsageSummary.of(billed.row, with_cost=False) if billed is not None and billed.row is not None else None
-    ended, events = logged(ended, [_ending(ended, close, summary)], now)
+    ended, events = logged(ended, [ending_event(ended, close, summary)], now)
     tx.turns.change(ended)
     tx.turns.log(ended, events)
     tx.events.record(turn_status(ended))
@@ -220,7 +220,8 @@ async def put_content(tx: TurnTx, turn: Turn, close: Close, now: datetime) -> Co
     return "written"
 
 
-def _ending(turn: Turn, close: Close, usage: UsageSummary | None) -> tuple[str, dict[str, Any]]:
+def ending_event(turn: Turn, close: Close, usage: UsageSummary | None) -> tuple[str, dict[str, Any]]:
+    """The last thing that happens."""
     payload = {
         "finish_reason": turn.finish_reason,
         "parts": close.parts,

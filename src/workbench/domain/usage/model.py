@@ -156,7 +156,8 @@ class ModelShare(msgspec.Struct, frozen=True, kw_only=True):
 class Bill(msgspec.Struct, frozen=True, kw_only=True):
     """For what, and to whom. `user_id` pays; where there is none, `metadata` names the conversation's owner.
 
-    `provisional` figures give way to a producer's own.
+    `provisional` figures give way to a producer's own. `generations` says how many of those that sessions are limited to
+    it counts for.
     """
 
     source: UsageSource
@@ -168,6 +169,7 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
     assistant_id: UUID | None = None
     assistant_service_id: str | None = None
     usage_type: ShortName = CHAT
+    generations: int = 0
     metadata: dict[str, Any] = {}
 
 
@@ -200,6 +202,7 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     source: UsageSource
     usage_day: date
     created_datetime: datetime
+    generations: int
     metadata: dict[str, Any]
 
 

@@ -24,9 +24,15 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredUser(User, frozen=True, kw_only=True):
-    """What is kept beside the public part: whether the name was chosen here, so that a token no longer sets it."""
+    """What is kept beside the public part.
+
+    `name_is_chosen` says that the name was chosen here, so that a token no longer sets it. The rest is what the last token
+    said that came: so it is known of those who are away as well.
+    """
 
     name_is_chosen: bool = False
+    works_on_sessions: bool = True
+    team_ids: tuple[str, ...] = ()
 
     def public(self) -> User:
         """The part that others may see."""

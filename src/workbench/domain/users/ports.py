@@ -18,8 +18,12 @@ class Users(Protocol):
         """Those of the ids that share a conversation with the caller, in which both are active, or are the caller."""
         ...
 
+    async def has_team(self, team_id: str) -> bool:
+        """Whether anybody who was here belonged to the team."""
+        ...
+
     def put(self, user: StoredUser) -> None:
-        """Store the user, new or changed."""
+        """Store the user, new or changed, and know of their teams from here on."""
         ...
 
 

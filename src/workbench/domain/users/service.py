@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -14,16 +15,27 @@ from workbench.domain.users.ports import UserTx
 
 
 async def meet(tx: UserTx, principal: Principal, now: datetime) -> StoredUser:
-    """Know the caller from here on: add a row, or take the name from the token unless one was chosen here."""
-    user = await tx.users.find(principal.id)
-    if user is None:
-        user = StoredUser(id=principal.id, name=principal.name, image=None, service_user=False, created_datetime=now)
+    """Know the caller from here on: add a row, or take from the token what it says; the name unless one was chosen here."""
+    before = await tx.users.find(principal.id)
+    user = _told(principal, before, now)
+    if user != before:
         tx.users.put(user)
-    elif user.name != principal.name and principal.name and not user.name_is_chosen:
-        user = msgspec.structs.replace(user, name=principal.name)
-        tx.users.put(user)
+    if before is not None and user.name != before.name:
         tx.nameplates.rename(user.id, user.name, user.image)
     return user
+
+
+def _told(principal: Principal, before: StoredUser | None, now: datetime) -> StoredUser:
+    rights: dict[str, Any] = {
+        "works_on_sessions": principal.works_on_sessions,
+        "team_ids": tuple(sorted(principal.team_ids)),
+    }
+    if before is None:
+        return StoredUser(
+            id=principal.id, name=principal.name, image=None, service_user=False, created_datetime=now, **rights
+        )
+    name = before.name if before.name_is_chosen or not principal.name else principal.name
+    return msgspec.structs.replace(before, name=name, **rights)
 
 
 class UserService:

@@ -74,7 +74,9 @@ def copy(source: str, target: str, as_json: bool) -> None:
     given again. The bytes of files are not in the database: they stay where they are, or are copied by other means.
     Exit code 1 where something did not arrive.
     """
-    begin, end = load_settings(db={"url": source}), load_settings(db={"url": target})
+    # What is set beside the address is meant for the target: nothing of the source is changed.
+    begin = load_settings(db={"url": source, "postgresql_owner_url": None})
+    end = load_settings(db={"url": target})
     prepare_copy(begin, end)
     with progress("copying", silent=as_json) as show:
         report = asyncio.run(copy_database(begin, end, show))

@@ -14,11 +14,14 @@ from rich.console import Console
 from rich.table import Table
 
 from workbench.domain.errors import UnprocessableError, WorkbenchError
+from workbench.domain.flows.importing import read_foreign
 from workbench.domain.flows.model import Document, ParameterType
 from workbench.domain.flows.operating import OperatorBlueprintService
 from workbench.domain.flows.ports import FlowLedger
 from workbench.entrypoints.cli.running import run
 from workbench.entrypoints.workers.flows import FlowTools, FlowWorker
+from workbench.entrypoints.workers.outside_host import OutsideHost
+from workbench.wiring.outside import NamedServices, Outside
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -72,6 +75,22 @@ def put_blueprint(name: str, file: Path) -> None:
     click.echo(f"{name}: version {_told(put)}")
 
 
+@flows.command("import-blueprint")
+@click.argument("file", type=FILE)
+@click.option("--name", help="What to call it; by default as the file is called.")
+def import_blueprint(file: Path, name: str | None) -> None:
+    """Give a blueprint in TrustGraph's layout to all workspaces, new or as the next version.
+
+    Its parameters name types, which `put-type` stores. Its services speak as TrustGraph's do, on the same broker.
+    """
+    chosen, document = name or file.stem, read_foreign(_read(file, Any))
+
+    async def put(service: OperatorBlueprintService) -> int:
+        return (await service.put(chosen, document)).version
+
+    click.echo(f"{chosen}: version {_told(put)}")
+
+
 @flows.command("put-type")
 @click.argument("name")
 @click.argument("file", type=FILE)
@@ -86,12 +105,19 @@ def put_type(name: str, file: Path) -> None:
 
 
 @flows.command()
-def host() -> None:
-    """Run the services that WORKBENCH__FLOWS__SERVICES names, without the server, until told to stop.
+@click.argument("places", nargs=-1, metavar="[MODULE:SERVICE]...")
+@click.option("--url", help="The workbench to ask what to run, instead of its database. Needs a token of a host.")
+def host(places: tuple[str, ...], url: str | None) -> None:
+    """Run services, by default those that WORKBENCH__FLOWS__SERVICES names, without the server, until told to stop.
 
-    For RabbitMQ: on the bus inside a process nobody else is.
+    For RabbitMQ: on the bus inside a process nobody else is. With --url nothing but the broker and that workbench is
+    needed; the first token of WORKBENCH__FLOWS__HOST_TOKENS is shown to it.
     """
-    run(FlowWorker, _serve, Hosting())
+    named = NamedServices(places)
+    if url is None:
+        run(FlowWorker, _serve, named, Hosting())
+    else:
+        run(OutsideHost, _serve, named, Outside(url), OutsideHosting())
 
 
 class Hosting(Provider):
@@ -103,7 +129,15 @@ class Hosting(Provider):
     worker = provide(FlowWorker)
 
 
-async def _serve(worker: FlowWorker) -> None:
+class OutsideHosting(Provider):
+    """The same for a process that asks over HTTP."""
+
+    scope = Scope.APP
+
+    worker = provide(OutsideHost)
+
+
+async def _serve(worker: FlowWorker | OutsideHost) -> None:
     worker.require_shared_bus()
     click.echo(f"serving {', '.join(worker.services) or 'nothing'}")
     try:

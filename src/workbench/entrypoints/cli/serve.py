@@ -202,9 +202,12 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
 
 def _migrated(settings: Settings) -> Settings:
     """Bring the schema up to date, once and before any worker starts, if that is wanted."""
-    if not settings.db.migrate_at_start:
-        return settings
-    migrations.upgrade(settings)
+    if settings.needs_owner:
+        # So that nothing is made by a role that cannot stay. Where an owner is named, the role may still be to be made.
+        migrations.require_role(settings)
+    if settings.db.migrate_at_start:
+        migrations.upgrade(settings)
+    migrations.require_role(settings)
     return settings.model_copy(update={"db": settings.db.model_copy(update={"migrate_at_start": False})})
 
 

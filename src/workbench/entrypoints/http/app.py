@@ -15,6 +15,7 @@ from workbench.domain.errors import NotFoundError
 from workbench.domain.events.hub import EventHub
 from workbench.domain.flows.calling import FlowGateway
 from workbench.domain.identity.service import Authenticator
+from workbench.domain.rates.ports import RateMeter
 from workbench.domain.speech.service import SpeechService
 from workbench.domain.turns.hub import TurnHub
 from workbench.entrypoints.http.archives import ArchiveController
@@ -30,6 +31,7 @@ from workbench.entrypoints.http.events import EventController
 from workbench.entrypoints.http.files import FileController
 from workbench.entrypoints.http.flow_blueprints import BlueprintController, ParameterTypeController
 from workbench.entrypoints.http.flow_calls import FlowCallController
+from workbench.entrypoints.http.flow_hosts import FlowHostController
 from workbench.entrypoints.http.flows import FlowController
 from workbench.entrypoints.http.gate import Gate
 from workbench.entrypoints.http.health import HealthController
@@ -38,13 +40,18 @@ from workbench.entrypoints.http.metering import Metering
 from workbench.entrypoints.http.metrics import metrics
 from workbench.entrypoints.http.participants import ParticipantController
 from workbench.entrypoints.http.playbooks import PlaybookController
+from workbench.entrypoints.http.refusals import count_refusal, limited_routes
 from workbench.entrypoints.http.requests import WorkbenchRequest
 from workbench.entrypoints.http.retention import RetentionController
 from workbench.entrypoints.http.session_acts import EscalationController, SessionActController
+from workbench.entrypoints.http.session_chats import ChatController
+from workbench.entrypoints.http.session_finding import SessionFindingController
+from workbench.entrypoints.http.session_tickets import SessionTicketController
 from workbench.entrypoints.http.sessions import SessionController
 from workbench.entrypoints.http.shares import ShareController
 from workbench.entrypoints.http.speech import SpeechController
 from workbench.entrypoints.http.streams import Heartbeats
+from workbench.entrypoints.http.tickets import ConnectionController
 from workbench.entrypoints.http.turns import ActiveTurnController, TurnController
 from workbench.entrypoints.http.usage import UsageController
 from workbench.entrypoints.http.users import UserController
@@ -54,11 +61,13 @@ from workbench.entrypoints.workers.flows import FlowTools, FlowUpkeepWorker, Flo
 from workbench.entrypoints.workers.jobs import JobWorker
 from workbench.entrypoints.workers.presence import OnlineCheck, PresenceWorker
 from workbench.entrypoints.workers.pruning import PruningWorker
+from workbench.entrypoints.workers.pushing import PushWorker
 from workbench.entrypoints.workers.reaping import ReapingWorker
 from workbench.entrypoints.workers.running import RunnerPolicy, RunningWorker
 from workbench.entrypoints.workers.shortening import ShorteningWorker
 from workbench.entrypoints.workers.supervisor import FlowDuties, Hubs, OtherDuties, Others, Supervisor, Workers
 from workbench.entrypoints.workers.turn_duties import TurnDuties
+from workbench.entrypoints.workers.upkeep import UpkeepWorker
 from workbench.wiring import migrations
 from workbench.wiring.container import make_container, traced
 from workbench.wiring.measures import Measures
@@ -84,13 +93,18 @@ CONTROLLERS = [
     PlaybookController,
     SessionController,
     SessionActController,
+    ChatController,
+    SessionFindingController,
     EscalationController,
+    SessionTicketController,
+    ConnectionController,
     SpeechController,
     UsageController,
     BlueprintController,
     ParameterTypeController,
     FlowController,
     FlowCallController,
+    FlowHostController,
     BudgetController,
 ]
 
@@ -113,6 +127,8 @@ class Http(Provider):
     attending = provide(AttendanceWorker)
     shortening = provide(ShorteningWorker)
     turn_duties = provide(TurnDuties)
+    upkeep = provide(UpkeepWorker)
+    pushing = provide(PushWorker)
     hubs = provide(Hubs)
     flow_tools = provide(FlowTools)
     flows = provide(FlowWorker)
@@ -128,10 +144,12 @@ class Http(Provider):
         pruning: PruningWorker,
         presence: PresenceWorker,
         turns: TurnDuties,
+        upkeep: UpkeepWorker,
         measures: Measures,
+        pushing: PushWorker,
     ) -> OtherDuties:
         """List what else goes on."""
-        return OtherDuties((pruning, presence, *turns.all, measures))
+        return OtherDuties((pruning, presence, *turns.all, upkeep, measures, pushing))
 
     @provide
     def beats(self, settings: Settings) -> Heartbeats:
@@ -163,13 +181,14 @@ async def nothing_here(path: FromPath[str]) -> None:  # noqa: ARG001 - the route
 
 def _lifespan(container: AsyncContainer, settings: Settings, drain: Drain) -> Any:
     @asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncGenerator[None]:
+    async def lifespan(app: Litestar) -> AsyncGenerator[None]:
         if settings.db.migrate_at_start:
             await asyncio.to_thread(migrations.upgrade, settings)
         # Made before the first request: keys that cannot be read, or a wrong identity, stop the start, not a caller.
         await container.get(Authenticator)
         await container.get(SpeechService)
         await container.get(ContentStore)
+        (await container.get(RateMeter)).expect_limits(limited_routes(app))
         supervisor = await container.get(Supervisor)
         drain.attach(await container.get(EventHub), await container.get(TurnHub), await container.get(FlowGateway))
         try:
@@ -198,6 +217,7 @@ def create_app(settings: Settings | None = None, *providers: Provider) -> Litest
     container = make_container(chosen, Http(drain), *providers)
     app = Litestar(
         [ROUTES],
+        after_exception=[count_refusal],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=[_lifespan(container, chosen, drain)],
         logging_config=None,

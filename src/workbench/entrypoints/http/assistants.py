@@ -26,6 +26,7 @@ from workbench.domain.identity.model import Principal
 from workbench.entrypoints.http.conversations import LATEST, LatestTypes
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import assistants_only, users_only
+from workbench.entrypoints.http.repeats import repeatable
 
 STATES = "/{assistant_id:str}/conversations/{conversation_id:str}/states"
 
@@ -43,6 +44,7 @@ class AssistantController(Controller):
         guards=[users_only],
         summary="Create an assistant",
     )
+    @repeatable
     async def create(
         self,
         request: Request[Principal, Any, Any],

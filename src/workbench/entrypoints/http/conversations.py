@@ -24,6 +24,7 @@ from workbench.domain.messages.model import MessageType
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import actors_only, users_only
 from workbench.entrypoints.http.queries import BOOLEAN, flag
+from workbench.entrypoints.http.repeats import repeatable
 
 LatestTypes = Annotated[
     list[MessageType] | None,
@@ -40,6 +41,7 @@ class ConversationController(Controller):
     guards = (actors_only,)
 
     @post(operation_id="create_conversation", status_code=200, guards=[users_only], summary="Create a conversation")
+    @repeatable
     async def create(
         self,
         request: Request[Principal, Any, Any],
@@ -100,6 +102,7 @@ class ConversationController(Controller):
         status_code=200,
         summary="Duplicate a conversation, or create one for an owner",
     )
+    @repeatable
     async def copy(
         self,
         request: Request[Principal, Any, Any],

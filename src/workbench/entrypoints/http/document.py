@@ -20,6 +20,7 @@ from workbench.domain.errors import (
     BadAnswerError,
     ConflictError,
     ExhaustedError,
+    InvalidError,
     NotFoundError,
     TooLargeError,
     UnauthenticatedError,
@@ -27,6 +28,7 @@ from workbench.domain.errors import (
     UpstreamError,
     WorkbenchError,
 )
+from workbench.domain.idempotency.model import HEADER
 from workbench.entrypoints.http.errors import STATUS, AssistantFailure, ErrorBody, FaultList, summary_of
 
 Json = dict[str, Any]
@@ -52,6 +54,7 @@ PASSED_ON = "What an assistant service answered passes through, its words in `de
 
 SCHEMES = {
     "user": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT", description="A user's token."),
+    "host": SecurityScheme(type="http", scheme="bearer", description="A token of a host of services of flows."),
     "service_id": SecurityScheme(type="apiKey", name="X-Assistant-Service-ID", security_scheme_in="header"),
     "service_key": SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header"),
     "assistant_id": SecurityScheme(type="apiKey", name="X-Assistant-ID", security_scheme_in="header"),
@@ -203,6 +206,10 @@ def _shared(path: str, method: str, operation: Json) -> Iterator[type[WorkbenchE
     if "{" in path:
         yield NotFoundError
     if "requestBody" in operation:
+        yield TooLargeError
+    if any(parameter["name"] == HEADER for parameter in operation.get("parameters", ())):
+        # The body is read for what it is, also where the route itself needs none.
+        yield InvalidError
         yield TooLargeError
     if method not in READING:
         yield ConflictError

@@ -6,7 +6,8 @@ from workbench.domain.events.hub import EventHub
 from workbench.domain.flows.calling import FlowGateway
 from workbench.domain.turns.hub import TurnHub
 
-FLOW_SECONDS = 5.0
+FLOW_SECONDS = 4.0
+"""Less than what streams have to say goodbye by default: who is told to come back still has to be answered."""
 
 
 class Drain:

@@ -31,6 +31,8 @@ from workbench.domain.errors import (
     UpstreamError,
     WorkbenchError,
 )
+from workbench.domain.idempotency.model import InProgressError
+from workbench.domain.troubleshooting.failures import ProviderError
 from workbench.entrypoints.http.budget_headers import budget_headers
 
 STATUS: dict[type[WorkbenchError], int] = {
@@ -46,6 +48,7 @@ STATUS: dict[type[WorkbenchError], int] = {
     TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     ExhaustedError: HTTPStatus.TOO_MANY_REQUESTS,
     BadAnswerError: HTTPStatus.BAD_GATEWAY,
+    ProviderError: HTTPStatus.BAD_GATEWAY,
     UpstreamError: HTTPStatus.FAILED_DEPENDENCY,
     UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     WorkbenchError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -134,7 +137,7 @@ def domain_error(_: Request[Any, Any, Any], error: WorkbenchError) -> Response[A
 
 def _retry_after(error: WorkbenchError, status: int) -> int | None:
     """Whole seconds after which it is worth coming back, where that is known."""
-    if isinstance(error, UpstreamError | ExhaustedError) and error.retry_after_seconds is not None:
+    if isinstance(error, UpstreamError | ExhaustedError | InProgressError) and error.retry_after_seconds is not None:
         return math.ceil(error.retry_after_seconds)
     return RETRY_AFTER_SECONDS if status == HTTPStatus.SERVICE_UNAVAILABLE else None
 

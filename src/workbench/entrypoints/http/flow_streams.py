@@ -4,7 +4,6 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 
-import msgspec
 import structlog
 from litestar.types import Receive, Send
 from msgspec import UNSET
@@ -12,7 +11,7 @@ from msgspec import UNSET
 from workbench.domain.bus.calls import Reply
 from workbench.domain.bus.errors import CallError
 from workbench.domain.flows.calling import OpenCall
-from workbench.entrypoints.http.streams import Heartbeats, Stream
+from workbench.entrypoints.http.streams import Heartbeats, Stream, named_frame
 
 AHEAD_BYTES = 64 << 10
 """How much is taken from the mailbox before the client has taken what came before."""
@@ -48,7 +47,7 @@ class FlowStream(Stream):
         """Say what was asked, and begin to read."""
         call = self._call
         opened = {"id": call.id, "flow_id": call.flow.flow_id, "interface": call.interface, "deadline": call.deadline}
-        await self.write(_frame(None, "open", opened))
+        await self.write(named_frame("open", opened))
         self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
@@ -60,16 +59,16 @@ class FlowStream(Stream):
                     await self._room.wait()
         except CallError as error:
             told = {"code": error.code, "message": error.detail, **error.extra}
-            self._end(_frame(None, "error", told))
+            self._end(named_frame("error", told))
         except Exception:
             logger.exception("reading an answer failed")
             failed = {"code": "internal", "message": "Internal Server Error", "retryable": False, "outcome": "unknown"}
-            self._end(_frame(None, "error", failed))
+            self._end(named_frame("error", failed))
 
     def _add(self, reply: Reply) -> None:
         if reply.kind == "reset":
             self._number = 0
-            self._put(_frame(None, "reset", {}))
+            self._put(named_frame("reset", {}))
             return
         self._number += 1
         body: dict[str, Any] = {"seq": reply.seq}
@@ -77,7 +76,7 @@ class FlowStream(Stream):
             body["data"] = reply.data
         if reply.usage is not None:
             body["usage"] = reply.usage
-        frame = _frame(self._number, "final" if reply.is_last else "part", body)
+        frame = named_frame("final" if reply.is_last else "part", body, self._number)
         if reply.is_last:
             self._end(frame)
         else:
@@ -110,8 +109,3 @@ class FlowStream(Stream):
         """Read no more."""
         if self._reader is not None:
             self._reader.cancel()
-
-
-def _frame(number: int | None, name: str, data: Any) -> bytes:
-    numbered = b"" if number is None else b"id: %d\n" % number
-    return b"%sevent: %s\ndata: %s\n\n" % (numbered, name.encode("ascii"), msgspec.json.encode(data))

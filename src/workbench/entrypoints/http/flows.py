@@ -23,6 +23,7 @@ from workbench.domain.flows.reading import FlowReader
 from workbench.domain.identity.model import Principal
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import users_only
+from workbench.entrypoints.http.repeats import repeatable
 
 Wait = Annotated[
     Literal["ready"] | None, QueryParameter(description="`ready`: answer when every service has a host (30 s at most).")
@@ -43,6 +44,7 @@ class FlowController(Controller):
         responses=failing(ForbiddenError, ConflictError, UnprocessableError, UnavailableError),
         summary="Start a flow",
     )
+    @repeatable
     async def started(
         self,
         request: Request[Principal, Any, Any],

@@ -14,7 +14,7 @@ import msgspec
 from dishka import AsyncContainer
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from workbench.domain.errors import WorkbenchError
+from workbench.domain.errors import UnauthenticatedError, WorkbenchError
 from workbench.domain.identity.model import Credentials
 from workbench.domain.identity.service import Authenticator
 from workbench.domain.ids import correlation_id, new_hex_id
@@ -24,6 +24,7 @@ from workbench.entrypoints.http.streams import WIRE
 
 METHODS = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 PREFLIGHT_SECONDS = b"600"
+HOST_PATHS = "/flow-hosts/"
 
 UNREAD = "workbench.unread"
 """Set in a request's scope while its body is being read: who answers meanwhile will not read the rest."""
@@ -71,7 +72,7 @@ class Gate:
             return
         if scope["path"] not in self._anonymous:
             try:
-                scope["user"] = await self._principal(headers)
+                scope["user"] = await self._principal(headers, scope["path"])
             except WorkbenchError as error:
                 await _answer(answer, status_of(error), body_of(error), _retry_after(error))
                 return
@@ -84,10 +85,14 @@ class Gate:
         state[WIRE] = send
         await self._app(scope, receive, answer)
 
-    async def _principal(self, headers: Headers) -> Any:
+    async def _principal(self, headers: Headers, path: str) -> Any:
         if self._authenticator is None:
             self._authenticator = await self._container.get(Authenticator)
-        return await self._authenticator.authenticate(credentials_of(headers))
+        principal = await self._authenticator.authenticate(credentials_of(headers))
+        if principal.role == "host" and not path.startswith(HOST_PATHS):
+            # It is in no workspace, so that no other route has anything for it.
+            raise UnauthenticatedError("Unauthorized", code="wrong_kind_of_caller")
+        return principal
 
 
 def credentials_of(headers: Headers) -> Credentials:

@@ -34,11 +34,23 @@ async def services_only(connection: Connection, _: BaseRouteHandler) -> None:
     require_role(connection.user, "service", "assistant")
 
 
+async def hosts_only(connection: Connection, _: BaseRouteHandler) -> None:
+    """Let hosts of services of flows pass."""
+    require_role(connection.user, "host")
+
+
 async def engineers_only(connection: Connection, _: BaseRouteHandler) -> None:
     """Let users pass who work on troubleshooting sessions."""
     require_role(connection.user, "user")
     if not connection.user.works_on_sessions:
         raise ForbiddenError("Only who works on sessions may do this", code="role_required")
+
+
+async def connectors_only(connection: Connection, _: BaseRouteHandler) -> None:
+    """Let users pass who connect ticket systems."""
+    require_role(connection.user, "user")
+    if not connection.user.connects_ticket_systems:
+        raise ForbiddenError("Only who connects ticket systems may do this", code="role_required")
 
 
 async def authors_only(connection: Connection, _: BaseRouteHandler) -> None:

@@ -38,12 +38,14 @@ class HealthController(Controller):
         },
     )
     async def ready(self, drain: FromDishka[Drain], readiness: FromDishka[Readiness]) -> Response[dict[str, Any]]:
-        """Check every part that a request needs; 503 names what fails."""
+        """Check every part that a request needs; 503 names what fails. `indexes` says what sessions are found by."""
         parts = await readiness.check()
         if drain.is_on:
             parts["serving"] = "draining"
         failing = {name: state for name, state in parts.items() if state != "ok"}
-        body = {"status": "failing" if failing else "ok", "parts": parts, "failing": sorted(failing)}
+        body: dict[str, Any] = {"status": "failing" if failing else "ok", "parts": parts, "failing": sorted(failing)}
+        if not failing:
+            body["indexes"] = await readiness.indexes()
         if not failing:
             return Response(body)
         later = {"Retry-After": str(RETRY_AFTER_SECONDS)}

@@ -6,7 +6,7 @@ from dishka import AsyncContainer
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from workbench.domain.rates.model import Rate
+from workbench.domain.rates.model import Pace, Rate
 from workbench.domain.rates.ports import RateLimiter
 
 MINUTE = 60
@@ -18,5 +18,6 @@ async def paced(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     """Count one more use of the route. Raises ExhaustedError, with the seconds to wait, where it is one too many."""
     container: AsyncContainer = connection.scope["state"]["dishka_container"]
     limiter = await container.get(RateLimiter)
-    rate = Rate(act=handler.name or handler.handler_name, times=handler.opt[PACE], seconds=MINUTE)
+    pace = await container.get(Pace)
+    rate = Rate(act=handler.name or handler.handler_name, times=pace.times(handler.opt[PACE]), seconds=MINUTE)
     await limiter.count(connection.user, rate)

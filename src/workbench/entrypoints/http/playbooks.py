@@ -30,6 +30,7 @@ from workbench.domain.playbooks.views import (
 from workbench.entrypoints.http.errors import ErrorBody, failing
 from workbench.entrypoints.http.guards import authors_only, users_only
 from workbench.entrypoints.http.pace import PACE, paced
+from workbench.entrypoints.http.repeats import repeatable
 from workbench.entrypoints.http.requests import WorkbenchRequest
 
 YAML = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml", "text/plain", "")
@@ -75,6 +76,7 @@ class PlaybookController(Controller):
         responses=UNCHANGED | NO_TEXT | failing(ForbiddenError, ExhaustedError, UnprocessableError, InvalidError),
         summary="Import a playbook",
     )
+    @repeatable
     async def take_in(
         self,
         request: WorkbenchRequest,
@@ -102,6 +104,7 @@ class PlaybookController(Controller):
         responses=NO_TEXT | failing(ExhaustedError),
         summary="Check a playbook",
     )
+    @repeatable
     async def validate(self, request: WorkbenchRequest, playbooks: FromDishka[PlaybookService]) -> Validation:
         """Tell everything that is amiss in a text, and keep nothing."""
         return await playbooks.validate(await request.text(), _written_as(request))
@@ -115,6 +118,7 @@ class PlaybookController(Controller):
         responses=failing(ExhaustedError, InvalidError),
         summary="Try which playbooks fit",
     )
+    @repeatable
     async def match(
         self, request: Request[Principal, Any, Any], data: JSONBody[Trial], playbooks: FromDishka[PlaybookService]
     ) -> TrialResult:
@@ -173,6 +177,7 @@ class PlaybookController(Controller):
         responses=failing(ForbiddenError, ExhaustedError),
         summary="Publish a playbook",
     )
+    @repeatable
     async def publish(
         self,
         request: Request[Principal, Any, Any],
@@ -192,6 +197,7 @@ class PlaybookController(Controller):
         responses=failing(ForbiddenError, ExhaustedError),
         summary="Put a playbook aside",
     )
+    @repeatable
     async def archive(
         self, request: Request[Principal, Any, Any], key: FromPath[str], playbooks: FromDishka[PlaybookService]
     ) -> PlaybookView:

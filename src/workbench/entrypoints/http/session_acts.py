@@ -11,12 +11,14 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from workbench.domain.errors import ExhaustedError, ForbiddenError, InvalidError
 from workbench.domain.identity.model import Principal
 from workbench.domain.troubleshooting.escalating import EscalatingService, NewEscalation, NewPickup
+from workbench.domain.troubleshooting.failures import ProviderError
 from workbench.domain.troubleshooting.handling import Abandonment, HandlingService, NewLane, NewResolution
 from workbench.domain.troubleshooting.lanes import MAX_LANE_BYTES
-from workbench.domain.troubleshooting.views import Escalated, PickedUp, Queue, Resolved
+from workbench.domain.troubleshooting.views import Chatted, Escalated, PickedUp, Queue, Resolved
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import engineers_only, users_only
 from workbench.entrypoints.http.pace import PACE, paced
+from workbench.entrypoints.http.repeats import repeatable
 from workbench.entrypoints.http.sessions import SESSION, SESSIONS
 
 ACTING = (users_only, paced, engineers_only)
@@ -41,6 +43,7 @@ class SessionActController(Controller):
         responses=REFUSALS,
         summary="Put a session aside",
     )
+    @repeatable
     async def pause(
         self, request: Request[Principal, Any, Any], session_id: FromPath[UUID], handling: FromDishka[HandlingService]
     ) -> None:
@@ -55,6 +58,7 @@ class SessionActController(Controller):
         responses=REFUSALS,
         summary="Go on with a session",
     )
+    @repeatable
     async def resume(
         self, request: Request[Principal, Any, Any], session_id: FromPath[UUID], handling: FromDishka[HandlingService]
     ) -> None:
@@ -69,6 +73,7 @@ class SessionActController(Controller):
         responses=REFUSALS,
         summary="Resolve a session",
     )
+    @repeatable
     async def resolve(
         self,
         request: Request[Principal, Any, Any],
@@ -87,6 +92,7 @@ class SessionActController(Controller):
         responses=REFUSALS,
         summary="Give a session up",
     )
+    @repeatable
     async def abandon(
         self,
         request: Request[Principal, Any, Any],
@@ -105,6 +111,7 @@ class SessionActController(Controller):
         responses=REFUSALS,
         summary="Open a session again",
     )
+    @repeatable
     async def reopen(
         self, request: Request[Principal, Any, Any], session_id: FromPath[UUID], handling: FromDishka[HandlingService]
     ) -> None:
@@ -166,6 +173,7 @@ class EscalationController(Controller):
         responses=failing(InvalidError, ForbiddenError, ExhaustedError),
         summary="Ask for a colleague",
     )
+    @repeatable
     async def escalate(
         self,
         request: Request[Principal, Any, Any],
@@ -184,6 +192,7 @@ class EscalationController(Controller):
         responses=REFUSALS,
         summary="Go on oneself after all",
     )
+    @repeatable
     async def withdraw(
         self,
         request: Request[Principal, Any, Any],
@@ -199,15 +208,21 @@ class EscalationController(Controller):
         name="pick_up_session",
         opt={PACE: 5},
         status_code=HTTPStatus.OK,
-        responses=REFUSALS,
+        responses=failing(ForbiddenError, ExhaustedError, ProviderError),
         summary="Take a session over",
     )
+    @repeatable
     async def pick_up(
         self,
         request: Request[Principal, Any, Any],
         session_id: FromPath[UUID],
         data: JSONBody[NewPickup],
         escalating: FromDishka[EscalatingService],
-    ) -> PickedUp:
-        """Take a session over that a colleague was asked for. Who comes too late is told by 409 who was faster."""
+    ) -> PickedUp | Chatted:
+        """Take a session over that a colleague was asked for. Who comes too late is told by 409 who was faster.
+
+        Where a model is to write what comes next, 502 `provider_error` says that it failed: the session is taken over all
+        the same, and the briefing answered once more asks it again. 429 `quota_exceeded` leaves the session as it is.
+        In a chat the answer is what the guide says: what was found so far.
+        """
         return await escalating.pick_up(request.user, session_id, data)

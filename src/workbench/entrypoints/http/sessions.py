@@ -1,6 +1,7 @@
 """/ai-sessions: begun, answered, looked at, told"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -8,15 +9,21 @@ from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
 from litestar import Controller, MediaType, Request, Response, delete, get, post
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Schema
+from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from workbench.domain.errors import ConflictError, ExhaustedError, ForbiddenError, InvalidError
 from workbench.domain.identity.model import Principal
 from workbench.domain.playbooks.confidence import Tier
 from workbench.domain.troubleshooting.documentation import Documentation
+from workbench.domain.troubleshooting.failures import ProviderError
+from workbench.domain.troubleshooting.generating import GeneratingService
+from workbench.domain.troubleshooting.metering import SessionMeter, meter_start
 from workbench.domain.troubleshooting.model import SessionStatus, SessionType
 from workbench.domain.troubleshooting.owning import OwningService, Rating
 from workbench.domain.troubleshooting.ports import SessionFilter, SessionRole
+from workbench.domain.troubleshooting.quotas import Quota
 from workbench.domain.troubleshooting.responding import NewAnswer, RespondingService
 from workbench.domain.troubleshooting.starting import NewSession, StartingService
 from workbench.domain.troubleshooting.telling import MAX_SKIP, TellingService
@@ -25,9 +32,23 @@ from workbench.domain.troubleshooting.views import Responded, SessionDetail, Ses
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import engineers_only, users_only
 from workbench.entrypoints.http.pace import PACE, paced
+from workbench.entrypoints.http.repeats import repeatable
 
 SESSIONS = "/ai-sessions"
 SESSION = "/{session_id:uuid}"
+MARKDOWN = "text/markdown"
+
+
+@dataclass
+class DocumentationOperation(Operation):
+    """A route that answers with data, or with a text where that is asked for."""
+
+    def __post_init__(self) -> None:
+        """Describe the texts."""
+        told = (self.responses or {})[str(int(HTTPStatus.OK))]
+        text = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING, description="The documentation."))
+        if isinstance(told, OpenAPIResponse) and told.content is not None:
+            told.content |= {MARKDOWN: text, MediaType.TEXT.value: text}
 
 
 class SessionController(Controller):
@@ -43,18 +64,25 @@ class SessionController(Controller):
         guards=[users_only, paced, engineers_only],
         opt={PACE: 5},
         status_code=HTTPStatus.CREATED,
-        responses=failing(InvalidError, ForbiddenError, ExhaustedError),
+        responses=failing(InvalidError, ForbiddenError, ExhaustedError, ProviderError),
         summary="Start a session",
     )
+    @repeatable
     async def start(
-        self, request: Request[Principal, Any, Any], data: JSONBody[NewSession], starting: FromDishka[StartingService]
+        self,
+        request: Request[Principal, Any, Any],
+        data: JSONBody[NewSession],
+        starting: FromDishka[StartingService],
+        meter: FromDishka[SessionMeter],
     ) -> Response[Started]:
         """Begin a session for a problem: the playbook that fits is followed, or those that may fit are offered.
 
-        Where none comes near, 503 `no_guidance_available` names the nearest, and nothing is kept; with `start_mode`
-        manual a session begins all the same.
+        Where none comes near, a model writes the first step, if one serves the workspace's sessions: 502 `provider_error`
+        says that it failed, 429 `quota_exceeded` that the allowance is used up. Without one, 503 `no_guidance_available`
+        names the nearest playbooks. Then nothing is kept; with `start_mode` manual a session begins all the same.
         """
         started = await starting.start(request.user, data)
+        meter_start(meter, data, started)
         return Response(started, headers={"Location": f"{SESSIONS}/{started.session_id}"})
 
     @post(
@@ -64,9 +92,10 @@ class SessionController(Controller):
         guards=[users_only, paced, engineers_only],
         opt={PACE: 15},
         status_code=HTTPStatus.OK,
-        responses=failing(InvalidError, ForbiddenError, ExhaustedError),
+        responses=failing(InvalidError, ForbiddenError, ExhaustedError, ProviderError),
         summary="Answer a step",
     )
+    @repeatable
     async def respond(
         self,
         request: Request[Principal, Any, Any],
@@ -74,7 +103,12 @@ class SessionController(Controller):
         data: JSONBody[NewAnswer],
         responding: FromDishka[RespondingService],
     ) -> Responded:
-        """Answer the open step, or an earlier one anew; exactly one of the kinds of answers. The same again is safe."""
+        """Answer the open step, or an earlier one anew; exactly one of the kinds of answers. The same again is safe.
+
+        Where a model is to write the next step, the answer is stored first: while it is at work, the session is not
+        changed otherwise (409 `generation_in_progress`), and where it fails (502 `provider_error`), the same answer once
+        more asks it again. 429 `quota_exceeded` stores nothing. With `on_unavailable` manual one goes on by hand instead.
+        """
         return await responding.respond(request.user, session_id, data)
 
     @get(
@@ -88,6 +122,9 @@ class SessionController(Controller):
         self,
         request: Request[Principal, Any, Any],
         telling: FromDishka[TellingService],
+        ticket_id: Annotated[
+            str | None, QueryParameter(max_length=64, description="The ticket they belong to.")
+        ] = None,
         role: Annotated[SessionRole, QueryParameter(description="Those that one owns, or handles, or any.")] = "any",
         statuses: Annotated[
             Sequence[SessionStatus], QueryParameter(name="status", description="Their status; repeatable.")
@@ -98,6 +135,9 @@ class SessionController(Controller):
         session_type: Annotated[SessionType | None, QueryParameter()] = None,
         date_from: Annotated[datetime | None, QueryParameter(description="Begun then or later; in UTC.")] = None,
         date_to: Annotated[datetime | None, QueryParameter(description="Begun then or earlier; in UTC.")] = None,
+        words: Annotated[
+            str | None, QueryParameter(name="q", min_length=2, max_length=200, description="With these words in them.")
+        ] = None,
         skip: Annotated[int, QueryParameter(ge=0, le=MAX_SKIP)] = 0,
         limit: Annotated[int, QueryParameter(ge=1, le=100)] = 20,
         cursor: Annotated[str | None, QueryParameter(description="Where the page before ended.")] = None,
@@ -112,10 +152,27 @@ class SessionController(Controller):
             matched_flow_id=matched_flow_id,
             confidence_tier=confidence_tier,
             session_type=session_type,
+            ticket_id=ticket_id,
             created_from=date_from,
             created_to=date_to,
+            text=words,
         )
         return await telling.page(request.user, wanted, limit=limit, skip=skip, cursor=cursor, with_total=include_total)
+
+    @get(
+        "/quota",
+        operation_id="get_session_quota",
+        name="get_session_quota",
+        guards=[users_only, paced],
+        responses=failing(ExhaustedError),
+        summary="Get what models may still write",
+    )
+    async def quota(self, request: Request[Principal, Any, Any], generating: FromDishka[GeneratingService]) -> Quota:
+        """Get how much of the allowance for models is used up: of the caller's day and month, and of the workspace's month.
+
+        Where there is no limit, there is no window.
+        """
+        return await generating.quota(request.user)
 
     @get(
         SESSION,
@@ -135,6 +192,7 @@ class SessionController(Controller):
         f"{SESSION}/documentation",
         operation_id="get_session_documentation",
         name="get_session_documentation",
+        operation_class=DocumentationOperation,
         guards=[users_only, paced],
         responses=failing(ExhaustedError),
         summary="Get the documentation",
@@ -153,7 +211,7 @@ class SessionController(Controller):
         told = await telling.documentation(request.user, session_id)
         if form == "json":
             return Response(told)
-        kind = "text/markdown" if form == "markdown" else MediaType.TEXT
+        kind = MARKDOWN if form == "markdown" else MediaType.TEXT
         return Response(told.markdown, media_type=kind)  # type: ignore[return-value]
 
     @post(
@@ -163,9 +221,10 @@ class SessionController(Controller):
         guards=[users_only, paced, engineers_only],
         opt={PACE: 20},
         status_code=HTTPStatus.OK,
-        responses=failing(ForbiddenError, ExhaustedError),
+        responses=failing(InvalidError, ForbiddenError, ConflictError, ExhaustedError),
         summary="Write a status update",
     )
+    @repeatable
     async def status_update(
         self,
         request: Request[Principal, Any, Any],
@@ -173,7 +232,10 @@ class SessionController(Controller):
         data: JSONBody[UpdateRequest],
         telling: FromDishka[TellingService],
     ) -> StatusUpdate:
-        """Tell how far a session is: to colleagues with everything, to clients what is safe to tell them."""
+        """Tell how far a session is: to colleagues with everything, to clients what is safe to tell them.
+
+        With `post_to_ticket` it is put down at the ticket of the session, too; a mail is not.
+        """
         return await telling.status_update(request.user, session_id, data)
 
     @post(
@@ -186,6 +248,7 @@ class SessionController(Controller):
         responses=failing(InvalidError, ForbiddenError, ExhaustedError),
         summary="Rate a session",
     )
+    @repeatable
     async def rate(
         self,
         request: Request[Principal, Any, Any],

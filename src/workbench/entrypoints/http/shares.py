@@ -13,6 +13,7 @@ from workbench.domain.shares.model import NewShare, Redemption, RedemptionList, 
 from workbench.domain.shares.service import ShareService
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import assistants_only, users_only
+from workbench.entrypoints.http.repeats import repeatable
 
 ShareToken = Annotated[
     str | None, HeaderParameter(name="X-Share-Token", description="The token of a share that needs one.")
@@ -32,6 +33,7 @@ class ShareController(Controller):
         guards=[users_only],
         summary="Share",
     )
+    @repeatable
     async def create(
         self, request: Request[Principal, Any, Any], data: JSONBody[NewShare], shares: FromDishka[ShareService]
     ) -> Share:
@@ -46,6 +48,7 @@ class ShareController(Controller):
         guards=[assistants_only],
         summary="Share in the name of the owner",
     )
+    @repeatable
     async def create_for(
         self,
         request: Request[Principal, Any, Any],

@@ -53,6 +53,12 @@ def _frame(position: int, name: str, data: bytes) -> bytes:
     )
 
 
+def named_frame(name: str, data: Any, number: int | None = None) -> bytes:
+    """An event of a stream that is no log of events: its data are one JSON text, and it need not have a place."""
+    numbered = b"" if number is None else b"id: %d\n" % number
+    return b"%sevent: %s\ndata: %s\n\n" % (numbered, name.encode("ascii"), msgspec.json.encode(data))
+
+
 def _timestamp(event: Event) -> bytes:
     return msgspec.json.encode(event.timestamp)
 

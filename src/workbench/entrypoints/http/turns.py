@@ -40,6 +40,7 @@ from workbench.domain.turns.shapes import (
 from workbench.entrypoints.http.budget_headers import budget_headers
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import actors_only
+from workbench.entrypoints.http.repeats import repeatable
 from workbench.entrypoints.http.streams import Heartbeats, StreamResponse, position_of
 from workbench.entrypoints.http.turn_formats.choice import FORMATS, NATIVE, require_format, telling_as
 from workbench.entrypoints.http.turn_streams import TurnStream
@@ -209,6 +210,7 @@ class TurnController(Controller):
         responses=failing(ForbiddenError, ExhaustedError),
         summary="Retry a turn",
     )
+    @repeatable
     async def retry(
         self,
         request: Request[Principal, Any, Any],

@@ -40,7 +40,7 @@ ROW_COLUMNS = (
     *("id", "usage_day", "created_datetime", "usage_type", "user_id", "conversation_id", "workspace_id"),
     *("assistant_id", "assistant_service_id", "turn_pk", "message_id", "prompt_tokens", "completion_tokens"),
     *("total_tokens", "cached_tokens", "reasoning_tokens", "cost_micros", "cost_complete", "truncated", "call_count"),
-    *("provisional", "source", "models"),
+    *("generations", "provisional", "source", "models"),
 )
 TOTAL_COLUMNS = Totals.__struct_fields__
 PAGE: dict[int, ResponseSpec] = {HTTPStatus.OK: ResponseSpec(UsagePage, generate_examples=False, description="Rows.")}

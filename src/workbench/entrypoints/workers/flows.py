@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import structlog
 
 from workbench.domain.bus.errors import BusError
+from workbench.domain.bus.ports import MessageBus
 from workbench.domain.bus.requesting import ProcessCalls
 from workbench.domain.errors import UnprocessableError
 from workbench.domain.flows.calling import FlowGateway
@@ -25,6 +26,12 @@ LEASE = "flows:upkeep"
 LEASE_SECONDS = 30.0
 
 logger = structlog.get_logger(__name__)
+
+
+def require_shared_bus(bus: MessageBus) -> None:
+    """Raises UnprocessableError where nobody else can be on the bus."""
+    if not bus.is_durable:
+        raise UnprocessableError("WORKBENCH__BUS__URL names the bus inside a process, which nobody else can reach")
 
 
 class FlowTools:
@@ -48,7 +55,7 @@ class FlowWorker:
         self._process = tools.process
         self._roster = roster
         self._bell = asyncio.Event()
-        self._seen = ""
+        self._seen = -1
         self._told: tuple[list[str], list[str]] | None = None
         self._told_at = 0.0
 
@@ -59,8 +66,7 @@ class FlowWorker:
 
     def require_shared_bus(self) -> None:
         """Raises UnprocessableError where nobody else can be on the bus."""
-        if not self._means.bus.is_durable:
-            raise UnprocessableError("WORKBENCH__BUS__URL names the bus inside a process, which nobody else can reach")
+        require_shared_bus(self._means.bus)
 
     async def run(self) -> None:
         """Look whenever something may have changed, for ever."""
@@ -68,9 +74,9 @@ class FlowWorker:
         try:
             is_due = True
             while True:
-                changes = await self._means.ledger.changes()
-                if is_due or changes != self._seen or self._host.has_failed:
-                    self._seen = changes
+                version = await self._means.ledger.version()
+                if is_due or version != self._seen or self._host.has_failed:
+                    self._seen = version
                     await self._follow(await self._means.ledger.holding())
                 await self._tell()
                 is_due = await self._means.changes.wait(self._bell, LOOK_SECONDS)
@@ -84,7 +90,7 @@ class FlowWorker:
             await self._keeper.keep(list(flows))
         except BusError as error:
             logger.warning("topics cannot be made now", reason=str(error))
-            self._seen = ""
+            self._seen = -1
         await self._host.reconcile(flows)
         await self._gateway.release_others(flows)
 

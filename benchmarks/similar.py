@@ -1,0 +1,257 @@
+"""`python -m benchmarks.similar [--sessions N] [--only KIND] [--write PAGE]`: how fast one session is found among many.
+
+Sessions are set down as the service sets them down, with vectors of hashed words; then the service's own code is asked, in
+this process and without HTTP, which limits how often one may ask.
+"""
+
+import argparse
+import asyncio
+import random
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import UUID
+
+import psutil
+import uvloop
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+
+from benchmarks import report, servers
+from benchmarks.client import quantile
+from benchmarks.scenarios import Figure
+from workbench.adapters.clock import SystemClock
+from workbench.adapters.embeddings.chosen import ChosenEmbedders
+from workbench.adapters.embeddings.hashed import HASHED, HashedEmbedder
+from workbench.adapters.sql.database import Database, open_database
+from workbench.adapters.sql.group_commit import GroupCommit
+from workbench.adapters.sql.transactions import SqlTransactions
+from workbench.adapters.sql.vector_memory import VectorMemory
+from workbench.domain.conversations.model import Conversation, NewConversation
+from workbench.domain.embeddings.model import Embedded, Space, Vector
+from workbench.domain.identity.model import Principal
+from workbench.domain.ids import new_id
+from workbench.domain.participants.model import Participant
+from workbench.domain.troubleshooting.documents import problem_hash, problem_text
+from workbench.domain.troubleshooting.finding import FindingService
+from workbench.domain.troubleshooting.likening import CANDIDATES, LikeningService, SharingPolicy
+from workbench.domain.troubleshooting.model import Branch, Intake, Resolution, Session
+from workbench.wiring import migrations
+from workbench.wiring.settings import Settings
+
+SESSIONS = 50_000
+BLOCK = 500
+ASKED = 300
+WORDS = 6000
+OWNERS = 50
+"""Each has as many sessions as the others."""
+LOOK_SECONDS = 0.001
+RECALLED = 20
+WORKSPACE = "default"
+INDEX = "ix_embeddings_hnsw_1024"
+
+
+Near = Callable[[int], Awaitable[Sequence[tuple[UUID, float]]]]
+
+
+class Many:
+    """A database with many sessions, and the services that look for them."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.clock = SystemClock()
+        self.group = GroupCommit(database, lambda _events: None)
+        self.transactions = SqlTransactions(database, self.group, self.clock)
+        self.space = Space(id=new_id(), descriptor=HASHED, state="active")
+        self.sessions: list[Session] = []
+        self._chance = random.Random(7)
+        self._words = [_word(self._chance) for _ in range(WORDS)]
+
+    async def fill(self, count: int) -> float:
+        """Set sessions down, some hundred to a commit; says how many a second."""
+        embedder = HashedEmbedder()
+        begun = time.perf_counter()
+        async with self.transactions.write(WORKSPACE) as tx:
+            tx.spaces.begin(self.space)
+        async with without_index(self.database):
+            for begin in range(0, count, BLOCK):
+                new = [self._session(number) for number in range(begin, min(begin + BLOCK, count))]
+                vectors = await embedder.embed([problem_text(session) for session in new])
+                await self._store(new, vectors)
+        await self._settle()
+        return count / (time.perf_counter() - begun)
+
+    async def _store(self, new: Sequence[Session], vectors: Sequence[Vector | None]) -> None:
+        async with self.transactions.write(WORKSPACE) as tx:
+            for session in new:
+                conversation = Conversation.created(
+                    session.conversation_id, NewConversation(), session.owner_id, session.created_at
+                )
+                tx.conversations.add(conversation)
+                tx.participants.add(
+                    Participant.of_user(conversation.id, session.owner_id, "Ann", None, session.created_at)
+                )
+                tx.sessions.add(session)
+                root = Branch(id=session.active_branch_id or new_id(), label="Start", created_at=session.created_at)
+                tx.session_steps.branch(session.id, root)
+        async with self.transactions.write(WORKSPACE) as tx:
+            for session, vector in zip(new, vectors, strict=True):
+                if vector is not None:
+                    embedded = Embedded(session_id=session.id, text_hash=problem_hash(session), vector=vector)
+                    tx.vectors.put(self.space, embedded)
+        self.sessions += new
+
+    async def _settle(self) -> None:
+        """Have statistics, as the database makes them by itself within a minute or so."""
+        await self.database.transact(lambda connection: connection.execute(text("ANALYZE")))
+
+    def _session(self, number: int) -> Session:
+        now = self.clock.now()
+        owner = f"user{number % OWNERS}"
+        said = " ".join(self._said(self._chance.randint(12, 60)))
+        done = Resolution(summary=" ".join(self._said(8)), action="fixed") if number % 2 else None
+        return Session(
+            id=new_id(),
+            conversation_id=new_id(),
+            owner_id=owner,
+            handler_id=owner,
+            session_type="guided",
+            intake=Intake(text=said),
+            created_at=now,
+            last_activity_at=now,
+            title=" ".join(self._said(6)),
+            status="resolved" if done else "active",
+            resolution=done,
+            active_branch_id=new_id(),
+        )
+
+    def _said(self, count: int) -> list[str]:
+        """Words, the first ones often and most of them hardly ever, as in any language."""
+        return [self._words[min(WORDS - 1, int(self._chance.paretovariate(0.6)) - 1)] for _ in range(count)]
+
+
+def _word(chance: random.Random) -> str:
+    return "".join(chance.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(chance.randint(4, 9)))
+
+
+@asynccontextmanager
+async def without_index(database: Database) -> AsyncGenerator[None]:
+    """Make PostgreSQL's index over vectors after they are there: in one go that takes a fraction of the time."""
+    if database.dialect_name == "sqlite":
+        yield
+        return
+    made = await database.rows(text("SELECT indexdef FROM pg_indexes WHERE indexname = :name"), {"name": INDEX})
+    await database.transact(lambda connection: connection.exec_driver_sql(f"DROP INDEX {INDEX}"))
+    yield
+    await database.transact(lambda connection: connection.exec_driver_sql(made[0][0]))
+
+
+async def asked(name: str, ask: Callable[[int], Awaitable[object]], *, first: bool = False) -> list[Figure]:
+    """Ask again and again, one after the other; and see for how long the event loop was held up meanwhile."""
+    figures: list[Figure] = []
+    if first:
+        begun = time.perf_counter()
+        await ask(0)
+        figures.append(Figure(f"{name}, first time", (time.perf_counter() - begun) * 1e3, "ms"))
+    took: list[float] = []
+    holds: list[float] = []
+    looking = asyncio.create_task(_see_holds(holds))
+    for number in range(ASKED):
+        begun = time.perf_counter()
+        await ask(number)
+        took.append(time.perf_counter() - begun)
+    looking.cancel()
+    return [
+        *figures,
+        Figure(f"{name}, p50", quantile(took, 0.5) * 1e3, "ms"),
+        Figure(f"{name}, p99", quantile(took, 0.99) * 1e3, "ms"),
+        Figure(f"{name}, event loop held up, p99", quantile(holds, 0.99) * 1e3, "ms"),
+    ]
+
+
+async def _see_holds(holds: list[float]) -> None:
+    """Note how much later than asked for one is woken."""
+    while True:
+        begun = time.perf_counter()
+        await asyncio.sleep(LOOK_SECONDS)
+        holds.append(time.perf_counter() - begun - LOOK_SECONDS)
+
+
+async def measured(url: str, count: int) -> list[Figure]:
+    """Fill the database, then ask for what is near to a vector, for what is similar, and for words."""
+    database = open_database(make_url(url), ssl_mode="disable")
+    many = Many(database)
+    figures = [Figure("sessions set down, with their vectors", await many.fill(count), "/s")]
+    before = _memory_mib()
+    embedder = HashedEmbedder()
+    chance = random.Random(11)
+    chosen = [chance.choice(many.sessions) for _ in range(ASKED)]
+    vectors = [vector for vector in await embedder.embed([problem_text(each) for each in chosen]) if vector]
+
+    async def near(number: int) -> Sequence[tuple[UUID, float]]:
+        async with many.transactions.read(WORKSPACE) as tx:
+            return await tx.vectors.nearest(many.space, vectors[number % len(vectors)], CANDIDATES)
+
+    title = f"nearest {CANDIDATES} of {count:,} vectors"
+    figures += await asked(title, near, first=True)
+    figures.append(Figure("memory for vectors", max(0.0, _memory_mib() - before), "MiB"))
+    likening = LikeningService(many.transactions, ChosenEmbedders(embedder), SharingPolicy(), SystemClock())
+    finding = FindingService(many.transactions)
+
+    async def alike(number: int) -> object:
+        session = chosen[number % ASKED]
+        return await likening.similar(_owner(session), session.id, 5)
+
+    async def worded(number: int) -> object:
+        session = chosen[number % ASKED]
+        return await finding.search(_owner(session), " ".join((session.title or "").split()[:2]), 5)
+
+    figures += await asked(f"similar to one of {count:,} sessions", alike)
+    figures += await asked(f"two words among {count:,} sessions", worded)
+    figures.append(Figure(f"{title}, share of the truly nearest", 100 * await _recall(many, near), "%"))
+    await many.group.close()
+    await database.close()
+    return figures
+
+
+async def _recall(many: Many, near: Near) -> float:
+    """Which share of the truly nearest is found: those that a comparison with every vector has."""
+    found = [{each for each, _ in await near(number)} for number in range(RECALLED)]
+    many.group.remembered.vectors = VectorMemory(1 << 30, "scan")
+    truly = [{each for each, _ in await near(number)} for number in range(RECALLED)]
+    return sum(len(one & other) for one, other in zip(found, truly, strict=True)) / sum(map(len, truly))
+
+
+def _owner(session: Session) -> Principal:
+    return Principal(workspace_id=WORKSPACE, role="user", id=session.owner_id, name="Ann")
+
+
+def _memory_mib() -> float:
+    return psutil.Process().memory_info().rss / (1 << 20)
+
+
+def main() -> None:
+    """Measure on both databases."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.similar")
+    parser.add_argument("--sessions", type=int, default=SESSIONS)
+    parser.add_argument("--only", choices=servers.KINDS, help="one database only")
+    report.add_options(parser)
+    options = parser.parse_args()
+    before = report.state_of_machine()
+    columns: report.Columns = {}
+    with tempfile.TemporaryDirectory(prefix="workbench-similar-", ignore_cleanup_errors=True) as folder:
+        for kind in servers.KINDS:
+            if options.only in (None, kind):
+                with servers.databases(kind, Path(folder)) as create:
+                    url = create("workbench")
+                    settings = {"url": url, "postgresql_ssl_mode": "disable"}
+                    migrations.upgrade(Settings.of(data_root=Path(folder) / kind, db=settings))
+                    figures = uvloop.run(measured(url, options.sessions))
+                    columns[kind] = {figure.name: figure for figure in figures}
+    report.tell("similar", report.Results(before, columns), options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""Which workspace's vectors are made by what."""
+
+from workbench.domain.embeddings.model import Descriptor
+from workbench.domain.embeddings.ports import Embedder, Embedders
+
+EVERYWHERE = "*"
+
+
+class ChosenEmbedders(Embedders):
+    """A model for the workspaces that opted in, since their texts leave the machine; the hashed vectors for all others."""
+
+    def __init__(
+        self, hashed: Embedder, model: Embedder | None = None, workspaces: frozenset[str] = frozenset()
+    ) -> None:
+        self._hashed = hashed
+        self._model = model
+        self._workspaces = workspaces
+
+    def of(self, workspace_id: str) -> Embedder:
+        """The model, where there is one and the workspace has opted in."""
+        opted_in = EVERYWHERE in self._workspaces or workspace_id in self._workspaces
+        return self._model if self._model is not None and opted_in else self._hashed
+
+    def by(self, workspace_id: str, descriptor: Descriptor) -> Embedder | None:
+        """The workspace's own, or the hashed ones, which can be made anywhere."""
+        mine = (self.of(workspace_id), self._hashed)
+        return next((each for each in mine if each.descriptor == descriptor), None)

@@ -1,0 +1,1 @@
+"""Ticket systems over HTTP, and the box for their secrets."""

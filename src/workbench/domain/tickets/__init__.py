@@ -1,0 +1,1 @@
+"""Ticket systems that a workspace has connected, and the notes that are pushed to their tickets."""

@@ -1,0 +1,82 @@
+"""The vectors of sessions: made when one is new or changed, in all spaces that they belong to (10.2)."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from workbench.domain.clock import Clock
+from workbench.domain.embeddings.model import Embedded, Space
+from workbench.domain.embeddings.ports import Embedder, Embedders
+from workbench.domain.ids import new_id
+from workbench.domain.jobs.model import Job
+from workbench.domain.transactions import Transactions, retrying
+from workbench.domain.troubleshooting.documents import EmbedRequest, Walk, problem_hash, problem_text
+from workbench.domain.troubleshooting.model import Session
+from workbench.domain.troubleshooting.searches import SearchTx
+
+
+class EmbeddingService:
+    """Makes vectors of what sessions are about. Nothing is open while they are made."""
+
+    def __init__(self, transactions: Transactions[SearchTx], embedders: Embedders, clock: Clock) -> None:
+        self._transactions = transactions
+        self._embedders = embedders
+        self._clock = clock
+
+    async def carry_out(self, job: Job) -> None:
+        """Have one session in all spaces that it can be in, and forget the job. Raises UnavailableError."""
+        request = msgspec.convert(job.payload, EmbedRequest)
+        await self.wanted_space(job.workspace_id)
+        async with self._transactions.read(job.workspace_id) as tx:
+            session = await tx.sessions.find(request.session_id)
+            spaces = await tx.spaces.all()
+        for space in spaces if session is not None else ():
+            embedder = self._embedders.by(job.workspace_id, space.descriptor)
+            if embedder is not None and session is not None:
+                await self._embed(job.workspace_id, space, embedder, [session])
+        async with self._transactions.write(job.workspace_id) as tx:
+            tx.jobs.finish(job)
+
+    async def wanted_space(self, workspace_id: str) -> Space:
+        """The space that the workspace's vectors belong to now; where there is none it is begun, and a walk fills it."""
+        return await retrying(lambda: self._find_or_begin(workspace_id))
+
+    async def _find_or_begin(self, workspace_id: str) -> Space:
+        descriptor = self._embedders.of(workspace_id).descriptor
+        async with self._transactions.write(workspace_id) as tx:
+            spaces = await tx.spaces.all()
+            found = next((each for each in spaces if each.descriptor == descriptor and each.state != "retired"), None)
+            if found is not None:
+                return found
+            space = Space(id=new_id(), descriptor=descriptor, state="building")
+            tx.spaces.begin(space)
+            tx.jobs.enqueue(Walk().job(f"space {space.id}", self._clock.now()))
+        return space
+
+    async def embed(self, workspace_id: str, space: Space, sessions: Sequence[Session]) -> int:
+        """Make the vectors that are missing in the workspace's own space, or of other texts; says how many."""
+        return await self._embed(workspace_id, space, self._embedders.of(workspace_id), sessions)
+
+    async def _embed(self, workspace_id: str, space: Space, embedder: Embedder, sessions: Sequence[Session]) -> int:
+        hashes = {session.id: problem_hash(session) for session in sessions}
+        async with self._transactions.read(workspace_id) as tx:
+            there = await tx.vectors.of(space, list(hashes))
+        missing = [each for each in sessions if each.id not in there or there[each.id].text_hash != hashes[each.id]]
+        if not missing:
+            return 0
+        vectors = await embedder.embed([problem_text(session) for session in missing])
+        made = [
+            Embedded(session_id=session.id, text_hash=hashes[session.id], vector=vector)
+            for session, vector in zip(missing, vectors, strict=True)
+            if vector is not None
+        ]
+        return await retrying(lambda: self._store(workspace_id, space, made))
+
+    async def _store(self, workspace_id: str, space: Space, made: Sequence[Embedded]) -> int:
+        """Store vectors; not of sessions that are gone, or were changed meanwhile: for these a job of their own follows."""
+        async with self._transactions.write(workspace_id) as tx:
+            now = await tx.searches.hashes([embedded.session_id for embedded in made])
+            fresh = [embedded for embedded in made if now.get(embedded.session_id) == embedded.text_hash]
+            for embedded in fresh:
+                tx.vectors.put(space, embedded)
+        return len(fresh)

@@ -1,0 +1,267 @@
+"""Which earlier sessions are like one (10.3), and what a step by hand names of them (7.5)."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import msgspec
+
+from workbench.domain.clock import Clock
+from workbench.domain.embeddings.model import Space, Vector, active_of
+from workbench.domain.embeddings.ports import Embedder, Embedders
+from workbench.domain.identity.model import Principal
+from workbench.domain.playbooks.matching import Report
+from workbench.domain.playbooks.model import ResolutionAction
+from workbench.domain.playbooks.wording import STOP_WORDS
+from workbench.domain.transactions import Transactions
+from workbench.domain.troubleshooting.documents import problem_text
+from workbench.domain.troubleshooting.foundations import new_session
+from workbench.domain.troubleshooting.known import seen
+from workbench.domain.troubleshooting.model import Intake, Session
+from workbench.domain.troubleshooting.searches import Beholder, Neighbour, SearchTx
+from workbench.domain.troubleshooting.searching import Term, Wanted, tokens
+from workbench.domain.troubleshooting.similarity import Similar, Traits, fused
+from workbench.domain.troubleshooting.sourcing import LikeCase, LikeCases
+from workbench.domain.troubleshooting.views import StepView
+
+NEAREST = 100
+"""Asked of the vectors, since those that one may not know of are left out after that."""
+CANDIDATES = 50
+READ_WORDS = 80
+COMPARED_WORDS = 16
+"""Of so many words of a text so many are counted, those that are likely to be rare: each takes a look into the index."""
+LOOKED_FOR = 12
+"""So many of the words are looked for, the rarest."""
+RARE = 20
+"""In more sessions than this no word is rare."""
+RARE_AT_LEAST, RARE_SHARE = 3, 0.02
+SMALL_WORKSPACE = 2000
+"""Among more sessions only rare words are looked for: half of them would have one of the others."""
+SHARING_RARE = 500
+NAMED_BY_HAND = 3
+
+
+class SharingPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """In which workspaces everybody is told how others solved like problems, though not whose or what these were."""
+
+    workspaces: frozenset[str] = frozenset()
+    everywhere: bool = False
+
+    def holds_in(self, workspace_id: str) -> bool:
+        """Whether it is so in a workspace."""
+        return self.everywhere or workspace_id in self.workspaces
+
+
+class SimilarSession(msgspec.Struct, frozen=True, kw_only=True):
+    """A session like the one that was asked about, and why it is. One that is `redacted` tells how it was solved, no more."""
+
+    redacted: bool
+    problem_domain: str | None
+    resolution_summary: str | None
+    resolution_action: ResolutionAction | None
+    score: float
+    why: list[str]
+    session_id: UUID | msgspec.UnsetType = msgspec.UNSET
+    title: str | msgspec.UnsetType | None = msgspec.UNSET
+    problem_summary: str | None = None
+
+
+class SimilarSessions(msgspec.Struct, frozen=True, kw_only=True):
+    """Those most like it first. The score orders one answer, and means nothing beyond."""
+
+    items: list[SimilarSession]
+
+
+class _Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked about: a session, whose eyes look, and its vector, if it has one."""
+
+    session: Session
+    beholder: Beholder
+    only_resolved: bool = False
+    space: Space | None = None
+    vector: Vector | None = None
+    min_cosine: float = 1.0
+
+
+class _Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What is like it, the most like first, and how near each is in the space of vectors."""
+
+    ranked: list[SimilarSession]
+    cosines: Mapping[UUID, float]
+
+
+class LikeningService(LikeCases):
+    """Finds sessions that are like one, by vectors and by words."""
+
+    def __init__(
+        self, transactions: Transactions[SearchTx], embedders: Embedders, sharing: SharingPolicy, clock: Clock
+    ) -> None:
+        self._transactions = transactions
+        self._embedders = embedders
+        self._sharing = sharing
+        self._clock = clock
+
+    async def similar(
+        self, principal: Principal, session_id: UUID, limit: int, *, only_resolved: bool = False
+    ) -> SimilarSessions:
+        """The sessions most like one that the caller may see. Raises NotFoundError."""
+        asked = await self._asked(principal, await self._stored(principal, session_id))
+        asked = msgspec.structs.replace(asked, only_resolved=only_resolved)
+        found = await self._found(principal, asked, limit)
+        return SimilarSessions(items=found.ranked)
+
+    async def like(
+        self, principal: Principal, report: Report, session_id: UUID | None, limit: int
+    ) -> Sequence[LikeCase]:
+        """Solved sessions for a model to go by, by the report where the session itself is not stored yet.
+
+        How near one is in the space of vectors is its score; one that only shares words has none.
+        """
+        if session_id is None:
+            session = new_session(principal.id, "guided", None, Intake(text=report.text), self._clock.now())
+        else:
+            session = await self._stored(principal, session_id)
+        asked = msgspec.structs.replace(await self._asked(principal, session), only_resolved=True)
+        found = await self._found(principal, asked, limit)
+        return [
+            LikeCase(
+                session_id=each.session_id,
+                title=each.title or None,
+                summary=each.problem_summary,
+                resolution=each.resolution_summary or "",
+                score=max(found.cosines.get(each.session_id, 0.0), 0.0),
+            )
+            for each in found.ranked
+            if each.session_id is not msgspec.UNSET
+        ]
+
+    async def beside(self, principal: Principal, session_id: UUID, step: StepView) -> StepView:
+        """A step for its asker: one by hand names resolved sessions that are like this one."""
+        if step.step_type != "manual":
+            return step
+        found = await self.similar(principal, session_id, NAMED_BY_HAND, only_resolved=True)
+        context = {**step.content.context, "similar": msgspec.to_builtins(found.items)}
+        return msgspec.structs.replace(step, content=msgspec.structs.replace(step.content, context=context))
+
+    async def _stored(self, principal: Principal, session_id: UUID) -> Session:
+        async with self._transactions.read(principal.workspace_id) as tx:
+            return (await seen(tx, principal, session_id)).session
+
+    async def _found(self, principal: Principal, asked: _Asked, limit: int) -> _Found:
+        async with self._transactions.read(principal.workspace_id) as tx:
+            near = await _near(tx, asked)
+            words = await _by_words(tx, asked)
+            ids = {each for each, _ in near} | {*words.found} - {asked.session.id}
+            known = {each.id: each for each in await tx.searches.neighbours(asked.beholder, ids)}
+        return _Found(ranked=_ranked(asked, near, words, known, limit), cosines=dict(near))
+
+    async def _asked(self, principal: Principal, session: Session) -> _Asked:
+        """Find the session's vector, which is made now where that is quick: it may have been stored just now."""
+        async with self._transactions.read(principal.workspace_id) as tx:
+            space = active_of(await tx.spaces.all())
+            found = await tx.vectors.of(space, [session.id]) if space else None
+        shared = self._sharing.holds_in(principal.workspace_id)
+        beholder = Beholder(person_id=principal.id, with_resolved=shared)
+        asked = _Asked(session=session, beholder=beholder, space=space)
+        embedder = self._embedders.by(principal.workspace_id, space.descriptor) if space else None
+        if embedder is None:
+            return asked
+        kept = found.get(session.id) if found else None
+        vector = await _vector_of(embedder, session, kept.vector if kept else None)
+        return msgspec.structs.replace(asked, vector=vector, min_cosine=embedder.min_cosine)
+
+
+async def _vector_of(embedder: Embedder, session: Session, kept: Vector | None) -> Vector | None:
+    if kept is not None or not embedder.is_local:
+        return kept
+    return (await embedder.embed([problem_text(session)]))[0]
+
+
+async def _near(tx: SearchTx, asked: _Asked) -> Sequence[tuple[UUID, float]]:
+    if asked.space is None or asked.vector is None:
+        return []
+    near = await tx.vectors.nearest(asked.space, asked.vector, NEAREST)
+    return [(session_id, cosine) for session_id, cosine in near if session_id != asked.session.id]
+
+
+class _Words(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found by the session's words: the best first, and who shares a rare word with it."""
+
+    found: Sequence[UUID]
+    sharing: frozenset[UUID]
+
+
+async def _by_words(tx: SearchTx, asked: _Asked) -> _Words:
+    """Look for the rarest of its words."""
+    words = compared_words(problem_text(asked.session))
+    total = await tx.searches.count(SMALL_WORKSPACE + 1)
+    counted = await tx.searches.frequencies(words, RARE + 1, is_large=total > SMALL_WORKSPACE)
+    rare, looked_for = chosen_words(counted, total)
+    if not looked_for:
+        return _Words(found=(), sharing=frozenset())
+    terms = tuple(Term((word,)) for word in looked_for)
+    found = await tx.searches.find(asked.beholder, Wanted(terms=terms, any_of=True), CANDIDATES + 1)
+    sharing = await tx.searches.having(rare, SHARING_RARE) if rare else ()
+    others = [each.session.id for each in found if each.session.id != asked.session.id]
+    return _Words(found=others[:CANDIDATES], sharing=frozenset(sharing))
+
+
+def compared_words(text: str) -> list[str]:
+    """Words of a text that say something, each once: those with digits first, such as error codes, then the longest."""
+    found = dict.fromkeys(token.word for token in tokens(text) if token.word not in STOP_WORDS)
+    telling = [word for word in found if len(word) > 1][:READ_WORDS]
+    telling.sort(key=lambda word: (not any(map(str.isdigit, word)), -len(word)))
+    return telling[:COMPARED_WORDS]
+
+
+def chosen_words(counted: Mapping[str, int], total: int) -> tuple[list[str], list[str]]:
+    """Which words are rare among so many sessions, and which are looked for: the rarest. The session itself has each."""
+    bound = min(RARE, max(RARE_AT_LEAST, int(total * RARE_SHARE)))
+    shared = sorted((count, word) for word, count in counted.items() if count > 1)
+    rare = [word for count, word in shared if count <= bound]
+    looked_for = [word for count, word in shared if count <= RARE or total <= SMALL_WORKSPACE]
+    return rare, looked_for[:LOOKED_FOR]
+
+
+def _ranked(
+    asked: _Asked, near: Sequence[tuple[UUID, float]], words: _Words, known: Mapping[UUID, Neighbour], limit: int
+) -> list[SimilarSession]:
+    traits = {
+        session_id: _traits(asked.session, each, has_rare_word=session_id in words.sharing)
+        for session_id, each in known.items()
+        if each.status == "resolved" or not asked.only_resolved
+    }
+    found = fused(
+        [each for each in near if each[0] in traits][:CANDIDATES],
+        [each for each in words.found if each in traits],
+        traits,
+        min_cosine=asked.min_cosine,
+        limit=limit,
+    )
+    return [_shown(similar, known[similar.session_id]) for similar in found]
+
+
+def _traits(asked: Session, other: Neighbour, *, has_rare_word: bool) -> Traits:
+    return Traits(
+        has_rare_word=has_rare_word,
+        has_playbook=asked.matched_flow_id is not None and asked.matched_flow_id == other.matched_flow_id,
+        has_domain=asked.problem_domain is not None and asked.problem_domain == other.problem_domain,
+        is_resolved=other.status == "resolved",
+    )
+
+
+def _shown(similar: Similar, neighbour: Neighbour) -> SimilarSession:
+    """What one may know of it: of one that one may not see only what kind of problem it was, and what solved it."""
+    done = neighbour.resolution
+    shown = SimilarSession(
+        redacted=not neighbour.is_visible,
+        problem_domain=neighbour.problem_domain,
+        resolution_summary=done.summary if done else None,
+        resolution_action=done.action if done else None,
+        score=similar.score,
+        why=similar.why,
+    )
+    if not neighbour.is_visible:
+        return shown
+    return msgspec.structs.replace(
+        shown, session_id=neighbour.id, title=neighbour.title, problem_summary=neighbour.problem_summary
+    )

@@ -1,0 +1,86 @@
+"""What a model may go by besides the session itself: the playbooks that come nearest, and solved sessions that are like it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+
+from workbench.domain.identity.model import Principal
+from workbench.domain.playbooks.deciding import OFFERED
+from workbench.domain.playbooks.matching import Candidate, Report
+from workbench.domain.playbooks.model import Playbook
+from workbench.domain.playbooks.shelf import Shelf
+from workbench.domain.troubleshooting.masking import masked
+from workbench.domain.troubleshooting.writers import Source
+
+LEAST_SUPPORT = 0.15
+"""What comes less near than that has a few words in common by chance."""
+MAX_SOURCE = 1000
+"""Characters of one source."""
+
+
+class LikeCase(msgspec.Struct, frozen=True, kw_only=True):
+    """A solved session that is like another one. `score` is from 0 to 1."""
+
+    session_id: UUID
+    title: str | None
+    summary: str | None
+    resolution: str
+    score: float
+
+
+class LikeCases(Protocol):
+    """Whoever finds sessions that are like a report."""
+
+    async def like(
+        self, principal: Principal, report: Report, session_id: UUID | None, limit: int
+    ) -> Sequence[LikeCase]:
+        """Solved sessions that the caller may see, the one itself not among them, the most like first; in blocks of its own."""
+        ...
+
+
+class Supply(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is to go by. `support` is how near the nearest comes, from 0 to 1."""
+
+    sources: tuple[Source, ...] = ()
+    support: float = 0.0
+    candidates: Sequence[Candidate] = ()
+    similar: Sequence[Mapping[str, Any]] = ()
+
+
+class SupplyService:
+    """Gathers what there is to go by, from whoever finds it."""
+
+    def __init__(self, likes: LikeCases) -> None:
+        self._likes = likes
+
+    async def of(self, principal: Principal, report: Report, shelf: Shelf, session_id: UUID | None = None) -> Supply:
+        """What there is for a report; outside any block."""
+        candidates = [each for each in shelf.index.ranked(report)[:OFFERED] if each.score >= LEAST_SUPPORT]
+        likes = await self._likes.like(principal, report, session_id, OFFERED)
+        scores = [*(each.score for each in candidates), *(each.score for each in likes), 0.0]
+        return Supply(
+            sources=(
+                *(_of_playbook(each, shelf.playbooks[each.key].playbook) for each in candidates),
+                *map(_of_session, likes),
+            ),
+            support=max(scores),
+            candidates=candidates,
+            similar=[
+                {"session_id": str(each.session_id), "title": each.title, "resolution": each.resolution}
+                for each in likes
+            ],
+        )
+
+
+def _of_playbook(candidate: Candidate, playbook: Playbook) -> Source:
+    lines = (f"{node.type}: {node.prompt}" for node in playbook.nodes.values())
+    return Source(kind="playbook", id=candidate.key, title=playbook.title, text="\n".join(lines)[:MAX_SOURCE])
+
+
+def _of_session(like: LikeCase) -> Source:
+    text = "\n".join(part for part in (like.summary, f"Solved by: {like.resolution}") if part)
+    return Source(
+        kind="session", id=str(like.session_id), title=masked(like.title or ""), text=masked(text)[:MAX_SOURCE]
+    )
