@@ -32,7 +32,7 @@ class Stage:
 
     def __init__(self, store: Store) -> None:
         self.clock = store.clock
-        self.ledger = SqlFlowLedger(store.database)
+        self.ledger = SqlFlowLedger(store.database, store.group.announce_all)
         self.flows: dict[str, StoredFlow] = {}
 
     async def start(self, workspace: str, flow_id: str, blueprint: str, *, run: bool = True) -> None:

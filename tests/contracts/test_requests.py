@@ -12,6 +12,7 @@ from tests.support.buses import BusBench, eventually, failing, plain, read, said
 from workbench.domain.bus.calls import Fold, Reply
 from workbench.domain.bus.errors import BusyError, CallError, ServiceFailure
 from workbench.domain.bus.model import CONTROL_TOPIC, Message
+from workbench.domain.bus.ports import MessageBus
 from workbench.domain.bus.requesting import Requester
 from workbench.domain.bus.services import Calls, Final
 from workbench.domain.ids import continue_cause, correlation_id, trace_parent
@@ -220,6 +221,44 @@ async def test_a_caller_that_leaves_ends_the_work(bench: BusBench) -> None:
         assert requester.in_flight == 0
         await asyncio.wait_for(ended.wait(), 10)
         await eventually(lambda: not host.memory.running)
+        await requester.close(GONE, 0)
+
+
+class Unbound:
+    """A bus on which nothing is bound before it may be."""
+
+    def __init__(self, bus: MessageBus) -> None:
+        self._bus = bus
+        self.asked, self.go = asyncio.Event(), asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bus, name)
+
+    async def subscribe(self, *place: Any) -> Any:
+        self.asked.set()
+        await self.go.wait()
+        return await self._bus.subscribe(*place)
+
+
+async def test_who_leaves_while_it_connects_leaves_nothing_and_stops_nobody(bench: BusBench) -> None:
+    async with serving(bench, echo):
+        bus: Any = Unbound(bench.bus)
+        requester = await bench.requester(bus=bus, max_in_flight=2)
+        leaving = asyncio.create_task(requester.request(1))
+        await asyncio.wait_for(bus.asked.wait(), 10)
+        staying = asyncio.create_task(requester.request(2))
+        await eventually(lambda: requester.in_flight == 2)
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        assert leaving.cancelled()
+        assert requester.in_flight == 1
+        error = await failing(requester.request(3, seconds=0.2))
+        assert (error.code, error.phase, error.outcome) == ("timeout", "connect", "not_sent")
+        bus.go.set()
+        assert (await staying).data == 2
+        assert (await requester.request(4)).data == 4
+        assert requester.in_flight == 0
+        assert bench.count("workbench_flow_requests_total", interface="ask", outcome="cancelled") == 1
         await requester.close(GONE, 0)
 
 

@@ -382,7 +382,7 @@ WRITES: dict[str, Write] = {
 # workspace, or (conversations.change) store over what the same block has read.
 WITHOUT_AN_ID = {
     *("registrations.add", "assistants.add", "conversations.add", "participants.add", "deliveries.set_aside"),
-    *("events.head", "events.floor", "events.of_workspace", "conversations.change"),
+    *("events.head", "events.floor", "events.outside", "events.of_workspace", "conversations.change"),
     *("contents.add", "contents.behind", "shares.add", "imports.open_workspace"),
     *("imports.file_bytes", "exports.page"),
 }

@@ -15,8 +15,9 @@ from workbench.adapters.sql.events import SqlEventKeeping
 from workbench.domain.conversations.events import conversation_deleted
 from workbench.domain.conversations.model import ConversationDetails
 from workbench.domain.errors import NotFoundError, UnauthenticatedError, UnavailableError
-from workbench.domain.events.hub import ConversationReader, EventHub, FeedReader
+from workbench.domain.events.hub import EventHub
 from workbench.domain.events.model import Event, NewEvent
+from workbench.domain.events.readers import ConversationReader, FeedReader
 from workbench.domain.events.service import REPLAY_PAGE, EventService, Gap, ReaderPolicy
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id

@@ -55,7 +55,7 @@ async def act(what: str, steps: int, database_url: str, broker_url: str) -> None
     bus = RabbitBus(broker_url, PrometheusFlows(CollectorRegistry()))
     await bus.start()
     async with open_store(database_url) as store:
-        ledger: Any = Mortal(SqlFlowLedger(store.database), life)
+        ledger: Any = Mortal(SqlFlowLedger(store.database, store.group.announce_all), life)
         mortal: Any = Mortal(bus, life)
         process = Process(store, mortal, ledger)
         # Only this is done; what else a process does from time to time, it does not.

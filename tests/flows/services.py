@@ -48,6 +48,8 @@ BLUEPRINT = {
 
 DONE: set[str] = set()
 COUNTS: dict[str, int] = {}
+GATES: dict[str, asyncio.Event] = {}
+"""What holds a service up, by name."""
 
 
 @trial.input(concurrency=32)
@@ -77,6 +79,9 @@ async def attempt(data: dict[str, Any], context: FlowContext) -> Any:
 
 @shared.input(concurrency=1)
 async def count(data: Any, context: FlowContext) -> Any:
+    if isinstance(data, dict) and "gate" in data:
+        gate = GATES[data["gate"]] = asyncio.Event()
+        await gate.wait()
     COUNTS[context.workspace] = COUNTS.get(context.workspace, 0) + 1
     return {"count": COUNTS[context.workspace], "flow_id": context.flow_id}
 

@@ -6,19 +6,24 @@ from typing import Any
 
 import httpx
 import pytest
+from dishka import Provider, Scope
 from tests.flows.services import BLUEPRINT as TRIALS
+from tests.flows.services import GATES
 from tests.support.databases import open_store
 from tests.support.service import Service, Stream, running_service
 
 from workbench.adapters.sql.flow_ledger import SqlFlowLedger
 from workbench.domain.flows.blueprints import read_document
+from workbench.domain.flows.means import StopTimes
 from workbench.domain.flows.operating import OperatorBlueprintService
 from workbench.domain.ids import new_hex_id
 from workbench.examples.flow_services import BLUEPRINT, PARAMETER_TYPE
 from workbench.wiring.container import make_container
 
 SSE = {"Accept": "text/event-stream"}
+JSON = {"Content-Type": "application/json"}
 TRY = "/flows/f1/services/try"
+SHARED = "/flows/f1/services/shared"
 
 
 async def prepare(service: Service, workspace: str = "default") -> httpx.AsyncClient:
@@ -379,7 +384,7 @@ async def test_secret_values_reach_services_only(flow_service: Service) -> None:
     assert (await ann.post(TRY, json={"tell": True})).json()["data"]["mark"] == "hunter2"
     await start(ann, "f2", parameters={"mark": "hunter2"})
     async with open_store(flow_service.database_url) as store:
-        held = await SqlFlowLedger(store.database).holding()
+        held = await SqlFlowLedger(store.database, store.group.announce_all).holding()
         assert "hunter2" not in repr(held)
 
 
@@ -389,8 +394,92 @@ async def test_bodies_are_bounded(sqlite_url: str, tmp_path: Path) -> None:
         ann = await prepare(service)
         await start(ann)
         assert code_of(await ann.post(TRY, json={"say": "x" * 100})) == (413, "payload_too_large")
-        assert (await ann.post(TRY, content=b"{", headers={"Content-Type": "application/json"})).status_code == 422
+        assert (await ann.post(TRY, content=b"{", headers={"Content-Type": "application/json"})).status_code == 400
         assert (await ann.post(TRY, json={"say": 1})).json()["data"] == 1
+
+
+JSON_ROUTES = [
+    ("PUT", "/flow-parameter-types/mark"),
+    ("PUT", "/flow-blueprints/echoing"),
+    ("POST", "/flow-blueprints/echoing/check"),
+    ("POST", "/flows"),
+    ("PATCH", "/flows/f1"),
+    ("POST", TRY),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), JSON_ROUTES)
+async def test_a_body_is_json_or_is_not_read(ann: httpx.AsyncClient, method: str, path: str) -> None:
+    for text in ("{", "[1,", "nonsense", '"\xff"'):
+        broken = await ann.request(method, path, content=text.encode("latin-1"), headers=JSON)
+        assert code_of(broken) == (400, "invalid_json"), text
+        assert broken.json()["field"] == "body"
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "json"):
+        answer = await ann.request(method, path, content=b"{}", headers={"Content-Type": kind})
+        assert code_of(answer) == (415, "unsupported_media_type"), kind
+    for kind in ("application/json; charset=utf-8", "Application/JSON", "application/vnd.x+json"):
+        answer = await ann.request(method, path, content=b"{}", headers={"Content-Type": kind})
+        assert answer.status_code in (200, 201, 422), kind
+    assert (await ann.request(method, path, content=b"{}")).status_code in (200, 201, 422)
+
+
+async def test_who_may_not_is_told_so_before_the_body_is_looked_at(flow_service: Service) -> None:
+    stranger = flow_service.client()
+    for method, path in JSON_ROUTES:
+        wrong = {"Content-Type": "text/plain"}
+        assert (await stranger.request(method, path, content=b"{", headers=wrong)).status_code == 401
+
+
+async def test_what_is_stopped_for_long_is_said_to_be_under_way(sqlite_url: str, tmp_path: Path) -> None:
+    hurried = Provider(scope=Scope.APP)
+    hurried.provide(lambda: StopTimes(answer_seconds=0.1), provides=StopTimes)
+    flows = {"services": ("tests.flows.services:services",)}
+    async with running_service(sqlite_url, tmp_path / "data", hurried, flows=flows) as service:
+        ann = await prepare(service)
+        await start(ann)
+        async with ann.stream("POST", TRY, json={"sleep": 60}, headers=SSE) as response:
+            stream = Stream(response)
+            await stream.next()
+            began = await ann.delete("/flows/f1?drain_s=1")
+            assert (began.status_code, began.json()["state"], began.json()["cleanup"]) == (202, "stopping", None)
+            assert (await ann.get("/flows/f1")).json()["state"] == "stopping"
+            (event,) = await stream.until_end()
+            assert event.data["code"] == "flow_stopped"
+
+        async def ended() -> bool:
+            return (await ann.get("/flows/f1")).json()["state"] == "stopped"
+
+        for _ in range(200):
+            if await ended():
+                break
+            await asyncio.sleep(0.05)
+        over = await ann.delete("/flows/f1")
+        assert (over.status_code, over.json()["state"]) == (200, "stopped")
+        assert over.json()["cleanup"]["deleted"]
+
+
+async def test_a_full_queue_is_said_so_and_what_it_took_is_answered(ann: httpx.AsyncClient) -> None:
+    """Its reader is held up by the first; a queue inside the process takes 16 MiB."""
+    gate = new_hex_id()
+    first = asyncio.create_task(ann.post(SHARED, json={"gate": gate}))
+    for _ in range(200):
+        if gate in GATES:
+            break
+        await asyncio.sleep(0.02)
+    bulky = {"pad": "x" * 1_000_000}
+    tasks = [asyncio.create_task(ann.post(SHARED, json=bulky)) for _ in range(24)]
+    for _ in range(500):
+        if sum(task.done() for task in tasks) >= 4:
+            break
+        await asyncio.sleep(0.02)
+    GATES[gate].set()
+    answers = await asyncio.gather(first, *tasks)
+    full = [answer for answer in answers if answer.status_code != 200]
+    assert {code_of(answer) for answer in full} == {(503, "bus_full")}
+    assert {answer.headers["retry-after"] for answer in full} == {"1"}
+    assert {answer.json()["outcome"] for answer in full} == {"not_sent"}
+    assert len(answers) - len(full) >= 16
+    assert (await ann.post(SHARED, json={})).status_code == 200
 
 
 async def test_where_users_are_not_trusted_only_administrators_change_flows(sqlite_url: str, tmp_path: Path) -> None:
@@ -439,6 +528,34 @@ async def test_a_draining_service_lets_requests_end_and_takes_no_more(
     assert code_of(await ann.post(TRY, json={})) == (503, "draining")
     assert (await task).status_code == 200
     await draining
+
+
+@pytest.mark.parametrize("by_workspace", [False, True])
+async def test_metrics_tell_workspaces_apart_where_that_is_wanted(
+    sqlite_url: str, tmp_path: Path, *, by_workspace: bool
+) -> None:
+    flows = {"services": ("tests.flows.services:services",), "metrics_by_workspace": by_workspace}
+    async with running_service(sqlite_url, tmp_path / "data", flows=flows) as service:
+        for workspace in ("acme", "globex"):
+            client = await prepare(service, workspace)
+            await start(client)
+            assert (await client.post(TRY, json={"say": 1})).status_code == 200
+        assert (await client.post(f"{TRY}?timeout_s=0.2", json={"sleep": 60})).status_code == 504
+        text = (await client.get("/metrics")).text
+    if not by_workspace:
+        assert "acme" not in text
+        assert "globex" not in text
+        assert 'workbench_flow_requests_total{interface="try",outcome="ok"} 2.0' in text
+        return
+    for line in (
+        'workbench_flow_requests_total{interface="try",outcome="ok",workspace="acme"} 1.0',
+        'workbench_flow_requests_total{interface="try",outcome="ok",workspace="globex"} 1.0',
+        'workbench_flow_request_seconds_count{interface="try",workspace="acme"} 1.0',
+        'workbench_flow_first_reply_seconds_count{interface="try",workspace="acme"} 1.0',
+        'workbench_flow_requests_in_flight{interface="try",workspace="globex"} 0.0',
+        'workbench_flow_timeouts_total{interface="try",phase="first_reply",workspace="globex"} 1.0',
+    ):
+        assert line in text
 
 
 async def test_metrics_say_what_happened(ann: httpx.AsyncClient) -> None:

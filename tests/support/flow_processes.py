@@ -32,7 +32,7 @@ class Process:
     """The services of one process."""
 
     def __init__(self, store: Store, bus: MessageBus, ledger: FlowLedger | None = None) -> None:
-        self.ledger = ledger or SqlFlowLedger(store.database)
+        self.ledger = ledger or SqlFlowLedger(store.database, store.group.announce_all)
         meter = PrometheusFlows(CollectorRegistry())
         means = FlowMeans(
             transactions=store.transactions,

@@ -115,7 +115,7 @@ async def begin_flow(store: Store, workspace: str) -> StoredFlow:
     """A flow that failed to start: one of the kind that can be removed."""
     name = named(workspace)
     flow = stored_flow(store.clock, workspace, name, name, document_of("request:wb:{workspace}:{id}"))
-    ledger = SqlFlowLedger(store.database)
+    ledger = SqlFlowLedger(store.database, store.group.announce_all)
     begun = await ledger.begin(flow, 10, ENTRY)
     await ledger.fail(begun.key, FlowError(code="x", message="x"), store.clock.now())
     return begun

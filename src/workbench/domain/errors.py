@@ -10,6 +10,7 @@ WorkbenchError
 │   └── PreconditionError  it is not as the caller said that it must be
 ├── InvalidError           the request cannot mean anything
 │   ├── UnprocessableError  it can be read, but not carried out
+│   ├── UnsupportedError    it comes in a form that is not read here
 │   └── NotAcceptableError  the answer is not to be had in the form that is asked for
 ├── TooLargeError          over a limit, which the detail names
 ├── ExhaustedError         a rate, quota or budget is used up
@@ -98,6 +99,12 @@ class UnprocessableError(InvalidError):
     """The request cannot be carried out as it stands"""
 
     code = "unprocessable"
+
+
+class UnsupportedError(InvalidError):
+    """The request comes in a form that is not read here"""
+
+    code = "unsupported_media_type"
 
 
 class NotAcceptableError(InvalidError):

@@ -93,6 +93,10 @@ class Flows(Group):
     answer_bytes: int = Field(
         default=16 << 20, ge=1, le=1 << 30, description="Largest answer with all its parts, in bytes."
     )
+    metrics_by_workspace: bool = Field(
+        default=False,
+        description="Count requests to flows for each workspace by itself, under the label `workspace`: up to 200 of them.",
+    )
 
     @field_validator("global_topics")
     @classmethod

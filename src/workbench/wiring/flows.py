@@ -13,6 +13,7 @@ from workbench.adapters.metrics.prometheus import PrometheusMeter
 from workbench.adapters.schemas import JsonSchemas
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.flow_ledger import SqlFlowLedger
+from workbench.adapters.sql.group_commit import GroupCommit
 from workbench.adapters.sql.transactions import SqlTransactions
 from workbench.domain.bus.calls import CallLimits
 from workbench.domain.bus.ports import BusMeter, MessageBus
@@ -134,9 +135,9 @@ class FlowAdapters(Provider):
     schemas = provide(JsonSchemas, provides=Schemas)
 
     @provide
-    def ledger(self, database: Database) -> FlowLedger:
+    def ledger(self, database: Database, group: GroupCommit) -> FlowLedger:
         """Keep the states of flows."""
-        return SqlFlowLedger(database)
+        return SqlFlowLedger(database, group.announce_all)
 
     @provide
     def flow_tx(self, sql: SqlTransactions) -> Transactions[FlowTx]:

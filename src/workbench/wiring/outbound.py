@@ -64,8 +64,12 @@ class Outbound(Provider):
 
     clock = provide(SystemClock, provides=Clock)
     lookups = provide(Lookups)
-    meter = provide(PrometheusMeter, provides=AnyOf[PrometheusMeter, DeliveryMeter, RateMeter, UsageMeter, PushMeter])
     measures = provide(Measures)
+
+    @provide
+    def meter(self, settings: Settings) -> AnyOf[PrometheusMeter, DeliveryMeter, RateMeter, UsageMeter, PushMeter]:
+        """Measure."""
+        return PrometheusMeter(flows_by_workspace=settings.flows.metrics_by_workspace)
 
     @provide
     def authorities(self) -> ssl.SSLContext:

@@ -2,12 +2,14 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from workbench.domain.bus.ports import BusMeter
+from workbench.domain.bus.ports import Asked, BusMeter
 from workbench.domain.flows.ports import FlowMeter
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 150.0, 300.0, 600.0)
 MOST_NAMES = 200
-"""Names are chosen by authors of blueprints: those beyond so many are counted as one, lest they be without end."""
+"""Names are chosen by authors of blueprints: those beyond so many are counted as one, lest they be without end. Of
+workspaces, where they are told apart, there may be as many.
+"""
 OTHER = "other"
 STATES = ("starting", "running", "stopping", "stopped", "failed")
 
@@ -15,9 +17,12 @@ STATES = ("starting", "running", "stopping", "stopped", "failed")
 class PrometheusFlows(BusMeter, FlowMeter):
     """The values of one application, in its registry."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, *, by_workspace: bool = False) -> None:
+        """`by_workspace`: requests are counted for each workspace by itself."""
         self._registry = registry
         self._names: set[str] = set()
+        self._workspaces: set[str] = set()
+        whose = ("workspace",) if by_workspace else ()
         self._up = self._gauge("workbench_bus_connection_up", "Whether a connection to the broker is up.", "role")
         self._blocked = self._gauge("workbench_bus_blocked", "Whether the broker takes no messages.")
         self._reconnects = self._counter("workbench_bus_reconnects", "Connections made again.", "role", "cause")
@@ -34,12 +39,17 @@ class PrometheusFlows(BusMeter, FlowMeter):
         self._limited = self._counter("workbench_bus_rate_limited", "Waits for a busy upstream.", "service", "input")
         self._received = self._counter("workbench_bus_received", "Replies that came.", "interface", "kind")
         self._dropped = self._counter("workbench_bus_dropped", "Replies nobody was given.", "interface", "reason")
-        self._requests = self._counter("workbench_flow_requests", "Requests that ended.", "interface", "outcome")
-        self._lasted = self._histogram("workbench_flow_request_seconds", "From asking to the end.", "interface")
-        self._first = self._histogram("workbench_flow_first_reply_seconds", "From asking to a reply.", "interface")
-        self._flying = self._gauge("workbench_flow_requests_in_flight", "Requests under way.", "interface")
+        self._requests = self._counter(
+            "workbench_flow_requests", "Requests that ended.", "interface", *whose, "outcome"
+        )
+        self._lasted = self._histogram("workbench_flow_request_seconds", "From asking to the end.", "interface", *whose)
+        self._first = self._histogram(
+            "workbench_flow_first_reply_seconds", "From asking to a reply.", "interface", *whose
+        )
+        self._flying = self._gauge("workbench_flow_requests_in_flight", "Requests under way.", "interface", *whose)
         self._mailboxes = self._gauge("workbench_flow_mailbox_bytes", "Replies that wait for their callers.")
-        self._timeouts = self._counter("workbench_flow_timeouts", "Requests out of time.", "interface", "phase")
+        self._timeouts = self._counter("workbench_flow_timeouts", "Requests out of time.", "interface", *whose, "phase")
+        self._is_by_workspace = by_workspace
         self._flows = self._gauge("workbench_flows", "Flows.", "state", mode="mostrecent")
         self._transitions = self._counter("workbench_flow_transitions", "Changes of state.", "from", "to")
         self._topics = self._counter("workbench_flow_topics", "Topics of ended flows.", "class", "outcome")
@@ -55,11 +65,11 @@ class PrometheusFlows(BusMeter, FlowMeter):
         return Gauge(name, text, labels, registry=self._registry, multiprocess_mode=mode)  # pyright: ignore[reportArgumentType]
 
     def _bounded(self, name: str) -> str:
-        if name not in self._names:
-            if len(self._names) >= MOST_NAMES:
-                return OTHER
-            self._names.add(name)
-        return name
+        return _among(self._names, name)
+
+    def _of(self, asked: Asked) -> tuple[str, ...]:
+        name = self._bounded(asked.interface)
+        return (name, _among(self._workspaces, asked.workspace_id)) if self._is_by_workspace else (name,)
 
     def published(self, service: str, output: str, outcome: str, seconds: float) -> None:
         """Count, and note how long."""
@@ -94,21 +104,21 @@ class PrometheusFlows(BusMeter, FlowMeter):
         """Count."""
         self._dropped.labels(self._bounded(interface), reason).inc()
 
-    def requested(self, interface: str, outcome: str, seconds: float, first_seconds: float | None) -> None:
+    def requested(self, asked: Asked, outcome: str, seconds: float, first_seconds: float | None) -> None:
         """Count, and note how long."""
-        name = self._bounded(interface)
-        self._requests.labels(name, outcome).inc()
-        self._lasted.labels(name).observe(seconds)
+        place = self._of(asked)
+        self._requests.labels(*place, outcome).inc()
+        self._lasted.labels(*place).observe(seconds)
         if first_seconds is not None:
-            self._first.labels(name).observe(first_seconds)
+            self._first.labels(*place).observe(first_seconds)
 
-    def timed_out(self, interface: str, phase: str) -> None:
+    def timed_out(self, asked: Asked, phase: str) -> None:
         """Count."""
-        self._timeouts.labels(self._bounded(interface), phase).inc()
+        self._timeouts.labels(*self._of(asked), phase).inc()
 
-    def in_flight(self, interface: str, change: int) -> None:
+    def in_flight(self, asked: Asked, change: int) -> None:
         """Add."""
-        self._flying.labels(self._bounded(interface)).inc(change)
+        self._flying.labels(*self._of(asked)).inc(change)
 
     def mailboxes(self, used_bytes: int) -> None:
         """Note."""
@@ -139,3 +149,12 @@ class PrometheusFlows(BusMeter, FlowMeter):
         for state in STATES:
             self._flows.labels(state).set(counts.get(state, 0))
         self._pending.set(pending)
+
+
+def _among(known: set[str], name: str) -> str:
+    """The name itself, while there are not too many."""
+    if name not in known:
+        if len(known) >= MOST_NAMES:
+            return OTHER
+        known.add(name)
+    return name

@@ -26,9 +26,9 @@ class PrometheusMeter(DeliveryMeter, RateMeter, UsageMeter, PushMeter):
     and whichever is asked answers for all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, flows_by_workspace: bool = False) -> None:
         self._registry = CollectorRegistry()
-        self.flows = PrometheusFlows(self._registry)
+        self.flows = PrometheusFlows(self._registry, by_workspace=flows_by_workspace)
         self.sessions = PrometheusSessions(self._registry)
         self._events = self._counter("workbench_events", "Events committed to the log by this process.", "type")
         self._attempts = self._counter("workbench_delivery_attempts", "Events brought to assistants.", "outcome")

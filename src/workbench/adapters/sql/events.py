@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select, u
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id
-from workbench.adapters.sql.tables import conversations, events, farewells, participants, workspaces
+from workbench.adapters.sql.tables import OUTSIDE, conversations, events, farewells, participants, workspaces
 from workbench.adapters.sql.writes import RecordedEvent
 from workbench.domain.events.model import FEED_TYPES, Event, NewEvent
 from workbench.domain.events.ports import EventKeeping, EventLog
@@ -44,6 +44,10 @@ _CONVERSATION_HEAD = select(conversations.c.event_head).where(
     here(conversations), conversations.c.id == bindparam("conversation_id")
 )
 _OF_WORKSPACE = Query(Event, _EVENT.where(events.c.feed_position > bindparam("after")).order_by(events.c.feed_position))
+_OUTSIDE = Query(
+    Event,
+    _EVENT.where(OUTSIDE, events.c.feed_position > bindparam("after")).order_by(events.c.feed_position),
+)
 _OF_CONVERSATION = Query(
     Event,
     _EVENT.where(
@@ -165,6 +169,10 @@ class SqlEventLog(Repository, EventLog):
     async def of_workspace(self, after: int, limit: int) -> Sequence[Event]:
         """A page of everything."""
         return await self._all(_OF_WORKSPACE, {"after": after, "limit": limit})
+
+    async def outside(self, after: int, limit: int) -> Sequence[Event]:
+        """A page of what belongs to no conversation, along its own index."""
+        return await self._all(_OUTSIDE, {"after": after, "limit": limit})
 
     async def of_conversation(self, conversation_id: UUID, after: int, limit: int) -> Sequence[Event]:
         """A page of one conversation."""

@@ -16,16 +16,22 @@ from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.duties import LEAD_FLOWS
 from workbench.adapters.sql.flow_tables import bus_topics, flow_hosts, flow_topics, flow_versions, flows
 from workbench.adapters.sql.flows import flow_of, row_of
+from workbench.adapters.sql.group_commit import AnnounceStored
 from workbench.adapters.sql.lifecycle_tables import audit
 from workbench.adapters.sql.schema import Moment
+from workbench.adapters.sql.telling import Cause, cause_here, tell
 from workbench.domain.audit.model import NewAuditEntry
 from workbench.domain.errors import ConflictError, UnavailableError
-from workbench.domain.flows.model import HOLDING, LIVE, Cleanup, FlowError, Host, ResolvedService, StoredFlow
+from workbench.domain.events.model import Event
+from workbench.domain.flows.events import flow_changed
+from workbench.domain.flows.model import HOLDING, LIVE, Cleanup, FlowError, FlowState, Host, ResolvedService, StoredFlow
 from workbench.domain.flows.ports import CLAIM_SECONDS, DoomedTopic, FlowLedger, Key
 from workbench.domain.flows.sealing import comparable
-from workbench.domain.ids import correlation_id, new_id
+from workbench.domain.ids import new_id
 
 T = TypeVar("T")
+Moved = tuple[StoredFlow | None, T]
+"""The flow that came to another state, if one did, and what is answered."""
 
 ADVISORY_LOCK = 7_305_812_095
 CLAIMED_AT_ONCE = 100
@@ -56,8 +62,31 @@ _HOST_FIELDS = tuple(str(column.name) + "" for column in flow_hosts.columns)
 class SqlFlowLedger(FlowLedger):
     """All flows."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, announce: AnnounceStored) -> None:
+        """What is told of flows goes to `announce` as well, once it is stored."""
         self._database = database
+        self._announce = announce
+
+    async def _telling(self, work: Callable[[Connection], Moved[T]], now: datetime) -> T:
+        """Carry out the work, and tell of the flow that came to another state by it in the same commit."""
+        cause = cause_here()
+
+        def told(connection: Connection) -> tuple[list[Event], T]:
+            moved, answer = work(connection)
+            events = [] if moved is None else [tell(connection, moved.workspace_id, flow_changed(moved), now, cause)]
+            return events, answer
+
+        events, answer = await self._alone(told)
+        if events:
+            self._announce([events])
+        return answer
+
+    async def _move(self, key: Key, states: Sequence[FlowState], now: datetime, **values: Any) -> StoredFlow | None:
+        def work(connection: Connection) -> Moved[StoredFlow | None]:
+            moved = _change(connection, key, states, now, **values)
+            return moved, moved
+
+        return await self._telling(work, now)
 
     async def _alone(self, work: Callable[[Connection], T]) -> T:
         def locked(connection: Connection) -> T:
@@ -69,38 +98,44 @@ class SqlFlowLedger(FlowLedger):
 
     async def begin(self, flow: StoredFlow, limit: int, entry: NewAuditEntry) -> StoredFlow:
         """Check what must hold, then insert."""
-        return await self._alone(lambda connection: _begin(connection, flow, limit, entry))
+        cause = cause_here()
+
+        def work(connection: Connection) -> StoredFlow:
+            begun = _begin(connection, flow, limit)
+            _note(connection, flow.workspace_id, entry, flow.created_at, cause)
+            return begun
+
+        return await self._alone(work)
 
     async def run(self, key: Key, now: datetime) -> StoredFlow | None:
         """Update, if it is starting."""
-        return await self._alone(
-            lambda connection: _change(connection, key, ("starting",), now, state="running", started_at=now)
-        )
+        return await self._move(key, ("starting",), now, state="running", started_at=now)
 
     async def fail(self, key: Key, error: FlowError, now: datetime) -> Sequence[DoomedTopic]:
         """Update, if it is starting, and let its topics go."""
 
-        def work(connection: Connection) -> Sequence[DoomedTopic]:
+        def work(connection: Connection) -> Moved[Sequence[DoomedTopic]]:
             told = msgspec.to_builtins(error)
             failed = _change(connection, key, ("starting",), now, state="failed", error=told, stopped_at=now)
             if failed is None:
-                return []
+                return None, []
             cleanup = _let_go(connection, failed, now)
-            return _claim(connection, cleanup.pending, now)
+            return failed, _claim(connection, cleanup.pending, now)
 
-        return await self._alone(work)
+        return await self._telling(work, now)
 
     async def stop(self, key: Key, drain_seconds: float, now: datetime, entry: NewAuditEntry) -> StoredFlow | None:
         """Update, if it is live."""
+        cause = cause_here()
 
-        def work(connection: Connection) -> StoredFlow | None:
+        def work(connection: Connection) -> Moved[StoredFlow | None]:
             values = {"state": "stopping", "stopping_at": now, "drain_milliseconds": round(drain_seconds * 1000)}
             stopping = _change(connection, key, LIVE, now, **values)
             if stopping is not None:
-                _note(connection, key[0], entry, now)
-            return stopping
+                _note(connection, key[0], entry, now, cause)
+            return stopping, stopping
 
-        return await self._alone(work)
+        return await self._telling(work, now)
 
     async def withdraw(self, key: Key, now: datetime) -> None:
         """Update, if it is stopping."""
@@ -124,7 +159,7 @@ class SqlFlowLedger(FlowLedger):
     async def finish(self, key: Key, cleanup: Cleanup, now: datetime) -> StoredFlow | None:
         """Update, if it is stopping."""
         values = {"state": "stopped", "stopped_at": now, "cleanup": msgspec.to_builtins(cleanup)}
-        return await self._alone(lambda connection: _change(connection, key, ("stopping",), now, **values))
+        return await self._move(key, ("stopping",), now, **values)
 
     async def claim_doomed(self, topics: Sequence[str] | None, now: datetime) -> Sequence[DoomedTopic]:
         """Push the next try of others away."""
@@ -209,7 +244,7 @@ class SqlFlowLedger(FlowLedger):
         return await self._database.transact(work, LEAD_FLOWS)
 
 
-def _begin(connection: Connection, flow: StoredFlow, limit: int, entry: NewAuditEntry) -> StoredFlow:
+def _begin(connection: Connection, flow: StoredFlow, limit: int) -> StoredFlow:
     held = [_flow(row) for row in connection.execute(_HOLDING)]
     _require_free(flow, held, limit)
     _require_topics(connection, flow)
@@ -227,7 +262,6 @@ def _begin(connection: Connection, flow: StoredFlow, limit: int, entry: NewAudit
     if names:
         connection.execute(insert(flow_topics), [{**place, "topic": topic, "owned": owned} for topic, owned in names])
     _add_topics(connection, begun)
-    _note(connection, flow.workspace_id, entry, flow.created_at)
     return begun
 
 
@@ -366,7 +400,7 @@ def _place(key: Key) -> dict[str, Any]:
     return dict(zip(("of_ws", "of_flow", "of_generation"), key, strict=True))
 
 
-def _note(connection: Connection, workspace_id: str, entry: NewAuditEntry, now: datetime) -> None:
+def _note(connection: Connection, workspace_id: str, entry: NewAuditEntry, now: datetime, cause: Cause) -> None:
     row = {"actor_kind": entry.actor.kind, "actor_id": entry.actor.id, "act": entry.act, "subject": entry.subject}
-    place = {"workspace_id": workspace_id, "id": new_id(), "at": now, "correlation_id": correlation_id.get()}
+    place = {"workspace_id": workspace_id, "id": new_id(), "at": now, "correlation_id": cause[0]}
     connection.execute(insert(audit), {**place, **row, "detail": entry.detail})

@@ -40,6 +40,9 @@ DEADLOCK_TRIES = 3
 Announce = Callable[[Sequence[Event]], None]
 """Called in the event loop with the events of one workspace, in their order, once they are committed."""
 
+AnnounceStored = Callable[[Sequence[Sequence[Event]]], None]
+"""The same for events of several workspaces, each in their order."""
+
 AnnounceTurn = Callable[[UUID, Sequence[TurnEvent]], None]
 """The same for what happened in a turn."""
 
@@ -214,7 +217,7 @@ class GroupCommit(Commits):
                 if lost_to_another(error) and tries_left:
                     continue
                 return _outcome(error)
-            self._announce_all(stored)
+            self.announce_all(stored)
             self._announce_turns(group)
             return None
         return None
@@ -229,7 +232,8 @@ class GroupCommit(Commits):
                 return await append(self._database, group)
         return await self._database.transact(lambda connection: _store_by_workspace(connection, group), first)
 
-    def _announce_all(self, stored: list[list[Event]]) -> None:
+    def announce_all(self, stored: Sequence[Sequence[Event]]) -> None:
+        """Let whoever listens know of what was stored, here or beside the group."""
         for of_workspace in stored:
             try:
                 self._announce(of_workspace)

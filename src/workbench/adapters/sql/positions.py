@@ -173,6 +173,15 @@ def take_positions(connection: Connection, group: Sequence[Writes]) -> Positions
     return positions
 
 
+def take_in_feed(connection: Connection, workspace_id: str) -> int:
+    """Take one position in a workspace's log for what belongs to no conversation, and let other replicas know."""
+    head = _move_feed(connection, workspace_id, 1)
+    if not head:
+        return _open_feed(connection, workspace_id, 1)
+    _tell_others(connection, workspace_id, head)
+    return head
+
+
 def count_feeds(group: Sequence[Writes]) -> Counter[str]:
     """Count what each workspace's log needs."""
     feeds = Counter[str]()
@@ -218,6 +227,10 @@ def _open_feed(connection: Connection, workspace_id: str, count: int) -> int:
     """Begin a workspace's log, which is there from its first event on."""
     connection.execute(_NEW_WORKSPACE[connection.dialect.name], {"workspace_id": workspace_id})
     head = _move_feed(connection, workspace_id, count)
+    _tell_others(connection, workspace_id, head)
+    return head
+
+
+def _tell_others(connection: Connection, workspace_id: str, head: int) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(_NOTIFY, {"log": f"{workspace_id} {head}"})
-    return head

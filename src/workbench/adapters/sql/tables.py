@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     false,
+    text,
     true,
 )
 
@@ -32,6 +33,9 @@ from workbench.adapters.sql.schema import (
     workspace_column,
 )
 from workbench.domain.identity.model import EVERYWHERE, RESIDENT_SERVICE_IDS
+
+# SQLite takes a partial index for the same only where its condition is the same text.
+OUTSIDE = text("conversation_id IS NULL")
 
 
 def _home_of_service(context: Any) -> str:
@@ -305,13 +309,14 @@ redemptions = Table(
     sqlite_with_rowid=False,
 )
 
-# No foreign key to the conversation: the event that tells of its deletion outlives it.
+# No foreign key to the conversation: the event that tells of its deletion outlives it. What belongs to none is few
+# among many, and is found by an index of its own.
 events = Table(
     "events",
     metadata,
     workspace_column(),
     Column("feed_position", BigInteger, nullable=False),
-    Column("conversation_id", Id, nullable=False),
+    Column("conversation_id", Id),
     Column("position", BigInteger, nullable=False),
     Column("id", String(32), nullable=False),
     Column("correlation_id", String(64), nullable=False),
@@ -322,6 +327,7 @@ events = Table(
     Column("trace_parent", String(55)),
     PrimaryKeyConstraint("workspace_id", "feed_position"),
     Index("uq_events_conversation_id_position", "conversation_id", "position", unique=True),
+    Index("ix_events_outside", "workspace_id", "feed_position", sqlite_where=OUTSIDE, postgresql_where=OUTSIDE),
     sqlite_with_rowid=False,
 )
 

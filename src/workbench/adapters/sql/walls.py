@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from workbench.adapters.sql.schema import metadata
 
@@ -33,6 +33,12 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     reviewer: str = "maintainers"
 
+
+# With parameters: a workspace may be called as a table is, and no text of a statement should say so.
+_FACE = text(
+    "SELECT set_config('app.workspace_id', CAST(:workspace_id AS text), true),"
+    " set_config('app.duty', CAST(:duty AS text), true)"
+)
 
 Within = str | Duty | None
 """Whose rows a statement may touch: a workspace's, everybody's for a duty, or none but those that are nobody's."""
@@ -102,18 +108,21 @@ def enter(connection: Connection, within: str | Duty) -> None:
         return
     connection.info[WITHIN] = within
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(facing(within, local=True))
+        connection.execute(_FACE, _told_of(within))
 
 
 def facing(within: Within, *, local: bool) -> str:
     """The statement that tells PostgreSQL whose rows are meant: for the transaction, or until it is told otherwise."""
-    told = {"app.workspace_id": within if isinstance(within, str) else "", "app.duty": _name_of(within)}
+    told = _told_of(within)
     span = "true" if local else "false"
-    return "SELECT " + ", ".join(f"set_config('{name}', {quoted(value)}, {span})" for name, value in told.items())
+    return "SELECT " + ", ".join(f"set_config('app.{name}', {quoted(value)}, {span})" for name, value in told.items())
 
 
-def _name_of(within: Within) -> str:
-    return within.name if isinstance(within, Duty) else ""
+def _told_of(within: Within) -> dict[str, str]:
+    return {
+        "workspace_id": within if isinstance(within, str) else "",
+        "duty": within.name if isinstance(within, Duty) else "",
+    }
 
 
 def quoted(value: str) -> str:

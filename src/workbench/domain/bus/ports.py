@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
+import msgspec
+
 from workbench.domain.bus.model import BusState, Message
 
 Loss = Literal["connection", "queue"]
@@ -95,8 +97,18 @@ class BusTracer(Protocol):
         ...
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """Which interface is asked, in which workspace."""
+
+    workspace_id: str
+    interface: str
+
+
 class BusMeter(Protocol):
-    """Counts what happens on the bus. Labels are names of blueprints' services and interfaces, never ids."""
+    """Counts what happens on the bus. Labels are names of blueprints' services and interfaces, never ids.
+
+    Whose requests they are is told too, for who counts by workspace.
+    """
 
     def published(self, service: str, output: str, outcome: str, seconds: float) -> None:
         """Count a message that a service or the gateway sent, and how long the bus took to take it."""
@@ -126,15 +138,15 @@ class BusMeter(Protocol):
         """Count a reply that nobody was given."""
         ...
 
-    def requested(self, interface: str, outcome: str, seconds: float, first_seconds: float | None) -> None:
+    def requested(self, asked: Asked, outcome: str, seconds: float, first_seconds: float | None) -> None:
         """Count a request that ended."""
         ...
 
-    def timed_out(self, interface: str, phase: str) -> None:
+    def timed_out(self, asked: Asked, phase: str) -> None:
         """Count a request that took too long."""
         ...
 
-    def in_flight(self, interface: str, change: int) -> None:
+    def in_flight(self, asked: Asked, change: int) -> None:
         """Note that a request began or ended."""
         ...
 

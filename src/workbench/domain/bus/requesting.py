@@ -14,7 +14,7 @@ from workbench.domain.bus.calls import CallLimits, Fold, Reply, Route, timed_out
 from workbench.domain.bus.errors import BusError, BusUnavailableError, CallError, PublishUnknownError, TopicMissingError
 from workbench.domain.bus.mailboxes import Budget, Finished, Slots
 from workbench.domain.bus.model import CONTROL_TOPIC, Header, Message
-from workbench.domain.bus.ports import BusMeter, BusTracer, Loss, MessageBus, Subscription
+from workbench.domain.bus.ports import Asked, BusMeter, BusTracer, Loss, MessageBus, Subscription
 from workbench.domain.bus.tracing import Untraced
 from workbench.domain.bus.waiting import Waiter, bus_failure
 from workbench.domain.ids import correlation_id, trace_parent
@@ -180,7 +180,8 @@ class Requester:
     async def _measured(self, waiter: Waiter) -> AsyncGenerator[str | None]:
         """Count the request, how it ended and how long it took; an error gets its id. Gives where in a trace it is."""
         began, meter, outcome = time.monotonic(), self._process.meter, "ok"
-        meter.in_flight(self.route.interface, 1)
+        asked = Asked(self.route.workspace_id, self.route.interface)
+        meter.in_flight(asked, 1)
         try:
             with self._process.tracer.call(self.route.interface) as parent:
                 yield parent
@@ -188,7 +189,7 @@ class Requester:
         except CallError as error:
             error.request_id, outcome = waiter.id, error.code
             if error.phase is not None and error.code in ("timeout", "service_silent"):
-                meter.timed_out(self.route.interface, error.phase)
+                meter.timed_out(asked, error.phase)
             raise
         except (asyncio.CancelledError, GeneratorExit):
             outcome = "cancelled"
@@ -198,8 +199,8 @@ class Requester:
             raise
         finally:
             took = time.monotonic() - began
-            meter.in_flight(self.route.interface, -1)
-            meter.requested(self.route.interface, outcome, took, waiter.first_after)
+            meter.in_flight(asked, -1)
+            meter.requested(asked, outcome, took, waiter.first_after)
             place = f"{self.route.flow_id}/{self.route.interface}"
             logger.info(
                 "request %s to %s: %s in %.0f ms, replies: %d", waiter.id, place, outcome, took * 1e3, waiter.count

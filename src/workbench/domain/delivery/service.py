@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from uuid import UUID
 
 import msgspec
 
@@ -86,7 +87,7 @@ class DeliveryService:
             if not may_send():
                 break
             try:
-                await self._send(recipient, event)
+                await self._send(recipient, delivery.conversation_id, event)
             except UpstreamError as error:
                 failure = (error, event)
                 break
@@ -97,10 +98,10 @@ class DeliveryService:
             delivery = msgspec.structs.replace(delivery, position=done, attempts=0, retry_at=None)
         return await self._failed(delivery, *failure) if failure else delivery
 
-    async def _send(self, recipient: Recipient, event: Event) -> None:
+    async def _send(self, recipient: Recipient, conversation_id: UUID, event: Event) -> None:
         if is_for_assistants(event):
             continue_cause(event.correlation_id, event.trace_parent)
-            await self._in_time(self._client.post_event(recipient.address, event.conversation_id, envelope(event)))
+            await self._in_time(self._client.post_event(recipient.address, conversation_id, envelope(event)))
             self._meter.attempted("delivered")
 
     async def _failed(self, delivery: Delivery, error: UpstreamError, event: Event) -> Delivery:

@@ -7,108 +7,20 @@ committed, or what arrived while it was reading) and then reads the log instead 
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
 
 from workbench.domain.events.model import FEED_TYPES, Event
 from workbench.domain.events.ports import EventTx
-from workbench.domain.identity.model import Principal
+from workbench.domain.events.readers import ConversationReader, FeedReader, Reader, Sight, WorkspaceReader
 from workbench.domain.transactions import Transactions
 
 CATCH_UP_PAGE = 500
 RETRY_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
-
-EndReason = Literal["behind", "no access", "draining"]
-
-
-class Reader:
-    """One stream's end of the hub: a bounded buffer, and a bell that is rung when there is something in it.
-
-    A reader that is too slow for its buffer is ended, rather than let grow: it resumes from its position.
-    """
-
-    __slots__ = ("_limit", "_ring", "buffer", "ended", "overflowed", "position", "principal", "replaying")
-
-    def __init__(self, principal: Principal, limit: int, ring: Callable[[], None]) -> None:
-        """Make a reader that buffers up to `limit` events and calls `ring` at each new one, and at its end."""
-        self.principal = principal
-        self.buffer: list[Event] = []
-        self.position = 0
-        self.ended: EndReason | None = None
-        self.replaying = False
-        self.overflowed = False
-        self._limit = limit
-        self._ring = ring
-
-    def offer(self, event: Event) -> None:
-        """Buffer the event; while the log is replayed an overflow is no loss, since the replay comes to it."""
-        if self.ended:
-            return
-        if len(self.buffer) >= self._limit:
-            if not self.replaying:
-                self.end("behind")
-                return
-            self.buffer.clear()
-            self.overflowed = True
-        self.buffer.append(event)
-        self._ring()
-
-    def end(self, reason: EndReason) -> None:
-        """Let the stream end after what is buffered."""
-        if self.ended is None:
-            self.ended = reason
-            self._ring()
-
-    def take(self) -> list[Event]:
-        """Everything that is buffered, which is then the caller's."""
-        taken, self.buffer = self.buffer, []
-        return taken
-
-
-class ConversationReader(Reader):
-    """A reader of one conversation."""
-
-    __slots__ = ("conversation_id", "owns")
-
-    def __init__(
-        self, principal: Principal, limit: int, ring: Callable[[], None], *, conversation_id: UUID, owns: bool
-    ) -> None:
-        """Make a reader; one who owns the conversation keeps sight of it after leaving."""
-        super().__init__(principal, limit, ring)
-        self.conversation_id = conversation_id
-        self.owns = owns
-
-    def place(self, event: Event) -> int:
-        """The event's position on this kind of stream."""
-        return event.position
-
-
-class Sight(ConversationReader):
-    """One who reads something else of a conversation, and hears from here only that they may no more."""
-
-    __slots__ = ()
-
-    def __init__(self, principal: Principal, ring: Callable[[], None], conversation_id: UUID) -> None:
-        """Call `ring` at the end. Owners who have left see no more than anybody else who has."""
-        super().__init__(principal, 0, ring, conversation_id=conversation_id, owns=False)
-
-    def offer(self, event: Event) -> None:
-        """Events are for others."""
-
-
-class FeedReader(Reader):
-    """A reader of all conversations of one user."""
-
-    __slots__ = ()
-
-    def place(self, event: Event) -> int:
-        """The event's position on this kind of stream."""
-        return event.feed_position
 
 
 class Feed:
@@ -165,6 +77,7 @@ class EventHub:
         self._conversations: defaultdict[UUID, set[ConversationReader]] = defaultdict(set)
         self._feeds: dict[tuple[str, str], Feed] = {}
         self._feeds_of: defaultdict[UUID, set[Feed]] = defaultdict(set)
+        self._workspaces: defaultdict[str, set[WorkspaceReader]] = defaultdict(set)
         self._tails: dict[str, Tail] = {}
         self._sights = 0
         self._draining = False
@@ -174,7 +87,8 @@ class EventHub:
     def reader_count(self) -> int:
         """How many readers of events there are."""
         in_conversations = sum(map(len, self._conversations.values())) - self._sights
-        return in_conversations + sum(len(feed.readers) for feed in self._feeds.values())
+        in_feeds = sum(len(feed.readers) for feed in self._feeds.values())
+        return in_conversations + in_feeds + sum(map(len, self._workspaces.values()))
 
     @property
     def is_draining(self) -> bool:
@@ -194,6 +108,12 @@ class EventHub:
         self._conversations[reader.conversation_id].add(reader)
         self._sights += isinstance(reader, Sight)
         await self._follow(reader.principal.workspace_id)
+
+    async def join_workspace(self, reader: WorkspaceReader) -> None:
+        """Hand what happens in the reader's workspace outside its conversations to it from here on."""
+        workspace_id = reader.principal.workspace_id
+        self._workspaces[workspace_id].add(reader)
+        await self._follow(workspace_id)
 
     async def join_feed(self, reader: FeedReader) -> None:
         """Hand the feed events of the user's conversations to the reader from here on."""
@@ -230,10 +150,19 @@ class EventHub:
                 self._sights -= isinstance(reader, Sight)
             if not readers:
                 self._conversations.pop(reader.conversation_id, None)
+        elif isinstance(reader, WorkspaceReader):
+            self._part_workspace(reader)
         else:
             self._part_feed(reader)
         if self._draining and not self.reader_count:
             self._empty.set()
+
+    def _part_workspace(self, reader: WorkspaceReader) -> None:
+        workspace_id = reader.principal.workspace_id
+        readers = self._workspaces.get(workspace_id, set())
+        readers.discard(reader)
+        if not readers:
+            self._workspaces.pop(workspace_id, None)
 
     def _part_feed(self, reader: Reader) -> None:
         key = (reader.principal.workspace_id, reader.principal.id)
@@ -305,23 +234,31 @@ class EventHub:
         tail.seen_beyond = tail.seen_beyond or len(events) == CATCH_UP_PAGE
 
     def _publish(self, event: Event) -> None:
-        """Give one event to all who may read it; sight gained by it comes before, sight lost by it after."""
+        """Give one event to all who may read it."""
+        if event.conversation_id is not None:
+            self._publish_in(event.conversation_id, event)
+            return
+        for reader in list(self._workspaces.get(event.workspace_id, ())):
+            reader.offer(event)
+
+    def _publish_in(self, conversation_id: UUID, event: Event) -> None:
+        """Give an event to the readers of its conversation; sight gained by it comes before, sight lost by it after."""
         changes = self._seat_changes(event)
         for change in changes:
             if change.active_participant:
-                self._gain(event, change)
-        self._offer(event)
+                self._gain(conversation_id, event, change)
+        self._offer(conversation_id, event)
         for change in changes:
             if not change.active_participant:
-                self._lose(event, change)
+                self._lose(conversation_id, event, change)
         if event.type == "conversation.deleted":
-            self._close(event)
+            self._close(conversation_id)
 
-    def _offer(self, event: Event) -> None:
-        for reader in list(self._conversations.get(event.conversation_id, ())):
+    def _offer(self, conversation_id: UUID, event: Event) -> None:
+        for reader in list(self._conversations.get(conversation_id, ())):
             reader.offer(event)
         if event.type in FEED_TYPES:
-            for feed in self._feeds_of.get(event.conversation_id, ()):
+            for feed in self._feeds_of.get(conversation_id, ()):
                 for feed_reader in list(feed.readers):
                     feed_reader.offer(event)
 
@@ -334,26 +271,26 @@ class EventHub:
             return msgspec.json.decode(event.data, type=ConversationData).conversation.participants
         return []
 
-    def _gain(self, event: Event, change: SeatChange) -> None:
+    def _gain(self, conversation_id: UUID, event: Event, change: SeatChange) -> None:
         feed = self._feeds.get((event.workspace_id, change.id)) if change.role == "user" else None
         if feed is not None:
-            feed.lost_while_loading.discard(event.conversation_id)
-            self._link(feed, event.conversation_id)
+            feed.lost_while_loading.discard(conversation_id)
+            self._link(feed, conversation_id)
 
-    def _lose(self, event: Event, change: SeatChange) -> None:
-        for reader in list(self._conversations.get(event.conversation_id, ())):
+    def _lose(self, conversation_id: UUID, event: Event, change: SeatChange) -> None:
+        for reader in list(self._conversations.get(conversation_id, ())):
             same = (reader.principal.role, reader.principal.id) == (change.role, change.id)
             if same and not reader.owns:
                 reader.end("no access")
         feed = self._feeds.get((event.workspace_id, change.id)) if change.role == "user" else None
         if feed is not None:
-            self._unlink(feed, event.conversation_id)
+            self._unlink(feed, conversation_id)
 
-    def _close(self, event: Event) -> None:
-        for reader in list(self._conversations.get(event.conversation_id, ())):
+    def _close(self, conversation_id: UUID) -> None:
+        for reader in list(self._conversations.get(conversation_id, ())):
             reader.end("no access")
-        for feed in list(self._feeds_of.get(event.conversation_id, ())):
-            self._unlink(feed, event.conversation_id)
+        for feed in list(self._feeds_of.get(conversation_id, ())):
+            self._unlink(feed, conversation_id)
 
     def _link(self, feed: Feed, conversation_id: UUID) -> None:
         feed.conversation_ids.add(conversation_id)
@@ -370,4 +307,5 @@ class EventHub:
 
     def _all_readers(self) -> list[Reader]:
         readers: list[Reader] = [reader for topic in self._conversations.values() for reader in topic]
-        return readers + [reader for feed in self._feeds.values() for reader in feed.readers]
+        readers += [reader for feed in self._feeds.values() for reader in feed.readers]
+        return readers + [reader for those in self._workspaces.values() for reader in those]

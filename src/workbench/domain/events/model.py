@@ -1,4 +1,4 @@
-"""An event of a conversation, before and after it has its place in the log."""
+"""An event of a conversation, or of a workspace alone, before and after it has its place in the log."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -50,17 +50,24 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
     farewell: tuple[str, ...] = ()
 
 
+class NewWorkspaceEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened in a workspace outside its conversations: told to its users, never to assistants."""
+
+    type: str
+    data: dict[str, Any]
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     """An event that is stored and will not change.
 
     `position` counts the events of its conversation, `feed_position` those of its workspace; both from 1
-    and without gaps, in the order of commits. `data` is JSON text in ASCII, encoded once. `trace_parent` is where in
-    a trace the event was caused.
+    and without gaps, in the order of commits. One that belongs to no conversation has the position 0 there.
+    `data` is JSON text in ASCII, encoded once. `trace_parent` is where in a trace the event was caused.
     """
 
     workspace_id: str
     feed_position: int
-    conversation_id: UUID
+    conversation_id: UUID | None
     position: int
     id: str
     correlation_id: str

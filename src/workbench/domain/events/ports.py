@@ -44,6 +44,10 @@ class EventLog(EventRecorder, Protocol):
         """Up to `limit` feed events behind the feed position that the user may see, in order."""
         ...
 
+    async def outside(self, after: int, limit: int) -> Sequence[Event]:
+        """Up to `limit` events behind the feed position that belong to no conversation, in order."""
+        ...
+
     async def of_workspace(self, after: int, limit: int) -> Sequence[Event]:
         """Up to `limit` events behind the feed position, in order."""
         ...

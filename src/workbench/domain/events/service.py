@@ -6,9 +6,10 @@ from uuid import UUID
 import msgspec
 
 from workbench.domain.errors import NotFoundError, UnavailableError
-from workbench.domain.events.hub import ConversationReader, EventHub, FeedReader, Reader, Sight
+from workbench.domain.events.hub import EventHub
 from workbench.domain.events.model import Event
 from workbench.domain.events.ports import EventTx
+from workbench.domain.events.readers import ConversationReader, FeedReader, Reader, Sight, WorkspaceReader
 from workbench.domain.identity.model import Principal, require_role
 from workbench.domain.transactions import Transactions
 
@@ -92,12 +93,26 @@ class EventService:
             reader.position = await tx.events.head()
         return reader
 
+    async def read_workspace(self, principal: Principal, ring: Callable[[], None]) -> WorkspaceReader:
+        """Open a reader of what happens outside conversations. Raises UnavailableError while draining."""
+        require_role(principal, "user")
+        self._require_open()
+        reader = WorkspaceReader(principal, self._policy.buffer, ring)
+        try:
+            await self._hub.join_workspace(reader)
+            async with self._transactions.read(principal.workspace_id) as tx:
+                reader.position = await tx.events.head()
+        except BaseException:
+            self._hub.part(reader)
+            raise
+        return reader
+
     def close(self, reader: Reader) -> None:
         """Give the reader up."""
         self._hub.part(reader)
 
     async def replay(
-        self, reader: ConversationReader | FeedReader, after: int | None
+        self, reader: ConversationReader | FeedReader | WorkspaceReader, after: int | None
     ) -> AsyncIterator[Gap | Sequence[Event]]:
         """Yield what the log holds behind the position, page by page, and a Gap where something is missing.
 
@@ -126,7 +141,7 @@ class EventService:
         reader.position = position or 0
         reader.replaying = False
 
-    async def _look(self, reader: ConversationReader | FeedReader, after: int) -> Look | None:
+    async def _look(self, reader: ConversationReader | FeedReader | WorkspaceReader, after: int) -> Look | None:
         """Read a page, then what bounds it: so pruning cannot make a hole in between, nor lost access go unseen."""
         async with self._transactions.read(reader.principal.workspace_id) as tx:
             if isinstance(reader, FeedReader):
@@ -134,6 +149,9 @@ class EventService:
                 return Look(
                     page=page, first=await tx.events.floor_of_user(reader.principal.id) + 1, head=await tx.events.head()
                 )
+            if isinstance(reader, WorkspaceReader):
+                page = await tx.events.outside(after, REPLAY_PAGE)
+                return Look(page=page, first=await tx.events.floor() + 1, head=await tx.events.head())
             conversation_id = reader.conversation_id
             page = await tx.events.of_conversation(conversation_id, after, REPLAY_PAGE)
             oldest = await tx.events.of_conversation(conversation_id, 0, 1)

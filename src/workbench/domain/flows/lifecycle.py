@@ -35,8 +35,6 @@ BUSY_SECONDS = 10.0
 BUSY_PAUSE_SECONDS = 0.25
 READY_SECONDS = 30.0
 READY_PAUSE_SECONDS = 0.02
-ANSWER_SECONDS = 10.0
-"""How long the end of a flow is waited for before it is only said to be under way."""
 
 
 class FlowService:
@@ -53,6 +51,7 @@ class FlowService:
         self._policy = means.policy
         self._meter = means.meter
         self._sealer = means.sealer
+        self._times = means.times
         self._reader = reader
         self._roster = roster
         self._stops = stops
@@ -184,7 +183,7 @@ class FlowService:
     async def stop(self, principal: Principal, flow_id: str, drain_seconds: float | None = None) -> Flow:
         """Stop a flow, or join its stopping; one that is stopped says what became of its topics, a failed one is gone.
 
-        Requests under way have `drain_seconds`. Where the end takes longer than ANSWER_SECONDS it goes on by itself.
+        Requests under way have `drain_seconds`. Where the end takes longer than is waited for it goes on by itself.
         Raises NotFoundError.
         """
         self._policy.require_writer(principal)
@@ -208,7 +207,7 @@ class FlowService:
             self._changes.ring()
             flow = stopping or await self._reader.require(principal, flow_id)
         if flow.state == "stopping":
-            await asyncio.wait([self._stops.begin(flow)], timeout=ANSWER_SECONDS)
+            await asyncio.wait([self._stops.begin(flow)], timeout=self._times.answer_seconds)
             flow = await self._reader.require(principal, flow_id)
         return flow.shown("unknown")
 

@@ -11,10 +11,14 @@ from workbench.domain.transactions import Transactions
 
 
 class StopTimes(msgspec.Struct, frozen=True, kw_only=True):
-    """How often and how far apart topics are deleted, and how long hosts have to let go of a flow."""
+    """How often and how far apart topics are deleted, how long hosts have to let go of a flow, and its end is waited for.
+
+    An end that takes longer than `answer_seconds` is only said to be under way.
+    """
 
     pause_seconds: float = 2.0
     release_seconds: float = 10.0
+    answer_seconds: float = 10.0
     tries: int = 5
 
 

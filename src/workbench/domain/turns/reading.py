@@ -8,7 +8,7 @@ import msgspec
 
 from workbench.domain.clock import Clock
 from workbench.domain.errors import ConflictError, UnavailableError
-from workbench.domain.events.hub import Sight
+from workbench.domain.events.readers import Sight
 from workbench.domain.events.service import EventService
 from workbench.domain.identity.model import Principal
 from workbench.domain.parts.model import Parts

@@ -28,6 +28,7 @@ from workbench.domain.errors import (
     UnauthenticatedError,
     UnavailableError,
     UnprocessableError,
+    UnsupportedError,
     UpstreamError,
     WorkbenchError,
 )
@@ -43,6 +44,7 @@ STATUS: dict[type[WorkbenchError], int] = {
     GoneError: HTTPStatus.GONE,
     ConflictError: HTTPStatus.CONFLICT,
     UnprocessableError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    UnsupportedError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     NotAcceptableError: HTTPStatus.NOT_ACCEPTABLE,
     InvalidError: HTTPStatus.BAD_REQUEST,
     TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

@@ -1,4 +1,4 @@
-"""/events and /conversations/{id}/events: what happens, as it happens."""
+"""/events, /conversations/{id}/events and /workspace/events: what happens, as it happens."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -16,6 +16,7 @@ from workbench.entrypoints.http.streams import (
     StreamResponse,
     conversation_frame,
     feed_frame,
+    workspace_frame,
 )
 
 LastEventIdHeader = Annotated[
@@ -84,4 +85,24 @@ class EventController(Controller):
         """Stream live, or resume, as for one conversation; ids of this stream mean nothing on another."""
         stream = EventStream(events, feed_frame, beats, last_event_id or resume_behind)
         stream.reader = await events.read_feed(request.user, stream.ring)
+        return StreamResponse(stream)
+
+    @get(
+        "/workspace/events",
+        guards=[users_only],
+        operation_id="stream_workspace_events",
+        media_type="text/event-stream",
+        summary="Stream what happens outside conversations",
+    )
+    async def workspace(
+        self,
+        request: Request[Principal, Any, Any],
+        events: FromDishka[EventService],
+        beats: FromDishka[Heartbeats],
+        last_event_id: LastEventIdHeader = None,
+        resume_behind: LastEventIdQuery = None,
+    ) -> StreamResponse:
+        """Stream what becomes of the workspace's flows, live or resumed; its ids are positions on this stream alone."""
+        stream = EventStream(events, workspace_frame, beats, last_event_id or resume_behind)
+        stream.reader = await events.read_workspace(request.user, stream.ring)
         return StreamResponse(stream)

@@ -7,7 +7,14 @@ from litestar import Controller, Request, Response, delete, get, post, put
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
-from workbench.domain.errors import ConflictError, ForbiddenError, InvalidError, PreconditionError, UnprocessableError
+from workbench.domain.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    PreconditionError,
+    UnprocessableError,
+    UnsupportedError,
+)
 from workbench.domain.flows.blueprints import BlueprintService, ParameterTypeService
 from workbench.domain.flows.cursors import MAX_LIMIT
 from workbench.domain.flows.model import (
@@ -22,6 +29,7 @@ from workbench.domain.flows.model import (
 )
 from workbench.domain.identity.model import Principal
 from workbench.entrypoints.http.errors import failing
+from workbench.entrypoints.http.flow_bodies import UNREADABLE, json_only
 from workbench.entrypoints.http.guards import users_only
 
 Cursor = Annotated[str | None, QueryParameter(description="Where the page before this one ended.")]
@@ -40,7 +48,8 @@ class BlueprintController(Controller):
 
     path = "/flow-blueprints"
     tags = ("flows",)
-    guards = (users_only,)
+    guards = (users_only, json_only)
+    exception_handlers = UNREADABLE
 
     @get(operation_id="list_flow_blueprints", responses=failing(InvalidError), summary="List blueprints")
     async def listed(
@@ -64,7 +73,12 @@ class BlueprintController(Controller):
     @put(
         "/{name:str}",
         operation_id="put_flow_blueprint",
-        responses={**failing(ForbiddenError, ConflictError, PreconditionError, UnprocessableError), **_made(Blueprint)},
+        responses={
+            **failing(
+                InvalidError, UnsupportedError, ForbiddenError, ConflictError, PreconditionError, UnprocessableError
+            ),
+            **_made(Blueprint),
+        },
         summary="Store a blueprint",
     )
     async def stored(
@@ -86,7 +100,7 @@ class BlueprintController(Controller):
         "/{name:str}/check",
         operation_id="check_flow_blueprint",
         status_code=200,
-        responses=failing(UnprocessableError),
+        responses=failing(InvalidError, UnsupportedError, UnprocessableError),
         summary="Check a blueprint",
     )
     async def checked(
@@ -121,7 +135,8 @@ class ParameterTypeController(Controller):
 
     path = "/flow-parameter-types"
     tags = ("flows",)
-    guards = (users_only,)
+    guards = (users_only, json_only)
+    exception_handlers = UNREADABLE
 
     @get(operation_id="list_flow_parameter_types", responses=failing(InvalidError), summary="List parameter types")
     async def listed(
@@ -144,7 +159,10 @@ class ParameterTypeController(Controller):
     @put(
         "/{name:str}",
         operation_id="put_flow_parameter_type",
-        responses={**failing(ForbiddenError, ConflictError, UnprocessableError), **_made(StoredType)},
+        responses={
+            **failing(InvalidError, UnsupportedError, ForbiddenError, ConflictError, UnprocessableError),
+            **_made(StoredType),
+        },
         summary="Store a parameter type",
     )
     async def stored(

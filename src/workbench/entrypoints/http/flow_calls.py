@@ -10,12 +10,20 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 
 from workbench.domain.bus.calls import Answer
-from workbench.domain.errors import ConflictError, NotAcceptableError, TooLargeError, UnprocessableError
+from workbench.domain.errors import (
+    ConflictError,
+    InvalidError,
+    NotAcceptableError,
+    TooLargeError,
+    UnprocessableError,
+    UnsupportedError,
+)
 from workbench.domain.flows.calling import FlowGateway, InFlightList, Sent
 from workbench.domain.flows.policy import FlowPolicy
 from workbench.domain.identity.model import Principal
 from workbench.domain.texts import read_json
 from workbench.entrypoints.http.errors import ErrorBody, failing
+from workbench.entrypoints.http.flow_bodies import UNREADABLE, json_only, not_json
 from workbench.entrypoints.http.flow_streams import FlowStream
 from workbench.entrypoints.http.guards import users_only
 from workbench.entrypoints.http.streams import Heartbeats, StreamResponse
@@ -47,14 +55,17 @@ class FlowCallController(Controller):
 
     path = "/flows/{flow_id:str}"
     tags = ("flows",)
-    guards = (users_only,)
+    guards = (users_only, json_only)
+    exception_handlers = UNREADABLE
 
     @post(
         "/services/{interface:str}",
         operation_id="call_flow",
         status_code=200,
         responses={
-            **failing(ConflictError, NotAcceptableError, TooLargeError, UnprocessableError),
+            **failing(
+                ConflictError, InvalidError, NotAcceptableError, TooLargeError, UnprocessableError, UnsupportedError
+            ),
             **_failures(),
             202: ResponseSpec(Sent, generate_examples=False, description="The work was handed over."),
         },
@@ -121,4 +132,4 @@ async def _body(request: Request[Principal, Any, Any], policy: FlowPolicy) -> An
     try:
         return read_json(body or b"null")
     except msgspec.DecodeError as error:
-        raise UnprocessableError(str(error), code="invalid_json", field="body") from error
+        raise not_json(str(error)) from error

@@ -7,11 +7,12 @@ from litestar import Controller, Request, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from workbench.domain.errors import NotFoundError, UnprocessableError
+from workbench.domain.errors import InvalidError, NotFoundError, UnprocessableError, UnsupportedError
 from workbench.domain.flows.assigning import MAX_SERVICES, MAX_WAIT_SECONDS, AssignmentService, HostPoll
 from workbench.domain.flows.model import AssignmentList, Released
 from workbench.domain.identity.model import Principal
 from workbench.entrypoints.http.errors import failing
+from workbench.entrypoints.http.flow_bodies import UNREADABLE, json_only
 from workbench.entrypoints.http.guards import hosts_only
 
 HostId = Annotated[str, QueryParameter(description="What the host calls itself, another one for each process.")]
@@ -29,7 +30,8 @@ class FlowHostController(Controller):
 
     path = "/flow-hosts"
     tags = ("flows",)
-    guards = (hosts_only,)
+    guards = (hosts_only, json_only)
+    exception_handlers = UNREADABLE
     security = ({"host": []},)
 
     @get(
@@ -60,7 +62,7 @@ class FlowHostController(Controller):
         "/{host_id:str}/released",
         operation_id="release_flow_assignments",
         status_code=204,
-        responses=failing(NotFoundError, UnprocessableError),
+        responses=failing(InvalidError, UnsupportedError, NotFoundError, UnprocessableError),
         summary="Say what is not held",
     )
     async def released(

@@ -7,7 +7,14 @@ from litestar import Controller, Request, Response, delete, get, patch, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from workbench.domain.errors import ConflictError, ForbiddenError, InvalidError, UnavailableError, UnprocessableError
+from workbench.domain.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    UnavailableError,
+    UnprocessableError,
+    UnsupportedError,
+)
 from workbench.domain.flows.cursors import MAX_LIMIT
 from workbench.domain.flows.lifecycle import FlowService
 from workbench.domain.flows.model import (
@@ -22,6 +29,7 @@ from workbench.domain.flows.model import (
 from workbench.domain.flows.reading import FlowReader
 from workbench.domain.identity.model import Principal
 from workbench.entrypoints.http.errors import failing
+from workbench.entrypoints.http.flow_bodies import UNREADABLE, json_only
 from workbench.entrypoints.http.guards import users_only
 from workbench.entrypoints.http.repeats import repeatable
 
@@ -37,11 +45,14 @@ class FlowController(Controller):
 
     path = "/flows"
     tags = ("flows",)
-    guards = (users_only,)
+    guards = (users_only, json_only)
+    exception_handlers = UNREADABLE
 
     @post(
         operation_id="start_flow",
-        responses=failing(ForbiddenError, ConflictError, UnprocessableError, UnavailableError),
+        responses=failing(
+            InvalidError, UnsupportedError, ForbiddenError, ConflictError, UnprocessableError, UnavailableError
+        ),
         summary="Start a flow",
     )
     @repeatable
@@ -81,7 +92,7 @@ class FlowController(Controller):
     @patch(
         "/{flow_id:str}",
         operation_id="change_flow",
-        responses=failing(ForbiddenError, UnprocessableError),
+        responses=failing(InvalidError, UnsupportedError, ForbiddenError, UnprocessableError),
         summary="Describe a flow",
     )
     async def changed(

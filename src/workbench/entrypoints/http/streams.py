@@ -17,8 +17,8 @@ import structlog
 from litestar import Response
 from litestar.types import Receive, Scope, Send
 
-from workbench.domain.events.hub import ConversationReader, FeedReader
 from workbench.domain.events.model import TURN_TYPES, Event
+from workbench.domain.events.readers import ConversationReader, FeedReader, WorkspaceReader
 from workbench.domain.events.service import EventService, Gap
 
 RETRY_MILLISECONDS = 1000
@@ -78,6 +78,13 @@ def feed_frame(event: Event) -> bytes:
         event.data.encode("ascii"),
         str(event.conversation_id).encode("ascii"),
     )
+    return _frame(event.feed_position, event.type, data)
+
+
+@lru_cache(FRAMES_REMEMBERED)
+def workspace_frame(event: Event) -> bytes:
+    """An event on the stream of its workspace; encoded once for all readers."""
+    data = b'{"timestamp":%s,"data":%s}' % (_timestamp(event), event.data.encode("ascii"))
     return _frame(event.feed_position, event.type, data)
 
 
@@ -228,7 +235,7 @@ class Stream:
 
 
 class EventStream(Stream):
-    """A stream of what happens in conversations."""
+    """A stream of what happens in conversations, or outside them."""
 
     __slots__ = ("_frame", "_resume", "_service", "_with_turns", "reader")
 
@@ -247,7 +254,7 @@ class EventStream(Stream):
         self._service = service
         self._frame = frame
         self._resume = position_of(last_event_id)
-        self.reader: ConversationReader | FeedReader
+        self.reader: ConversationReader | FeedReader | WorkspaceReader
 
     async def begin(self) -> None:
         """Replay the log, if a place was given."""

@@ -69,7 +69,7 @@ class DeliveryWorker:
 
     def announce(self, events: Sequence[Event]) -> None:
         """Hear of events that this process committed."""
-        self._touched.update(event.conversation_id for event in events)
+        self._touched.update(event.conversation_id for event in events if event.conversation_id is not None)
         self._bell.set()
 
     def notice(self, _workspace_id: str | None, _position: int | None) -> None:

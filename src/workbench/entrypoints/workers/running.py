@@ -13,6 +13,7 @@ from workbench.domain.turns.model import UNSTARTED, TurnEvent
 from workbench.domain.turns.ports import DueTurn, TurnWatch
 
 LOOK_SECONDS = 5.0
+TURN_STATES = ("turn.opened", "turn.status")
 
 logger = structlog.get_logger(__name__)
 
@@ -53,7 +54,7 @@ class RunningWorker:
     def announce(self, events: Sequence[Event]) -> None:
         """Hear of turns that this process opened, for the first time or once more, and begin with them."""
         for event in events:
-            if event.type in ("turn.opened", "turn.status"):
+            if event.conversation_id is not None and event.type in TURN_STATES:
                 turn = msgspec.json.decode(event.data, type=_Told).turn
                 if turn.producer_kind == "builtin" and turn.status == "opened":
                     due = DueTurn(
