@@ -22,7 +22,8 @@ from workbench.adapters.sql.playbook_tables import playbooks
 from workbench.domain.budgets.model import Terms
 
 IDS = ("conversation", "message", "assistant", "share", "session", "step", "letter", "dropped", "service", "connection")
-MOVING = {"deliveries", "assistant_services", "jobs", "dead_letters", "rate_uses"}
+OF_DUTIES = {"deliveries", "assistant_services", "jobs", "dead_letters", "rate_uses"}
+MOVING = OF_DUTIES | {"embedding_spaces", "embeddings", "session_documents"}
 """Tables in which the service's own duties are at work, and where it counts who asks how often."""
 WITH_IDS = [entry for entry in TABLE if any(f"{{{name}}}" in f"{entry.path} {entry.body}" for name in IDS)]
 STRANGERS = [entry for entry in WITH_IDS if entry.expected[3] == 404]

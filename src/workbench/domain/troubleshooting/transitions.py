@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-from workbench.domain.errors import ConflictError, ForbiddenError, InvalidError
+from workbench.domain.errors import ConflictError, ForbiddenError, InvalidError, StaleError
 from workbench.domain.troubleshooting.access import Person, Standing, was_eligible
 from workbench.domain.troubleshooting.model import (
     TERMINAL,
@@ -184,7 +184,7 @@ def require_pickup(
 
     Those who come a moment too late are told by ConflictError `already_picked_up`, with the display name of the handler.
     For all others who may not see the session there is none: NotFoundError; who may see it gets ForbiddenError
-    `not_eligible`, or ConflictError `illegal_transition` where nobody is asked for.
+    `not_eligible`, or ConflictError `illegal_transition` where nobody is asked for. Stale where somebody acted meanwhile.
     """
     is_late = latest is not None and was_eligible(session, person, latest, now)
     if standing.may_pick_up:
@@ -193,6 +193,9 @@ def require_pickup(
         raise ConflictError(
             f"{handler} has taken this session over", code="already_picked_up", extra={"handler": handler}
         )
+    if is_late and latest is not None and latest.state != "open" and session.status == "requesting_escalation":
+        # The session was read before somebody's commit, the escalation after it.
+        raise StaleError
     if not is_late:
         standing.require_seen()
     require_allowed(session, "pickup", standing, person, now)
