@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import platform
 import subprocess
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ Columns = dict[str, dict[str, Figure]]
 
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "benchmarks" / "results"
+LOOK_SECONDS = 3.0
 BUSY_SHARE = 0.25
 """Of the processors: with more at work before the beginning, times are not what the machine can do."""
 
@@ -35,7 +35,7 @@ class Machine:
     commit: str
     date: str
     busy: float
-    """Processes that wanted a processor in the minute before."""
+    """Processors that others had at work in the seconds before."""
 
     def __str__(self) -> str:
         """Read as the sentences above a table."""
@@ -44,7 +44,7 @@ class Machine:
         )
         told = f"Measured on {self.date} at commit `{self.commit}`: {where}."
         if self.busy > self.cores * BUSY_SHARE:
-            told += f" **Not final**: {self.busy:.0f} other processes were at work on the same machine."
+            told += f" **Not final**: others had {self.busy:.1f} of the processors at work."
         return told
 
 
@@ -65,7 +65,7 @@ def state_of_machine() -> Machine:
         python=platform.python_version(),
         commit=_git("describe", "--always") + (" with changes" if _git("status", "--porcelain", "src") else ""),
         date=datetime.now(UTC).date().isoformat(),
-        busy=os.getloadavg()[0],
+        busy=psutil.cpu_percent(LOOK_SECONDS) / 100 * (psutil.cpu_count() or 1),
     )
 
 

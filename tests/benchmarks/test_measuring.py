@@ -109,7 +109,7 @@ def test_the_table_says_which_targets_are_reached_but_asks_nothing_of_the_floor(
 
 def test_figures_of_a_busy_machine_are_not_final() -> None:
     assert "Not final" not in str(MACHINE)
-    assert "**Not final**: 9 other processes" in str(Machine(**{**vars(MACHINE), "busy": 9.2}))
+    assert "**Not final**: others had 9.2 of the processors" in str(Machine(**{**vars(MACHINE), "busy": 9.2}))
 
 
 def test_results_are_written_between_the_comments_and_again_over_themselves(tmp_path: Path) -> None:
