@@ -20,7 +20,7 @@ MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class PrometheusMeter(DeliveryMeter, RateMeter, UsageMeter, PushMeter):
-    """The values of one application, in a registry of its own; requests are measured by the framework's plugin.
+    """The values of one application, in a registry of its own; requests are counted where HTTP is, by `Metering`.
 
     Where several worker processes serve, each writes its values to files in the folder that the environment names,
     and whichever is asked answers for all.
