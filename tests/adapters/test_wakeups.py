@@ -13,7 +13,7 @@ from tests.support.databases import open_store
 from tests.support.pooling import pooled
 from tests.support.servers import eventually
 
-from workbench.adapters.sql.database import PostgresDatabase
+from workbench.adapters.sql.postgresql import PostgresDatabase
 from workbench.adapters.sql.wakeups import NET_SECONDS, SqlWakeups
 
 Word = tuple[str | None, int | None]

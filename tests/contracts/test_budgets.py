@@ -13,8 +13,7 @@ from tests.support.databases import Store, open_store
 from tests.support.usage import bill, model_call, settled
 
 from workbench.adapters.sql.budget_tables import budget_reservations
-from workbench.adapters.sql.database import Parameters
-from workbench.adapters.sql.prepared import Values
+from workbench.adapters.sql.prepared import Parameters, Values
 from workbench.adapters.sql.usage_tables import token_usage
 from workbench.adapters.sql.walls import Within
 from workbench.domain.audit.model import Actor

@@ -15,8 +15,8 @@ from tests.support.clocks import SettableClock
 from tests.support.databases import OWNER, SERVICE, Store, open_store
 from tests.support.pooling import pooled
 
-from workbench.adapters.sql.database import PostgresDatabase
 from workbench.adapters.sql.duties import CLAIM_JOBS
+from workbench.adapters.sql.postgresql import PostgresDatabase
 from workbench.adapters.sql.repository import here
 from workbench.adapters.sql.tables import assistant_services, conversations, users
 from workbench.adapters.sql.walls import UnscopedQueryError, facing, is_tenants

@@ -12,10 +12,11 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.engine import make_url
 from tests.support.databases import Store, open_store
 
-from workbench.adapters.sql.database import ConnectionLostError, Database
+from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.group_commit import GroupCommit, OutcomeUnknownError
 from workbench.adapters.sql.leases import SqlLeases
 from workbench.adapters.sql.prepared import Prepared
+from workbench.adapters.sql.refusals import ConnectionLostError
 from workbench.adapters.sql.tables import events, messages
 from workbench.adapters.sql.transactions import SqlTransactions
 from workbench.adapters.sql.walls import Within

@@ -17,10 +17,12 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from workbench.adapters.assistants.client import HttpAssistantClient
-from workbench.adapters.sql.database import Database, PostgresDatabase, SqliteDatabase
+from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.deliveries import _ADVANCE
 from workbench.adapters.sql.group_commit import GroupCommit
+from workbench.adapters.sql.postgresql import PostgresDatabase
 from workbench.adapters.sql.prepared import Prepared
+from workbench.adapters.sql.sqlite import SqliteDatabase
 from workbench.adapters.sql.walls import Within
 from workbench.adapters.sql.writes import Writes
 from workbench.domain.assistant_services.model import AssistantAddress

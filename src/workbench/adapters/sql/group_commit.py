@@ -16,9 +16,9 @@ from sqlalchemy import Connection
 
 from workbench.adapters.sql.advancing import advance, only_advances
 from workbench.adapters.sql.append import append, only_appends
-from workbench.adapters.sql.database import (
+from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.refusals import (
     ConnectionLostError,
-    Database,
     DatabaseAwayError,
     lost_to_another,
     violates_integrity,

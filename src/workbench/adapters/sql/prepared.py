@@ -13,25 +13,25 @@ from sqlalchemy import Connection, Dialect, Executable, Float, Insert, TextClaus
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.util import await_only
 
-from workbench.adapters.sql.walls import place_in, require_scoped_on, tenant_tables_in
+from workbench.adapters.sql.counting import count_statement
+from workbench.adapters.sql.walls import (
+    Within,
+    Written,
+    place_in,
+    require_scoped,
+    require_scoped_on,
+    tenant_tables_in,
+)
 
 Row = Mapping[str, Any]
+Parameters = Row | None
 Processor = Callable[[Any], Any] | None
 Values = Sequence[Any]
 """A row of an answer: its columns by place."""
 
 POSTGRESQL = "postgresql"
-_COUNTED = "statements"
-
-
-def count_statement(connection: Connection) -> None:
-    """Note that a statement is sent; one that is run for many rows is one."""
-    connection.info[_COUNTED] = statements_sent(connection) + 1
-
-
-def statements_sent(connection: Connection) -> int:
-    """How many statements were sent on this connection to the database so far."""
-    return connection.info.get(_COUNTED, 0)
+STATEMENT_CACHE = 1000
+"""How many statements SQLAlchemy keeps in its own cache, of those that it runs itself."""
 
 
 class Compiled:
@@ -47,6 +47,10 @@ class Compiled:
         columns: Sequence[Any] = getattr(compiled, "_result_columns", ())
         readers = [_reader(column[3], dialect) for column in columns]
         self._readers = [(place, read) for place, read in enumerate(readers) if read is not None]
+
+    def require_scoped(self, row: Row, within: Within, written: Written) -> None:
+        """Require that it keeps to the workspace that it is run for. Raises UnscopedQueryError."""
+        require_scoped(self.tables, self.place, (row,), within, written)
 
     def parameters(self, row: Row) -> tuple[Any, ...]:
         """Put the values in order, each as the driver takes it."""

@@ -9,8 +9,10 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from workbench.adapters.sql.database import Database, PostgresDatabase, SqliteDatabase
+from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.positions import TURN_CHANNEL, WAKEUP_CHANNEL
+from workbench.adapters.sql.postgresql import PostgresDatabase
+from workbench.adapters.sql.sqlite import SqliteDatabase
 
 Heard = Callable[[str | None, int | None], None]
 TurnHeard = Callable[[UUID | None], None]

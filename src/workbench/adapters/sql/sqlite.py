@@ -1,0 +1,190 @@
+"""SQLite: read in place or on a thread, and written on a thread of its own, one writer at a time."""
+
+import asyncio
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from workbench.adapters.sql.counting import look_at_statements, statements_sent
+from workbench.adapters.sql.prepared import STATEMENT_CACHE, Parameters, Prepared, Row, Statements, Values
+from workbench.adapters.sql.walls import Within, Written, face
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT_SECONDS = 30
+BUSY_PAUSE_SECONDS = 0.01
+SQLITE_READERS = 2
+GLANCE_SECONDS = 0.003
+GLANCE_CHECK_STEPS = 1000
+"""Steps of SQLite's virtual machine between two looks at the time: some tens of microseconds."""
+
+
+class SqliteDatabase:
+    """SQLite in WAL mode: readers never wait, and the one writer begins at once as a writer.
+
+    Most reads take some tens of microseconds, less than the hop to a thread and back. So a read is first
+    tried where it is asked for; when it takes longer than GLANCE_SECONDS, or would have to wait for a lock, it
+    is interrupted and done on a thread, so that the event loop is never held up.
+    """
+
+    dialect_name: Literal["sqlite", "postgresql"] = "sqlite"
+
+    def __init__(self, url: URL, synchronous: str = "FULL") -> None:
+        """Open the file lazily; `synchronous` is FULL (each commit is on disk) or NORMAL."""
+        self.written = Written()
+        self._engine = sqlite_engine(url, synchronous)
+        look_at_statements(self._engine)
+        self._local = threading.local()
+        self._held: list[Connection] = []
+        self._readers = ThreadPoolExecutor(SQLITE_READERS, thread_name_prefix="sqlite-read")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="sqlite-write")
+        self._statements = Statements(self._engine.dialect)
+        self._glancing: Connection | None = None
+        self._glance_ends = 0.0
+
+    async def rows(
+        self, statement: Executable, parameters: Parameters = None, within: Within = None
+    ) -> Sequence[Values]:
+        """Run the statement at once, or on a reader thread if that takes too long."""
+        self.written.reads += 1
+        try:
+            return self._glance(statement, parameters or {}, within)
+        except (OperationalError, sqlite3.OperationalError) as error:
+            cause = getattr(error, "orig", error)
+            # The low byte says what it is; the rest says of what kind, such as a log that is being recovered.
+            if getattr(cause, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY):
+                raise
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, self._read, statement, parameters, within)
+
+    def _glance(self, statement: Executable, parameters: Row, within: Within) -> Sequence[Values]:
+        if self._glancing is None:
+            self._glancing = self._open_for_glances()
+        self._glance_ends = time.perf_counter() + GLANCE_SECONDS
+        compiled = self._statements.find(statement)
+        if compiled is None:
+            face(self._glancing, within, self.written)
+            return self._glancing.execute(statement, parameters).all()
+        compiled.require_scoped(parameters, within, self.written)
+        driver: Any = self._glancing.connection.driver_connection
+        return compiled.read(driver.execute(compiled.text, compiled.parameters(parameters)).fetchall())
+
+    def _open_for_glances(self) -> Connection:
+        connection = self._engine.connect()
+        self._held.append(connection)
+        connection.exec_driver_sql("PRAGMA busy_timeout=0")
+        raw: Any = connection.connection.driver_connection
+        raw.set_progress_handler(lambda: time.perf_counter() > self._glance_ends, GLANCE_CHECK_STEPS)
+        return connection
+
+    def _read(self, statement: Executable, parameters: Parameters, within: Within) -> Sequence[Values]:
+        return self._connection(within).execute(statement, parameters).all()
+
+    async def read_at_once(self, work: Callable[[Connection], T], within: Within = None) -> T:
+        """Run the work on a reader thread; in WAL mode a transaction reads from one moment."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read_at_once, work, within)
+
+    def _read_at_once(self, work: Callable[[Connection], T], within: Within) -> T:
+        connection = self._connection(within)
+        connection.exec_driver_sql("BEGIN")
+        try:
+            return work(connection)
+        finally:
+            connection.exec_driver_sql("ROLLBACK")
+
+    async def transact(self, work: Callable[[Connection], T], within: Within = None) -> T:
+        """Run the work on the writer thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._write, work, within)
+
+    async def run_one(self, statement: Prepared, row: Row, within: Within = None) -> Sequence[Values]:
+        """Run the statement on the writer thread, in a transaction like any other: here that costs nothing."""
+        return await self.transact(lambda connection: statement.one(connection, row), within)
+
+    def _write(self, work: Callable[[Connection], T], within: Within) -> T:
+        connection = self._connection(within)
+        sent = statements_sent(connection)
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        try:
+            result = work(connection)
+            connection.exec_driver_sql("COMMIT")
+            self.written.add(statements_sent(connection) - sent)
+        except BaseException:
+            # A failed COMMIT (disk full) may have ended the transaction already.
+            with contextlib.suppress(DBAPIError):
+                connection.exec_driver_sql("ROLLBACK")
+            raise
+        return result
+
+    async def foreign_changes(self) -> int:
+        """A number that moves when another process commits; the writer's own commits do not move it."""
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._data_version)
+
+    def _data_version(self) -> int:
+        return self._connection(None).exec_driver_sql("PRAGMA data_version").scalar_one()
+
+    def _connection(self, within: Within) -> Connection:
+        """Give this thread's own connection."""
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._engine.connect()
+            self._held.append(connection)
+        face(connection, within, self.written)
+        return connection
+
+    async def close(self) -> None:
+        """Wait for what runs, then close."""
+        await asyncio.to_thread(self._shut_down)
+
+    def _shut_down(self) -> None:
+        self._readers.shutdown()
+        self._writer.shutdown()
+        for connection in self._held:
+            connection.close()
+        self._engine.dispose()
+
+
+def sqlite_engine(url: URL, synchronous: str = "FULL") -> Engine:
+    """Make an engine whose connections are in autocommit mode with the pragmas that we rely on."""
+    engine = create_engine(
+        url.set(drivername="sqlite"),
+        isolation_level="AUTOCOMMIT",
+        connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+        query_cache_size=STATEMENT_CACHE,
+    )
+
+    @event.listens_for(engine, "connect")
+    def _(connection: sqlite3.Connection, _: object) -> None:  # pyright: ignore[reportUnusedFunction]
+        cursor = connection.cursor()
+        _use_wal(cursor)
+        for pragma in (
+            f"synchronous={synchronous}",
+            "foreign_keys=ON",
+            "cache_size=-65536",
+            "mmap_size=268435456",
+            "temp_store=MEMORY",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return engine
+
+
+def _use_wal(cursor: sqlite3.Cursor) -> None:
+    """Choose the write-ahead log. Where others open the file at the same time, SQLite may refuse without waiting."""
+    give_up = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(BUSY_PAUSE_SECONDS)
+        else:
+            return
