@@ -75,6 +75,20 @@ async def test_what_ran_out_cannot_be_renewed(replicas: tuple[Leases, Leases]) -
     assert await yours.acquire(["short", "long"], "you", 30) == {"short"}
 
 
+async def test_whoever_is_cancelled_while_taking_a_lease_does_not_hold_it(replicas: tuple[Leases, Leases]) -> None:
+    mine, yours = replicas
+    cut = 0
+    for number in range(60):
+        taking = asyncio.create_task(mine.acquire([f"duty:{number}"], "me", 30))
+        await asyncio.sleep(number * 0.0001)
+        taking.cancel()
+        (result,) = await asyncio.gather(taking, return_exceptions=True)
+        if isinstance(result, asyncio.CancelledError):
+            cut += 1
+            assert await yours.acquire([f"duty:{number}"], "you", 30) == {f"duty:{number}"}
+    assert cut
+
+
 async def test_what_is_given_back_is_free_at_once_and_only_its_holder_gives(replicas: tuple[Leases, Leases]) -> None:
     mine, yours = replicas
     await mine.acquire(["a", "b"], "me", 30)

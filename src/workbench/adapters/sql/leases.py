@@ -1,5 +1,6 @@
 """Leases in SQL, on the database's own clock where it has one that all replicas share."""
 
+import asyncio
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -49,7 +50,17 @@ class SqlLeases(Leases):
         """Take what is free."""
         if not names:
             return set()
-        return await self._database.transact(lambda connection: _acquire(connection, sorted(names), holder, seconds))
+        wanted = sorted(names)
+        taking = asyncio.ensure_future(
+            self._database.transact(lambda connection: _acquire(connection, wanted, holder, seconds))
+        )
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            # A commit that is cut short may still come about, behind whatever its caller does next.
+            await asyncio.gather(taking, return_exceptions=True)
+            await self.release(wanted, holder)
+            raise
 
     async def renew(self, holder: str, seconds: float) -> set[str]:
         """Prolong what is held."""

@@ -13,7 +13,10 @@ class Leases(Protocol):
     """Named leases that span workspaces and replicas; at any time each has at most one holder."""
 
     async def acquire(self, names: Collection[str], holder: str, seconds: float) -> set[str]:
-        """Take those of the leases that are free, run out, or the holder's already; says which it now holds."""
+        """Take those of the leases that are free, run out, or the holder's already; says which it now holds.
+
+        Whoever is cancelled meanwhile holds none of them.
+        """
         ...
 
     async def renew(self, holder: str, seconds: float) -> set[str]:

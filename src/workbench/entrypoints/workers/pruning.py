@@ -38,12 +38,11 @@ class PruningWorker:
     async def run(self) -> None:
         """Prune for ever. Replicas that start together do not ask at the same time."""
         while True:
-            try:
-                if await self._leases.acquire([LEASE], self._holder, LEASE_SECONDS):
+            if await self._leases.acquire([LEASE], self._holder, LEASE_SECONDS):
+                try:
                     await self.round()
-            finally:
-                # Whoever is ended while taking it may have it all the same.
-                await self._leases.release([LEASE], self._holder)
+                finally:
+                    await self._leases.release([LEASE], self._holder)
             await asyncio.sleep(ROUND_SECONDS * (0.5 + RANDOM.random()))
 
     async def round(self) -> RetentionReport:

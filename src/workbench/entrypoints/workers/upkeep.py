@@ -45,12 +45,11 @@ class UpkeepWorker:
 
     async def look(self) -> None:
         """Look once, unless another replica does."""
-        try:
-            if await self._leases.acquire([LEASE], self._holder, LEASE_SECONDS):
+        if await self._leases.acquire([LEASE], self._holder, LEASE_SECONDS):
+            try:
                 await self._round()
-        finally:
-            # Whoever is ended while taking it may have it all the same.
-            await self._leases.release([LEASE], self._holder)
+            finally:
+                await self._leases.release([LEASE], self._holder)
 
     async def _round(self) -> None:
         """Set a job down for each session that something is due for, and forget keys and counts whose time is over."""
