@@ -115,12 +115,18 @@ def workbench(
 
 def _database(url: str) -> dict[str, str]:
     """The settings for a database of ours; on PostgreSQL the service works as a role that owns nothing, as it must."""
+    if make_url(url).get_backend_name() == "sqlite":
+        return {"WORKBENCH__DB__URL": url}
+    owner = {"WORKBENCH__DB__POSTGRESQL_OWNER_URL": url, "WORKBENCH__DB__POSTGRESQL_SSL_MODE": "disable"}
+    return {"WORKBENCH__DB__URL": of_service(url), **owner}
+
+
+def of_service(url: str) -> str:
+    """The same database as the service connects to it: on PostgreSQL as a role that workspaces are kept apart for."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return {"WORKBENCH__DB__URL": url}
-    service = parsed.set(username="workbench_app").render_as_string(hide_password=False)
-    owner = {"WORKBENCH__DB__POSTGRESQL_OWNER_URL": url, "WORKBENCH__DB__POSTGRESQL_SSL_MODE": "disable"}
-    return {"WORKBENCH__DB__URL": service, **owner}
+        return url
+    return parsed.set(username="workbench_app").render_as_string(hide_password=False)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,6 @@ from tests.support.databases import open_store
 from tests.support.searching import add_sessions
 
 from workbench.adapters.sql.documents import BLANK_DOCUMENT
-from workbench.domain.troubleshooting.searches import Beholder
 from workbench.domain.troubleshooting.searching import Term, Wanted
 
 ZITHER = Wanted(terms=(Term(("zither",)),))
@@ -28,6 +27,6 @@ async def test_reindex_makes_everything_anew_in_one_workspace(database_url: str,
         assert json.loads(result.stdout) == {"sessions": 2, "documents": 2, "vectors": 2}
         for workspace, count in (("default", 0), ("elsewhere", 2)):
             async with store.transactions.read(workspace) as tx:
-                assert len(await tx.searches.find(Beholder(person_id="ann"), ZITHER, 9)) == count
+                assert len(await tx.searches.find("ann", ZITHER, 9)) == count
     told = await asyncio.to_thread(run, tmp_path, "sessions", "reindex", "--workspace", "nowhere", **settings)
     assert "0 sessions: 0 made anew, 0 vectors made" in told.stdout

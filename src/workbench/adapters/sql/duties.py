@@ -179,8 +179,9 @@ WORKSPACE_IN_ROWS = {
 
 ELSEWHERE = {
     "semantic_workbench.steps:_plain": "reads the database of the service that is moved in, not ours",
+    "word_search:_ranked_of_sqlite": "asks an index over words, where the workspace is one of the words it is asked for",
 }
-"""Statements that are not for our database."""
+"""Statements that are not for our database, or not for its tables."""
 
 GLOBAL_TABLES = {
     "leases": "which process has which duty: of processes, not of workspaces",

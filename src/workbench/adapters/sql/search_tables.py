@@ -1,8 +1,10 @@
 """What sessions are found and compared by: their words, and their vectors in spaces. All of it can be made anew.
 
-What looks words up is the database's own, and no table of ours: on SQLite `session_words`, a full-text index over the
-texts here that triggers keep; on PostgreSQL a column `words`, computed from the same texts, with an index. What compares
-vectors is on PostgreSQL, where the extension is there, indexes over `floats`.
+What looks words up is the database's own, kept by triggers, and no table of ours: on SQLite `session_words`, a full-text
+index over the texts here; on PostgreSQL a column `words`, computed from them, and `session_words`, which tells the sessions
+that have a word. An index over that column would not be looked into behind row-level security: there only operators that are
+known to tell nothing of a row, such as equality, may stand in such a look. What compares vectors is on PostgreSQL, where
+the extension is there, indexes over `floats`.
 """
 
 import sys

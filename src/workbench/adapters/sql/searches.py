@@ -8,7 +8,6 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import (
     Boolean,
-    ColumnElement,
     Executable,
     and_,
     bindparam,
@@ -24,9 +23,9 @@ from workbench.adapters.sql.repository import Query, Repository, columns_of, her
 from workbench.adapters.sql.schema import Id
 from workbench.adapters.sql.search_tables import session_documents
 from workbench.adapters.sql.session_tables import session_steps, sessions
-from workbench.adapters.sql.sessions import IS_THERE, SESSION_FIELDS, VISIBLE
+from workbench.adapters.sql.sessions import IS_THERE, SESSION_FIELDS, VISIBLE, VISIBLE_IDS
 from workbench.adapters.sql.tables import messages
-from workbench.adapters.sql.word_search import any_of, having, queries, ranked, token_of
+from workbench.adapters.sql.word_search import alike, queries, scored, sharing, token_of
 from workbench.domain.troubleshooting.documents import Document
 from workbench.domain.troubleshooting.model import Session, SessionStep
 from workbench.domain.troubleshooting.searches import (
@@ -36,16 +35,13 @@ from workbench.domain.troubleshooting.searches import (
     Searches,
     StoredDocument,
 )
-from workbench.domain.troubleshooting.searching import Wanted
+from workbench.domain.troubleshooting.searching import Term, Wanted
 
 SHOWN_ANSWERS = 4000
 SHOWN_MESSAGES = 1000
 """Read to show where words were found, over all that was found at once."""
 
 _KNOWN = and_(IS_THERE, or_(VISIBLE, and_(bindparam("with_resolved", type_=Boolean), sessions.c.status == "resolved")))
-_WITH_DOCUMENT = and_(
-    session_documents.c.workspace_id == sessions.c.workspace_id, session_documents.c.session_id == sessions.c.id
-)
 _IDS = bindparam("ids", expanding=True, type_=Id)
 
 
@@ -56,20 +52,37 @@ def _split(name: str) -> Callable[[Sequence[Any]], dict[str, Any]]:
 
 @cache
 def _find(dialect: str) -> Query[FoundSession]:
-    """Whom one may know of is asked before the best are taken."""
-    score: ColumnElement[float] = ranked(dialect)
-    known = select(*columns_of(sessions, *SESSION_FIELDS), score.label("score")).where(
-        here(session_documents), here(sessions), _WITH_DOCUMENT, _KNOWN
+    """Whom one may know of is asked before the best are taken, and those are read whole that were."""
+    best_first = (text("score DESC"), sessions.c.created_at.desc(), sessions.c.id.desc())
+    fitting = scored(dialect, VISIBLE_IDS)
+    best = (
+        select(sessions.c.id, fitting.c.score)
+        .where(here(sessions), sessions.c.id == fitting.c.session_id, IS_THERE)
+        .order_by(*best_first)
+        .limit(bindparam("limit"))
+        .cte("best")
     )
-    statement = having(known, dialect)
-    order = (text("score DESC"), sessions.c.created_at.desc(), sessions.c.id.desc())
-    return Query(FoundSession, statement.order_by(*order).limit(bindparam("limit")), _split("score"))
+    statement = select(*columns_of(sessions, *SESSION_FIELDS), best.c.score.label("score"))
+    return Query(
+        FoundSession, statement.where(here(sessions), sessions.c.id == best.c.id).order_by(*best_first), _split("score")
+    )
 
 
 @cache
-def _having(dialect: str) -> Executable:
-    statement = select(session_documents.c.session_id).where(here(session_documents))
-    return having(statement, dialect).limit(bindparam("limit"))
+def _alike(dialect: str) -> Executable:
+    """Words that hardly anybody else has: so it starts from them, and asks last who may know."""
+    found = alike(dialect).subquery("alike")
+    return (
+        select(sessions.c.id)
+        .where(here(sessions), sessions.c.id == found.c.session_id, _KNOWN)
+        .order_by(found.c.score.desc(), sessions.c.created_at.desc(), sessions.c.id.desc())
+        .limit(bindparam("limit"))
+    )
+
+
+@cache
+def _sharing(dialect: str) -> Executable:
+    return sharing(dialect).limit(bindparam("limit"))
 
 
 # Each word is counted by itself, and only so far: the rare ones are what is looked for.
@@ -80,9 +93,8 @@ _FREQUENCIES = {
         " LIMIT :up_to)) FROM json_each(:words) AS words"
     ),
     "postgresql": text(
-        "SELECT words.value, (SELECT count(*) FROM (SELECT 1 FROM session_documents AS d WHERE d.workspace_id = :ws"
-        " AND d.words @@ to_tsquery('simple', CAST(:scope AS text) || '''' || words.value || '''')"
-        " LIMIT CAST(:up_to AS bigint)) AS counted)"
+        "SELECT words.value, (SELECT count(*) FROM (SELECT 1 FROM session_words AS w WHERE w.workspace_id = :ws"
+        " AND w.word = words.value LIMIT CAST(:up_to AS bigint)) AS counted)"
         " FROM json_array_elements_text(CAST(:words AS json)) AS words(value)"
     ),
 }
@@ -144,6 +156,10 @@ _OUTDATE = (
 )
 
 
+def _ids(rows: Sequence[Sequence[Any]]) -> list[UUID]:
+    return msgspec.convert([row[0] for row in rows], list[UUID])
+
+
 class SqlSearches(Repository, Searches):
     """The words of one workspace's sessions."""
 
@@ -154,32 +170,31 @@ class SqlSearches(Repository, Searches):
     def _queries(self, wanted: Wanted) -> dict[str, str]:
         return queries(self._writes.workspace_id, wanted, self._dialect)
 
-    async def find(self, beholder: Beholder, wanted: Wanted, limit: int) -> Sequence[FoundSession]:
+    def _any_of(self, words: Collection[str]) -> dict[str, Any]:
+        wanted = Wanted(terms=tuple(Term((word,)) for word in words), any_of=True)
+        return {**self._queries(wanted), "words": list(words)}
+
+    async def find(self, person_id: str, wanted: Wanted, limit: int) -> Sequence[FoundSession]:
+        """Among the sessions that the person may see."""
+        place = {**self._queries(wanted), "person_id": person_id, "limit": limit}
+        return await self._all(_find(self._dialect), place)
+
+    async def alike(self, beholder: Beholder, words: Collection[str], limit: int) -> Sequence[UUID]:
         """By the index over words."""
-        known = msgspec.structs.asdict(beholder)
-        return await self._all(_find(self._dialect), {**self._queries(wanted), **known, "limit": limit})
+        place = {**self._any_of(words), **msgspec.structs.asdict(beholder), "limit": limit}
+        return _ids(await self._rows(_alike(self._dialect), place))
 
-    async def having(self, words: Collection[str], limit: int) -> Collection[UUID]:
+    async def sharing(self, words: Collection[str], limit: int) -> Collection[UUID]:
         """By the same, in no order."""
-        place = {**self._queries(any_of(words)), "limit": limit}
-        rows = await self._rows(_having(self._dialect), place)
-        return msgspec.convert([row[0] for row in rows], list[UUID])
+        return _ids(await self._rows(_sharing(self._dialect), {**self._any_of(words), "limit": limit}))
 
-    async def frequencies(self, words: Collection[str], up_to: int, *, is_large: bool = False) -> Mapping[str, int]:
+    async def frequencies(self, words: Collection[str], up_to: int) -> Mapping[str, int]:
         """One statement, with a look into the index for each word."""
-        place = {"words": msgspec.json.encode(list(words)).decode(), "scope": self._scope(is_large=is_large)}
-        rows = await self._rows(_FREQUENCIES[self._dialect], {**place, "up_to": up_to})
-        return {row[0]: row[1] for row in rows}
-
-    def _scope(self, *, is_large: bool) -> str:
-        """What narrows a look into the index down to the workspace.
-
-        Where one has much of what there is, PostgreSQL does better without: that would be found in most documents.
-        """
-        token = token_of(self._writes.workspace_id)
+        place: dict[str, Any] = {"words": msgspec.json.encode(list(words)).decode(), "up_to": up_to}
         if self._dialect == "sqlite":
-            return f'token : "{token}" AND '
-        return "" if is_large else f"'{token}' & "
+            place["scope"] = f'token : "{token_of(self._writes.workspace_id)}" AND '
+        rows = await self._rows(_FREQUENCIES[self._dialect], place)
+        return {row[0]: row[1] for row in rows}
 
     async def count(self, up_to: int) -> int:
         """Along the primary key, and no further."""

@@ -177,6 +177,17 @@ session_escalations = Table(
         postgresql_where=OPEN_ESCALATION,
     ),
     Index("ix_session_escalations_queue", "workspace_id", "state", "rank", "requested_at", "id"),
+    # Whose sessions they are to see as well.
+    Index("ix_session_escalations_requester", "workspace_id", "requested_by", "session_id"),
+    Index("ix_session_escalations_picker", "workspace_id", "picked_up_by", "session_id"),
+    Index(
+        "ix_session_escalations_target",
+        "workspace_id",
+        "target_user_id",
+        "session_id",
+        sqlite_where=OPEN_ESCALATION,
+        postgresql_where=OPEN_ESCALATION,
+    ),
     Index(
         "ix_session_escalations_untold",
         "requested_at",

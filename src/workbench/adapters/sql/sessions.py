@@ -6,15 +6,14 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, tuple_, union, update
 
 from workbench.adapters.sql.documents import add_document, change_document
 from workbench.adapters.sql.repository import Context, Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Json, Moment
-from workbench.adapters.sql.search_tables import session_documents
-from workbench.adapters.sql.session_tables import session_escalations, session_lanes, sessions
+from workbench.adapters.sql.session_tables import OPEN_ESCALATION, session_escalations, session_lanes, sessions
 from workbench.adapters.sql.ticket_tables import session_tickets
-from workbench.adapters.sql.word_search import having, queries
+from workbench.adapters.sql.word_search import fits, queries
 from workbench.domain.troubleshooting.model import Session
 from workbench.domain.troubleshooting.ports import Lanes, SessionFilter, SessionPage, Sessions, StoredLane
 
@@ -89,6 +88,20 @@ _TARGETED = (
 )
 VISIBLE: ColumnElement[bool] = or_(_ROLES["any"], _TARGETED)
 """Which sessions a person, `person_id`, may see: the twin of `access.standing`."""
+
+
+def _escalated(condition: ColumnElement[bool]) -> Select[Any]:
+    return select(session_escalations.c.session_id).where(here(session_escalations), condition)
+
+
+VISIBLE_IDS = union(
+    select(sessions.c.id).where(here(sessions), sessions.c.owner_id == _PERSON),
+    select(sessions.c.id).where(here(sessions), sessions.c.handler_id == _PERSON),
+    _escalated(session_escalations.c.requested_by == _PERSON),
+    _escalated(session_escalations.c.picked_up_by == _PERSON),
+    _escalated(and_(session_escalations.c.target_user_id == _PERSON, OPEN_ESCALATION)),
+).cte("visible")
+"""The same as a set to begin with, each part of it along an index of its own."""
 _FILTERS: dict[str, ColumnElement[bool]] = {
     "statuses": sessions.c.status.in_(bindparam("statuses", expanding=True)),
     "problem_domain": sessions.c.problem_domain == bindparam("problem_domain"),
@@ -102,10 +115,7 @@ _FILTERS: dict[str, ColumnElement[bool]] = {
 _WITH_WORDS = {"sqlite": "words on SQLite", "postgresql": "words on PostgreSQL"}
 _CONDITIONS: dict[str, ColumnElement[bool]] = {
     **_FILTERS,
-    **{
-        name: sessions.c.id.in_(having(select(session_documents.c.session_id).where(here(session_documents)), dialect))
-        for dialect, name in _WITH_WORDS.items()
-    },
+    **{name: fits(dialect, sessions.c.id) for dialect, name in _WITH_WORDS.items()},
 }
 _BEHIND = tuple_(sessions.c.created_at, sessions.c.id) < tuple_(
     bindparam("behind_at", type_=Moment), bindparam("behind_id", type_=Id)

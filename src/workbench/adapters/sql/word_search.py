@@ -1,12 +1,25 @@
 """The same words looked up on either database: the one language of queries here is made of our own words, quoted."""
 
 import hashlib
-from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, bindparam, column, func, literal_column, table, text
-from sqlalchemy.sql.expression import FromClause
+from sqlalchemy import (
+    CTE,
+    BindParameter,
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    column,
+    func,
+    literal_column,
+    select,
+    table,
+    text,
+)
 
+from workbench.adapters.sql.repository import WORKSPACE, here
 from workbench.adapters.sql.search_tables import session_documents
 from workbench.domain.troubleshooting.searching import Term, Wanted
 
@@ -16,10 +29,18 @@ PLACE_BYTES = 8
 PLACES = 1 << 62
 _FIELDS = "{head middle report said}"
 
-_fts = table("session_words", column("rowid"))
+_FTS = table("session_words", column("rowid"))
+# Not as a key to go by, which the index would be asked for once more for each.
+_FTS_PLACE: ColumnElement[int] = literal_column("+session_words.rowid")
+_WORDS_OF_SESSIONS = table("session_words", column("workspace_id"), column("word"), column("session_id"))
 _SIMPLE: ColumnElement[Any] = literal_column("'simple'::regconfig")
 _VECTOR: ColumnElement[Any] = literal_column("session_documents.words")
 _WEIGHTS: ColumnElement[Any] = literal_column("'{0.25, 0.25, 0.75, 1.0}'::float4[]")
+_QUERY: BindParameter[str] = bindparam("query", type_=Text)
+_ASKED: ColumnElement[Any] = func.to_tsquery(_SIMPLE, _QUERY)
+_HAS_WORDS: ColumnElement[bool] = _VECTOR.op("@@")(_ASKED)
+_SCORE: ColumnElement[float] = literal_column("-bm25(session_words, 0.0, 4.0, 3.0, 1.0, 1.0)")
+_MATCHES = text("session_words MATCH :query").bindparams(_QUERY)
 
 
 def token_of(workspace_id: str) -> str:
@@ -33,44 +54,65 @@ def place_of(workspace_id: str, session_id: object) -> int:
     return int.from_bytes(digest, "big") % PLACES
 
 
-def matching(dialect: str) -> ColumnElement[bool]:
-    """Whether a document has the words; `query` are they."""
+def scored(dialect: str, known: CTE) -> CTE:
+    """The sessions of `known` that have the words, as `session_id` and, the better they fit the higher, `score`.
+
+    Words that many sessions have are looked for as well, and most of those sessions are nobody's business here: so it
+    starts from those that are.
+    """
+    of_known = and_(here(session_documents), session_documents.c.session_id.in_(select(known.c.id)))
     if dialect == "postgresql":
-        return _VECTOR.op("@@")(func.to_tsquery(_SIMPLE, bindparam("query", type_=Text)))
-    return text("session_words MATCH :query").bindparams(bindparam("query", type_=Text))  # type: ignore[return-value]
+        return _ranked_of_postgresql(and_(of_known, _HAS_WORDS)).cte("scored")
+    places = select(session_documents.c.place).where(here(session_documents), of_known)
+    return _ranked_of_sqlite(_FTS_PLACE.in_(places)).cte("scored")
 
 
-def ranked(dialect: str) -> ColumnElement[float]:
-    """How well they fit, the more the better; on PostgreSQL by the words alone, which are `ranking`."""
+def alike(dialect: str) -> Select[Any]:
+    """The same of all sessions with any of the words, for words that few have."""
     if dialect == "postgresql":
-        terms = func.to_tsquery(_SIMPLE, bindparam("ranking", type_=Text))
-        return func.ts_rank_cd(_WEIGHTS, _VECTOR, terms)
-    return literal_column("-bm25(session_words, 0.0, 4.0, 3.0, 1.0, 1.0)")
+        return _ranked_of_postgresql(session_documents.c.session_id.in_(sharing(dialect)))
+    return _ranked_of_sqlite()
 
 
-def documents(dialect: str) -> FromClause:
-    """Documents, with the index that has their words."""
+def _ranked_of_postgresql(condition: ColumnElement[bool]) -> Select[Any]:
+    score = func.ts_rank_cd(_WEIGHTS, _VECTOR, _ASKED).label("score")
+    return select(session_documents.c.session_id, score).where(here(session_documents), condition)
+
+
+def _ranked_of_sqlite(*conditions: ColumnElement[bool]) -> Select[Any]:
+    """How well one fits is told by the index alone, before anything is looked up of it."""
+    hits = (
+        select(_FTS.c.rowid, _SCORE.label("score")).where(_MATCHES, *conditions).cte("hits").prefix_with("MATERIALIZED")
+    )
+    return select(session_documents.c.session_id, hits.c.score).where(
+        here(session_documents), session_documents.c.place == hits.c.rowid
+    )
+
+
+def sharing(dialect: str) -> Select[Any]:
+    """The sessions with any of the words, which are `words` and `query`."""
     if dialect == "postgresql":
-        return session_documents
-    return session_documents.join(_fts, _fts.c.rowid == session_documents.c.place)
+        known, words = _WORDS_OF_SESSIONS.c, bindparam("words", expanding=True)
+        return select(known.session_id).distinct().where(known.workspace_id == WORKSPACE, known.word.in_(words))
+    return select(session_documents.c.session_id).where(
+        here(session_documents), session_documents.c.place.in_(select(_FTS.c.rowid).where(_MATCHES))
+    )
 
 
-def having(statement: Select[Any], dialect: str) -> Select[Any]:
-    """The statement, over documents that have the words."""
-    return statement.select_from(documents(dialect)).where(matching(dialect))
+def fits(dialect: str, session_id: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether that session has the words."""
+    if dialect == "postgresql":
+        # One look for each: by itself the planner would rather read the words of all sessions.
+        its_words = select(_VECTOR).where(here(session_documents), session_documents.c.session_id == session_id)
+        return its_words.scalar_subquery().op("@@")(_ASKED)
+    return session_id.in_(sharing(dialect))
 
 
 def queries(workspace_id: str, wanted: Wanted, dialect: str) -> dict[str, str]:
     """What is looked for, as the database's parameters."""
     if dialect == "postgresql":
-        terms = _postgres(wanted)
-        return {"query": f"'{token_of(workspace_id)}' & ({terms})", "ranking": terms}
+        return {"query": _postgres(wanted)}
     return {"query": f'token : "{token_of(workspace_id)}" AND {_FIELDS} : ({_sqlite(wanted)})'}
-
-
-def any_of(words: Collection[str]) -> Wanted:
-    """At least one of the words."""
-    return Wanted(terms=tuple(Term((word,)) for word in words), any_of=True)
 
 
 def _sqlite(wanted: Wanted) -> str:

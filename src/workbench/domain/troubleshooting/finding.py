@@ -10,7 +10,7 @@ from workbench.domain.identity.model import Principal
 from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions
 from workbench.domain.troubleshooting.model import Session, SessionStatus, SessionType
-from workbench.domain.troubleshooting.searches import Beholder, FoundSession, SearchTx
+from workbench.domain.troubleshooting.searches import FoundSession, SearchTx
 from workbench.domain.troubleshooting.searching import Highlight, Term, Wanted, highlights, search_terms
 
 MAX_FOUND = 20
@@ -52,16 +52,16 @@ class FindingService:
         if not terms:
             return Finds(items=[])
         async with self._transactions.read(principal.workspace_id) as tx:
-            found = await _found(tx, Beholder(person_id=principal.id), terms, limit)
+            found = await _found(tx, principal.id, terms, limit)
             said = await tx.searches.said_in([each.session for each in found])
         return Finds(items=[_find(each, terms, said) for each in found])
 
 
-async def _found(tx: SearchTx, beholder: Beholder, terms: tuple[Term, ...], limit: int) -> Sequence[FoundSession]:
-    found = await tx.searches.find(beholder, Wanted(terms=terms), limit)
+async def _found(tx: SearchTx, person_id: str, terms: tuple[Term, ...], limit: int) -> Sequence[FoundSession]:
+    found = await tx.searches.find(person_id, Wanted(terms=terms), limit)
     if found or len(terms) == 1:
         return found
-    return await tx.searches.find(beholder, Wanted(terms=terms, any_of=True), limit)
+    return await tx.searches.find(person_id, Wanted(terms=terms, any_of=True), limit)
 
 
 def _find(found: FoundSession, terms: Sequence[Term], said: Mapping[UUID, Sequence[str]]) -> Find:

@@ -18,7 +18,7 @@ from workbench.domain.troubleshooting.foundations import new_session
 from workbench.domain.troubleshooting.known import seen
 from workbench.domain.troubleshooting.model import Intake, Session
 from workbench.domain.troubleshooting.searches import Beholder, Neighbour, SearchTx
-from workbench.domain.troubleshooting.searching import Term, Wanted, tokens
+from workbench.domain.troubleshooting.searching import tokens
 from workbench.domain.troubleshooting.similarity import Similar, Traits, fused
 from workbench.domain.troubleshooting.sourcing import LikeCase, LikeCases
 from workbench.domain.troubleshooting.views import StepView
@@ -194,14 +194,13 @@ async def _by_words(tx: SearchTx, asked: _Asked) -> _Words:
     """Look for the rarest of its words."""
     words = compared_words(problem_text(asked.session))
     total = await tx.searches.count(SMALL_WORKSPACE + 1)
-    counted = await tx.searches.frequencies(words, RARE + 1, is_large=total > SMALL_WORKSPACE)
+    counted = await tx.searches.frequencies(words, RARE + 1)
     rare, looked_for = chosen_words(counted, total)
     if not looked_for:
         return _Words(found=(), sharing=frozenset())
-    terms = tuple(Term((word,)) for word in looked_for)
-    found = await tx.searches.find(asked.beholder, Wanted(terms=terms, any_of=True), CANDIDATES + 1)
-    sharing = await tx.searches.having(rare, SHARING_RARE) if rare else ()
-    others = [each.session.id for each in found if each.session.id != asked.session.id]
+    found = await tx.searches.alike(asked.beholder, looked_for, CANDIDATES + 1)
+    sharing = await tx.searches.sharing(rare, SHARING_RARE) if rare else ()
+    others = [each for each in found if each != asked.session.id]
     return _Words(found=others[:CANDIDATES], sharing=frozenset(sharing))
 
 

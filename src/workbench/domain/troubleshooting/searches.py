@@ -51,16 +51,20 @@ class StoredDocument(msgspec.Struct, frozen=True, kw_only=True):
 class Searches(Protocol):
     """The words of one workspace's sessions."""
 
-    async def find(self, beholder: Beholder, wanted: Wanted, limit: int) -> Sequence[FoundSession]:
-        """The sessions with those words that the beholder may know of, the best first."""
+    async def find(self, person_id: str, wanted: Wanted, limit: int) -> Sequence[FoundSession]:
+        """The sessions with those words that the person may see, the best first."""
         ...
 
-    async def having(self, words: Collection[str], limit: int) -> Collection[UUID]:
+    async def alike(self, beholder: Beholder, words: Collection[str], limit: int) -> Sequence[UUID]:
+        """The sessions with any of those words, which few have, that the beholder may know of, the best first."""
+        ...
+
+    async def sharing(self, words: Collection[str], limit: int) -> Collection[UUID]:
         """Sessions with any of those words, whoever may see them."""
         ...
 
-    async def frequencies(self, words: Collection[str], up_to: int, *, is_large: bool = False) -> Mapping[str, int]:
-        """In how many sessions each of the words is; counted no further than that. `is_large`: the workspace has many."""
+    async def frequencies(self, words: Collection[str], up_to: int) -> Mapping[str, int]:
+        """In how many sessions each of the words is; counted no further than that."""
         ...
 
     async def count(self, up_to: int) -> int:
