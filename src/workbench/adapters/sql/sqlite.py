@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 BUSY_TIMEOUT_SECONDS = 30
 BUSY_PAUSE_SECONDS = 0.01
+PAGE_CACHE_KIB = 16 << 10
+"""Of each connection. What is not in it is a copy away, in the system's own cache, which all of them share."""
 SQLITE_READERS = 2
 GLANCE_SECONDS = 0.003
 GLANCE_CHECK_STEPS = 1000
@@ -166,7 +168,7 @@ def sqlite_engine(url: URL, synchronous: str = "FULL") -> Engine:
         for pragma in (
             f"synchronous={synchronous}",
             "foreign_keys=ON",
-            "cache_size=-65536",
+            f"cache_size=-{PAGE_CACHE_KIB}",
             "mmap_size=268435456",
             "temp_store=MEMORY",
         ):
