@@ -79,10 +79,13 @@ async def fill(server: Server, conversation: str, count: int) -> None:
 
 async def reading(server: Server, effort: Effort, conversation: str | None = None, note: str = "") -> list[Figure]:
     """Read the newest 100 messages from 4 clients."""
-    connections = await connect(server, 4)
     if conversation is None:
-        conversation = await new_conversation(connections[0])
+        (writer,) = await connect(server, 1)
+        conversation = await new_conversation(writer)
+        writer.close()
         await fill(server, conversation, effort.depth)
+    # Opened only now: the server closes what is idle for five seconds, and filling may take longer.
+    connections = await connect(server, 4)
     path = f"/conversations/{conversation}/messages?limit=100"
     before = server.sent()
     rate, took = await closed_loop(connections, lambda _number, _n: ("GET", path, None), effort.seconds)
