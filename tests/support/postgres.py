@@ -41,6 +41,11 @@ class Postgres:
         _, _, query = uri.partition("?")
         return f"postgresql://{SERVICE}:@/{database}?{query}"
 
+    @property
+    def programs(self) -> Path:
+        """Where the programs of the server's own version are, such as `pg_dump`."""
+        return Path(self._server.bin_path)
+
     def prepare(self) -> None:
         # No test takes the power away from it.
         self._run("ALTER SYSTEM SET fsync = off")
