@@ -61,9 +61,9 @@ class Db(Group):
     postgresql_owner_url: SecretStr | None = Field(
         default=None,
         description=(
-            "The same PostgreSQL as the role that owns the tables: for bringing the schema up to date, and for nothing "
-            "else. The service works as the role of `url`, which owns nothing, so that the database itself keeps "
-            "workspaces apart; that role is made, and is given its rights, when the schema is brought up to date."
+            "The same PostgreSQL, past any proxy, as the role that owns the tables: for bringing the schema up to date, "
+            "and for nothing else. The service works as the role of `url`, which owns nothing, so that the database itself "
+            "keeps workspaces apart; that role is made, and is given its rights, when the schema is brought up to date."
         ),
         examples=["postgresql://owner:password@host:5432/database"],
     )
