@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import signal
 import time
 from collections.abc import AsyncGenerator, Generator, MutableMapping, Sequence
 from pathlib import Path
@@ -140,6 +141,14 @@ async def test_who_has_waited_long_enough_says_so_and_fails(
         words = " ".join("".join(server.said).replace("│", " ").split())
         assert "cannot be reached: [Errno 2] No such file or directory" in words
         assert "(waited for 1 s, WORKBENCH__DB__WAIT_SECONDS)" in words
+
+
+async def test_who_waits_ends_at_once_when_told_to(postgres_url: str, folder: Path, tmp_path: Path) -> None:
+    """By itself, as the first process of a container has to."""
+    async with started(tmp_path, url_in(folder, postgres_url), "serve", seconds=LONG) as (server, _):
+        await server.has_waited()
+        server.process.terminate()
+        assert await server.end() == 128 + signal.SIGTERM
 
 
 async def test_what_the_database_refuses_is_not_waited_for(postgres_url: str, tmp_path: Path) -> None:

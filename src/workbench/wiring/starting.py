@@ -1,8 +1,11 @@
 """What a start waits for: a database that may be up later than we are, and a schema that others bring up to date."""
 
 import asyncio
+import signal
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import structlog
@@ -17,6 +20,8 @@ T = TypeVar("T")
 
 FIRST_PAUSE_SECONDS = 0.5
 MOST_PAUSE_SECONDS = 5.0
+ENDED_BY_SIGNAL = 128
+"""What a shell adds to the number of the signal that ended a command."""
 MAY_COME = frozenset({UNREACHABLE, migrations.BEHIND})
 
 logger = structlog.get_logger(__name__)
@@ -61,14 +66,32 @@ async def patiently(settings: Settings, act: Callable[[], Awaitable[T]]) -> T:
 def when_there(settings: Settings, act: Callable[[], T]) -> T:
     """The same in a process that does nothing else yet, and so has not said either where its log goes."""
     patience = Patience(settings)
-    while True:
-        try:
-            return act()
-        except UnavailableError as error:
-            if patience.mends(error):
-                configure_logging(settings)
-            pause = patience.pause_after(error)
-        time.sleep(pause)
+    with _ending_when_told_to():
+        while True:
+            try:
+                return act()
+            except UnavailableError as error:
+                if patience.mends(error):
+                    configure_logging(settings)
+                pause = patience.pause_after(error)
+            time.sleep(pause)
+
+
+@contextmanager
+def _ending_when_told_to() -> Generator[None]:
+    """End on SIGTERM, also as the first process of a container, which the system ends for no signal that it ignores."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(number: int, _frame: object) -> None:
+    raise SystemExit(ENDED_BY_SIGNAL + number)
 
 
 def prepare_database(settings: Settings) -> None:
