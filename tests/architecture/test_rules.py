@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 from tests.support.databases import db_of
 
 from workbench.wiring import migrations
+from workbench.wiring.connecting import on_connection
 from workbench.wiring.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -177,7 +178,7 @@ def test_a_table_that_differs_is_found(database_url: str, tmp_path: Path) -> Non
         connection.execute(text("ALTER TABLE users ADD COLUMN shoe_size INTEGER"))
         connection.commit()
 
-    asyncio.run(migrations.on_connection(settings, plant, writes=True))
+    asyncio.run(on_connection(settings, plant, writes=True))
     differences = migrations.check(settings)
     assert len(differences) == 1
     assert "shoe_size" in differences[0]

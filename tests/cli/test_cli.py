@@ -73,7 +73,8 @@ def test_every_kind_of_error_has_an_exit_code() -> None:
 
 
 def test_a_database_that_is_away_exits_with_8_and_shows_no_password(folder: Path) -> None:
-    result = run(folder, "db", "upgrade", WORKBENCH__DB__URL="postgresql://someone:hidden@127.0.0.1:1/db")
+    away = {"WORKBENCH__DB__URL": "postgresql://someone:hidden@127.0.0.1:1/db", "WORKBENCH__DB__WAIT_SECONDS": "0"}
+    result = run(folder, "db", "upgrade", **away)
     assert result.exit_code == 8
     assert "postgresql://someone:***@127.0.0.1:1/db cannot be reached" in plain(result)
     assert "hidden" not in result.output

@@ -21,6 +21,7 @@ from workbench.domain.events.model import Event
 from workbench.domain.identity.model import EVERYWHERE, MODEL_SERVICE_ID
 from workbench.domain.ids import new_id
 from workbench.wiring import migrations
+from workbench.wiring.connecting import on_connection
 from workbench.wiring.settings import Settings
 
 BEFORE = "0016"
@@ -148,7 +149,7 @@ async def test_a_filled_database_of_the_schema_before_is_brought_up_with_every_r
 ) -> None:
     settings = Settings.of(data_root=tmp_path, db=db_of(database_url))
     await asyncio.to_thread(migrations.downgrade, settings, BEFORE)
-    shape = await migrations.on_connection(settings, shape_of)
+    shape = await on_connection(settings, shape_of)
     await asyncio.to_thread(migrations.upgrade, settings)
     async with open_store(database_url) as store:
         for workspace in ("here", "there"):
@@ -159,14 +160,14 @@ async def test_a_filled_database_of_the_schema_before_is_brought_up_with_every_r
         outside = {event.id for ws in ("here", "there") for event in await outside_of(store, ws)}
         assert outside
         filled["events"] = [row for row in filled["events"] if not outside & set(row)]
-    whole = [await migrations.on_connection(settings, look) for look in (indexes, laid)]
+    whole = [await on_connection(settings, look) for look in (indexes, laid)]
     await asyncio.to_thread(migrations.downgrade, settings, BEFORE)
-    before = await migrations.on_connection(settings, indexes)
+    before = await on_connection(settings, indexes)
     conditional = {name: index for name, index in before.items() if index[-1]}
     assert len(conditional) > 5
     await asyncio.to_thread(migrations.upgrade, settings)
     assert await asyncio.to_thread(migrations.check, settings) == []
-    assert [await migrations.on_connection(settings, look) for look in (indexes, laid)] == whole
+    assert [await on_connection(settings, look) for look in (indexes, laid)] == whole
     changed = {name for name, index in conditional.items() if index != whole[0].get(name)}
     assert changed == GONE_SINCE
     async with open_store(database_url) as store:
@@ -197,7 +198,7 @@ async def test_a_link_that_led_into_another_workspace_keeps_the_upgrade_from_bei
         connection.execute(slot("default", conversation_id))
         connection.commit()
 
-    await migrations.on_connection(settings, stray, writes=True)
+    await on_connection(settings, stray, writes=True)
     with pytest.raises(RuntimeError, match="not in their workspace"):
         await asyncio.to_thread(migrations.upgrade, settings)
     assert await asyncio.to_thread(migrations.current, settings) == BEFORE

@@ -85,6 +85,7 @@ def test_replicas_have_time_to_drain_and_no_rights() -> None:
 def test_the_settings_of_the_compose_file_are_accepted() -> None:
     given = services()["workbench"]["environment"]
     settings = Settings.of(
+        bus={"url": with_secrets(given["WORKBENCH__BUS__URL"])},
         db={"url": with_secrets(given["WORKBENCH__DB__URL"])},
         storage={"url": given["WORKBENCH__STORAGE__URL"], "options": given["WORKBENCH__STORAGE__OPTIONS"]},
     )
@@ -92,6 +93,16 @@ def test_the_settings_of_the_compose_file_are_accepted() -> None:
     (store,) = documents(COMPOSE)[0]["configs"].values()
     identity = json.loads(store["content"])["identities"][0]
     assert identity["credentials"][0]["accessKey"] == given["AWS_ACCESS_KEY_ID"]
+
+
+def test_replicas_are_on_one_bus_which_is_the_one_that_is_there() -> None:
+    bus = services()["bus"]
+    url = make_url(with_secrets(services()["workbench"]["environment"]["WORKBENCH__BUS__URL"]))
+    made = {name: bus["environment"][f"RABBITMQ_DEFAULT_{name}"] for name in ("USER", "VHOST")}
+    assert (url.host, url.username, url.database) == ("bus", made["USER"], made["VHOST"])
+    assert set(bus["networks"]) & set(services()["workbench"]["networks"])
+    # Without a name of its own it would not find again what it kept, after a restart.
+    assert bus["hostname"] == "bus"
 
 
 def with_secrets(value: str) -> str:

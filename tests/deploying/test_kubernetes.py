@@ -17,6 +17,7 @@ from tests.support.deploying import DEPLOY, dockerfile, documents, run, settings
 from workbench.adapters.tokens.local import KEY_FILE
 from workbench.entrypoints.http.app import CONTROLLERS
 from workbench.wiring.outbound import PSEUDONYMS_FILE, SERVICE_KEYS_FILE
+from workbench.wiring.settings import Settings
 
 FOLDER = DEPLOY / "kubernetes"
 VERSIONS = ("1.29", "1.33", "1.37")
@@ -112,6 +113,12 @@ def test_probes_ask_what_the_service_answers() -> None:
     assert set(probes.values()) <= paths
 
 
+def test_a_pod_that_waits_for_its_database_is_not_ended_by_its_probe() -> None:
+    (container,) = deployment()["spec"]["template"]["spec"]["containers"]
+    probe = container["startupProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] > 1.5 * Settings.of().db.wait_seconds
+
+
 def test_no_container_has_rights_and_each_has_its_places() -> None:
     pod = deployment()["spec"]["template"]["spec"]
     user = int(next(rest for word, rest in dockerfile() if word == "USER").split(":")[0])
@@ -128,11 +135,27 @@ def test_no_container_has_rights_and_each_has_its_places() -> None:
 
 def test_keys_have_the_names_by_which_the_service_looks_for_them() -> None:
     names = {KEY_FILE, PSEUDONYMS_FILE, SERVICE_KEYS_FILE}
-    keys = deployment()["spec"]["template"]["spec"]["initContainers"][0]
-    assert {Path(argument).name for argument in keys["args"]} == names
     (example,) = documents(FOLDER / "example" / "kustomization.yaml")
     (files,) = values_of(example["secretGenerator"], "files")
     assert {Path(file).name for file in files} == names
+
+
+def test_every_key_of_the_secret_is_copied_so_that_nobody_else_can_read_it(tmp_path: Path) -> None:
+    keys = deployment()["spec"]["template"]["spec"]["initContainers"][0]
+    mounted, own = tmp_path / "run", tmp_path / "data" / "keys"
+    (mounted / "..made").mkdir(parents=True)
+    for name in (KEY_FILE, "ticket-secrets.1.key"):
+        # As Kubernetes mounts it: links to files that all can read.
+        (mounted / "..made" / name).write_text(name, encoding="utf-8")
+        (mounted / name).symlink_to(Path("..made") / name)
+    shell, option, text = keys["command"]
+    text = text.replace("/run/keys", str(mounted)).replace("/var/lib/workbench/keys", str(own))
+    copied = run(shell, option, text)
+    assert (copied.returncode, copied.stderr) == (0, "")
+    assert {path.name: path.read_text(encoding="utf-8") for path in own.iterdir()} == {
+        name: name for name in (KEY_FILE, "ticket-secrets.1.key")
+    }
+    assert {path.stat().st_mode & 0o777 for path in own.iterdir()} == {0o600}
 
 
 def test_the_owner_of_the_database_is_named_to_the_migration_alone() -> None:

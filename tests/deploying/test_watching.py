@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.support.deploying import DEPLOY, documents, run, tool, values_of
+from tests.support.deploying import DEPLOY, ROOT, documents, run, tool, values_of
 from tests.support.service import Service, running_service
 
 FOLDER = DEPLOY / "watching"
-METRIC = re.compile(r"\b(?:workbench|process|python)_[a-z0-9_]+\b")
+METRIC = re.compile(r"\b(?:workbench_|process_|python_|unscoped_)[a-z0-9_]+\b")
+OURS = ("workbench_", "unscoped_")
+PAGE = ROOT / "docs" / "howto" / "watch-health.md"
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
 
 
@@ -56,6 +58,32 @@ async def test_the_service_tells_every_metric_that_is_asked_for(sqlite_url: str,
     assert unknown(["rate(workbench_request_total[5m])"], set(told)) == {"workbench_request_total"}
     assert {"method", "path", "status_code"} <= told["workbench_requests_total"]
     assert {"method", "path", "le"} <= told["workbench_request_duration_seconds_bucket"]
+
+
+def missing(told: set[str], text: str) -> set[str]:
+    """What the service tells of itself and is nowhere in the text; of a histogram one of its three is enough.
+
+    When a counter began to count is for Prometheus alone.
+    """
+    ours = {name for name in told if name.startswith(OURS) and not name.endswith("_created")}
+    families = {re.sub(r"_(?:bucket|count|sum)$", "", name) for name in ours}
+    return {name for name in families if name not in text}
+
+
+async def test_what_the_service_tells_is_drawn_and_explained(sqlite_url: str, tmp_path: Path) -> None:
+    async with running_service(sqlite_url, tmp_path / "data") as service:
+        told = set(await told_by(service))
+    assert missing(told, " ".join(asked()["dashboard.json"])) == set()
+    assert missing(told, PAGE.read_text(encoding="utf-8")) == set()
+    assert missing({"workbench_naps_total", "workbench_nap_seconds_bucket"}, "workbench_nap_seconds") == {
+        "workbench_naps_total"
+    }
+
+
+def test_each_alert_is_explained() -> None:
+    rules = [rule["alert"] for rule in documents(FOLDER / "alerts.yaml")[0]["groups"][0]["rules"]]
+    page = PAGE.read_text(encoding="utf-8")
+    assert [name for name in rules if f"| `{name}` |" not in page] == []
 
 
 def test_the_dashboard_can_be_drawn() -> None:

@@ -125,6 +125,16 @@ def log_a_batch_twice(records: Records) -> None:
     turn.watched.append((7, WORDS[4]))
 
 
+def leave_a_place_out_of_a_turns_log(records: Records) -> None:
+    turn = records.turns[0]
+    turn.logged[-1] = (7, WORDS[4])
+    turn.watched = list(turn.logged)
+
+
+def repeat_a_word_to_a_watcher(records: Records) -> None:
+    records.turns[0].watched.append(records.turns[0].watched[2])
+
+
 def swap_batches(records: Records) -> None:
     turn = records.turns[0]
     turn.logged[2:4] = [(3, WORDS[2]), (4, WORDS[1])]
@@ -164,6 +174,8 @@ DAMAGES: list[tuple[Callable[[Records], None], str]] = [
     (bring_an_assistant_what_is_not_for_it, "foreign"),
     (lose_a_batch, "lost"),
     (log_a_batch_twice, "twice"),
+    (leave_a_place_out_of_a_turns_log, "gap"),
+    (repeat_a_word_to_a_watcher, "twice"),
     (swap_batches, "order"),
     (store_an_answer_twice, "answer"),
     (store_half_an_answer, "answer"),

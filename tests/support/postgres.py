@@ -41,6 +41,11 @@ class Postgres:
         _, _, query = uri.partition("?")
         return f"postgresql://{SERVICE}:@/{database}?{query}"
 
+    @property
+    def programs(self) -> Path:
+        """Where the programs of the server's own version are, such as `pg_dump`."""
+        return Path(self._server.bin_path)
+
     def prepare(self) -> None:
         # No test takes the power away from it.
         self._run("ALTER SYSTEM SET fsync = off")
@@ -58,9 +63,11 @@ class Postgres:
         self._run(f'CREATE DATABASE "{name}" OWNER {OWNER} TEMPLATE "{self.template}" STRATEGY FILE_COPY')
         return self.url(name)
 
-    def create_empty(self) -> str:
+    def create_empty(self, *extensions: str) -> str:
         name = f"empty_{self._worker}_{os.getpid()}_{next(_numbers)}"
         self._run(f'CREATE DATABASE "{name}" OWNER {OWNER}')
+        for extension in extensions:
+            self._run(f"CREATE EXTENSION {extension}", name)
         return self.url(name)
 
     def stop(self, mode: str) -> None:

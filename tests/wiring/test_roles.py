@@ -16,6 +16,7 @@ from tests.support.service import running_service
 from workbench.adapters.sql.database import Database
 from workbench.domain.errors import ForbiddenError
 from workbench.wiring import migrations
+from workbench.wiring.connecting import on_connection
 from workbench.wiring.container import make_container
 from workbench.wiring.doctor import diagnose
 from workbench.wiring.roles import fault_of_role
@@ -41,7 +42,7 @@ async def as_postgres(url: str, *statements: str) -> None:
             connection.exec_driver_sql(statement)
         connection.commit()
 
-    await migrations.on_connection(settings, act)
+    await on_connection(settings, act)
 
 
 ROLES = {
@@ -86,13 +87,20 @@ async def test_the_services_role_is_fine(postgres_url: str, tmp_path: Path) -> N
     settings = Settings.of(data_root=tmp_path, db={"url": postgres_url, "postgresql_ssl_mode": "disable"})
     (found,) = [finding for finding in await diagnose(settings) if finding.check == "database role"]
     assert found.ok
-    assert await migrations.on_connection(settings, fault_of_role) is None
+    assert await on_connection(settings, fault_of_role) is None
+
+
+async def test_the_doctor_says_who_has_to_bring_the_schema_up_to_date(empty_url: str, tmp_path: Path) -> None:
+    as_service = Settings.of(data_root=tmp_path, db={"url": empty_url, "postgresql_ssl_mode": "disable"})
+    (found,) = [finding for finding in await diagnose(as_service) if finding.check == "database schema"]
+    assert (found.ok, "OWNER_URL" in found.remedy) == (False, True)
+    with_owner = Settings.of(data_root=tmp_path, db=db_of(empty_url))
+    (found,) = [finding for finding in await diagnose(with_owner) if finding.check == "database schema"]
+    assert (found.ok, "the next start brings it there" in found.detail) == (True, True)
 
 
 async def test_nothing_is_asked_of_sqlite(sqlite_url: str, tmp_path: Path) -> None:
-    assert (
-        await migrations.on_connection(Settings.of(data_root=tmp_path, db={"url": sqlite_url}), fault_of_role) is None
-    )
+    assert await on_connection(Settings.of(data_root=tmp_path, db={"url": sqlite_url}), fault_of_role) is None
 
 
 async def test_the_first_upgrade_makes_the_role_with_its_password_and_the_service_starts(
@@ -117,7 +125,7 @@ async def _kept(url: str, role: str) -> list[Any]:
     wanted = text(
         "SELECT split_part(rolpassword, '$', 1), rolsuper, rolcreatedb, rolcreaterole FROM pg_authid WHERE rolname = :role"
     )
-    return await migrations.on_connection(
+    return await on_connection(
         settings, lambda connection: [tuple(row) for row in connection.execute(wanted, {"role": role})]
     )
 
@@ -129,7 +137,7 @@ async def test_tables_to_come_are_readable_too(postgres_url: str) -> None:
         connection.exec_driver_sql("CREATE TABLE later (id int)")
         connection.commit()
 
-    await migrations.on_connection(settings, add, writes=True)
+    await on_connection(settings, add, writes=True)
     async with open_store(postgres_url) as store:
         assert await store.database.rows(text("SELECT id FROM later")) == []
 

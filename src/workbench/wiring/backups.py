@@ -36,8 +36,9 @@ def use_backup(settings: Settings, folder: Path, show: Show, *, dry_run: bool) -
 def _places(settings: Settings) -> Places:
     if settings.database_file is None or settings.storage.url is not None:
         raise InvalidError(
-            "Only SQLite with local files is backed up here. Use pg_dump for PostgreSQL and the means of your object "
-            "store for files: back up the database first, then the store.",
+            "Only SQLite with local files is backed up here. Use pg_dump for PostgreSQL, with --enable-row-security and "
+            "PGOPTIONS='-c app.duty=backup', or its copy is empty; and the means of your object store for files: back up "
+            "the database first, then the store.",
             code="not_local",
         )
     return Places(database=settings.database_file, contents=settings.storage_root, keys=settings.data_root / "keys")

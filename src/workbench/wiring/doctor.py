@@ -20,9 +20,10 @@ from workbench.adapters.tokens.local import KEY_FILE as LOCAL_ISSUER_FILE
 from workbench.adapters.tokens.local import LocalIssuer
 from workbench.domain.errors import UnavailableError, WorkbenchError
 from workbench.wiring import migrations
+from workbench.wiring.connecting import on_connection
 from workbench.wiring.doctor_bus import look_at_bus, look_at_services
 from workbench.wiring.outbound import SERVICE_KEYS_FILE
-from workbench.wiring.roles import REMEDY, fault_of_role
+from workbench.wiring.roles import OWNER_SETTING, REMEDY, fault_of_role
 from workbench.wiring.setting_groups import Issuer
 from workbench.wiring.setting_names import SettingsError
 from workbench.wiring.settings import Settings
@@ -83,7 +84,7 @@ async def _database(settings: Settings) -> list[Finding]:
         return [_sqlite_version(), _absent(settings, file)]
     try:
         async with asyncio.timeout(DATABASE_SECONDS):
-            found = await migrations.on_connection(settings, _look_at_database)
+            found = await on_connection(settings, _look_at_database)
     except (WorkbenchError, SQLAlchemyError, TimeoutError) as error:
         detail = str(error).partition("\n")[0] or f"{settings.database_shown} does not answer"
         first = "Start the database" if file is None else "Put a copy that is whole in its place"
@@ -113,7 +114,7 @@ def _role(connection: Connection) -> Finding:
 
 async def _vectors(settings: Settings) -> Finding:
     """What compares the vectors of sessions; either is fine."""
-    seen = await migrations.on_connection(settings, _pgvector)
+    seen = await on_connection(settings, _pgvector)
     if settings.embeddings.index == "scan" or seen is None:
         return Finding(check="vectors", ok=True, detail="compared by the service itself, in memory")
     return Finding(check="vectors", ok=True, detail=f"compared by the database, pgvector {seen}")
@@ -164,6 +165,9 @@ async def _schema(settings: Settings) -> Finding:
     detail = f"revision {at or 'none'}, this program needs {newest or 'none'}"
     if at is not None and not migrations.is_known(at):
         remedy = "Run the newer program that made it, or restore a copy from before."
+        return Finding(check="database schema", ok=False, detail=detail, remedy=remedy)
+    if settings.needs_owner:
+        remedy = f"workbench db upgrade, with the role that owns the tables in {OWNER_SETTING}"
         return Finding(check="database schema", ok=False, detail=detail, remedy=remedy)
     if settings.db.migrate_at_start:
         return Finding(check="database schema", ok=True, detail=f"{detail}; the next start brings it there")

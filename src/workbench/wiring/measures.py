@@ -16,6 +16,7 @@ from workbench.adapters.sql.walls import Written
 from workbench.domain.clock import Clock
 from workbench.domain.delivery.ports import DeliveryQueue
 from workbench.domain.events.hub import EventHub
+from workbench.domain.flows.ports import FlowLedger
 from workbench.domain.jobs.ports import JobHandlers, JobQueue
 from workbench.domain.troubleshooting.ports import SessionWatch
 from workbench.wiring.announcements import Announcements
@@ -23,16 +24,29 @@ from workbench.wiring.announcements import Announcements
 NOTED_EVERY_SECONDS = 5.0
 
 
+class DueJobs:
+    """Since when jobs are due, by kind."""
+
+    def __init__(self, queue: JobQueue, handlers: JobHandlers) -> None:
+        self._queue = queue
+        self._kinds = sorted(handlers.by_kind)
+
+    async def oldest(self, now: datetime) -> dict[str, datetime | None]:
+        """Look; a kind of which none is due is there as well."""
+        found = await self._queue.oldest(now)
+        return {kind: found.get(kind) for kind in self._kinds}
+
+
 class Lookups:
     """What is looked up in the database: what waits, everywhere."""
 
     def __init__(
-        self, queue: DeliveryQueue, sessions: SessionWatch, jobs: JobQueue, handlers: JobHandlers, clock: Clock
+        self, queue: DeliveryQueue, sessions: SessionWatch, jobs: DueJobs, flows: FlowLedger, clock: Clock
     ) -> None:
         self._queue = queue
+        self._flows = flows
         self._sessions = sessions
         self._jobs = jobs
-        self._kinds = sorted(handlers.by_kind)
         self._clock = clock
 
     async def read(self, meter: PrometheusMeter) -> None:
@@ -41,8 +55,9 @@ class Lookups:
         backlog = await self._queue.backlog()
         meter.backlog(backlog, _seconds(backlog.oldest_waiting, now))
         meter.sessions.figures(await self._sessions.figures(now))
-        oldest = await self._jobs.oldest(now)
-        meter.jobs({kind: _seconds(oldest.get(kind), now) for kind in self._kinds})
+        meter.jobs({kind: _seconds(since, now) for kind, since in (await self._jobs.oldest(now)).items()})
+        # Every process looks: what only the one with the lease knew, the others would tell as it was when they had it.
+        meter.flows.flows(await self._flows.counts(), await self._flows.pending())
 
 
 def _seconds(since: datetime | None, now: datetime) -> float:

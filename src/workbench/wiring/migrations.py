@@ -4,23 +4,18 @@ import asyncio
 import importlib
 import pkgutil
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, MetaData, event, text
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.exc import DBAPIError
 
 import workbench
 from workbench.adapters import sql
@@ -29,20 +24,18 @@ from workbench.adapters.sql.schema import metadata
 from workbench.adapters.sql.search_tables import OF_THE_DATABASE
 from workbench.adapters.sql.walls import facing
 from workbench.domain.errors import ForbiddenError, InvalidError, NotFoundError, UnavailableError
+from workbench.wiring.connecting import on_connection
 from workbench.wiring.roles import NO_PRIVILEGE, REMEDY, prepare_role, require_plain_role
 from workbench.wiring.settings import Settings
 
-T = TypeVar("T")
-
 # Any number will do, as long as every version of this program takes the same one.
 ADVISORY_LOCK = 7_305_812_094
-BUSY_SECONDS = 60
-CONNECT_SECONDS = 10
 # Alembic's `op` and `context` are one for the whole process, whatever the database.
 ONE_AT_A_TIME = threading.Lock()
 # SQLite's full-text index is kept in tables of such names.
 FULL_TEXT = "session_words_"
 ABSENT = "there is no database yet"
+BEHIND = "schema_behind"
 
 
 def upgrade(settings: Settings, revision: str = "head") -> None:
@@ -87,19 +80,24 @@ def check(settings: Settings) -> list[str]:
     return [ABSENT] if _is_absent(settings) else asyncio.run(on_connection(settings, _differences))
 
 
+def require_schema(settings: Settings) -> None:
+    """Raise UnavailableError where the schema is older than what this program needs.
+
+    One that is newer will do: during an update replicas of the version before go on, and may have to start again.
+    """
+    at, newest = current(settings), head()
+    if at != newest and (at is None or is_known(at)):
+        raise UnavailableError(
+            f"{settings.database_shown} is at revision {at or 'none'}, and this program needs {newest or 'none'}. "
+            "Run: workbench db upgrade",
+            code=BEHIND,
+        )
+
+
 def require_role(settings: Settings) -> None:
     """Raise ForbiddenError where PostgreSQL would not keep workspaces apart for the service, UnavailableError."""
     if settings.database_kind == "postgresql":
         asyncio.run(on_connection(settings, require_plain_role))
-
-
-async def on_connection(settings: Settings, act: Callable[[Connection], T], *, writes: bool = False) -> T:
-    """Run `act` on a connection of its own, outside any pool; `writes` makes it SQLite's one writer at once.
-
-    Raises UnavailableError where the database cannot be reached.
-    """
-    async with _connection(settings, writes=writes) as connection:
-        return await connection.run_sync(act)
 
 
 def alembic_config(connection: Connection | None = None) -> Config:
@@ -152,62 +150,6 @@ def scripts_folder() -> Path:
     raise FileNotFoundError(f"No migrations beside {package}")
 
 
-@asynccontextmanager
-async def _connection(settings: Settings, *, writes: bool) -> AsyncGenerator[AsyncConnection]:
-    engine = _engine(settings, writes=writes)
-    try:
-        with _reachable(settings):
-            connection = await engine.connect().start()
-        try:
-            with _reachable(settings):
-                await _look_inside(connection)
-            yield connection
-        finally:
-            await connection.close()
-    finally:
-        await engine.dispose()
-
-
-def _engine(settings: Settings, *, writes: bool) -> AsyncEngine:
-    if settings.database_kind == "postgresql":
-        arguments: dict[str, Any] = {"ssl": settings.db.postgresql_ssl_mode, "timeout": CONNECT_SECONDS}
-        # The lock is held by the session, which a proxy that pools transactions would lend to others.
-        url = settings.owner_url if writes else settings.sqlalchemy_url
-        return create_async_engine(url, poolclass=NullPool, connect_args=arguments)
-    engine = create_async_engine(settings.sqlalchemy_url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
-    if writes:
-        event.listen(engine.sync_engine, "connect", _leave_transactions_to_us)
-        event.listen(engine.sync_engine, "begin", _begin_as_only_writer)
-    return engine
-
-
-@contextmanager
-def _reachable(settings: Settings) -> Generator[None]:
-    try:
-        yield
-    except (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise UnavailableError(
-            f"The database {settings.database_shown} cannot be reached: {reason}", code="database_unreachable"
-        ) from error
-
-
-async def _look_inside(connection: AsyncConnection) -> None:
-    """Find out whether a file is a database: SQLite opens any file, and reads it only when it has to."""
-    if connection.dialect.name == "sqlite":
-        await connection.exec_driver_sql("PRAGMA schema_version")
-        await connection.rollback()
-
-
-def _leave_transactions_to_us(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-    # Python's driver begins no transaction before DDL, so that a failed step would leave half of itself.
-    connection.isolation_level = None
-
-
-def _begin_as_only_writer(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
 def _move(settings: Settings, step: Callable[[Config, str], None], revision: str) -> None:
     def act(connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
@@ -219,7 +161,7 @@ def _move(settings: Settings, step: Callable[[Config, str], None], revision: str
         try:
             step(alembic_config(connection), revision)
         except CommandError as error:
-            raise InvalidError(f"The schema cannot be taken to {revision}: {error}", field="revision") from error
+            raise InvalidError(_why_not(settings, connection, revision, error), field="revision") from error
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) != NO_PRIVILEGE:
                 raise
@@ -231,6 +173,17 @@ def _move(settings: Settings, step: Callable[[Config, str], None], revision: str
 
     with ONE_AT_A_TIME:
         asyncio.run(on_connection(settings, act, writes=True))
+
+
+def _why_not(settings: Settings, connection: Connection, revision: str, error: CommandError) -> str:
+    connection.rollback()
+    at = _revision_of(connection)
+    if at is None or is_known(at):
+        return f"The schema cannot be taken to {revision}: {error}"
+    return (
+        f"{settings.database_shown} is at revision {at}, which a newer program made. Run that one, or take the schema "
+        "back with its `workbench db downgrade`"
+    )
 
 
 def _make_folders(settings: Settings) -> None:

@@ -33,6 +33,7 @@ from workbench.domain.delivery.ports import DeliveryMeter
 from workbench.domain.flow_assistants.hosting import FlowAssistantHost
 from workbench.domain.identity.model import FLOW_SERVICE_ID, MODEL_SERVICE_ID
 from workbench.domain.identity.ports import ApiKeyStore, AssistantDirectory
+from workbench.domain.jobs.ports import DutyMeter
 from workbench.domain.lifecycle.ports import Pseudonyms
 from workbench.domain.model_assistants.hosting import ModelHost
 from workbench.domain.rates.ports import RateLimiter, RateMeter
@@ -42,7 +43,7 @@ from workbench.domain.troubleshooting.generating import GenerationMeter
 from workbench.domain.troubleshooting.metering import SessionMeter
 from workbench.domain.usage.ports import UsageMeter
 from workbench.domain.usage.prices import PriceTable
-from workbench.wiring.measures import Lookups, Measures
+from workbench.wiring.measures import DueJobs, Lookups, Measures
 from workbench.wiring.settings import Settings
 
 AssistantHttp = NewType("AssistantHttp", httpx.AsyncClient)
@@ -63,11 +64,14 @@ class Outbound(Provider):
     scope = Scope.APP
 
     clock = provide(SystemClock, provides=Clock)
+    due_jobs = provide(DueJobs)
     lookups = provide(Lookups)
     measures = provide(Measures)
 
     @provide
-    def meter(self, settings: Settings) -> AnyOf[PrometheusMeter, DeliveryMeter, RateMeter, UsageMeter, PushMeter]:
+    def meter(
+        self, settings: Settings
+    ) -> AnyOf[PrometheusMeter, DeliveryMeter, DutyMeter, RateMeter, UsageMeter, PushMeter]:
         """Measure."""
         return PrometheusMeter(flows_by_workspace=settings.flows.metrics_by_workspace)
 

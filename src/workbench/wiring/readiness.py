@@ -13,6 +13,8 @@ from workbench.domain.contents.ports import ContentStore
 from workbench.domain.errors import UnavailableError
 
 PATIENCE_SECONDS = 2.0
+DISPENSABLE = frozenset({"bus"})
+"""Parts that most requests do without: where one is away on all replicas, none would be left to answer those."""
 
 logger = structlog.get_logger(__name__)
 
@@ -30,7 +32,7 @@ class Readiness:
         """Say of each part `ok`, or in a word what is wrong."""
         database, storage = await asyncio.gather(self._check_database(), self._check_storage())
         parts = {"database": database, "storage": storage}
-        # The rest of the service does without a bus: its state is told only where it is not as it should be.
+        # Told only where it is not as it should be.
         if (state := self._bus.state()) != "up":
             parts["bus"] = state
         return parts

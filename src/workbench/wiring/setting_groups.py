@@ -61,9 +61,9 @@ class Db(Group):
     postgresql_owner_url: SecretStr | None = Field(
         default=None,
         description=(
-            "The same PostgreSQL as the role that owns the tables: for bringing the schema up to date, and for nothing "
-            "else. The service works as the role of `url`, which owns nothing, so that the database itself keeps "
-            "workspaces apart; that role is made, and is given its rights, when the schema is brought up to date."
+            "The same PostgreSQL, past any proxy, as the role that owns the tables: for bringing the schema up to date, "
+            "and for nothing else. The service works as the role of `url`, which owns nothing, so that the database itself "
+            "keeps workspaces apart; that role is made, and is given its rights, when the schema is brought up to date."
         ),
         examples=["postgresql://owner:password@host:5432/database"],
     )
@@ -74,6 +74,15 @@ class Db(Group):
         default=8, ge=1, le=200, description="Connections to PostgreSQL that each worker process keeps open."
     )
     migrate_at_start: bool = Field(default=True, description="Bring the database's schema up to date before serving.")
+    wait_seconds: float = Field(
+        default=60.0,
+        ge=0,
+        le=3600,
+        description=(
+            "How long a start waits for a PostgreSQL that cannot be reached yet, and for a schema that others bring up to "
+            "date, before it fails. 0: not at all."
+        ),
+    )
     sqlite_synchronous: Literal["FULL", "NORMAL"] = Field(
         default="FULL",
         description="FULL: what was answered survives a power cut. NORMAL: faster, but the last commits may not.",

@@ -66,6 +66,11 @@ def with_driver(text: str) -> URL:
     return url.set(drivername=DRIVERS[url.drivername])
 
 
+def shown(url: URL) -> str:
+    """A database's URL for people: no driver, and stars in place of the password."""
+    return url.set(drivername=url.get_backend_name(), query={}).render_as_string(hide_password=True)
+
+
 def require_azure() -> None:
     """Raises ValueError where the packages of the extra `azure` are not installed."""
     if find_spec("azure") is None or not all(map(find_spec, AZURE_PACKAGES)):

@@ -50,7 +50,7 @@ from workbench.wiring.setting_names import (
     known_settings,
     unknown_names,
 )
-from workbench.wiring.setting_values import folder, with_driver
+from workbench.wiring.setting_values import folder, shown, with_driver
 from workbench.wiring.ticket_settings import Tickets
 
 PRIVATE_FOLDER = 0o700
@@ -190,7 +190,7 @@ class Settings(BaseModel):
     @property
     def database_shown(self) -> str:
         """The database for people: no driver, and stars in place of the password."""
-        return self.sqlalchemy_url.set(drivername=self.database_kind, query={}).render_as_string(hide_password=True)
+        return shown(self.sqlalchemy_url)
 
     @property
     def database_kind(self) -> Literal["sqlite", "postgresql"]:

@@ -68,8 +68,8 @@ from workbench.domain.troubleshooting.ports import ChatTx, GenerationTx, Session
 from workbench.domain.turns.ports import TurnTx, TurnWatch
 from workbench.domain.usage.ports import UsageReadTx
 from workbench.domain.users.ports import UserTx
-from workbench.wiring import migrations
 from workbench.wiring.announcements import Announcements
+from workbench.wiring.connecting import on_connection
 from workbench.wiring.readiness import Readiness
 from workbench.wiring.roles import require_plain_role
 from workbench.wiring.settings import Settings
@@ -85,7 +85,7 @@ class Sql(Provider):
     async def database(self, settings: Settings) -> AsyncIterator[Database]:
         """Open the database, and close it at the end. Raises ForbiddenError where it would not keep workspaces apart."""
         if settings.database_file is None:
-            await migrations.on_connection(settings, require_plain_role)
+            await on_connection(settings, require_plain_role)
         else:
             settings.database_file.parent.mkdir(parents=True, exist_ok=True)
         database = open_database(

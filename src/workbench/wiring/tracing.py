@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import ssl
 import sys
 from collections.abc import AsyncIterator
 
@@ -17,13 +18,25 @@ from workbench.adapters.assistants.client import HttpAssistantClient, Patience
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.group_commit import GroupCommit
 from workbench.adapters.sql.transactions import SqlTransactions
+from workbench.adapters.tickets.calls import TicketHttp
+from workbench.adapters.tracing.outbound import (
+    TracedChatResponder,
+    TracedEmbedders,
+    TracedGateway,
+    TracedProsePolisher,
+    TracedStepWriter,
+    TracedTicketHttp,
+)
 from workbench.adapters.tracing.requests import TracedRequests
 from workbench.adapters.tracing.spans import Spans
 from workbench.adapters.tracing.traced import TracedAssistantClient, TracedBus, TracedCommits, TracedJob
 from workbench.domain.bus.requesting import ProcessCalls
 from workbench.domain.clock import Clock
+from workbench.domain.embeddings.ports import Embedders
 from workbench.domain.identity.ports import ApiKeyStore
 from workbench.domain.jobs.ports import JobHandlers
+from workbench.domain.model_assistants.ports import ModelGateway
+from workbench.domain.troubleshooting.writers import ChatResponder, ProsePolisher, StepWriter
 from workbench.wiring.outbound import AssistantHttp
 from workbench.wiring.setting_names import SettingsError
 from workbench.wiring.settings import Settings
@@ -72,6 +85,41 @@ class Tracing(Provider):
         client = TracedAssistantClient(http, breakers, keys, clock, patience)
         client.spans = spans
         return client
+
+    @provide
+    async def tickets_over_http(
+        self, settings: Settings, authorities: ssl.SSLContext, clock: Clock, spans: Spans
+    ) -> AsyncIterator[TicketHttp]:
+        """See what ticket systems take."""
+        http = TracedTicketHttp(settings.tickets.allowed_hosts, authorities, clock)
+        http.spans = spans
+        yield http
+        await http.close()
+
+    @decorate
+    def embedders(self, embedders: Embedders, spans: Spans) -> Embedders:
+        """See what vectors take that are made elsewhere."""
+        return TracedEmbedders(embedders, spans)
+
+    @decorate
+    def gateway(self, gateway: ModelGateway, spans: Spans) -> ModelGateway:
+        """See what answers of models take."""
+        return TracedGateway(gateway, spans)
+
+    @decorate
+    def steps(self, writer: StepWriter, spans: Spans) -> StepWriter:
+        """See what steps take."""
+        return TracedStepWriter(writer, spans)
+
+    @decorate
+    def replies(self, responder: ChatResponder, spans: Spans) -> ChatResponder:
+        """See what replies take."""
+        return TracedChatResponder(responder, spans)
+
+    @decorate
+    def prose(self, polisher: ProsePolisher, spans: Spans) -> ProsePolisher:
+        """See what rephrasing takes."""
+        return TracedProsePolisher(polisher, spans)
 
     @decorate
     def calls(self, process: ProcessCalls, spans: Spans) -> ProcessCalls:

@@ -11,6 +11,7 @@ from workbench.adapters.metrics.sessions import PrometheusSessions
 from workbench.domain.delivery.model import Backlog
 from workbench.domain.delivery.ports import DeliveryMeter, DeliveryOutcome
 from workbench.domain.events.model import Event
+from workbench.domain.jobs.ports import DutyMeter
 from workbench.domain.rates.ports import RateMeter
 from workbench.domain.tickets.model import PushKind
 from workbench.domain.tickets.ports import PushMeter, PushResult
@@ -19,7 +20,7 @@ from workbench.domain.usage.ports import UsageMeter
 MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
-class PrometheusMeter(DeliveryMeter, RateMeter, UsageMeter, PushMeter):
+class PrometheusMeter(DeliveryMeter, DutyMeter, RateMeter, UsageMeter, PushMeter):
     """The values of one application, in a registry of its own; requests are counted where HTTP is, by `Metering`.
 
     Where several worker processes serve, each writes its values to files in the folder that the environment names,
@@ -46,6 +47,7 @@ class PrometheusMeter(DeliveryMeter, RateMeter, UsageMeter, PushMeter):
         self._lag_seconds = self._gauge("workbench_delivery_lag_seconds", "How long the oldest of them has waited.")
         self._letters = self._gauge("workbench_dead_letters", "Events set aside because they could not be brought.")
         self._limited = self._counter("workbench_rate_limited", "Requests that came too often.", "route")
+        self._interrupted = self._counter("workbench_duty_failures", "Duties begun again as they failed.", "duty")
         self._jobs = Gauge(
             "workbench_jobs_oldest_seconds",
             "How long the job has waited that is due longest.",
@@ -63,6 +65,10 @@ class PrometheusMeter(DeliveryMeter, RateMeter, UsageMeter, PushMeter):
 
     def _gauge(self, name: str, text: str, mode: str = "mostrecent") -> Gauge:
         return Gauge(name, text, registry=self._registry, multiprocess_mode=mode)  # pyright: ignore[reportArgumentType]
+
+    def interrupted(self, duty: str) -> None:
+        """Count a duty that failed, and is begun again."""
+        self._interrupted.labels(duty).inc()
 
     def attempted(self, outcome: DeliveryOutcome) -> None:
         """Count a call that was to bring an event."""

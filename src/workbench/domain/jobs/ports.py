@@ -40,6 +40,14 @@ class Jobs(Protocol):
         ...
 
 
+class DutyMeter(Protocol):
+    """Counts what goes wrong in what each process does beside requests."""
+
+    def interrupted(self, duty: str) -> None:
+        """Count a duty that failed, and is begun again."""
+        ...
+
+
 class JobQueue(Protocol):
     """The jobs of all workspaces, as workers take them up. Two jobs of one kind and key never run at once."""
 

@@ -13,6 +13,7 @@ from workbench.entrypoints.cli.running import progress
 from workbench.wiring import migrations
 from workbench.wiring.moving import copy_database, prepare_copy
 from workbench.wiring.settings import load_settings
+from workbench.wiring.starting import when_there
 
 
 @click.group()
@@ -23,9 +24,12 @@ def db() -> None:
 @db.command()
 @click.option("--revision", default="head", show_default=True, help="Where to stop.")
 def upgrade(revision: str) -> None:
-    """Bring the schema up to date. Safe to repeat, and from several machines at once."""
+    """Bring the schema up to date. Safe to repeat, and from several machines at once.
+
+    Waits for a PostgreSQL that is not up yet, for WORKBENCH__DB__WAIT_SECONDS.
+    """
     settings = load_settings()
-    migrations.upgrade(settings, revision)
+    when_there(settings, lambda: migrations.upgrade(settings, revision))
     click.echo(f"{settings.database_shown} is at revision {migrations.current(settings) or 'none'}")
 
 

@@ -19,11 +19,11 @@ from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from workbench.entrypoints.http.app import create_app
 from workbench.entrypoints.http.corked import CorkedProtocol
-from workbench.wiring import migrations
 from workbench.wiring.local_tokens import require_local_key
 from workbench.wiring.logs import configure_logging
 from workbench.wiring.measures import forget_process, measured_together
 from workbench.wiring.settings import Settings, load_settings
+from workbench.wiring.starting import prepare_database
 
 START_SECONDS = 60.0
 # Of the time to drain, what streams may take to say goodbye; requests in flight have the rest.
@@ -196,18 +196,13 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     with _listen(settings) as listening:
         settings = _with_port(settings, listening.getsockname()[1])
         require_local_key(settings)
-        settings = _migrated(settings)
+        prepare_database(settings)
+        settings = _prepared(settings)
         _run(ServiceConfig(settings, workers=workers, announcement=_announcement(settings)), [listening])
 
 
-def _migrated(settings: Settings) -> Settings:
-    """Bring the schema up to date, once and before any worker starts, if that is wanted."""
-    if settings.needs_owner:
-        # So that nothing is made by a role that cannot stay. Where an owner is named, the role may still be to be made.
-        migrations.require_role(settings)
-    if settings.db.migrate_at_start:
-        migrations.upgrade(settings)
-    migrations.require_role(settings)
+def _prepared(settings: Settings) -> Settings:
+    """Let workers find the schema as it is: it was looked after once, before any of them starts."""
     return settings.model_copy(update={"db": settings.db.model_copy(update={"migrate_at_start": False})})
 
 

@@ -72,6 +72,7 @@ from workbench.wiring import migrations
 from workbench.wiring.container import make_container, traced
 from workbench.wiring.measures import Measures
 from workbench.wiring.settings import Settings, load_settings
+from workbench.wiring.starting import patiently
 
 CONTROLLERS = [
     HealthController,
@@ -183,9 +184,10 @@ def _lifespan(container: AsyncContainer, settings: Settings, drain: Drain) -> An
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncGenerator[None]:
         if settings.db.migrate_at_start:
-            await asyncio.to_thread(migrations.upgrade, settings)
+            await patiently(settings, lambda: asyncio.to_thread(migrations.upgrade, settings))
         # Made before the first request: keys that cannot be read, or a wrong identity, stop the start, not a caller.
-        await container.get(Authenticator)
+        # Who takes a dead worker's place while the database is away waits for it, and does not take the others along.
+        await patiently(settings, lambda: container.get(Authenticator))
         await container.get(SpeechService)
         await container.get(ContentStore)
         (await container.get(RateMeter)).expect_limits(limited_routes(app))

@@ -9,7 +9,7 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from workbench.entrypoints.http.drain import Drain
 from workbench.entrypoints.http.errors import RETRY_AFTER_SECONDS
-from workbench.wiring.readiness import Readiness
+from workbench.wiring.readiness import DISPENSABLE, Readiness
 
 
 class HealthController(Controller):
@@ -42,8 +42,8 @@ class HealthController(Controller):
         parts = await readiness.check()
         if drain.is_on:
             parts["serving"] = "draining"
-        failing = {name: state for name, state in parts.items() if state != "ok"}
-        body: dict[str, Any] = {"status": "failing" if failing else "ok", "parts": parts, "failing": sorted(failing)}
+        failing = sorted(name for name, state in parts.items() if state != "ok" and name not in DISPENSABLE)
+        body: dict[str, Any] = {"status": "failing" if failing else "ok", "parts": parts, "failing": failing}
         if not failing:
             body["indexes"] = await readiness.indexes()
         if not failing:

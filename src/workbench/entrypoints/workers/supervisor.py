@@ -9,6 +9,7 @@ import structlog
 
 from workbench.domain.errors import UnavailableError
 from workbench.domain.events.hub import EventHub
+from workbench.domain.jobs.ports import DutyMeter
 from workbench.domain.turns.hub import TurnHub
 from workbench.entrypoints.workers.delivery import DeliveryWorker
 from workbench.entrypoints.workers.flows import FlowUpkeepWorker, FlowWorker
@@ -82,7 +83,9 @@ class Supervisor:
         hubs: Hubs,
         workers: Workers,
         others: Others,
+        meter: DutyMeter,
     ) -> None:
+        self._meter = meter
         self._announcements = announcements
         self._wakeups = wakeups
         self._hubs = hubs
@@ -139,6 +142,7 @@ class Supervisor:
                 logger.warning("duty interrupted, starting it again", duty=_name(duty), reason=str(error))
             except Exception:
                 logger.exception("duty failed, starting it again", duty=_name(duty))
+            self._meter.interrupted(_name(duty).partition(".")[0])
             await asyncio.sleep(RESTART_SECONDS)
 
 
