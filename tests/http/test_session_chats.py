@@ -10,6 +10,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from dishka import Provider, Scope
 from sqlalchemy import update
 from tests.support.chat_models import REPLY, ChatModels, service_with
 from tests.support.databases import open_store
@@ -30,6 +31,8 @@ from tests.support.troubleshooting import (
 from workbench.adapters.clock import SystemClock
 from workbench.adapters.sql.turn_tables import turns
 from workbench.domain.troubleshooting.transitions import STATUSES, TABLE
+from workbench.domain.troubleshooting.writers import ChatResponder, WrittenReply
+from workbench.domain.usage.accumulating import Accumulator
 
 SECRET = "sk-planted-by-the-provider-0123456789"
 MISSING = UUID(int=7)
@@ -307,6 +310,8 @@ async def test_a_model_replies_in_a_turn_and_what_it_took_is_told(talk: Talk) ->
     assert reply["fork"] == fork
     assert reply["usage"]["total_tokens"] > 0
     (row,) = await usage_of(talk.ann)
+    taken = (await talk.ann.get(f"{turns_path(talk.session)}/{reply['turn_id']}/usage")).json()
+    assert (taken["usage_state"], taken["usage"]) == ("recorded", reply["usage"])
     said = (await talk.messages())[-1]
     assert (row["usage_type"], row["message_id"], row["total_tokens"]) == (
         "chat_message",
@@ -371,11 +376,24 @@ async def test_an_answer_that_cannot_be_used_is_paid_for_and_told_so(talk: Talk)
     (row,) = await usage_of(talk.ann)
     assert row["total_tokens"] > 0
     assert row["metadata"]["succeeded"] is False
+    (turn,) = (await talk.ann.get(turns_path(talk.session))).json()["turns"]
+    taken = (await talk.ann.get(f"{turns_path(talk.session)}/{turn['turn_id']}/usage")).json()["usage"]
+    assert (turn["status"], taken["total_tokens"]) == ("failed", row["total_tokens"])
+
+
+class Broken(ChatResponder):
+    """Has a defect."""
+
+    async def reply(self, model: str, talk: Any, spent: Accumulator) -> WrittenReply:
+        raise LookupError("planted")
 
 
 async def test_a_defect_of_ours_is_no_failure_of_the_provider(
     database_url: str, tmp_path: Path, models: ChatModels
 ) -> None:
+    broken = Provider(scope=Scope.APP)
+    broken.provide(Broken, provides=ChatResponder)
+    models.more = (broken,)
     async with service_with(models, database_url, tmp_path) as service:
         talk = await Talk(service, models).begin()
         models.replies = [{"content": "Fine", "actions": ["x"]}]

@@ -153,7 +153,7 @@ class ChattingService:
             unanswered = await _unanswered(tx, session, principal.id, wanted.text)
             asked = unanswered or question(session, principal.id, wanted.text, heard.filenames, turn_id, now)
             turn = asked_turn(session, principal.id, asked, turn_id, heard.shared)
-            generation = Generation.wished(principal, "chat_message", session, turn.output_message_id)
+            generation = Generation.wished(principal, "chat_message", session, turn.output_message_id, turn.pk)
             await reserve_generation(tx, self._replying.generating, generation)
             earlier = await tx.messages.page(session.conversation_id, MessageQuery(limit=MAX_LINES))
             downloads = [await tx.files.download(session.conversation_id, name, None) for name in heard.filenames]
@@ -189,9 +189,9 @@ class ChattingService:
                 raise session_not_found()
             if turn.epoch != ours.epoch or not (turn.is_active or turn.can_be_healed):
                 raise turn_over(turn)
-            await settle(tx, turn, close, self._clock.now())
-            rows = await tx.usage.billed(None, ours.output_message_id)
-        return UsageSummary.of(rows[0], with_cost=True) if rows else None
+            ended = await settle(tx, turn, close, self._clock.now())
+        row = ended.usage.row if ended.usage else None
+        return UsageSummary.of(row, with_cost=True) if row else None
 
 
 async def _heard(tx: ChatTx, principal: Principal, wanted: _Wanted, now: datetime) -> _Heard:

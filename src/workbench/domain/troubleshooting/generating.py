@@ -83,7 +83,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
 
     Without a `user_id` it is nobody's wish: it counts against the workspace alone. `message_id` is of the message that
     will hold what is written; if nothing comes of it, there will be none. Of a session that is about to begin the same
-    goes for the session and its conversation.
+    goes for the session and its conversation. `turn_pk` is of the turn that it is asked in, which is there in any case.
     """
 
     type: GenerationType
@@ -95,10 +95,16 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     session_id: UUID | None = None
     conversation_id: UUID | None = None
     message_id: UUID | None = None
+    turn_pk: UUID | None = None
 
     @classmethod
     def wished(
-        cls, principal: Principal, kind: GenerationType, session: Session, message_id: UUID | None = None
+        cls,
+        principal: Principal,
+        kind: GenerationType,
+        session: Session,
+        message_id: UUID | None = None,
+        turn_pk: UUID | None = None,
     ) -> "Generation":
         """What somebody asks for. Admins are never refused."""
         return cls(
@@ -111,6 +117,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
             session_id=session.id,
             conversation_id=session.conversation_id,
             message_id=message_id,
+            turn_pk=turn_pk,
         )
 
     @classmethod
@@ -256,9 +263,12 @@ class GeneratingService:
 
     async def _write_down(self, generation: Generation, calls: Sequence[ReportedCall], failure: str) -> UUID | None:
         now = self._book.clock.now()
+        entered = self._books.entered(calls, generation.turn_pk)
         async with self._transactions.write(generation.workspace_id) as tx:
             tx.budgets.release(generation.key, now)
-            settled = await settle(tx, self._bill(generation, calls, failure), now, self._books.entered(calls))
+            if generation.turn_pk is not None:
+                tx.usage.record_calls(entered)
+            settled = await settle(tx, self._bill(generation, calls, failure), now, entered)
         return settled.row.id if settled.row else None
 
     def _bill(self, generation: Generation, calls: Sequence[ReportedCall], failure: str) -> Bill:
@@ -276,6 +286,7 @@ class GeneratingService:
             source="server",
             provisional=False,
             conversation_id=generation.conversation_id if is_there else None,
+            turn_pk=generation.turn_pk,
             message_id=None if failure else generation.message_id,
             user_id=generation.user_id,
             usage_type=generation.type,
