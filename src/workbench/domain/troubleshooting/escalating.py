@@ -19,6 +19,7 @@ from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.access import Person
 from workbench.domain.troubleshooting.briefing import Onward, brief
+from workbench.domain.troubleshooting.by_hand import ByHandService
 from workbench.domain.troubleshooting.cases import is_begun_by_model
 from workbench.domain.troubleshooting.chat_briefing import brief_in_chat
 from workbench.domain.troubleshooting.continuing import ContinuingService
@@ -73,9 +74,16 @@ class _Awaited(msgspec.Struct, frozen=True, kw_only=True):
 class EscalatingService:
     """Acts by which sessions change hands."""
 
-    def __init__(self, transactions: Transactions[ChatTx], continuing: ContinuingService, clock: Clock) -> None:
+    def __init__(
+        self,
+        transactions: Transactions[ChatTx],
+        continuing: ContinuingService,
+        by_hand: ByHandService,
+        clock: Clock,
+    ) -> None:
         self._transactions = transactions
         self._continuing = continuing
+        self._by_hand = by_hand
         self._clock = clock
 
     async def escalate(self, principal: Principal, session_id: UUID, new: NewEscalation) -> Escalated:
@@ -140,6 +148,13 @@ class EscalatingService:
         Raises ConflictError `already_picked_up` with who was faster, NotFoundError for whom it is not meant,
         QuotaExceededError, and then it is not taken over; ProviderError, and then it is.
         """
+        taken = await self._taken(principal, session_id, new)
+        if isinstance(taken, Chatted):
+            return taken
+        following = await self._by_hand.beside(principal, session_id, taken.next_step)
+        return msgspec.structs.replace(taken, next_step=following)
+
+    async def _taken(self, principal: Principal, session_id: UUID, new: NewPickup) -> PickedUp | Chatted:
         came = await retrying(lambda: self._pick_up(principal, session_id, new))
         if not isinstance(came, _Awaited):
             return came

@@ -12,11 +12,12 @@ from workbench.domain.messages.model import MAX_PAGE, MessageQuery
 from workbench.domain.paging import Cursor
 from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
+from workbench.domain.troubleshooting.by_hand import ByHandService
 from workbench.domain.troubleshooting.cases import generation_state
 from workbench.domain.troubleshooting.chat_turns import said_in
 from workbench.domain.troubleshooting.documentation import Documentation, documented
 from workbench.domain.troubleshooting.known import Known, require_whole, seen
-from workbench.domain.troubleshooting.model import Session
+from workbench.domain.troubleshooting.model import TERMINAL, Session
 from workbench.domain.troubleshooting.narrating import Narration
 from workbench.domain.troubleshooting.ports import SessionFilter, SessionPage, SessionTx
 from workbench.domain.troubleshooting.prose import ProseService
@@ -42,12 +43,18 @@ class TellingService:
     """Looks at sessions."""
 
     def __init__(
-        self, transactions: Transactions[SessionTx], clock: Clock, policy: TellingPolicy, prose: ProseService
+        self,
+        transactions: Transactions[SessionTx],
+        clock: Clock,
+        policy: TellingPolicy,
+        prose: ProseService,
+        by_hand: ByHandService,
     ) -> None:
         self._transactions = transactions
         self._clock = clock
         self._policy = policy
         self._prose = prose
+        self._by_hand = by_hand
 
     async def page(
         self,
@@ -78,7 +85,14 @@ class TellingService:
 
     async def detail(self, principal: Principal, session_id: UUID) -> SessionDetail:
         """One session with all that belongs to it. Raises NotFoundError."""
-        return await retrying(lambda: self._detail(principal, session_id))
+        told = await retrying(lambda: self._detail(principal, session_id))
+        if told.status in TERMINAL:
+            return told
+        steps = [
+            await self._by_hand.beside(principal, session_id, step) if step.branch_id == told.active_branch_id else step
+            for step in told.steps
+        ]
+        return msgspec.structs.replace(told, steps=steps)
 
     async def _detail(self, principal: Principal, session_id: UUID) -> SessionDetail:
         async with self._transactions.read(principal.workspace_id) as tx:
