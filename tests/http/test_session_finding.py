@@ -11,6 +11,7 @@ from tests.support.databases import open_store
 from tests.support.searching import add_sessions
 from tests.support.service import Service, running_service
 from tests.support.troubleshooting import ESCALATION, REPORT, SESSIONS, SOLVED, act, by_hand, done, respond
+from tests.support.usage import no_books
 
 from workbench.adapters.clock import SystemClock
 from workbench.adapters.embeddings.chosen import ChosenEmbedders
@@ -45,7 +46,9 @@ async def set_down(service: Service, texts: list[str]) -> list[str]:
 async def compared(service: Service, workspace: str = "default") -> None:
     """Have all vectors made that the service's jobs will make in some seconds."""
     async with open_store(service.database_url, SystemClock()) as store:
-        embedding = EmbeddingService(store.transactions, ChosenEmbedders(HashedEmbedder()), store.clock)
+        embedding = EmbeddingService(
+            store.transactions, ChosenEmbedders(HashedEmbedder()), no_books(store.clock), store.clock
+        )
         indexing = IndexingService(store.transactions, embedding, store.clock, Pace())
         async for _ in indexing.rebuild(service.workspace(workspace)):
             pass
