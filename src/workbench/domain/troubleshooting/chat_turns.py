@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -27,6 +28,8 @@ LEASE = timedelta(seconds=120)
 """A reply is given up after so long: then whoever looks after turns ends its turn."""
 CHAT = "chat"
 """Under this key the metadata of a reply have what it says besides its text."""
+BRANCH = "branch_id"
+"""And under this one those of all that is said, once a way was picked."""
 
 
 def begin_chat(tx: SessionTx, session: Session, user: User, now: datetime) -> None:
@@ -103,10 +106,16 @@ async def ask_and_answer(
     tx.events.record(turn_status(ended))
 
 
+def branch_of(said: Message) -> UUID | None:
+    """The way that something was said on, where a chat has several."""
+    told = said.metadata.get(BRANCH)
+    return UUID(told) if isinstance(told, str) else None
+
+
 def said_in(session: Session, messages: Sequence[Message]) -> tuple[Said, ...]:
     """What was written in a session's chat; each changed its version. What was only said in its conversation is left out."""
     return tuple(
-        Said(at=each.timestamp, by=each.sender.participant_id, text=each.content)
+        Said(at=each.timestamp, by=each.sender.participant_id, text=each.content, branch_id=branch_of(each))
         for each in messages
         if each.metadata.get("session_id") == str(session.id) and "turn" in each.metadata
     )
@@ -119,7 +128,7 @@ def closed_with(session: Session, reply: ChatReply) -> Close:
     return Close(
         outcome="completed",
         parts=[text_part(reply.content)],
-        metadata={"session_id": str(session.id), CHAT: besides},
+        metadata={**_place(session), CHAT: besides},
         source="server",
     )
 
@@ -130,13 +139,18 @@ def failed_with(session: Session, error: TurnError) -> Close:
         outcome="failed",
         error=error,
         parts=closed([], Marker(code="error", error_code=error.code)),
-        metadata={"session_id": str(session.id)},
+        metadata=_place(session),
         source="server",
     )
 
 
 def _begun(turn: Turn) -> list[tuple[str, dict[str, Any]]]:
     return [opened_event(turn, []), ("turn.started", {"producer_kind": turn.producer_kind})]
+
+
+def _place(session: Session) -> dict[str, Any]:
+    place: dict[str, Any] = {"session_id": str(session.id)}
+    return {**place, BRANCH: str(session.active_branch_id)} if session.is_branching else place
 
 
 async def _say(tx: ChatTx, session: Session, said: Message, turn: Turn) -> None:
@@ -156,7 +170,7 @@ def _message(
     uploads: Sequence[str] = (),
     turn: dict[str, Any] | None = None,
 ) -> Message:
-    metadata: dict[str, Any] = {"session_id": str(session.id)}
+    metadata = _place(session)
     return Message(
         id=new_id(),
         sender=Sender(participant_role="user", participant_id=person_id),
