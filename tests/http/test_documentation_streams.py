@@ -98,6 +98,21 @@ async def test_53_the_documentation_of_a_chat_tells_what_people_wrote(service: S
     assert await documentation(ann, session["path"]) == document
 
 
+async def test_59_colleagues_are_told_what_was_written_in_a_chat_and_clients_are_not(service: Service) -> None:
+    ann = service.user()
+    path = (await start_chat(ann))["path"]
+    notes = {"audience": "ticket_notes"}
+    assert "Done so far: nothing yet." in (await ann.post(f"{path}/status-update", json=notes)).json()["content"]
+    await chat(ann, path, f"{REPORT}, it is PRN-02. password: hunter2")
+    await chat(ann, path, f"{REPORT} {'very ' * 100}")
+    told = (await ann.post(f"{path}/status-update", json=notes)).json()["content"]
+    assert f"Written so far (2 messages): {REPORT}, it is PRN-02." in told
+    assert "hunter2" not in told
+    assert len(told) < 600
+    client = (await ann.post(f"{path}/status-update", json={"audience": "client"})).json()["content"]
+    assert "PRN-02" not in client
+
+
 # With a model.
 
 

@@ -10,10 +10,10 @@ import msgspec
 
 from workbench.domain.ids import new_id
 from workbench.domain.messages.events import message_created
-from workbench.domain.messages.model import Message, Sender, StoredMessage
+from workbench.domain.messages.model import Message, MessageQuery, Sender, StoredMessage
 from workbench.domain.parts.closing import Marker, closed
 from workbench.domain.parts.model import text_part
-from workbench.domain.troubleshooting.cases import Said
+from workbench.domain.troubleshooting.cases import Case, Said
 from workbench.domain.troubleshooting.foundations import found_session
 from workbench.domain.troubleshooting.known import GUIDE_ID, GUIDE_NAME
 from workbench.domain.troubleshooting.model import Session
@@ -24,6 +24,8 @@ from workbench.domain.turns.model import DEADLINE, Turn, TurnError, logged
 from workbench.domain.turns.settling import Close, ending_event, opened_event, put_content
 from workbench.domain.users.model import User
 
+MAX_SAID = 200
+"""So many messages of a chat are told of, the newest."""
 LEASE = timedelta(seconds=120)
 """A reply is given up after so long: then whoever looks after turns ends its turn."""
 CHAT = "chat"
@@ -110,6 +112,15 @@ def branch_of(said: Message) -> UUID | None:
     """The way that something was said on, where a chat has several."""
     told = said.metadata.get(BRANCH)
     return UUID(told) if isinstance(told, str) else None
+
+
+async def with_talk(tx: SessionTx, case: Case) -> Case:
+    """The same with what people wrote last, where it is a chat."""
+    if case.session.session_type != "chat":
+        return case
+    people = MessageQuery(participant_roles=("user",), message_types=("chat",), limit=MAX_SAID)
+    messages = await tx.messages.page(case.session.conversation_id, people)
+    return msgspec.structs.replace(case, said=said_in(case.session, messages))
 
 
 def said_in(session: Session, messages: Sequence[Message]) -> tuple[Said, ...]:

@@ -22,6 +22,7 @@ from workbench.domain.troubleshooting.briefing import Onward, brief
 from workbench.domain.troubleshooting.by_hand import ByHandService
 from workbench.domain.troubleshooting.cases import is_begun_by_model
 from workbench.domain.troubleshooting.chat_briefing import brief_in_chat
+from workbench.domain.troubleshooting.chat_turns import with_talk
 from workbench.domain.troubleshooting.continuing import ContinuingService
 from workbench.domain.troubleshooting.events import escalation_changed
 from workbench.domain.troubleshooting.generating import Generation, OnUnavailable, is_admitted
@@ -102,7 +103,7 @@ class EscalatingService:
             tx.escalations.add(session_id, asked)
             tx.events.record(escalation_changed("session.escalation.requested", session, asked))
             after = stored(session)
-            case = msgspec.structs.replace(found.case, session=after)
+            case = await with_talk(tx, msgspec.structs.replace(found.case, session=after))
             note = escalation_note(case, asked)
             pushed = await tell_ticket(tx, case, note, principal.id, now, wanted=new.push_to_psa)
         return Escalated(

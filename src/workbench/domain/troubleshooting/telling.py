@@ -14,7 +14,7 @@ from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.by_hand import ByHandService
 from workbench.domain.troubleshooting.cases import generation_state
-from workbench.domain.troubleshooting.chat_turns import said_in
+from workbench.domain.troubleshooting.chat_turns import with_talk
 from workbench.domain.troubleshooting.documentation import Documentation, documented
 from workbench.domain.troubleshooting.known import Known, require_whole, seen
 from workbench.domain.troubleshooting.model import TERMINAL, Session
@@ -189,18 +189,15 @@ class TellingService:
         async with self._transactions.write(principal.workspace_id) as tx:
             found = await seen(tx, principal, session_id)
             found.standing.require_reporting(found.session)
-            push_id = await post_update(tx, found.case, update, principal.id, self._clock.now())
+            case = await with_talk(tx, found.case)
+            push_id = await post_update(tx, case, update, principal.id, self._clock.now())
             await require_whole(tx, found)
         return msgspec.structs.replace(update, push_id=push_id)
 
     async def _seen(self, principal: Principal, session_id: UUID) -> Known:
         async with self._transactions.read(principal.workspace_id) as tx:
             found = await seen(tx, principal, session_id)
-            if found.session.session_type == "chat":
-                people = MessageQuery(participant_roles=("user",), message_types=("chat",), limit=SHOWN_MESSAGES)
-                messages = await tx.messages.page(found.session.conversation_id, people)
-                case = msgspec.structs.replace(found.case, said=said_in(found.session, messages))
-                found = msgspec.structs.replace(found, case=case)
+            found = msgspec.structs.replace(found, case=await with_talk(tx, found.case))
             await require_whole(tx, found)
             return found
 
