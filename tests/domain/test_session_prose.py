@@ -47,7 +47,7 @@ class Prose:
     def keep(self, key: ProseKey, text: str) -> None:
         self.texts[key] = text
 
-    async def rephrased(self, principal: Any, kind: str, session: Any, prose: Any, put: Any) -> Written:
+    async def rephrased(self, generation: Any, prose: Any, put: Any) -> Written:
         assert self.write is not None
         return Written(text=await self.write(put))
 

@@ -15,6 +15,7 @@ from workbench.domain.identity.model import Principal
 from workbench.domain.ids import correlation_id
 from workbench.domain.troubleshooting.documentation import Documentation
 from workbench.domain.troubleshooting.failures import ProviderError
+from workbench.domain.troubleshooting.generating import Generation
 from workbench.domain.troubleshooting.model import Session
 from workbench.domain.troubleshooting.prose import (
     Author,
@@ -122,9 +123,7 @@ class Narration:
             return self._whole(tell, kept, "model")
         try:
             written = await self._prose.rephrased(
-                self._principal,
-                "flowpilot_documentation",
-                self._session,
+                Generation.wished(self._principal, "flowpilot_documentation", self._session),
                 documentation_prose(template),
                 lambda piece: self._piece(tell, piece),
             )

@@ -16,7 +16,7 @@ from workbench.domain.identity.model import Principal
 from workbench.domain.texts import cleaned_text
 from workbench.domain.troubleshooting.facts import keeps_facts
 from workbench.domain.troubleshooting.failures import ProviderError
-from workbench.domain.troubleshooting.generating import GeneratingService, Generation, GenerationType
+from workbench.domain.troubleshooting.generating import GeneratingService, Generation
 from workbench.domain.troubleshooting.model import Session
 from workbench.domain.troubleshooting.quotas import QuotaExceededError
 from workbench.domain.troubleshooting.writers import Prose, ProsePolisher
@@ -95,29 +95,28 @@ class ProseService:
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
 
-    async def told(self, principal: Principal, kind: GenerationType, session: Session, prose: Prose) -> Told:
-        """The text as it is to be told: a model's, or the house's own."""
-        if not self.rephrases(principal.workspace_id, prose.template):
+    async def told(self, generation: Generation, prose: Prose, seconds: float = MODEL_SECONDS) -> Told:
+        """The text as it is to be told: a model's, or the house's own; it takes so long at most."""
+        if not self.rephrases(generation.workspace_id, prose.template):
             return Told(text=prose.template)
         try:
-            written = await self.rephrased(principal, kind, session, prose)
+            written = await self.rephrased(generation, prose, seconds=seconds)
         except (QuotaExceededError, ProviderError, FactsLostError) as error:
             return Told(text=prose.template, fallback_reason=fallback_of(error))
         return Told(text=written.text, generated_by="model")
 
     async def rephrased(
-        self, principal: Principal, kind: GenerationType, session: Session, prose: Prose, put: Put | None = None
+        self, generation: Generation, prose: Prose, put: Put | None = None, *, seconds: float = MODEL_SECONDS
     ) -> Written:
         """A model's text, whose pieces are `put` as they come. No block is open meanwhile.
 
         Raises QuotaExceededError before anything is asked, ProviderError, FactsLostError.
         """
-        generation = Generation.wished(principal, kind, session)
         await self._generating.admit(generation)
         async with self._generating.spending(generation) as spent:
             try:
-                async with asyncio.timeout(MODEL_SECONDS):
-                    text = await self._written(principal.workspace_id, prose, spent, put)
+                async with asyncio.timeout(seconds):
+                    text = await self._written(generation.workspace_id, prose, spent, put)
             except TimeoutError:
                 raise ProviderError("timeout") from None
         if not keeps_facts(prose.template, text):

@@ -16,6 +16,7 @@ from workbench.domain.troubleshooting.by_hand import ByHandService
 from workbench.domain.troubleshooting.cases import generation_state
 from workbench.domain.troubleshooting.chat_turns import with_talk
 from workbench.domain.troubleshooting.documentation import Documentation, documented
+from workbench.domain.troubleshooting.generating import Generation
 from workbench.domain.troubleshooting.known import Known, require_whole, seen
 from workbench.domain.troubleshooting.model import TERMINAL, Session
 from workbench.domain.troubleshooting.narrating import Narration
@@ -141,7 +142,7 @@ class TellingService:
         if kept is not None:
             return msgspec.structs.replace(document, markdown=kept, generated_by="model")
         prose = documentation_prose(document.markdown)
-        told = await self._prose.told(principal, "flowpilot_documentation", session, prose)
+        told = await self._prose.told(Generation.wished(principal, "flowpilot_documentation", session), prose)
         if told.generated_by == "model":
             self._prose.keep(key, told.text)
         return msgspec.structs.replace(
@@ -170,7 +171,7 @@ class TellingService:
             require_postable(found.session, wanted.audience)
         update = status_update(found.case, wanted)
         prose = update_prose(update.content, wanted)
-        told = await self._prose.told(principal, "flowpilot_status_update", found.session, prose)
+        told = await self._prose.told(Generation.wished(principal, "flowpilot_status_update", found.session), prose)
         update = msgspec.structs.replace(
             update,
             content=told.text,
