@@ -47,6 +47,21 @@ class StoredOutput(msgspec.Struct, frozen=True, kw_only=True):
     told_at: datetime | None = None
 
 
+class RephrasedText(msgspec.Struct, frozen=True, kw_only=True):
+    """A documentation in a model's words, and of which template they are."""
+
+    template_version: int
+    model: str
+    markdown: str
+
+
+class Rephrased(msgspec.Struct, frozen=True, kw_only=True):
+    """The same as it is kept, of one version of its session."""
+
+    session_version: int
+    content: RephrasedText
+
+
 def has_left_playbook(case: Case) -> bool:
     """Whether something else than a playbook asked on the way to the end."""
     asked = (step.step for step in case.path() if step.is_answered)

@@ -4,7 +4,7 @@ Where it may not, or fails, or loses a fact, the text of the house stands; the r
 """
 
 import asyncio
-from collections import OrderedDict
+import logging
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Literal
@@ -12,13 +12,19 @@ from uuid import UUID
 
 import msgspec
 
-from workbench.domain.identity.model import Principal
+from workbench.domain.clock import Clock
 from workbench.domain.texts import cleaned_text
+from workbench.domain.transactions import Transactions, retrying
+from workbench.domain.troubleshooting.cases import Case
+from workbench.domain.troubleshooting.documentation import TEMPLATE_VERSION
 from workbench.domain.troubleshooting.facts import keeps_facts
 from workbench.domain.troubleshooting.failures import ProviderError
 from workbench.domain.troubleshooting.generating import GeneratingService, Generation
 from workbench.domain.troubleshooting.model import Session
+from workbench.domain.troubleshooting.outputs import Rephrased, RephrasedText
+from workbench.domain.troubleshooting.ports import SessionTx
 from workbench.domain.troubleshooting.quotas import QuotaExceededError
+from workbench.domain.troubleshooting.ticket_notes import people_of
 from workbench.domain.troubleshooting.writers import Prose, ProsePolisher
 from workbench.domain.usage.accumulating import Accumulator
 
@@ -31,8 +37,8 @@ MAX_POLISHED = 12_000
 """Longer texts, in characters, are not rephrased: no model's answer may be as long."""
 MODEL_SECONDS = 100
 """All models together have so long, which is less than a stream lasts."""
-KEPT = 256
-"""Rephrased texts that are kept, so that nobody pays twice for the same one."""
+
+logger = logging.getLogger(__name__)
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,16 +56,6 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     usage_id: UUID | None = None
 
 
-class ProseKey(msgspec.Struct, frozen=True):
-    """Which text it is: of the same version of a session, by the same template, each model writes one."""
-
-    workspace_id: str
-    session_id: UUID
-    session_version: int
-    template_version: int
-    model: str
-
-
 class FactsLostError(Exception):
     """What a model wrote has not all that the house's text has."""
 
@@ -67,33 +63,50 @@ class FactsLostError(Exception):
 class ProseService:
     """Has texts rephrased."""
 
-    def __init__(self, generating: GeneratingService, polisher: ProsePolisher) -> None:
+    def __init__(
+        self,
+        transactions: Transactions[SessionTx],
+        generating: GeneratingService,
+        polisher: ProsePolisher,
+        clock: Clock,
+    ) -> None:
+        self._transactions = transactions
         self._generating = generating
         self._polisher = polisher
-        self._kept: OrderedDict[ProseKey, str] = OrderedDict()
+        self._clock = clock
 
     def rephrases(self, workspace_id: str, text: str) -> bool:
         """Whether there is a model for a text."""
         return self._generating.serves(workspace_id) and len(text) <= MAX_POLISHED
 
-    def key(self, principal: Principal, session: Session, template_version: int) -> ProseKey:
-        """Under what a text is kept."""
-        model = self._generating.models(principal.workspace_id)[0]
-        return ProseKey(principal.workspace_id, session.id, session.version, template_version, model)
+    async def kept(self, workspace_id: str, session: Session) -> str | None:
+        """The documentation of this version as the model has written it before, so that nobody pays twice for it."""
+        async with self._transactions.read(workspace_id) as tx:
+            found = await tx.outputs.rephrased(session.id)
+        if found is None or found.session_version != session.version:
+            return None
+        is_same = (found.content.template_version, found.content.model) == (TEMPLATE_VERSION, self._model(workspace_id))
+        return found.content.markdown if is_same else None
 
-    def kept(self, key: ProseKey) -> str | None:
-        """The text, if it was written before and is still at hand."""
-        found = self._kept.get(key)
-        if found is not None:
-            self._kept.move_to_end(key)
-        return found
+    async def keep(self, workspace_id: str, case: Case, markdown: str) -> None:
+        """Keep it for whoever asks next, on whichever replica; unless the session is gone by now."""
+        text = RephrasedText(template_version=TEMPLATE_VERSION, model=self._model(workspace_id), markdown=markdown)
+        kept = Rephrased(session_version=case.session.version, content=text)
+        now = self._clock.now()
 
-    def keep(self, key: ProseKey, text: str) -> None:
-        """Keep it for whoever asks next."""
-        self._kept[key] = text
-        self._kept.move_to_end(key)
-        if len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
+        async def act() -> None:
+            async with self._transactions.write(workspace_id) as tx:
+                if await tx.sessions.find(case.session.id) is not None:
+                    tx.outputs.keep_rephrased(case.session.id, kept, people_of(case), now)
+
+        try:
+            await retrying(act)
+        except Exception:
+            # Whoever asked has the text; who asks next pays for another one.
+            logger.exception("a rephrased documentation could not be kept")
+
+    def _model(self, workspace_id: str) -> str:
+        return self._generating.models(workspace_id)[0]
 
     async def told(self, generation: Generation, prose: Prose, seconds: float = MODEL_SECONDS) -> Told:
         """The text as it is to be told: a model's, or the house's own; it takes so long at most."""

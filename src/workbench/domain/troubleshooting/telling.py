@@ -13,12 +13,12 @@ from workbench.domain.paging import Cursor
 from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.by_hand import ByHandService
-from workbench.domain.troubleshooting.cases import generation_state
+from workbench.domain.troubleshooting.cases import Case, generation_state
 from workbench.domain.troubleshooting.chat_turns import with_talk
 from workbench.domain.troubleshooting.documentation import Documentation, documented
 from workbench.domain.troubleshooting.generating import Generation
 from workbench.domain.troubleshooting.known import Known, require_whole, seen
-from workbench.domain.troubleshooting.model import TERMINAL, Session
+from workbench.domain.troubleshooting.model import TERMINAL
 from workbench.domain.troubleshooting.narrating import Narration
 from workbench.domain.troubleshooting.ports import SessionFilter, SessionPage, SessionTx
 from workbench.domain.troubleshooting.prose import ProseService
@@ -134,30 +134,30 @@ class TellingService:
 
         A model rephrases it, where there is one; of the same version it does so once.
         """
-        session, document = await self._documented(principal, session_id)
+        case = await self._documented(principal, session_id)
+        document = documented(case)
         if not self._prose.rephrases(principal.workspace_id, document.markdown):
             return document
-        key = self._prose.key(principal, session, document.template_version)
-        kept = self._prose.kept(key)
+        kept = await self._prose.kept(principal.workspace_id, case.session)
         if kept is not None:
             return msgspec.structs.replace(document, markdown=kept, generated_by="model")
         prose = documentation_prose(document.markdown)
-        told = await self._prose.told(Generation.wished(principal, "flowpilot_documentation", session), prose)
+        told = await self._prose.told(Generation.wished(principal, "flowpilot_documentation", case.session), prose)
         if told.generated_by == "model":
-            self._prose.keep(key, told.text)
+            await self._prose.keep(principal.workspace_id, case, told.text)
         return msgspec.structs.replace(
             document, markdown=told.text, generated_by=told.generated_by, fallback_reason=told.fallback_reason
         )
 
     async def narration(self, principal: Principal, session_id: UUID) -> Narration:
         """The same, to be told piece by piece while it is written. Raises NotFoundError before it begins."""
-        session, document = await self._documented(principal, session_id)
+        case = await self._documented(principal, session_id)
 
         async def is_there() -> bool:
             async with self._transactions.read(principal.workspace_id) as tx:
                 return await tx.sessions.find(session_id) is not None
 
-        return Narration(self._prose, principal, session, document, is_there)
+        return Narration(self._prose, principal, case, documented(case), is_there)
 
     async def status_update(self, principal: Principal, session_id: UUID, wanted: UpdateRequest) -> StatusUpdate:
         """How far a session is, told to colleagues or clients, and to its ticket if that is wanted.
@@ -181,10 +181,10 @@ class TellingService:
         )
         return await retrying(lambda: self._posted(principal, session_id, update)) if wanted.post_to_ticket else update
 
-    async def _documented(self, principal: Principal, session_id: UUID) -> tuple[Session, Documentation]:
+    async def _documented(self, principal: Principal, session_id: UUID) -> Case:
         found = await retrying(lambda: self._seen(principal, session_id))
         found.standing.require_documentation(for_handler=self._policy.documentation_for_handler)
-        return found.session, documented(found.case)
+        return found.case
 
     async def _posted(self, principal: Principal, session_id: UUID, update: StatusUpdate) -> StatusUpdate:
         async with self._transactions.write(principal.workspace_id) as tx:
