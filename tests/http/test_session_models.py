@@ -448,7 +448,10 @@ async def test_39_a_refusal_says_what_is_used_up_and_until_when(running: Service
     values = dict(line.rsplit(" ", 1) for line in measured.splitlines() if not line.startswith("#"))
     assert float(values['workbench_quota_denied_total{window="daily"}']) >= 1
     assert float(values['workbench_quota_denied_total{window="monthly"}']) >= 1
-    assert float(values['workbench_model_requests_total{operation="flowpilot_start",result="done"}']) >= 1
+    assert (
+        float(values['workbench_model_requests_total{operation="flowpilot_start",provider="scripted",result="done"}'])
+        >= 1
+    )
     assert float(values['workbench_model_tokens_total{direction="in"}']) > 0
     await planned.close()
 

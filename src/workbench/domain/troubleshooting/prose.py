@@ -129,24 +129,26 @@ class ProseService:
         async with self._generating.spending(generation) as spent:
             try:
                 async with asyncio.timeout(seconds):
-                    text = await self._written(generation.workspace_id, prose, spent, put)
+                    text = await self._written(generation, prose, spent, put)
             except TimeoutError:
                 raise ProviderError("timeout") from None
         if not keeps_facts(prose.template, text):
             raise FactsLostError
         return Written(text=text, usage_id=spent.usage_id)
 
-    async def _written(self, workspace_id: str, prose: Prose, spent: Accumulator, put: Put | None) -> str:
+    async def _written(self, generation: Generation, prose: Prose, spent: Accumulator, put: Put | None) -> str:
         """Ask one model after the other, until one has begun to write."""
-        *firsts, last = self._generating.models(workspace_id)
+        *firsts, last = self._generating.models(generation.workspace_id)
         for model in firsts:
             pieces: list[str] = []
             try:
-                return await self._by(model, prose, spent, put, pieces)
+                with self._generating.counting(generation, spent):
+                    return await self._by(model, prose, spent, put, pieces)
             except ProviderError:
                 if pieces:
                     raise
-        return await self._by(last, prose, spent, put, [])
+        with self._generating.counting(generation, spent):
+            return await self._by(last, prose, spent, put, [])
 
     async def _by(self, model: str, prose: Prose, spent: Accumulator, put: Put | None, pieces: list[str]) -> str:
         async with aclosing(self._polisher.polish(model, prose, spent)) as written:
