@@ -13,6 +13,7 @@ from workbench.adapters.embeddings.openai import MAX_TEXTS, OpenAiEmbedder
 from workbench.domain.embeddings.model import Descriptor, packed, unpacked
 from workbench.domain.errors import UnavailableError
 from workbench.domain.playbooks.hashing import hashed_vector
+from workbench.domain.usage.accumulating import accumulating
 
 MODEL = Descriptor(provider="openai", model="tiny", dims=4)
 
@@ -53,6 +54,18 @@ async def test_a_models_vectors_are_of_the_length_one_and_in_the_order_of_the_te
                 raw = server.vector(text)
                 length = math.sqrt(math.fsum(value * value for value in raw))
                 assert unpacked(vector) == pytest.approx([value / length for value in raw], abs=1e-6)
+
+
+async def test_6_what_the_server_says_it_took_is_told_to_whoever_keeps_the_books() -> None:
+    made = {"data": [{"index": 0, "embedding": [1, 0, 0, 0]}], "usage": {"prompt_tokens": 7, "total_tokens": 7}}
+    async with embedding_server(4) as server, httpx.AsyncClient() as client:
+        server.instead = (200, made)
+        with accumulating() as spent:
+            await embedder(client, server.url).embed(["printer"])
+            server.instead = None
+            await embedder(client, server.url).embed(["printer"])
+    told = [(call.model, call.provider, call.prompt, call.completion) for call in spent.calls]
+    assert told == [("tiny", "openai", 7, 0), ("tiny", "openai", 0, 0)]
 
 
 async def test_a_vector_of_nothing_but_zeros_is_none() -> None:

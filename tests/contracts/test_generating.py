@@ -60,11 +60,12 @@ def service_on(
     plan: Plan = "pro",
     count_failed: CountFailed = "billed",
     prices: PriceTable | None = None,
+    registry: CollectorRegistry | None = None,
 ) -> GeneratingService:
     policy = GenerationPolicy(usual=ServingModels(models=("one", "two"), plan=plan), count_failed=count_failed)
     book = LimitBook(BudgetPolicy(defaults=limits), store.clock)
     books = Bookkeeping(prices or PriceTable([PRICED]), NoMeter(), store.clock)
-    meter = PrometheusSessions(CollectorRegistry())
+    meter = PrometheusSessions(registry or CollectorRegistry())
     return GeneratingService(store.transactions, policy, book, books, meter)
 
 
@@ -231,16 +232,22 @@ async def test_what_was_to_begin_and_did_not_is_in_no_conversation(store: Store)
 
 
 async def test_the_second_model_is_asked_where_the_first_one_fails(store: Store) -> None:
-    generating, asked = service_on(store), list[str]()
+    registry = CollectorRegistry()
+    generating, asked = service_on(store, registry=registry), list[str]()
 
     async def ask(model: str, spent: Accumulator) -> str:
         asked.append(model)
-        spent.calls.append(call(model=model))
+        spent.calls.append(call(model=model, provider=f"of-{model}"))
         if model == "one":
             raise ProviderError("overloaded")
         return model
 
     assert await generating.ask(wished(store), ask) == "two"
+    labels = {"operation": "flowpilot_respond"}
+    for provider, result in (("of-one", "overloaded"), ("of-two", "done")):
+        named = {**labels, "provider": provider, "result": result}
+        assert registry.get_sample_value("workbench_model_requests_total", named) == 1
+    assert registry.get_sample_value("workbench_model_latency_seconds_count", labels) == 1
     (row,) = await rows(store)
     assert (asked, sorted(row.model_breakdown), row.call_count) == (["one", "two"], ["one", "two"], 2)
 

@@ -13,6 +13,7 @@ from tests.contracts.test_session_words import found
 from tests.contracts.test_transactions import message
 from tests.support.databases import Store, db_of, open_store
 from tests.support.searching import add_sessions, remove_session
+from tests.support.usage import no_books
 
 from workbench.adapters.embeddings.chosen import ChosenEmbedders
 from workbench.adapters.embeddings.hashed import HASHED, HashedEmbedder
@@ -24,6 +25,7 @@ from workbench.adapters.sql.tables import jobs
 from workbench.domain.embeddings.model import Descriptor, Space, Vector, active_of, packed
 from workbench.domain.errors import UnavailableError
 from workbench.domain.identity.model import Principal
+from workbench.domain.ids import new_id
 from workbench.domain.jobs.model import Job
 from workbench.domain.messages.model import NewMessage, StoredMessage, Titling
 from workbench.domain.messages.service import MessageService
@@ -32,6 +34,9 @@ from workbench.domain.troubleshooting.documents import EMBED_JOB, WALK_JOB
 from workbench.domain.troubleshooting.embedding import EmbeddingService
 from workbench.domain.troubleshooting.indexing import IndexingService, Pace, Walked
 from workbench.domain.troubleshooting.model import Session
+from workbench.domain.usage.accumulating import note_call
+from workbench.domain.usage.model import ReportedCall
+from workbench.domain.usage.totals import UsageFilter
 from workbench.wiring import migrations
 from workbench.wiring.settings import Settings
 
@@ -50,6 +55,7 @@ class CountingEmbedder:
         self.fails = False
 
     async def embed(self, texts: Sequence[str]) -> list[Vector | None]:
+        note_call(ReportedCall(call_id=new_id().hex, model=self.descriptor.model, prompt_tokens=len(texts)))
         if self.fails:
             raise UnavailableError("away")
         self.texts += texts
@@ -62,7 +68,7 @@ class Indexer:
     def __init__(self, store: Store, model: Any = None, pace: Pace | None = None) -> None:
         self.store = store
         self.embedders = ChosenEmbedders(HashedEmbedder(), model, frozenset({"*"} if model else ()))
-        self.embedding = EmbeddingService(store.transactions, self.embedders, store.clock)
+        self.embedding = EmbeddingService(store.transactions, self.embedders, no_books(store.clock), store.clock)
         self.indexing = IndexingService(store.transactions, self.embedding, store.clock, pace or Pace())
 
     async def work(self) -> list[str]:
@@ -100,6 +106,26 @@ async def test_a_new_session_has_a_vector_and_the_first_fills_a_space(store: Sto
     assert (space.descriptor, space.state) == (HASHED, "active")
     assert await indexer.in_space(space, sessions) == {session.id for session in sessions}
     assert await indexer.work() == []
+
+
+async def test_6_what_a_model_took_for_vectors_is_booked_for_the_workspace(store: Store) -> None:
+    await add_sessions(store, ["It does not print", "It does not scan"])
+    model = CountingEmbedder("m")
+    indexer = Indexer(store, model)
+    await indexer.work()
+    await add_sessions(store, ["It does not fax"])
+    model.fails = True
+    with pytest.raises(UnavailableError):
+        await indexer.work()
+    async with store.transactions.read("default") as tx:
+        rows = await tx.usage.rows(UsageFilter(), None, 100)
+    assert {(row.usage_type, row.user_id, row.generations) for row in rows} == {("session_embedding", None, 0)}
+    assert sum(row.prompt_tokens for row in rows) == 3
+    # What is made here costs nothing, and is in no books.
+    await add_sessions(store, ["It does not sing"], "other")
+    await Indexer(store).work()
+    async with store.transactions.read("other") as tx:
+        assert await tx.usage.rows(UsageFilter(), None, 100) == []
 
 
 async def test_51_a_session_whose_text_says_nothing_has_none(store: Store) -> None:

@@ -18,7 +18,7 @@ from workbench.domain.troubleshooting.narrating import (
     NarrationEvent,
     ResetEvent,
 )
-from workbench.domain.troubleshooting.prose import MAX_POLISHED, FactsLostError, ProseKey, ProseService, Written
+from workbench.domain.troubleshooting.prose import MAX_POLISHED, FactsLostError, ProseService, Written
 from workbench.domain.troubleshooting.replies import briefing_reply, templated
 from workbench.domain.troubleshooting.updates import UpdateRequest
 from workbench.domain.troubleshooting.wishes import update_prose
@@ -38,16 +38,13 @@ class Prose:
     def rephrases(self, workspace_id: str, text: str) -> bool:
         return self.write is not None
 
-    def key(self, principal: Principal, session: Any, template_version: int) -> ProseKey:
-        return ProseKey(principal.workspace_id, session.id, session.version, template_version, "fast")
+    async def kept(self, workspace_id: str, session: Any) -> str | None:
+        return self.texts.get((workspace_id, session.version))
 
-    def kept(self, key: ProseKey) -> str | None:
-        return self.texts.get(key)
+    async def keep(self, workspace_id: str, case: Any, markdown: str) -> None:
+        self.texts[workspace_id, case.session.version] = markdown
 
-    def keep(self, key: ProseKey, text: str) -> None:
-        self.texts[key] = text
-
-    async def rephrased(self, principal: Any, kind: str, session: Any, prose: Any, put: Any) -> Written:
+    async def rephrased(self, generation: Any, prose: Any, put: Any) -> Written:
         assert self.write is not None
         return Written(text=await self.write(put))
 
@@ -61,7 +58,7 @@ async def told(
         return is_there
 
     prose: Any = Prose(write)
-    await Narration(prose, ANN, CASE.session, DOCUMENT, there).tell(events.append, seconds)
+    await Narration(prose, ANN, CASE, DOCUMENT, there).tell(events.append, seconds)
     return events
 
 
@@ -133,20 +130,16 @@ async def test_who_leaves_is_told_nothing_more() -> None:
         await telling
 
 
-def test_a_long_text_is_not_rephrased_and_only_so_many_are_kept() -> None:
+def test_a_long_text_is_not_rephrased() -> None:
     class Generating:
         def serves(self, workspace_id: str) -> bool:
             return True
 
     generating: Any = Generating()
-    polisher: Any = None
-    prose = ProseService(generating, polisher)
+    nothing: Any = None
+    prose = ProseService(nothing, generating, nothing, nothing)
     assert prose.rephrases("w", "x" * MAX_POLISHED)
     assert not prose.rephrases("w", "x" * (MAX_POLISHED + 1))
-    keys = [ProseKey("w", CASE.session.id, number, 1, "fast") for number in range(300)]
-    for key in keys:
-        prose.keep(key, "text")
-    assert (prose.kept(keys[0]), prose.kept(keys[-1])) == (None, "text")
 
 
 def test_wishes_tell_for_whom_and_hide_secrets() -> None:

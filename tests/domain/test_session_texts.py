@@ -17,7 +17,7 @@ from workbench.domain.troubleshooting.documentation import documented, markdown
 from workbench.domain.troubleshooting.facts import facts, keeps_facts
 from workbench.domain.troubleshooting.markdown import escaped_block, escaped_line
 from workbench.domain.troubleshooting.masking import MASK, masked
-from workbench.domain.troubleshooting.model import Resolution, Ticket
+from workbench.domain.troubleshooting.model import Intake, Resolution, Ticket
 from workbench.domain.troubleshooting.outputs import draft_key, output_of, playbook_draft, wanted_outputs
 from workbench.domain.troubleshooting.packets import packet_of
 from workbench.domain.troubleshooting.updates import UpdateRequest, status_update
@@ -239,9 +239,16 @@ def test_59_a_mail_has_subject_greeting_and_signature(tone: str, first: str, las
     assert told.subject == "In progress: The printer on floor 2 shows offline"
     assert told.content.splitlines()[0] == first
     assert told.content.splitlines()[-2:] == [last, NAMES["ann"]]
-    long = case(problem_summary="a" * 300)
+    long = case(intake=Intake(text="a" * 300))
     assert len(update("email", long).subject) == 120
     assert update("client").subject is None
+
+
+def test_59_a_client_is_told_what_was_reported_and_not_what_a_model_made_of_it() -> None:
+    supposed = case(problem_summary="Probably somebody broke DNS on srv-dc01")
+    for audience in ("client", "email"):
+        assert "srv-dc01" not in f"{update(audience, supposed).subject} {update(audience, supposed).content}"
+        assert "The printer on floor 2 shows offline" in update(audience, supposed).content
 
 
 def test_59_what_a_template_cannot_heed_is_named() -> None:

@@ -10,12 +10,16 @@ from uuid import UUID
 import httpx
 import pytest
 from dishka import Provider, Scope
+from sqlalchemy import select
 from tests.support.chat_models import ChatModels, service_with
+from tests.support.databases import open_store
 from tests.support.servers import eventually, until
 from tests.support.service import Service
 from tests.support.strict_sse import Heard, read_events, told_text
 from tests.support.troubleshooting import REPORT, SESSIONS, SOLVED, by_hand, chat, done, respond, start_chat
 
+from workbench.adapters.clock import SystemClock
+from workbench.adapters.sql.ticket_tables import resolution_outputs
 from workbench.domain.troubleshooting.writers import Prose, ProsePolisher
 from workbench.domain.usage.accumulating import Accumulator
 
@@ -98,6 +102,21 @@ async def test_53_the_documentation_of_a_chat_tells_what_people_wrote(service: S
     assert await documentation(ann, session["path"]) == document
 
 
+async def test_59_colleagues_are_told_what_was_written_in_a_chat_and_clients_are_not(service: Service) -> None:
+    ann = service.user()
+    path = (await start_chat(ann))["path"]
+    notes = {"audience": "ticket_notes"}
+    assert "Done so far: nothing yet." in (await ann.post(f"{path}/status-update", json=notes)).json()["content"]
+    await chat(ann, path, f"{REPORT}, it is PRN-02. password: hunter2")
+    await chat(ann, path, f"{REPORT} {'very ' * 100}")
+    told = (await ann.post(f"{path}/status-update", json=notes)).json()["content"]
+    assert f"Written so far (2 messages): {REPORT}, it is PRN-02." in told
+    assert "hunter2" not in told
+    assert len(told) < 600
+    client = (await ann.post(f"{path}/status-update", json={"audience": "client"})).json()["content"]
+    assert "PRN-02" not in client
+
+
 # With a model.
 
 
@@ -169,6 +188,30 @@ async def test_a_text_that_was_written_once_is_not_paid_for_again(writing: Writi
     await done(writing.ann, writing.path, "reopen")
     await documentation(writing.ann, writing.path)
     assert len(writing.models.shown) == 2
+
+
+async def test_another_replica_tells_what_was_written_and_paid_for(
+    database_url: str, tmp_path: Path, models: ChatModels
+) -> None:
+    async with service_with(models, database_url, tmp_path / "one") as one:
+        ann = one.user()
+        session = await by_hand(ann)
+        first = await documentation(ann, session["path"])
+        assert (first["generated_by"], len(models.shown)) == ("model", 1)
+        async with service_with(models, database_url, tmp_path / "two") as two:
+            assert await documentation(two.user(), session["path"]) == first
+            assert told_text(await streamed(two.user(), session["path"])) == first["markdown"]
+            assert len(models.shown) == 1
+            # Of a newer version there is none, and then of the older one neither.
+            await done(two.user(), session["path"], "resolve")
+            await documentation(two.user(), session["path"])
+            await documentation(ann, session["path"])
+            assert len(models.shown) == 2
+        shown = {each["kind"] for each in (await ann.get(f"{session['path']}/outputs")).json()["items"]}
+        assert "documentation" not in shown
+    async with open_store(database_url, SystemClock()) as store:
+        kept = await store.database.rows(select(resolution_outputs).where(resolution_outputs.c.kind == "documentation"))
+        assert [(row.session_version, row.people) for row in kept] == [(first["session_version"] + 1, ["ann"])]
 
 
 async def test_41_where_the_allowance_is_used_up_the_houses_own_text_stands(

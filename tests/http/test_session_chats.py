@@ -10,6 +10,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from dishka import Provider, Scope
 from sqlalchemy import update
 from tests.support.chat_models import REPLY, ChatModels, service_with
 from tests.support.databases import open_store
@@ -30,6 +31,8 @@ from tests.support.troubleshooting import (
 from workbench.adapters.clock import SystemClock
 from workbench.adapters.sql.turn_tables import turns
 from workbench.domain.troubleshooting.transitions import STATUSES, TABLE
+from workbench.domain.troubleshooting.writers import ChatResponder, WrittenReply
+from workbench.domain.usage.accumulating import Accumulator
 
 SECRET = "sk-planted-by-the-provider-0123456789"
 MISSING = UUID(int=7)
@@ -307,6 +310,8 @@ async def test_a_model_replies_in_a_turn_and_what_it_took_is_told(talk: Talk) ->
     assert reply["fork"] == fork
     assert reply["usage"]["total_tokens"] > 0
     (row,) = await usage_of(talk.ann)
+    taken = (await talk.ann.get(f"{turns_path(talk.session)}/{reply['turn_id']}/usage")).json()
+    assert (taken["usage_state"], taken["usage"]) == ("recorded", reply["usage"])
     said = (await talk.messages())[-1]
     assert (row["usage_type"], row["message_id"], row["total_tokens"]) == (
         "chat_message",
@@ -320,6 +325,77 @@ async def test_a_model_replies_in_a_turn_and_what_it_took_is_told(talk: Talk) ->
     assert "printer-offline" in [source["id"] for source in shown["sources"]]
     lane = {"actions": reply["actions"], "questions": reply["questions"]}
     assert (await talk.ann.put(f"{talk.path}/task-lane", json=lane)).status_code == 204
+
+
+FORK = {"label": "Where", "reason": "Two places", "options": ["Here", "There"]}
+
+
+async def branches(talk: Talk) -> dict[str, str]:
+    """The status of each way by its label, and that of the one that is followed."""
+    detail = (await talk.ann.get(talk.path)).json()
+    active = next(each["label"] for each in detail["branches"] if each["id"] == detail["active_branch_id"])
+    return {**{each["label"]: each["status"] for each in detail["branches"]}, "active": active}
+
+
+async def test_74_a_way_that_a_reply_proposes_becomes_a_branch_once_somebody_picks_it(talk: Talk) -> None:
+    talk.models.replies = [{"content": "Here or there?", "fork": FORK}, {"content": "Look here"}, {"content": "There"}]
+    turn_id = (await talk.say("Where?")).json()["turn_id"]
+    assert await branches(talk) == {"Start": "open", "active": "Start"}
+    here = (await talk.say("I look here", fork={"turn_id": turn_id, "option": "Here"})).json()
+    assert here["content"] == "Look here"
+    assert await branches(talk) == {"Start": "open", "Here": "chosen", "active": "Here"}
+    assert (here["session"]["is_branching"], talk.models.shown[-1]["picked"]) == (True, ["Here"])
+    await talk.say("Nothing here", fork={"turn_id": turn_id, "option": "There"})
+    assert await branches(talk) == {"Start": "open", "Here": "dead_end", "There": "chosen", "active": "There"}
+    shown = talk.models.shown[-1]
+    assert shown["picked"] == ["There"]
+    assert [line["text"] for line in shown["lines"] if line.get("left")] == ["I look here", "Look here"]
+    told = (await talk.ann.get(f"{talk.path}/documentation?format=markdown")).text
+    sections = dict(part.split("\n\n", 1) for part in told.split("\n## ")[1:])
+    assert sections["Steps taken"].split("\n")[:2] == ["1. Where?", "2. Nothing here"]
+    assert sections["Ruled out"].strip() == "- I look here"
+    await talk.say("Here after all", fork={"turn_id": turn_id, "option": "Here"})
+    assert await branches(talk) == {"Start": "open", "Here": "chosen", "There": "dead_end", "active": "Here"}
+
+
+async def test_74_only_what_a_reply_of_the_session_proposed_can_be_picked(talk: Talk) -> None:
+    talk.models.replies = [{"content": "Here or there?", "fork": FORK}, REPLY]
+    other = await start_chat(talk.ann, FOREIGN)
+    foreign = (await chat(talk.ann, other["path"]))["turn_id"]
+    plain = (await talk.say("Where?")).json()["turn_id"]
+    before = (await talk.ann.get(talk.path)).json()
+    picks = [(foreign, "Here"), ("no-such-turn", "Here"), (plain, "Here")]
+    refused = [await talk.say(fork={"turn_id": turn_id, "option": option}) for turn_id, option in picks]
+    assert {(each.status_code, each.json()["code"], each.json()["field"]) for each in refused} == {
+        (400, "unknown_fork", "fork.turn_id")
+    }
+    assert refused[0].json() == refused[1].json()
+    at_other = {"message": "x", "fork": {"turn_id": foreign, "option": "Nowhere"}}
+    answer = await talk.ann.post(f"{other['path']}/chat", json=at_other)
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (400, "unknown_option", "fork.option")
+    assert (await talk.ann.get(talk.path)).json() == before
+
+
+async def test_74_what_was_picked_stays_picked_where_the_model_fails(talk: Talk) -> None:
+    from pydantic_ai.exceptions import ModelServerError  # noqa: PLC0415 - takes seconds to load
+
+    talk.models.replies = [{"content": "Here or there?", "fork": FORK}, ModelServerError(503, "m"), REPLY]
+    turn_id = (await talk.say("Where?")).json()["turn_id"]
+    pick = {"turn_id": turn_id, "option": "There"}
+    assert (await talk.say("I look there", fork=pick)).status_code == 502
+    assert (await talk.say("I look there", fork=pick)).status_code == 200
+    assert await branches(talk) == {"Start": "open", "There": "chosen", "active": "There"}
+    said = [each["content"] for each in await talk.messages() if each["sender"]["participant_id"] == "ann"]
+    assert said == [FOREIGN, "Where?", "I look there"]
+
+
+async def test_74_a_fork_without_two_ways_is_none(talk: Talk) -> None:
+    same, odd = {**FORK, "options": ["Here", " Here "]}, {**FORK, "label": "Wh\x00ere"}
+    talk.models.replies = [{"content": "Here", "fork": same}, {"content": "Where?", "fork": odd}]
+    assert "fork" not in (await talk.say("One")).json()
+    reply = await talk.say("Two")
+    assert reply.status_code == 200, reply.text
+    assert reply.json()["fork"]["label"] == "Wh\ufffdere"
 
 
 async def test_a_model_is_shown_what_was_said_and_files_that_are_texts(talk: Talk) -> None:
@@ -371,17 +447,32 @@ async def test_an_answer_that_cannot_be_used_is_paid_for_and_told_so(talk: Talk)
     (row,) = await usage_of(talk.ann)
     assert row["total_tokens"] > 0
     assert row["metadata"]["succeeded"] is False
+    (turn,) = (await talk.ann.get(turns_path(talk.session))).json()["turns"]
+    taken = (await talk.ann.get(f"{turns_path(talk.session)}/{turn['turn_id']}/usage")).json()["usage"]
+    assert (turn["status"], taken["total_tokens"]) == ("failed", row["total_tokens"])
+
+
+class Broken(ChatResponder):
+    """Has a defect."""
+
+    async def reply(self, model: str, talk: Any, spent: Accumulator) -> WrittenReply:
+        raise LookupError("planted")
 
 
 async def test_a_defect_of_ours_is_no_failure_of_the_provider(
     database_url: str, tmp_path: Path, models: ChatModels
 ) -> None:
+    broken = Provider(scope=Scope.APP)
+    broken.provide(Broken, provides=ChatResponder)
+    models.more = (broken,)
     async with service_with(models, database_url, tmp_path) as service:
         talk = await Talk(service, models).begin()
-        models.replies = [{"content": "Fine", "actions": ["x"]}]
-        assert (await talk.say()).status_code == 200
+        failed = await talk.say()
+        assert (failed.status_code, "kind" in failed.json()) == (500, False)
         (turn,) = (await talk.ann.get(turns_path(talk.session))).json()["turns"]
-        assert turn["status"] == "finalized"
+        assert (turn["status"], turn["error"]["code"]) == ("failed", "server_error")
+        assert [each["content"] for each in await talk.messages()][1] == "It is the second time"
+        assert (await talk.ann.get(talk.path)).json()["generation"] == "idle"
 
 
 async def test_31_who_has_used_up_their_allowance_is_told_so_where_they_may_know_of_the_session(

@@ -10,7 +10,8 @@ from sqlalchemy import update
 from tests.support.databases import open_store
 from tests.support.searching import add_sessions
 from tests.support.service import Service, running_service
-from tests.support.troubleshooting import ESCALATION, SESSIONS, SOLVED, act, by_hand, done, respond
+from tests.support.troubleshooting import ESCALATION, REPORT, SESSIONS, SOLVED, act, by_hand, done, respond
+from tests.support.usage import no_books
 
 from workbench.adapters.clock import SystemClock
 from workbench.adapters.embeddings.chosen import ChosenEmbedders
@@ -45,7 +46,9 @@ async def set_down(service: Service, texts: list[str]) -> list[str]:
 async def compared(service: Service, workspace: str = "default") -> None:
     """Have all vectors made that the service's jobs will make in some seconds."""
     async with open_store(service.database_url, SystemClock()) as store:
-        embedding = EmbeddingService(store.transactions, ChosenEmbedders(HashedEmbedder()), store.clock)
+        embedding = EmbeddingService(
+            store.transactions, ChosenEmbedders(HashedEmbedder()), no_books(store.clock), store.clock
+        )
         indexing = IndexingService(store.transactions, embedding, store.clock, Pace())
         async for _ in indexing.rebuild(service.workspace(workspace)):
             pass
@@ -231,9 +234,34 @@ async def test_a_step_by_hand_names_resolved_sessions_that_are_like_this_one(ser
     assert [each["session_id"] for each in answered["next_step"]["content"]["context"]["similar"]] == [
         like["session_id"]
     ]
-    # Whoever reads the step later is not told what its asker might see.
-    detail = (await ann.get(asked["path"])).json()
-    assert all(step["content"]["context"].get("similar", []) == [] for step in detail["steps"])
+    done_before, waiting = [step["content"]["context"] for step in (await ann.get(asked["path"])).json()["steps"]]
+    assert (done_before, waiting) == ({}, answered["next_step"]["content"]["context"])
+
+
+async def test_a_step_by_hand_names_what_who_reads_it_may_see(service: Service) -> None:
+    ann, bob = service.user(), service.user("bob")
+    like = await by_hand(ann, LIKE_IT)
+    assert (await act(ann, like["path"], "resolve", SOLUTION)).is_success
+    await compared(service)
+    asked = await by_hand(ann, f"{ZITHER}. {REPORT}")
+    named = asked["first_step"]["content"]["context"]
+    assert [each["session_id"] for each in named["similar"]] == [like["session_id"]]
+    assert [each["key"] for each in named["candidates"]][:1] == ["printer-offline"]
+    await done(ann, asked["path"], "escalate")
+    taken = (await act(bob, asked["path"], "pickup")).json()
+    assert taken["next_step"]["step_type"] == "manual"
+    assert taken["next_step"]["content"]["context"] == {**named, "similar": []}
+    for who, expected in ((bob, []), (ann, [like["session_id"]])):
+        *_, waiting = (await who.get(asked["path"])).json()["steps"]
+        context = waiting["content"]["context"]
+        assert (context["candidates"], [each["session_id"] for each in context["similar"]]) == (
+            named["candidates"],
+            expected,
+        )
+    await done(bob, asked["path"], "resolve")
+    assert all(
+        step["content"]["context"].get("similar") is None for step in (await bob.get(asked["path"])).json()["steps"]
+    )
 
 
 async def test_what_is_said_in_a_chat_by_the_ordinary_routes_is_found(service: Service) -> None:

@@ -392,6 +392,28 @@ async def test_74_a_text_that_means_none_is_answered_by_the_model(service: Servi
     assert answered["next_step"]["source"] == "model"
 
 
+async def test_75_whatever_leads_to_a_step_by_hand_it_has_beside_it_what_may_be_of_use(
+    service: Service, script: SessionScript
+) -> None:
+    ann, bob = service.user(), service.user("bob")
+    script.says(written(), refusal(429), refusal(429))
+    session = await start(ann, NEAR)
+    by_hand = {"on_unavailable": "manual"}
+    failed = (await answer(ann, session, session["first_step"], **by_hand)).json()
+    await limit(service, 0)
+    spent = (await answer(ann, session, failed["next_step"], **by_hand)).json()
+    await limit(service, 0, user="bob")
+    await done(ann, session["path"], "escalate")
+    taken = (await bob.post(f"{session['path']}/pickup", json={"resume_mode": "fresh", **by_hand})).json()
+    assert [each["fallback_reason"] for each in (failed, spent, taken)] == ["provider", "quota", "quota"]
+    for each in (failed, spent, taken):
+        context = each["next_step"]["content"]["context"]
+        assert [near["key"] for near in context["candidates"]][:1] == ["printer-offline"], each
+        assert context["similar"] == []
+    kept = [step["content"]["context"] for step in (await detail(bob, session))["steps"] if step["answer"] is not None]
+    assert all("similar" not in context for context in kept)
+
+
 async def test_16_none_of_these_is_for_the_model_to_go_on_from(service: Service, script: SessionScript) -> None:
     ann = service.user()
     script.says(refusal(429), refusal(429))
@@ -426,7 +448,10 @@ async def test_39_a_refusal_says_what_is_used_up_and_until_when(running: Service
     values = dict(line.rsplit(" ", 1) for line in measured.splitlines() if not line.startswith("#"))
     assert float(values['workbench_quota_denied_total{window="daily"}']) >= 1
     assert float(values['workbench_quota_denied_total{window="monthly"}']) >= 1
-    assert float(values['workbench_model_requests_total{operation="flowpilot_start",result="done"}']) >= 1
+    assert (
+        float(values['workbench_model_requests_total{operation="flowpilot_start",provider="scripted",result="done"}'])
+        >= 1
+    )
     assert float(values['workbench_model_tokens_total{direction="in"}']) > 0
     await planned.close()
 

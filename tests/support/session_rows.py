@@ -20,7 +20,7 @@ from workbench.domain.troubleshooting.access import Person
 from workbench.domain.troubleshooting.documents import Document
 from workbench.domain.troubleshooting.lanes import Lane
 from workbench.domain.troubleshooting.model import Branch, Escalation, Followed, Intake, Session, SessionStep, Ticket
-from workbench.domain.troubleshooting.outputs import StoredOutput
+from workbench.domain.troubleshooting.outputs import Rephrased, RephrasedText, StoredOutput
 from workbench.domain.troubleshooting.ports import SessionFilter, SessionPage, StoredLane
 from workbench.domain.troubleshooting.searches import Beholder
 from workbench.domain.troubleshooting.searching import Term, Wanted
@@ -133,6 +133,12 @@ def an_output(now: datetime, **members: Any) -> StoredOutput:
     return StoredOutput(**{**usual, **members})
 
 
+def a_text(session_version: int) -> Rephrased:
+    """A documentation in a model's words."""
+    text = RephrasedText(template_version=1, model="fast", markdown="# It prints")
+    return Rephrased(session_version=session_version, content=text)
+
+
 def add_session(tx: SqlTransaction, workspace: str, conversation_id: UUID, now: datetime) -> None:
     """Put one of each into a workspace; but for the neighbour, whose ids are its own."""
     if workspace == "elsewhere":
@@ -156,6 +162,7 @@ def add_session(tx: SqlTransaction, workspace: str, conversation_id: UUID, now: 
     tx.tickets.put(SESSION, Ticket(id="4711", connection_id=CONNECTION))
     tx.pushes.add(a_push(now), ["cay"])
     tx.outputs.add(SESSION, an_output(now), ["cay"])
+    tx.outputs.keep_rephrased(SESSION, a_text(1), ["cay"], now)
     tx.spaces.begin(A_SPACE)
     tx.vectors.put(A_SPACE, an_embedded())
 
@@ -183,6 +190,7 @@ READS: dict[str, tuple[Any, object]] = {
     "pushes.of_session": (lambda tx, w: tx.pushes.of_session(SESSION, 10), []),
     "pushes.with_key": (lambda tx, w: tx.pushes.with_key("k"), None),
     "outputs.of_session": (lambda tx, w: tx.outputs.of_session(SESSION, 10), []),
+    "outputs.rephrased": (lambda tx, w: tx.outputs.rephrased(SESSION), None),
     "outputs.of_version": (lambda tx, w: tx.outputs.of_version(SESSION, 1), []),
     "searches.find": (lambda tx, w: tx.searches.find(CAYS_EYES.person_id, PRINT, 10), []),
     "searches.alike": (lambda tx, w: tx.searches.alike(CAYS_EYES, ["print"], 10), []),
@@ -252,6 +260,7 @@ WRITES: dict[str, Any] = {
     "pushes.hurry": lambda tx, w: tx.pushes.hurry(w.job.run_at + timedelta(days=1)),
     "outputs.add": lambda tx, w: tx.outputs.add(SESSION, an_output(w.job.run_at, session_version=2), ["cay"]),
     "outputs.change": lambda tx, w: tx.outputs.change(SESSION, an_output(w.job.run_at, state="failed")),
+    "outputs.keep_rephrased": lambda tx, w: tx.outputs.keep_rephrased(SESSION, a_text(2), ["cay"], w.job.run_at),
     "outputs.tell": lambda tx, w: tx.outputs.tell(SESSION, 1, "ticket_notes", w.job.run_at),
     "searches.put": lambda tx, w: tx.searches.put(SESSION, A_DOCUMENT, 0),
     "overheard.said": lambda tx, w: tx.overheard.said(stored_message(w)),

@@ -92,9 +92,8 @@ class Desk:
         return (await by_hand(who, **ticket))["path"]
 
     async def claimed(self, limit: int = 10) -> list[ClaimedPush]:
-        """Take up what is due. On a slow machine the service's clock may have overtaken ours."""
-        behind = (datetime.now(UTC) - self.clock.now()).total_seconds()
-        self.clock.move(seconds=max(behind, 0.0))
+        """Take up what is due."""
+        self._catch_up()
         queue = await self.container.get(PushQueue)
         return list(await queue.claim(self.clock.now(), limit))
 
@@ -112,6 +111,7 @@ class Desk:
 
     async def jobs(self) -> list[Job]:
         """Take up the jobs that make outputs."""
+        self._catch_up()
         queue = await self.container.get(JobQueue)
         return list(await queue.claim([OUTPUT_JOB], self.clock.now(), 10))
 
@@ -121,6 +121,11 @@ class Desk:
         for job in await self.jobs():
             await service.carry_out(job)
 
+    def _catch_up(self) -> None:
+        """On a slow machine the service's clock may have overtaken ours."""
+        behind = (datetime.now(UTC) - self.clock.now()).total_seconds()
+        self.clock.move(seconds=max(behind, 0.0))
+
     async def told(self, workspace: str = "default") -> list[Event]:
         """What the log has of sessions."""
         async with open_store(self.service.database_url) as store, store.transactions.read(workspace) as tx:
@@ -128,14 +133,15 @@ class Desk:
 
 
 @asynccontextmanager
-async def ticket_desk(database_url: str, folder: Path) -> AsyncGenerator[Desk]:
+async def ticket_desk(database_url: str, folder: Path, *providers: Provider, **settings: Any) -> AsyncGenerator[Desk]:
     """Open one. Its clock is a second ahead, so that what is set down now is due."""
     idle = Provider(Scope.APP)
     idle.provide(IdleWorker, provides=PushWorker)
     idle.provide(IdleJobs, provides=JobWorker)
-    async with running_service(database_url, folder, Impatient(), idle, tickets=TICKETS) as service:
+    mine = (Impatient(), *providers)
+    async with running_service(database_url, folder, idle, *mine, tickets=TICKETS, **settings) as service:
         clock = SettableClock(datetime.now(UTC) + timedelta(seconds=1))
-        container = make_container(service.settings, StoppedClock(clock), Impatient())
+        container = make_container(service.settings, StoppedClock(clock), *mine)
         try:
             yield Desk(service, container, clock)
         finally:

@@ -6,9 +6,23 @@ from uuid import UUID
 
 from tests.support.databases import Store
 
+from workbench.domain.clock import Clock
 from workbench.domain.transactions import retrying
-from workbench.domain.usage.bookkeeping import settle
+from workbench.domain.usage.bookkeeping import Bookkeeping, settle
 from workbench.domain.usage.model import Bill, ModelCall, Settled
+from workbench.domain.usage.prices import PriceTable
+
+
+class NoMeter:
+    """Nothing is refused where one bill comes alone."""
+
+    def usage_refused(self, source: str) -> None:
+        raise AssertionError(source)
+
+
+def no_books(clock: Clock) -> Bookkeeping:
+    """Books that know no price."""
+    return Bookkeeping(PriceTable([]), NoMeter(), clock)
 
 
 def model_call(turn_pk: UUID | None, now: datetime, **fields: Any) -> ModelCall:

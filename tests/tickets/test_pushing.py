@@ -4,24 +4,29 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
+from tests.support.clocks import StoppedClock
 from tests.support.databases import open_store
 from tests.support.servers import eventually, until
 from tests.support.service import running_service
-from tests.support.ticket_desk import TICKETS, Desk, id_of, pushes
+from tests.support.ticket_desk import TICKETS, Desk, Impatient, id_of, pushes, ticket_desk
 from tests.support.ticket_systems import WEBHOOK_KEY, ConnectWiseServer, WebhookServer
 from tests.support.troubleshooting import ESCALATION, SOLVED, act, by_hand, done, respond
 
 from workbench.adapters.sql.tables import jobs
 from workbench.adapters.sql.ticket_tables import psa_push_bodies, psa_pushes, resolution_outputs
+from workbench.adapters.tickets.connectwise import PACE
 from workbench.domain.identity.model import Principal
+from workbench.domain.tickets.service import ConnectionService
 from workbench.domain.transactions import Transactions
 from workbench.domain.troubleshooting.handling import HandlingService, NewResolution
 from workbench.domain.troubleshooting.output_jobs import OUTPUT_JOB
 from workbench.domain.troubleshooting.ports import SessionTx
 from workbench.domain.troubleshooting.pushing import PushingService
+from workbench.wiring.container import make_container
 
 CONNECTIONS = "/psa-connections"
 RETRY = "retry-psa-push"
@@ -329,6 +334,21 @@ async def test_a_connection_that_is_removed_sends_nothing_more(desk: Desk, compa
     path = (await by_hand(ann))["path"]
     body = {"psa_ticket_id": "4711", "psa_connection_id": connection}
     assert (await ann.post(f"{path}/link-ticket", json=body)).json()["code"] == "unknown_connection"
+
+
+async def test_62_all_replicas_together_ask_a_connection_no_more_often_than_it_may_be(
+    postgres_url: str, tmp_path: Any, company: ConnectWiseServer
+) -> None:
+    async with ticket_desk(postgres_url, tmp_path / "data") as desk:
+        connection = UUID(await desk.connect(company))
+        replica = make_container(desk.service.settings, StoppedClock(desk.clock), Impatient())
+        try:
+            both = [await each.get(ConnectionService) for each in (desk.container, replica)]
+            root = Principal(workspace_id=desk.service.workspace(), role="user", id="root", is_admin=True)
+            tested = [await service.test(root, connection) for _ in range(31) for service in both]
+        finally:
+            await replica.close()
+        assert (len(company.requests), tested[-1].error_code) == (PACE.times, "rate_limited")
 
 
 async def test_a_note_goes_out_at_once_and_is_counted(database_url: str, tmp_path: Any, hook: WebhookServer) -> None:

@@ -13,6 +13,7 @@ from workbench.adapters.sql.transactions import SqlTransactions
 from workbench.domain.embeddings.model import Descriptor
 from workbench.domain.embeddings.ports import Embedders
 from workbench.domain.transactions import Transactions
+from workbench.domain.troubleshooting.by_hand import ByHandService
 from workbench.domain.troubleshooting.embedding import EmbeddingService
 from workbench.domain.troubleshooting.finding import FindingService
 from workbench.domain.troubleshooting.indexing import IndexingService, Pace
@@ -31,6 +32,7 @@ class Finding(Provider):
 
     finding = provide(FindingService)
     likening = provide(LikeningService, provides=AnyOf[LikeningService, LikeCases])
+    by_hand = provide(ByHandService)
     embedding = provide(EmbeddingService)
     indexing = provide(IndexingService)
 

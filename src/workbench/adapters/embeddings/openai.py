@@ -10,6 +10,9 @@ import msgspec
 
 from workbench.domain.embeddings.model import Descriptor, Vector, packed
 from workbench.domain.errors import UnavailableError
+from workbench.domain.ids import new_hex_id
+from workbench.domain.usage.accumulating import note_call
+from workbench.domain.usage.model import ReportedCall
 
 MAX_TEXTS = 96
 """Of one request."""
@@ -21,8 +24,13 @@ class _Made(msgspec.Struct, frozen=True):
     embedding: list[float]
 
 
+class _Usage(msgspec.Struct, frozen=True):
+    prompt_tokens: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
 class _Answer(msgspec.Struct, frozen=True):
     data: list[_Made]
+    usage: _Usage | None = None
 
 
 class OpenAiEmbedder:
@@ -56,13 +64,26 @@ class OpenAiEmbedder:
             body["dimensions"] = self.descriptor.dims
         content = await self._post(body)
         try:
-            found = msgspec.json.decode(content, type=_Answer).data
+            answer = msgspec.json.decode(content, type=_Answer)
         except msgspec.MsgspecError as error:
             raise _failed("an answer of another form") from error
-        in_order = {each.index: each.embedding for each in found}
+        self._note(answer.usage or _Usage())
+        in_order = {each.index: each.embedding for each in answer.data}
         if sorted(in_order) != list(range(len(texts))):
             raise _failed("vectors of other texts")
         return [self._vector(in_order[place]) for place in range(len(texts))]
+
+    def _note(self, taken: _Usage) -> None:
+        """Tell whoever keeps the books what was taken, as far as the server says so."""
+        named = self.descriptor
+        call = ReportedCall(
+            call_id=new_hex_id(),
+            model=named.model,
+            provider=named.provider,
+            call_kind="embedding",
+            prompt_tokens=taken.prompt_tokens,
+        )
+        note_call(call)
 
     async def _post(self, body: dict[str, object]) -> bytes:
         content = bytearray()

@@ -9,7 +9,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from workbench.domain.events.model import Event
 from workbench.domain.playbooks.confidence import Tier
 from workbench.domain.playbooks.steps import Source
-from workbench.domain.troubleshooting.failures import FailureKind
 from workbench.domain.troubleshooting.generating import GenerationMeter, GenerationType, Outcome
 from workbench.domain.troubleshooting.metering import Decision, SessionMeter
 from workbench.domain.troubleshooting.model import SessionType
@@ -26,6 +25,8 @@ STEP_COUNTS = (0, 1, 2, 3, 5, 8, 13, 20, 50, 100, 200)
 SCORES = (0.05, 0.1, 0.2, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 UNRATED = "none"
 """The tier of a step that is no guess."""
+UNKNOWN = "unknown"
+"""Whose a model is that said no word before it failed."""
 GIVEN_UP = "idle"
 """What the service does where nobody acts."""
 DONE: dict[str, str] = {
@@ -60,7 +61,9 @@ class PrometheusSessions(SessionMeter, GenerationMeter):
         self._queue = self._gauge("workbench_escalation_queue_depth", "Sessions that wait for a colleague.")
         self._overdue = self._gauge("workbench_escalations_overdue", "Those that have waited too long.")
         self._waited = self._histogram("workbench_escalation_wait_seconds", "Until somebody took it over.", WAITS)
-        self._generations = self._counter("workbench_model_requests", "Uses of models.", "operation", "result")
+        self._generations = self._counter(
+            "workbench_model_requests", "Models that were asked.", "operation", "provider", "result"
+        )
         self._tokens = self._counter("workbench_model_tokens", "Tokens of these.", "direction")
         self._latency = self._histogram(
             "workbench_model_latency_seconds", "How long they took.", LATENCIES, "operation"
@@ -98,8 +101,6 @@ class PrometheusSessions(SessionMeter, GenerationMeter):
     def _expect_models(self) -> None:
         for kind in get_args(GenerationType):
             self._latency.labels(kind)
-            for outcome in ("done", "cancelled", "internal", *get_args(FailureKind)):
-                self._generations.labels(kind, outcome)
         for direction in ("in", "out"):
             self._tokens.labels(direction)
         for reason in get_args(DenyReason):
@@ -119,9 +120,12 @@ class PrometheusSessions(SessionMeter, GenerationMeter):
         """Count."""
         self._transitions.labels(action, "refused").inc()
 
-    def generated(self, kind: GenerationType, outcome: Outcome, seconds: float, calls: Sequence[ReportedCall]) -> None:
-        """Count, and note how long it took; what a provider does not tell of tokens is not guessed."""
-        self._generations.labels(kind, outcome).inc()
+    def asked(self, kind: GenerationType, provider: str | None, outcome: Outcome) -> None:
+        """Count; whose models there are only settings know, so that these series begin with the first use."""
+        self._generations.labels(kind, provider or UNKNOWN, outcome).inc()
+
+    def generated(self, kind: GenerationType, seconds: float, calls: Sequence[ReportedCall]) -> None:
+        """Note how long it took; what a provider does not tell of tokens is not guessed."""
         self._latency.labels(kind).observe(seconds)
         self._tokens.labels("in").inc(sum(call.prompt or 0 for call in calls))
         self._tokens.labels("out").inc(sum(call.completion or 0 for call in calls))

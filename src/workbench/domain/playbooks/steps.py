@@ -114,13 +114,12 @@ def choosing_step(candidates: Sequence[Candidate]) -> Step:
     )
 
 
-def manual_step(candidates: Sequence[Candidate] = (), similar: Sequence[Mapping[str, Any]] = ()) -> Step:
-    """Let the person go on by hand, with playbooks and solved sessions that may be of use. It is sure of nothing."""
+def manual_step() -> Step:
+    """Let the person go on by hand. It is sure of nothing; what may be of use is put beside it when it is shown."""
     return Step(
         step_type="manual",
         prompt=MANUAL,
         source="system",
-        context={"candidates": told(candidates), "similar": list(similar[:3])},
         allow_free_text=True,
     )
 

@@ -18,6 +18,8 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     by: str
     text: str
+    branch_id: UUID | None = None
+    """The way that it was said on; without one it is the one that all others come from."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +40,11 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     def path(self) -> list[SessionStep]:
         """The steps of the way that is followed, with those before it was forked, in their order."""
         return steps_of(self.branches, self.steps, self.session.active_branch_id or self.branches[0].id)
+
+    def is_on_way(self, branch_id: UUID | None) -> bool:
+        """Whether what was said on a branch belongs to the way that is followed."""
+        root_id = self.branches[0].id
+        return (branch_id or root_id) in way_to(self.branches, self.session.active_branch_id or root_id)
 
     def ruled_out(self) -> Iterator[SessionStep]:
         """The answered steps that no longer lead anywhere, for another way was taken."""
@@ -72,6 +79,17 @@ def generation_state(case: Case, now: datetime) -> GenerationState:
         return "running"
     is_left = session.session_type == "guided" and session.status in WORKING and case.open_step is None
     return "failed" if is_left else "idle"
+
+
+def way_to(branches: tuple[Branch, ...], branch_id: UUID) -> list[UUID]:
+    """A branch and those that it comes from, the first of all at the beginning."""
+    known = {each.id: each for each in branches}
+    way: list[UUID] = []
+    at: UUID | None = branch_id
+    while at is not None:
+        way.append(at)
+        at = known[at].parent_branch_id if at in known else None
+    return way[::-1]
 
 
 def steps_of(branches: tuple[Branch, ...], steps: tuple[SessionStep, ...], branch_id: UUID) -> list[SessionStep]:

@@ -4,15 +4,16 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
 from workbench.domain.ids import new_id
 from workbench.domain.messages.events import message_created
-from workbench.domain.messages.model import Message, Sender, StoredMessage
+from workbench.domain.messages.model import Message, MessageQuery, Sender, StoredMessage
 from workbench.domain.parts.closing import Marker, closed
 from workbench.domain.parts.model import text_part
-from workbench.domain.troubleshooting.cases import Said
+from workbench.domain.troubleshooting.cases import Case, Said
 from workbench.domain.troubleshooting.foundations import found_session
 from workbench.domain.troubleshooting.known import GUIDE_ID, GUIDE_NAME
 from workbench.domain.troubleshooting.model import Session
@@ -23,10 +24,14 @@ from workbench.domain.turns.model import DEADLINE, Turn, TurnError, logged
 from workbench.domain.turns.settling import Close, ending_event, opened_event, put_content
 from workbench.domain.users.model import User
 
+MAX_SAID = 200
+"""So many messages of a chat are told of, the newest."""
 LEASE = timedelta(seconds=120)
 """A reply is given up after so long: then whoever looks after turns ends its turn."""
 CHAT = "chat"
 """Under this key the metadata of a reply have what it says besides its text."""
+BRANCH = "branch_id"
+"""And under this one those of all that is said, once a way was picked."""
 
 
 def begin_chat(tx: SessionTx, session: Session, user: User, now: datetime) -> None:
@@ -103,10 +108,25 @@ async def ask_and_answer(
     tx.events.record(turn_status(ended))
 
 
+def branch_of(said: Message) -> UUID | None:
+    """The way that something was said on, where a chat has several."""
+    told = said.metadata.get(BRANCH)
+    return UUID(told) if isinstance(told, str) else None
+
+
+async def with_talk(tx: SessionTx, case: Case) -> Case:
+    """The same with what people wrote last, where it is a chat."""
+    if case.session.session_type != "chat":
+        return case
+    people = MessageQuery(participant_roles=("user",), message_types=("chat",), limit=MAX_SAID)
+    messages = await tx.messages.page(case.session.conversation_id, people)
+    return msgspec.structs.replace(case, said=said_in(case.session, messages))
+
+
 def said_in(session: Session, messages: Sequence[Message]) -> tuple[Said, ...]:
     """What was written in a session's chat; each changed its version. What was only said in its conversation is left out."""
     return tuple(
-        Said(at=each.timestamp, by=each.sender.participant_id, text=each.content)
+        Said(at=each.timestamp, by=each.sender.participant_id, text=each.content, branch_id=branch_of(each))
         for each in messages
         if each.metadata.get("session_id") == str(session.id) and "turn" in each.metadata
     )
@@ -119,7 +139,7 @@ def closed_with(session: Session, reply: ChatReply) -> Close:
     return Close(
         outcome="completed",
         parts=[text_part(reply.content)],
-        metadata={"session_id": str(session.id), CHAT: besides},
+        metadata={**_place(session), CHAT: besides},
         source="server",
     )
 
@@ -130,13 +150,18 @@ def failed_with(session: Session, error: TurnError) -> Close:
         outcome="failed",
         error=error,
         parts=closed([], Marker(code="error", error_code=error.code)),
-        metadata={"session_id": str(session.id)},
+        metadata=_place(session),
         source="server",
     )
 
 
 def _begun(turn: Turn) -> list[tuple[str, dict[str, Any]]]:
     return [opened_event(turn, []), ("turn.started", {"producer_kind": turn.producer_kind})]
+
+
+def _place(session: Session) -> dict[str, Any]:
+    place: dict[str, Any] = {"session_id": str(session.id)}
+    return {**place, BRANCH: str(session.active_branch_id)} if session.is_branching else place
 
 
 async def _say(tx: ChatTx, session: Session, said: Message, turn: Turn) -> None:
@@ -156,7 +181,7 @@ def _message(
     uploads: Sequence[str] = (),
     turn: dict[str, Any] | None = None,
 ) -> Message:
-    metadata: dict[str, Any] = {"session_id": str(session.id)}
+    metadata = _place(session)
     return Message(
         id=new_id(),
         sender=Sender(participant_role="user", participant_id=person_id),

@@ -24,15 +24,17 @@ from workbench.domain.troubleshooting.chat_turns import (
     ask,
     ask_and_answer,
     asked_turn,
+    branch_of,
     closed_with,
     failed_with,
     question,
 )
 from workbench.domain.troubleshooting.failures import ProviderError
+from workbench.domain.troubleshooting.forking import Pick, Picked, pick_up_fork
 from workbench.domain.troubleshooting.generating import Generation, reserve_generation
 from workbench.domain.troubleshooting.guides import Guides
 from workbench.domain.troubleshooting.known import GUIDE_ID, inputs_of, seen, stored
-from workbench.domain.troubleshooting.model import Session
+from workbench.domain.troubleshooting.model import Branch, Session
 from workbench.domain.troubleshooting.ports import ChatTx
 from workbench.domain.troubleshooting.replies import nothing_to_say, suggested, templated
 from workbench.domain.troubleshooting.replying import Pending, Replying
@@ -58,6 +60,8 @@ class NewChat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     message: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_CHAT, pattern=r"\S")]
     upload_ids: UploadIds = ()
+    fork: Pick | None = None
+    """With it the chat goes on by one of the ways that an earlier reply proposed."""
 
 
 class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,14 +70,16 @@ class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
     session_id: UUID
     text: str
     upload_ids: Sequence[str]
+    fork: Pick | None
     shelf: Shelf
     supply: Supply
 
 
 class _Heard(msgspec.Struct, frozen=True, kw_only=True):
-    """The session that something is written in, and the names of the files that come with it."""
+    """The session that something is written in, on the way that is picked, and the names of the files that come with it."""
 
     session: Session
+    branches: tuple[Branch, ...]
     filenames: Sequence[str]
     shared: datetime
     """The time by the clock that all processes share."""
@@ -100,7 +106,7 @@ class ChattingService:
         """Say something, and have it answered.
 
         Raises NotFoundError, ForbiddenError, ConflictError (`illegal_transition`, `wrong_session_type`,
-        `generation_in_progress`), InvalidError `unknown_upload`, UnavailableError `no_guidance_available` where there is no
+        `generation_in_progress`), InvalidError (`unknown_upload`, `unknown_fork`, `unknown_option`), UnavailableError `no_guidance_available` where there is no
         model and no playbook comes near, QuotaExceededError; then nothing is stored. Raises ProviderError; then it is.
         """
         wanted = await self._wanted(principal, session_id, new)
@@ -119,7 +125,9 @@ class ChattingService:
             shelf = await shelf_of(tx, self._guides.shelves, principal.workspace_id)
         report = Report(text=text, fields=inputs_of(found.session.intake))
         supply = await self._supplies.of(principal, report, shelf, session_id)
-        return _Wanted(session_id=session_id, text=text, upload_ids=new.upload_ids, shelf=shelf, supply=supply)
+        return _Wanted(
+            session_id=session_id, text=text, upload_ids=new.upload_ids, fork=new.fork, shelf=shelf, supply=supply
+        )
 
     async def _answer_at_once(self, principal: Principal, wanted: _Wanted) -> Chatted:
         now, supply = self._clock.now(), wanted.supply
@@ -153,7 +161,7 @@ class ChattingService:
             unanswered = await _unanswered(tx, session, principal.id, wanted.text)
             asked = unanswered or question(session, principal.id, wanted.text, heard.filenames, turn_id, now)
             turn = asked_turn(session, principal.id, asked, turn_id, heard.shared)
-            generation = Generation.wished(principal, "chat_message", session, turn.output_message_id)
+            generation = Generation.wished(principal, "chat_message", session, turn.output_message_id, turn.pk)
             await reserve_generation(tx, self._replying.generating, generation)
             earlier = await tx.messages.page(session.conversation_id, MessageQuery(limit=MAX_LINES))
             downloads = [await tx.files.download(session.conversation_id, name, None) for name in heard.filenames]
@@ -162,6 +170,7 @@ class ChattingService:
             tx.sessions.change(changed)
         return generation, Pending(
             session=stored(changed),
+            branches=heard.branches,
             turn=turn,
             asked=asked,
             earlier=[each for each in earlier if each.id != asked.id],
@@ -189,9 +198,9 @@ class ChattingService:
                 raise session_not_found()
             if turn.epoch != ours.epoch or not (turn.is_active or turn.can_be_healed):
                 raise turn_over(turn)
-            await settle(tx, turn, close, self._clock.now())
-            rows = await tx.usage.billed(None, ours.output_message_id)
-        return UsageSummary.of(rows[0], with_cost=True) if rows else None
+            ended = await settle(tx, turn, close, self._clock.now())
+        row = ended.usage.row if ended.usage else None
+        return UsageSummary.of(row, with_cost=True) if row else None
 
 
 async def _heard(tx: ChatTx, principal: Principal, wanted: _Wanted, now: datetime) -> _Heard:
@@ -202,7 +211,14 @@ async def _heard(tx: ChatTx, principal: Principal, wanted: _Wanted, now: datetim
     for active in await tx.turns.active(found.session.conversation_id, GUIDE_ID):
         raise _in_progress(active)
     filenames = [each.file.filename for each in files]
-    return _Heard(session=found.session, filenames=filenames, shared=await tx.turns.now())
+    picked = Picked(session=found.session)
+    if wanted.fork is not None:
+        picked = await pick_up_fork(tx, found.case, wanted.fork, now)
+    for branch in picked.branches:
+        tx.session_steps.branch(found.session.id, branch)
+    branches = {each.id: each for each in (*found.case.branches, *picked.branches)}
+    shared = await tx.turns.now()
+    return _Heard(session=picked.session, branches=tuple(branches.values()), filenames=filenames, shared=shared)
 
 
 async def _unanswered(tx: ChatTx, session: Session, person_id: str, text: str) -> Message | None:
@@ -210,8 +226,10 @@ async def _unanswered(tx: ChatTx, session: Session, person_id: str, text: str) -
     newest = await tx.turns.page(session.conversation_id, TurnQuery(assistant_id=GUIDE_ID, limit=1))
     asked_id = newest[0].input_message_id if newest and newest[0].status in {"failed", "aborted"} else None
     asked = await tx.messages.find(asked_id) if asked_id else None
-    is_same = asked is not None and asked.message.content == text and asked.message.sender.participant_id == person_id
-    return asked.message if asked is not None and is_same else None
+    if asked is None or branch_of(asked.message) != (session.active_branch_id if session.is_branching else None):
+        return None
+    is_same = asked.message.content == text and asked.message.sender.participant_id == person_id
+    return asked.message if is_same else None
 
 
 def _in_progress(active: Turn) -> ConflictError:

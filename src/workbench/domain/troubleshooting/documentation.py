@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from workbench.domain.troubleshooting.cases import Case
+from workbench.domain.troubleshooting.cases import Case, Said
 from workbench.domain.troubleshooting.markdown import escaped_block, escaped_line
 from workbench.domain.troubleshooting.model import Escalation, Intake, Resolution, Session, SessionStep, Ticket
 
@@ -137,7 +137,7 @@ def markdown(case: Case) -> str:
             f"{escaped_line(name)}: {escaped_line(value)}" for name, value in case.environment.items()
         ),
         "Steps taken": _numbered(_taken(case)),
-        "Ruled out": _list(_step(case, step) for step in case.ruled_out() if _is_told(step)),
+        "Ruled out": _list(_ruled_out(case)),
         "Escalations": _list(_escalation(case, each) for each in case.escalations),
         "Resolution": _resolution(case),
         "Next steps": _list(escaped_line(text) for text in next_steps(case)),
@@ -170,7 +170,16 @@ def _is_told(step: SessionStep) -> bool:
 def _taken(case: Case) -> Iterator[str]:
     """What was answered, or, in a chat, what people wrote."""
     yield from (_step(case, step) for step in case.path() if _is_told(step))
-    yield from (f"{escaped_line(each.text)}{_by(case, each.by)}" for each in case.said)
+    yield from (_said(case, each) for each in case.said if case.is_on_way(each.branch_id))
+
+
+def _ruled_out(case: Case) -> Iterator[str]:
+    yield from (_step(case, step) for step in case.ruled_out() if _is_told(step))
+    yield from (_said(case, each) for each in case.said if not case.is_on_way(each.branch_id))
+
+
+def _said(case: Case, each: Said) -> str:
+    return f"{escaped_line(each.text)}{_by(case, each.by)}"
 
 
 def _step(case: Case, step: SessionStep) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from workbench.domain.clock import Clock
-from workbench.domain.embeddings.model import Embedded, Space
+from workbench.domain.embeddings.model import Embedded, Space, Vector
 from workbench.domain.embeddings.ports import Embedder, Embedders
 from workbench.domain.ids import new_id
 from workbench.domain.jobs.model import Job
@@ -13,14 +13,22 @@ from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.documents import EmbedRequest, Walk, problem_hash, problem_text
 from workbench.domain.troubleshooting.model import Session
 from workbench.domain.troubleshooting.searches import SearchTx
+from workbench.domain.usage.accumulating import accumulating
+from workbench.domain.usage.bookkeeping import Bookkeeping, settle
+from workbench.domain.usage.model import Bill, ReportedCall
+
+EMBEDDING_USAGE = "session_embedding"
 
 
 class EmbeddingService:
     """Makes vectors of what sessions are about. Nothing is open while they are made."""
 
-    def __init__(self, transactions: Transactions[SearchTx], embedders: Embedders, clock: Clock) -> None:
+    def __init__(
+        self, transactions: Transactions[SearchTx], embedders: Embedders, books: Bookkeeping, clock: Clock
+    ) -> None:
         self._transactions = transactions
         self._embedders = embedders
+        self._books = books
         self._clock = clock
 
     async def carry_out(self, job: Job) -> None:
@@ -64,13 +72,28 @@ class EmbeddingService:
         missing = [each for each in sessions if each.id not in there or there[each.id].text_hash != hashes[each.id]]
         if not missing:
             return 0
-        vectors = await embedder.embed([problem_text(session) for session in missing])
+        vectors = await self._made(workspace_id, embedder, [problem_text(session) for session in missing])
         made = [
             Embedded(session_id=session.id, text_hash=hashes[session.id], vector=vector)
             for session, vector in zip(missing, vectors, strict=True)
             if vector is not None
         ]
         return await retrying(lambda: self._store(workspace_id, space, made))
+
+    async def _made(self, workspace_id: str, embedder: Embedder, texts: Sequence[str]) -> list[Vector | None]:
+        """Make vectors, and book what a model took for them, whatever came of it."""
+        with accumulating() as spent:
+            try:
+                return await embedder.embed(texts)
+            finally:
+                if spent.calls:
+                    await self._book(workspace_id, spent.calls)
+
+    async def _book(self, workspace_id: str, reported: Sequence[ReportedCall]) -> None:
+        # It is nobody's wish, and so no user's expense.
+        bill = Bill(source="server", provisional=False, conversation_id=None, user_id=None, usage_type=EMBEDDING_USAGE)
+        async with self._transactions.write(workspace_id) as tx:
+            await settle(tx, bill, self._clock.now(), self._books.entered(reported))
 
     async def _store(self, workspace_id: str, space: Space, made: Sequence[Embedded]) -> int:
         """Store vectors; not of sessions that are gone, or were changed meanwhile: for these a job of their own follows."""

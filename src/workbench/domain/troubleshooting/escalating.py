@@ -19,8 +19,10 @@ from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.access import Person
 from workbench.domain.troubleshooting.briefing import Onward, brief
+from workbench.domain.troubleshooting.by_hand import ByHandService
 from workbench.domain.troubleshooting.cases import is_begun_by_model
 from workbench.domain.troubleshooting.chat_briefing import brief_in_chat
+from workbench.domain.troubleshooting.chat_turns import with_talk
 from workbench.domain.troubleshooting.continuing import ContinuingService
 from workbench.domain.troubleshooting.events import escalation_changed
 from workbench.domain.troubleshooting.generating import Generation, OnUnavailable, is_admitted
@@ -73,9 +75,16 @@ class _Awaited(msgspec.Struct, frozen=True, kw_only=True):
 class EscalatingService:
     """Acts by which sessions change hands."""
 
-    def __init__(self, transactions: Transactions[ChatTx], continuing: ContinuingService, clock: Clock) -> None:
+    def __init__(
+        self,
+        transactions: Transactions[ChatTx],
+        continuing: ContinuingService,
+        by_hand: ByHandService,
+        clock: Clock,
+    ) -> None:
         self._transactions = transactions
         self._continuing = continuing
+        self._by_hand = by_hand
         self._clock = clock
 
     async def escalate(self, principal: Principal, session_id: UUID, new: NewEscalation) -> Escalated:
@@ -94,7 +103,7 @@ class EscalatingService:
             tx.escalations.add(session_id, asked)
             tx.events.record(escalation_changed("session.escalation.requested", session, asked))
             after = stored(session)
-            case = msgspec.structs.replace(found.case, session=after)
+            case = await with_talk(tx, msgspec.structs.replace(found.case, session=after))
             note = escalation_note(case, asked)
             pushed = await tell_ticket(tx, case, note, principal.id, now, wanted=new.push_to_psa)
         return Escalated(
@@ -140,6 +149,13 @@ class EscalatingService:
         Raises ConflictError `already_picked_up` with who was faster, NotFoundError for whom it is not meant,
         QuotaExceededError, and then it is not taken over; ProviderError, and then it is.
         """
+        taken = await self._taken(principal, session_id, new)
+        if isinstance(taken, Chatted):
+            return taken
+        following = await self._by_hand.beside(principal, session_id, taken.next_step)
+        return msgspec.structs.replace(taken, next_step=following)
+
+    async def _taken(self, principal: Principal, session_id: UUID, new: NewPickup) -> PickedUp | Chatted:
         came = await retrying(lambda: self._pick_up(principal, session_id, new))
         if not isinstance(came, _Awaited):
             return came

@@ -7,8 +7,8 @@ the work is not lost.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Literal, Protocol, TypeVar
 from uuid import UUID
 
@@ -83,7 +83,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
 
     Without a `user_id` it is nobody's wish: it counts against the workspace alone. `message_id` is of the message that
     will hold what is written; if nothing comes of it, there will be none. Of a session that is about to begin the same
-    goes for the session and its conversation.
+    goes for the session and its conversation. `turn_pk` is of the turn that it is asked in, which is there in any case.
     """
 
     type: GenerationType
@@ -95,10 +95,16 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     session_id: UUID | None = None
     conversation_id: UUID | None = None
     message_id: UUID | None = None
+    turn_pk: UUID | None = None
 
     @classmethod
     def wished(
-        cls, principal: Principal, kind: GenerationType, session: Session, message_id: UUID | None = None
+        cls,
+        principal: Principal,
+        kind: GenerationType,
+        session: Session,
+        message_id: UUID | None = None,
+        turn_pk: UUID | None = None,
     ) -> "Generation":
         """What somebody asks for. Admins are never refused."""
         return cls(
@@ -111,6 +117,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
             session_id=session.id,
             conversation_id=session.conversation_id,
             message_id=message_id,
+            turn_pk=turn_pk,
         )
 
     @classmethod
@@ -134,8 +141,12 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
 class GenerationMeter(Protocol):
     """Counts uses of models, for operators."""
 
-    def generated(self, kind: GenerationType, outcome: Outcome, seconds: float, calls: Sequence[ReportedCall]) -> None:
-        """Count a use, how long it took, and the tokens of its calls."""
+    def asked(self, kind: GenerationType, provider: str | None, outcome: Outcome) -> None:
+        """Count a model that was asked, by whose it is as far as it said a word; a use may ask one after the other."""
+        ...
+
+    def generated(self, kind: GenerationType, seconds: float, calls: Sequence[ReportedCall]) -> None:
+        """Note how long a use took, and the tokens of its calls."""
         ...
 
     def denied(self, reason: DenyReason) -> None:
@@ -210,19 +221,40 @@ class GeneratingService:
         async with self.spending(generation) as spent:
             try:
                 async with asyncio.timeout(TOTAL_SECONDS):
-                    return await self._first_answer(self.models(generation.workspace_id), asked, spent)
+                    return await self._first_answer(generation, asked, spent)
             except TimeoutError:
                 raise ProviderError("timeout") from None
 
-    async def _first_answer(self, models: Sequence[str], asked: Asked[T], spent: Accumulator) -> T:
-        for model in models[:-1]:
+    async def _first_answer(self, generation: Generation, asked: Asked[T], spent: Accumulator) -> T:
+        *firsts, last = self.models(generation.workspace_id)
+        for model in firsts:
             try:
-                return await asked(model, spent)
+                with self.counting(generation, spent):
+                    return await asked(model, spent)
             except ProviderError as error:
                 if error.kind == "bad_output":
                     raise
                 logger.warning("the model %s failed (%s); the next one is asked", model, error.kind)
-        return await asked(models[-1], spent)
+        with self.counting(generation, spent):
+            return await asked(last, spent)
+
+    @contextmanager
+    def counting(self, generation: Generation, spent: Accumulator) -> Generator[None]:
+        """Count the one model that is asked in the block."""
+        before = len(spent.calls)
+        outcome: Outcome = "cancelled"
+        try:
+            yield
+            outcome = "done"
+        except ProviderError as error:
+            outcome = error.kind
+            raise
+        except Exception:
+            outcome = "internal"
+            raise
+        finally:
+            provider = spent.calls[-1].provider if len(spent.calls) > before else None
+            self._meter.asked(generation.type, provider, outcome)
 
     @asynccontextmanager
     async def spending(self, generation: Generation) -> AsyncGenerator[Spent]:
@@ -239,7 +271,7 @@ class GeneratingService:
             outcome = "internal"
             raise
         finally:
-            self._meter.generated(generation.type, outcome, time.monotonic() - begun, spent.calls)
+            self._meter.generated(generation.type, time.monotonic() - begun, spent.calls)
             failure = "" if outcome == "done" else outcome
             # Whoever is cancelled waits no longer, but the books are kept all the same.
             task = asyncio.create_task(self._settle(generation, spent, failure))
@@ -256,9 +288,12 @@ class GeneratingService:
 
     async def _write_down(self, generation: Generation, calls: Sequence[ReportedCall], failure: str) -> UUID | None:
         now = self._book.clock.now()
+        entered = self._books.entered(calls, generation.turn_pk)
         async with self._transactions.write(generation.workspace_id) as tx:
             tx.budgets.release(generation.key, now)
-            settled = await settle(tx, self._bill(generation, calls, failure), now, self._books.entered(calls))
+            if generation.turn_pk is not None:
+                tx.usage.record_calls(entered)
+            settled = await settle(tx, self._bill(generation, calls, failure), now, entered)
         return settled.row.id if settled.row else None
 
     def _bill(self, generation: Generation, calls: Sequence[ReportedCall], failure: str) -> Bill:
@@ -276,6 +311,7 @@ class GeneratingService:
             source="server",
             provisional=False,
             conversation_id=generation.conversation_id if is_there else None,
+            turn_pk=generation.turn_pk,
             message_id=None if failure else generation.message_id,
             user_id=generation.user_id,
             usage_type=generation.type,

@@ -48,7 +48,7 @@ class Following(msgspec.Struct, frozen=True, kw_only=True):
 def opened(guidance: Guidance, decision: Decision, mode: StartMode) -> Following:
     """What a session begins with. Raises UnavailableError `no_guidance_available` where there is nothing to go by."""
     if mode == "manual":
-        return Following(step=manual_step(decision.candidates), candidates=decision.candidates)
+        return Following(step=manual_step(), candidates=decision.candidates)
     if decision.kind == "run":
         best = decision.candidates[0]
         step = guidance.walk(best.key, best.score).first()

@@ -10,6 +10,7 @@ from workbench.domain.identity.model import Principal
 from workbench.domain.playbooks.model import ResolutionAction
 from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
+from workbench.domain.troubleshooting.chat_turns import with_talk
 from workbench.domain.troubleshooting.events import escalation_changed
 from workbench.domain.troubleshooting.known import Known, seen, store
 from workbench.domain.troubleshooting.lanes import Lane, checked_lane
@@ -102,7 +103,7 @@ class HandlingService:
             found = await seen(tx, principal, session_id)
             found.require_act("resolve", now)
             session = store(tx, resolved(found.session, new.resolution(), now), "session.resolved")
-            case = msgspec.structs.replace(found.case, session=session)
+            case = await with_talk(tx, msgspec.structs.replace(found.case, session=session))
             outputs = order_outputs(tx, case, now)
             pushed = await tell_ticket(tx, case, resolution_note(case), principal.id, now, wanted=new.push_to_psa)
         return Resolved(

@@ -1,4 +1,4 @@
-"""Which earlier sessions are like one (10.3), and what a step by hand names of them (7.5)."""
+"""Which earlier sessions are like one (10.3)."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -21,7 +21,6 @@ from workbench.domain.troubleshooting.searches import Beholder, Neighbour, Searc
 from workbench.domain.troubleshooting.searching import tokens
 from workbench.domain.troubleshooting.similarity import Similar, Traits, fused
 from workbench.domain.troubleshooting.sourcing import LikeCase, LikeCases
-from workbench.domain.troubleshooting.views import StepView
 
 NEAREST = 100
 """Asked of the vectors, since those that one may not know of are left out after that."""
@@ -37,7 +36,6 @@ RARE_AT_LEAST, RARE_SHARE = 3, 0.02
 SMALL_WORKSPACE = 2000
 """Among more sessions only rare words are looked for: half of them would have one of the others."""
 SHARING_RARE = 500
-NAMED_BY_HAND = 3
 
 
 class SharingPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,14 +98,13 @@ class LikeningService(LikeCases):
         self._sharing = sharing
         self._clock = clock
 
-    async def similar(
-        self, principal: Principal, session_id: UUID, limit: int, *, only_resolved: bool = False
-    ) -> SimilarSessions:
+    async def similar(self, principal: Principal, session_id: UUID, limit: int) -> SimilarSessions:
         """The sessions most like one that the caller may see. Raises NotFoundError."""
-        asked = await self._asked(principal, await self._stored(principal, session_id))
-        asked = msgspec.structs.replace(asked, only_resolved=only_resolved)
-        found = await self._found(principal, asked, limit)
-        return SimilarSessions(items=found.ranked)
+        return SimilarSessions(items=(await self._look(principal, session_id, limit)).ranked)
+
+    async def solved_like(self, principal: Principal, session: Session, limit: int) -> list[SimilarSession]:
+        """The same of resolved ones alone, for who has the session in hand."""
+        return (await self._look(principal, session, limit, only_resolved=True)).ranked
 
     async def like(
         self, principal: Principal, report: Report, session_id: UUID | None, limit: int
@@ -116,12 +113,8 @@ class LikeningService(LikeCases):
 
         How near one is in the space of vectors is its score; one that only shares words has none.
         """
-        if session_id is None:
-            session = new_session(principal.id, "guided", None, Intake(text=report.text), self._clock.now())
-        else:
-            session = await self._stored(principal, session_id)
-        asked = msgspec.structs.replace(await self._asked(principal, session), only_resolved=True)
-        found = await self._found(principal, asked, limit)
+        about = session_id or new_session(principal.id, "guided", None, Intake(text=report.text), self._clock.now())
+        found = await self._look(principal, about, limit, only_resolved=True)
         return [
             LikeCase(
                 session_id=each.session_id,
@@ -134,46 +127,37 @@ class LikeningService(LikeCases):
             if each.session_id is not msgspec.UNSET
         ]
 
-    async def beside(self, principal: Principal, session_id: UUID, step: StepView) -> StepView:
-        """A step for its asker: one by hand names resolved sessions that are like this one."""
-        if step.step_type != "manual":
-            return step
-        found = await self.similar(principal, session_id, NAMED_BY_HAND, only_resolved=True)
-        context = {**step.content.context, "similar": msgspec.to_builtins(found.items)}
-        return msgspec.structs.replace(step, content=msgspec.structs.replace(step.content, context=context))
-
-    async def _stored(self, principal: Principal, session_id: UUID) -> Session:
+    async def _look(
+        self, principal: Principal, about: Session | UUID, limit: int, *, only_resolved: bool = False
+    ) -> _Found:
+        """Look in one block, unless a vector is to be made first: it is made where that is quick, with no block open."""
+        beholder = Beholder(person_id=principal.id, with_resolved=self._sharing.holds_in(principal.workspace_id))
         async with self._transactions.read(principal.workspace_id) as tx:
-            return (await seen(tx, principal, session_id)).session
-
-    async def _found(self, principal: Principal, asked: _Asked, limit: int) -> _Found:
-        async with self._transactions.read(principal.workspace_id) as tx:
-            near = await _near(tx, asked)
-            words = await _by_words(tx, asked)
-            ids = {each for each, _ in near} | {*words.found} - {asked.session.id}
-            known = {each.id: each for each in await tx.searches.neighbours(asked.beholder, ids)}
-        return _Found(ranked=_ranked(asked, near, words, known, limit), cosines=dict(near))
-
-    async def _asked(self, principal: Principal, session: Session) -> _Asked:
-        """Find the session's vector, which is made now where that is quick: it may have been stored just now."""
-        async with self._transactions.read(principal.workspace_id) as tx:
+            session = about if isinstance(about, Session) else (await seen(tx, principal, about)).session
+            asked = _Asked(session=session, beholder=beholder, only_resolved=only_resolved)
             space = active_of(await tx.spaces.all())
-            found = await tx.vectors.of(space, [session.id]) if space else None
-        shared = self._sharing.holds_in(principal.workspace_id)
-        beholder = Beholder(person_id=principal.id, with_resolved=shared)
-        asked = _Asked(session=session, beholder=beholder, space=space)
-        embedder = self._embedders.by(principal.workspace_id, space.descriptor) if space else None
-        if embedder is None:
-            return asked
-        kept = found.get(session.id) if found else None
-        vector = await _vector_of(embedder, session, kept.vector if kept else None)
-        return msgspec.structs.replace(asked, vector=vector, min_cosine=embedder.min_cosine)
+            embedder = self._embedders.by(principal.workspace_id, space.descriptor) if space else None
+            if space is not None and embedder is not None:
+                kept = (await tx.vectors.of(space, [session.id])).get(session.id)
+                asked = _with_vector(asked, space, embedder, kept.vector if kept else None)
+            if embedder is None or asked.vector is not None or not embedder.is_local:
+                return await _found(tx, asked, limit)
+        made = (await embedder.embed([problem_text(session)]))[0]
+        asked = msgspec.structs.replace(asked, vector=made)
+        async with self._transactions.read(principal.workspace_id) as tx:
+            return await _found(tx, asked, limit)
 
 
-async def _vector_of(embedder: Embedder, session: Session, kept: Vector | None) -> Vector | None:
-    if kept is not None or not embedder.is_local:
-        return kept
-    return (await embedder.embed([problem_text(session)]))[0]
+def _with_vector(asked: _Asked, space: Space, embedder: Embedder, vector: Vector | None) -> _Asked:
+    return msgspec.structs.replace(asked, space=space, vector=vector, min_cosine=embedder.min_cosine)
+
+
+async def _found(tx: SearchTx, asked: _Asked, limit: int) -> _Found:
+    near = await _near(tx, asked)
+    words = await _by_words(tx, asked)
+    ids = {each for each, _ in near} | {*words.found} - {asked.session.id}
+    known = {each.id: each for each in await tx.searches.neighbours(asked.beholder, ids)}
+    return _Found(ranked=_ranked(asked, near, words, known, limit), cosines=dict(near))
 
 
 async def _near(tx: SearchTx, asked: _Asked) -> Sequence[tuple[UUID, float]]:

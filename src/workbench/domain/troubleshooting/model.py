@@ -159,7 +159,11 @@ class SessionStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Branch(msgspec.Struct, frozen=True, kw_only=True):
-    """One way through the steps. It has those of its parent up to where it was forked, by reference."""
+    """One way through the steps. It has those of its parent up to where it was forked, by reference.
+
+    In a chat it is a way that a reply proposed, and that somebody picked: `chosen` while it is followed, a `dead_end` once
+    it is left.
+    """
 
     id: UUID
     label: str

@@ -13,9 +13,10 @@ import msgspec
 
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import correlation_id
+from workbench.domain.troubleshooting.cases import Case
 from workbench.domain.troubleshooting.documentation import Documentation
 from workbench.domain.troubleshooting.failures import ProviderError
-from workbench.domain.troubleshooting.model import Session
+from workbench.domain.troubleshooting.generating import Generation
 from workbench.domain.troubleshooting.prose import (
     Author,
     FactsLostError,
@@ -89,12 +90,12 @@ class Narration:
     """One telling of a documentation, to one who may have it; cancelled, it ends the model's work and keeps the books."""
 
     def __init__(
-        self, prose: ProseService, principal: Principal, session: Session, document: Documentation, is_there: IsThere
+        self, prose: ProseService, principal: Principal, case: Case, document: Documentation, is_there: IsThere
     ) -> None:
         """`is_there` says whether the session is still there."""
         self._prose = prose
         self._principal = principal
-        self._session = session
+        self._case = case
         self._document = document
         self._is_there = is_there
         self._told = 0
@@ -116,15 +117,13 @@ class Narration:
             tell(self._meta("template"))
             return self._whole(tell, template, "template")
         tell(self._meta("model"))
-        key = self._prose.key(self._principal, self._session, self._document.template_version)
-        kept = self._prose.kept(key)
+        workspace_id, session = self._principal.workspace_id, self._case.session
+        kept = await self._prose.kept(workspace_id, session)
         if kept is not None:
             return self._whole(tell, kept, "model")
         try:
             written = await self._prose.rephrased(
-                self._principal,
-                "flowpilot_documentation",
-                self._session,
+                Generation.wished(self._principal, "flowpilot_documentation", session),
                 documentation_prose(template),
                 lambda piece: self._piece(tell, piece),
             )
@@ -132,7 +131,7 @@ class Narration:
             return await self._instead(tell, template, fallback_of(error))
         if not await self._is_there():
             return _failed("session_not_found", retryable=False)
-        self._prose.keep(key, written.text)
+        await self._prose.keep(workspace_id, self._case, written.text)
         return DoneEvent(chars=len(written.text), generated_by="model", usage_id=written.usage_id)
 
     async def _instead(self, tell: Tell, template: str, reason: ProseFallback) -> DoneEvent | ErrorEvent:

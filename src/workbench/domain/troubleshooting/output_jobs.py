@@ -1,6 +1,5 @@
 """Making what a resolved session leaves, each kind by a job of its own (8.4)."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -12,9 +11,13 @@ from workbench.domain.jobs.model import Job, NewJob
 from workbench.domain.jobs.ports import JobHandler
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.cases import Case
+from workbench.domain.troubleshooting.chat_turns import with_talk
 from workbench.domain.troubleshooting.events import outputs_ready
+from workbench.domain.troubleshooting.generating import Generation
 from workbench.domain.troubleshooting.known import case_of, seen
+from workbench.domain.troubleshooting.model import Session
 from workbench.domain.troubleshooting.outputs import (
+    PROSE,
     OutputKind,
     StoredOutput,
     has_left_playbook,
@@ -22,11 +25,15 @@ from workbench.domain.troubleshooting.outputs import (
     wanted_outputs,
 )
 from workbench.domain.troubleshooting.ports import SessionTx
+from workbench.domain.troubleshooting.prose import ProseService
 from workbench.domain.troubleshooting.ticket_notes import people_of
 from workbench.domain.troubleshooting.views import OutputInProgress, OutputList, OutputView
+from workbench.domain.troubleshooting.wishes import output_prose
 
 OUTPUT_JOB = "session_output"
 OUTPUT_TRIES = 3
+MODEL_SECONDS = 45.0
+"""How long a model may take, which is less than a job may."""
 MAX_SHOWN = 100
 
 
@@ -55,8 +62,9 @@ def order_outputs(tx: SessionTx, case: Case, now: datetime) -> list[OutputInProg
 class OutputService(JobHandler):
     """Makes outputs, and shows them."""
 
-    def __init__(self, transactions: Transactions[SessionTx], clock: Clock) -> None:
+    def __init__(self, transactions: Transactions[SessionTx], prose: ProseService, clock: Clock) -> None:
         self._transactions = transactions
+        self._prose = prose
         self._clock = clock
 
     async def of_session(self, principal: Principal, session_id: UUID) -> OutputList:
@@ -75,15 +83,35 @@ class OutputService(JobHandler):
         await retrying(lambda: self._finish(job, task))
 
     async def _make(self, job: Job, task: OutputTask) -> None:
-        async with self._transactions.write(job.workspace_id) as tx:
-            output = _the(await tx.outputs.of_version(task.session_id, task.session_version), task.kind)
-            session = await tx.sessions.find(task.session_id)
-            if output is None or output.state != "pending" or session is None:
+        """Make it of what is stored, have a model put it into better words, and store it, if it is still wanted."""
+        async with self._transactions.read(job.workspace_id) as tx:
+            output, session = await _wanted(tx, task)
+            if output is None or session is None:
                 return
             case = await case_of(tx, session, tuple(await tx.escalations.of(session.id)))
+            case = await with_talk(tx, case)
+        made = _made(case, output) if job.attempts <= OUTPUT_TRIES else _failed(output, "generation_failed")
+        made = await self._rephrased(job.workspace_id, case, made)
+        await retrying(lambda: self._keep(job.workspace_id, task, made))
+
+    async def _rephrased(self, workspace_id: str, case: Case, made: StoredOutput) -> StoredOutput:
+        """The same by a model, at the workspace's expense; where it is not to be had, what the house wrote stands."""
+        place, content = PROSE.get(made.kind), made.content
+        if place is None or content is None:
+            return made
+        generation = Generation.of_job(workspace_id, "flowpilot_output", case.session)
+        prose = output_prose(made.kind, content[place])
+        told = await self._prose.told(generation, prose, MODEL_SECONDS)
+        return msgspec.structs.replace(made, content={**content, place: told.text}, generated_by=told.generated_by)
+
+    async def _keep(self, workspace_id: str, task: OutputTask, made: StoredOutput) -> None:
+        async with self._transactions.write(workspace_id) as tx:
+            output, session = await _wanted(tx, task)
+            if output is None or session is None:
+                return
             # Reopened meanwhile, there is no resolution to tell of; the next one has outputs of its own.
-            made = _made(case, output) if job.attempts <= OUTPUT_TRIES else _failed(output, "generation_failed")
-            tx.outputs.change(task.session_id, made)
+            kept = made if session.resolution or made.state == "failed" else _failed(output, "session_reopened")
+            tx.outputs.change(task.session_id, kept)
 
     async def _finish(self, job: Job, task: OutputTask) -> None:
         """Whoever comes last sees all of them made; where two do, one of them is stale, and looks again."""
@@ -98,8 +126,11 @@ class OutputService(JobHandler):
             tx.jobs.finish(job)
 
 
-def _the(outputs: Sequence[StoredOutput], kind: OutputKind) -> StoredOutput | None:
-    return next((each for each in outputs if each.kind == kind), None)
+async def _wanted(tx: SessionTx, task: OutputTask) -> tuple[StoredOutput | None, Session | None]:
+    """The output, if it is still to be made, and its session, if that is still there."""
+    outputs = await tx.outputs.of_version(task.session_id, task.session_version)
+    pending = (each for each in outputs if each.kind == task.kind and each.state == "pending")
+    return next(pending, None), await tx.sessions.find(task.session_id)
 
 
 def _made(case: Case, output: StoredOutput) -> StoredOutput:

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ import msgspec
 from workbench.domain.playbooks.fields import Tree
 from workbench.domain.playbooks.model import MAX_LABEL, MAX_NODES, MAX_PROMPT, MAX_TITLE, SCHEMA
 from workbench.domain.troubleshooting.cases import Case
+from workbench.domain.troubleshooting.markdown import escaped_block, escaped_line
 from workbench.domain.troubleshooting.masking import masked
 from workbench.domain.troubleshooting.model import Resolution, Session, SessionStep
 from workbench.domain.troubleshooting.updates import UpdateRequest, client_text, status_update
@@ -18,6 +20,10 @@ OutputKind = Literal["ticket_notes", "client_summary", "kb_article", "playbook_d
 OutputState = Literal["pending", "ready", "failed"]
 
 _OF_THE_HOUSE = frozenset({"choose_playbook", "briefing"})
+
+
+PROSE: dict[OutputKind, str] = {"ticket_notes": "text", "client_summary": "text", "kb_article": "markdown"}
+"""Where the text is that a model may put into better words. A draft of a playbook is a document, and stays as it is."""
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +47,21 @@ class StoredOutput(msgspec.Struct, frozen=True, kw_only=True):
     told_at: datetime | None = None
 
 
+class RephrasedText(msgspec.Struct, frozen=True, kw_only=True):
+    """A documentation in a model's words, and of which template they are."""
+
+    template_version: int
+    model: str
+    markdown: str
+
+
+class Rephrased(msgspec.Struct, frozen=True, kw_only=True):
+    """The same as it is kept, of one version of its session."""
+
+    session_version: int
+    content: RephrasedText
+
+
 def has_left_playbook(case: Case) -> bool:
     """Whether something else than a playbook asked on the way to the end."""
     asked = (step.step for step in case.path() if step.is_answered)
@@ -62,6 +83,7 @@ def output_of(case: Case, resolution: Resolution, kind: OutputKind) -> Output:
             content = {"text": client_text(case, UpdateRequest(audience="client"))}
         case "kb_article":
             content = kb_article(case, resolution)
+            content["markdown"] = article_text(content)
         case "playbook_draft":
             content = {"document": playbook_draft(case, resolution)}
     return Output(kind=kind, content=content)
@@ -76,10 +98,31 @@ def kb_article(case: Case, resolution: Resolution) -> dict[str, Any]:
         "symptoms": masked(session.problem_summary or session.intake.text),
         "environment": {name: masked(value) for name, value in case.environment.items()},
         "cause": masked(resolution.root_cause or "Not recorded"),
-        "steps": [f"{step.step.prompt} — {masked(step.answer_text)}" for step in case.path() if step.is_answered],
-        "ruled_out": [step.step.prompt for step in case.ruled_out()],
+        "steps": [
+            *(f"{step.step.prompt} — {masked(step.answer_text)}" for step in case.path() if step.is_answered),
+            *(masked(each.text) for each in case.said if case.is_on_way(each.branch_id)),
+        ],
+        "ruled_out": [
+            *(step.step.prompt for step in case.ruled_out()),
+            *(masked(each.text) for each in case.said if not case.is_on_way(each.branch_id)),
+        ],
         "resolution": masked(resolution.summary),
     }
+
+
+def article_text(article: Mapping[str, Any]) -> str:
+    """The same as one text with headings."""
+    environment: Mapping[str, str] = article["environment"]
+    sections = {
+        "Symptoms": escaped_block(article["symptoms"]),
+        "Environment": "\n".join(f"- {escaped_line(f'{name}: {value}')}" for name, value in environment.items()),
+        "Cause": escaped_block(article["cause"]),
+        "Steps": "\n".join(f"{number}. {escaped_line(step)}" for number, step in enumerate(article["steps"], 1)),
+        "Ruled out": "\n".join(f"- {escaped_line(each)}" for each in article["ruled_out"]),
+        "Resolution": escaped_block(article["resolution"]),
+    }
+    told = (f"## {head}\n\n{text}" for head, text in sections.items() if text)
+    return "\n\n".join([f"# {escaped_line(article['title'])}", *told]) + "\n"
 
 
 def playbook_draft(case: Case, resolution: Resolution) -> dict[str, Tree]:

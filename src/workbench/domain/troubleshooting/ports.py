@@ -26,7 +26,7 @@ from workbench.domain.troubleshooting.model import (
     SessionType,
     Ticket,
 )
-from workbench.domain.troubleshooting.outputs import OutputKind, StoredOutput
+from workbench.domain.troubleshooting.outputs import OutputKind, Rephrased, StoredOutput
 from workbench.domain.troubleshooting.searching import Wanted
 from workbench.domain.turns.ports import TurnTx
 from workbench.domain.usage.ports import UsageTx
@@ -243,6 +243,14 @@ class Outputs(Protocol):
 
     def change(self, session_id: UUID, output: StoredOutput) -> None:
         """Store what it came to."""
+        ...
+
+    async def rephrased(self, session_id: UUID) -> Rephrased | None:
+        """The documentation of a session in a model's words, of the newest version that there is one of."""
+        ...
+
+    def keep_rephrased(self, session_id: UUID, text: Rephrased, people: Sequence[str], at: datetime) -> None:
+        """Store it, in the place of those of older versions. `people` are those whose words it may hold."""
         ...
 
     def tell(self, session_id: UUID, session_version: int, kind: OutputKind, at: datetime) -> None:

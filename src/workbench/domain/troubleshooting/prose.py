@@ -4,7 +4,7 @@ Where it may not, or fails, or loses a fact, the text of the house stands; the r
 """
 
 import asyncio
-from collections import OrderedDict
+import logging
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Literal
@@ -12,13 +12,19 @@ from uuid import UUID
 
 import msgspec
 
-from workbench.domain.identity.model import Principal
+from workbench.domain.clock import Clock
 from workbench.domain.texts import cleaned_text
+from workbench.domain.transactions import Transactions, retrying
+from workbench.domain.troubleshooting.cases import Case
+from workbench.domain.troubleshooting.documentation import TEMPLATE_VERSION
 from workbench.domain.troubleshooting.facts import keeps_facts
 from workbench.domain.troubleshooting.failures import ProviderError
-from workbench.domain.troubleshooting.generating import GeneratingService, Generation, GenerationType
+from workbench.domain.troubleshooting.generating import GeneratingService, Generation
 from workbench.domain.troubleshooting.model import Session
+from workbench.domain.troubleshooting.outputs import Rephrased, RephrasedText
+from workbench.domain.troubleshooting.ports import SessionTx
 from workbench.domain.troubleshooting.quotas import QuotaExceededError
+from workbench.domain.troubleshooting.ticket_notes import people_of
 from workbench.domain.troubleshooting.writers import Prose, ProsePolisher
 from workbench.domain.usage.accumulating import Accumulator
 
@@ -31,8 +37,8 @@ MAX_POLISHED = 12_000
 """Longer texts, in characters, are not rephrased: no model's answer may be as long."""
 MODEL_SECONDS = 100
 """All models together have so long, which is less than a stream lasts."""
-KEPT = 256
-"""Rephrased texts that are kept, so that nobody pays twice for the same one."""
+
+logger = logging.getLogger(__name__)
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,16 +56,6 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     usage_id: UUID | None = None
 
 
-class ProseKey(msgspec.Struct, frozen=True):
-    """Which text it is: of the same version of a session, by the same template, each model writes one."""
-
-    workspace_id: str
-    session_id: UUID
-    session_version: int
-    template_version: int
-    model: str
-
-
 class FactsLostError(Exception):
     """What a model wrote has not all that the house's text has."""
 
@@ -67,74 +63,92 @@ class FactsLostError(Exception):
 class ProseService:
     """Has texts rephrased."""
 
-    def __init__(self, generating: GeneratingService, polisher: ProsePolisher) -> None:
+    def __init__(
+        self,
+        transactions: Transactions[SessionTx],
+        generating: GeneratingService,
+        polisher: ProsePolisher,
+        clock: Clock,
+    ) -> None:
+        self._transactions = transactions
         self._generating = generating
         self._polisher = polisher
-        self._kept: OrderedDict[ProseKey, str] = OrderedDict()
+        self._clock = clock
 
     def rephrases(self, workspace_id: str, text: str) -> bool:
         """Whether there is a model for a text."""
         return self._generating.serves(workspace_id) and len(text) <= MAX_POLISHED
 
-    def key(self, principal: Principal, session: Session, template_version: int) -> ProseKey:
-        """Under what a text is kept."""
-        model = self._generating.models(principal.workspace_id)[0]
-        return ProseKey(principal.workspace_id, session.id, session.version, template_version, model)
+    async def kept(self, workspace_id: str, session: Session) -> str | None:
+        """The documentation of this version as the model has written it before, so that nobody pays twice for it."""
+        async with self._transactions.read(workspace_id) as tx:
+            found = await tx.outputs.rephrased(session.id)
+        if found is None or found.session_version != session.version:
+            return None
+        is_same = (found.content.template_version, found.content.model) == (TEMPLATE_VERSION, self._model(workspace_id))
+        return found.content.markdown if is_same else None
 
-    def kept(self, key: ProseKey) -> str | None:
-        """The text, if it was written before and is still at hand."""
-        found = self._kept.get(key)
-        if found is not None:
-            self._kept.move_to_end(key)
-        return found
+    async def keep(self, workspace_id: str, case: Case, markdown: str) -> None:
+        """Keep it for whoever asks next, on whichever replica; unless the session is gone by now."""
+        text = RephrasedText(template_version=TEMPLATE_VERSION, model=self._model(workspace_id), markdown=markdown)
+        kept = Rephrased(session_version=case.session.version, content=text)
+        now = self._clock.now()
 
-    def keep(self, key: ProseKey, text: str) -> None:
-        """Keep it for whoever asks next."""
-        self._kept[key] = text
-        self._kept.move_to_end(key)
-        if len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
+        async def act() -> None:
+            async with self._transactions.write(workspace_id) as tx:
+                if await tx.sessions.find(case.session.id) is not None:
+                    tx.outputs.keep_rephrased(case.session.id, kept, people_of(case), now)
 
-    async def told(self, principal: Principal, kind: GenerationType, session: Session, prose: Prose) -> Told:
-        """The text as it is to be told: a model's, or the house's own."""
-        if not self.rephrases(principal.workspace_id, prose.template):
+        try:
+            await retrying(act)
+        except Exception:
+            # Whoever asked has the text; who asks next pays for another one.
+            logger.exception("a rephrased documentation could not be kept")
+
+    def _model(self, workspace_id: str) -> str:
+        return self._generating.models(workspace_id)[0]
+
+    async def told(self, generation: Generation, prose: Prose, seconds: float = MODEL_SECONDS) -> Told:
+        """The text as it is to be told: a model's, or the house's own; it takes so long at most."""
+        if not self.rephrases(generation.workspace_id, prose.template):
             return Told(text=prose.template)
         try:
-            written = await self.rephrased(principal, kind, session, prose)
+            written = await self.rephrased(generation, prose, seconds=seconds)
         except (QuotaExceededError, ProviderError, FactsLostError) as error:
             return Told(text=prose.template, fallback_reason=fallback_of(error))
         return Told(text=written.text, generated_by="model")
 
     async def rephrased(
-        self, principal: Principal, kind: GenerationType, session: Session, prose: Prose, put: Put | None = None
+        self, generation: Generation, prose: Prose, put: Put | None = None, *, seconds: float = MODEL_SECONDS
     ) -> Written:
         """A model's text, whose pieces are `put` as they come. No block is open meanwhile.
 
         Raises QuotaExceededError before anything is asked, ProviderError, FactsLostError.
         """
-        generation = Generation.wished(principal, kind, session)
         await self._generating.admit(generation)
         async with self._generating.spending(generation) as spent:
             try:
-                async with asyncio.timeout(MODEL_SECONDS):
-                    text = await self._written(principal.workspace_id, prose, spent, put)
+                async with asyncio.timeout(seconds):
+                    text = await self._written(generation, prose, spent, put)
             except TimeoutError:
                 raise ProviderError("timeout") from None
         if not keeps_facts(prose.template, text):
             raise FactsLostError
         return Written(text=text, usage_id=spent.usage_id)
 
-    async def _written(self, workspace_id: str, prose: Prose, spent: Accumulator, put: Put | None) -> str:
+    async def _written(self, generation: Generation, prose: Prose, spent: Accumulator, put: Put | None) -> str:
         """Ask one model after the other, until one has begun to write."""
-        *firsts, last = self._generating.models(workspace_id)
+        *firsts, last = self._generating.models(generation.workspace_id)
         for model in firsts:
             pieces: list[str] = []
             try:
-                return await self._by(model, prose, spent, put, pieces)
+                with self._generating.counting(generation, spent):
+                    return await self._by(model, prose, spent, put, pieces)
             except ProviderError:
                 if pieces:
                     raise
-        return await self._by(last, prose, spent, put, [])
+        with self._generating.counting(generation, spent):
+            return await self._by(last, prose, spent, put, [])
 
     async def _by(self, model: str, prose: Prose, spent: Accumulator, put: Put | None, pieces: list[str]) -> str:
         async with aclosing(self._polisher.polish(model, prose, spent)) as written:

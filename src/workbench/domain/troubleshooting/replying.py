@@ -9,7 +9,7 @@ from workbench.domain.files.model import Download
 from workbench.domain.messages.model import Message
 from workbench.domain.playbooks.shelf import Shelf
 from workbench.domain.troubleshooting.generating import GeneratingService, Generation
-from workbench.domain.troubleshooting.model import Session
+from workbench.domain.troubleshooting.model import Branch, Session
 from workbench.domain.troubleshooting.reading_uploads import read_uploads
 from workbench.domain.troubleshooting.sourcing import Supply
 from workbench.domain.troubleshooting.talking import replied, talk_of
@@ -22,6 +22,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     """What waits for a reply: what was said, what was said before it, and what there is to go by."""
 
     session: Session
+    branches: tuple[Branch, ...]
     turn: Turn
     asked: Message
     earlier: Sequence[Message]
@@ -42,6 +43,6 @@ class Replying:
         """Have one reply; answers with the uploads that it was not shown, too. Raises ProviderError."""
         read = await read_uploads(self._store, pending.downloads)
         sources = [*pending.supply.sources, *read.sources]
-        talk = talk_of(pending.session, [*pending.earlier, pending.asked], sources)
+        talk = talk_of(pending.session, pending.branches, [*pending.earlier, pending.asked], sources)
         written = await self.generating.ask(generation, lambda model, spent: self._responder.reply(model, talk, spent))
         return replied(written, pending.shelf, pending.supply.candidates), read.unread

@@ -16,13 +16,13 @@ from workbench.domain.playbooks.steps import Step, manual_step
 from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.answering import Given, Way, answered_with, take_down, way_anew, way_on
+from workbench.domain.troubleshooting.by_hand import ByHandService
 from workbench.domain.troubleshooting.cases import is_begun_by_model
 from workbench.domain.troubleshooting.continuing import ContinuingService, ask_next
 from workbench.domain.troubleshooting.generating import Generation, OnUnavailable, is_admitted
 from workbench.domain.troubleshooting.guides import Guides
 from workbench.domain.troubleshooting.guiding import Following, Guidance, answered
 from workbench.domain.troubleshooting.known import Known, follow, require_whole, seen, walk_of
-from workbench.domain.troubleshooting.likening import LikeningService
 from workbench.domain.troubleshooting.model import Followed, Session, SessionStep
 from workbench.domain.troubleshooting.ports import ChatTx, SessionTx
 from workbench.domain.troubleshooting.showing import responded
@@ -82,13 +82,13 @@ class RespondingService:
         transactions: Transactions[ChatTx],
         guides: Guides,
         continuing: ContinuingService,
-        likening: LikeningService,
+        by_hand: ByHandService,
         clock: Clock,
     ) -> None:
         self._transactions = transactions
         self._guides = guides
         self._continuing = continuing
-        self._likening = likening
+        self._by_hand = by_hand
         self._clock = clock
 
     async def respond(self, principal: Principal, session_id: UUID, new: NewAnswer) -> Responded:
@@ -102,7 +102,7 @@ class RespondingService:
         done = await self._done(principal, session_id, new, answer)
         if done.next_step is None:
             return done
-        following = await self._likening.beside(principal, session_id, done.next_step)
+        following = await self._by_hand.beside(principal, session_id, done.next_step)
         return msgspec.structs.replace(done, next_step=following)
 
     async def _done(self, principal: Principal, session_id: UUID, new: NewAnswer, answer: Answer) -> Responded:

@@ -57,7 +57,7 @@ class SupplyService:
 
     async def of(self, principal: Principal, report: Report, shelf: Shelf, session_id: UUID | None = None) -> Supply:
         """What there is for a report; outside any block."""
-        candidates = [each for each in shelf.index.ranked(report)[:OFFERED] if each.score >= LEAST_SUPPORT]
+        candidates = coming_near(shelf, report)
         likes = await self._likes.like(principal, report, session_id, OFFERED)
         scores = [*(each.score for each in candidates), *(each.score for each in likes), 0.0]
         return Supply(
@@ -72,6 +72,11 @@ class SupplyService:
                 for each in likes
             ],
         )
+
+
+def coming_near(shelf: Shelf, report: Report) -> list[Candidate]:
+    """The playbooks that come near to a report, the nearest first; at most three."""
+    return [each for each in shelf.index.ranked(report)[:OFFERED] if each.score >= LEAST_SUPPORT]
 
 
 def _of_playbook(candidate: Candidate, playbook: Playbook) -> Source:

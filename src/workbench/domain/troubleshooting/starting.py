@@ -15,13 +15,13 @@ from workbench.domain.playbooks.steps import Step
 from workbench.domain.texts import cleaned, cleaned_text
 from workbench.domain.tickets.model import TicketId
 from workbench.domain.transactions import Transactions, retrying
+from workbench.domain.troubleshooting.by_hand import ByHandService
 from workbench.domain.troubleshooting.chat_turns import begin_chat
 from workbench.domain.troubleshooting.first_steps import FirstStepService, Opening
 from workbench.domain.troubleshooting.foundations import found_session, new_session
 from workbench.domain.troubleshooting.guides import Guides
 from workbench.domain.troubleshooting.guiding import Following, Guidance, StartMode, no_guidance, opened, opened_with
 from workbench.domain.troubleshooting.known import ask, follow, inputs_of, report_of
-from workbench.domain.troubleshooting.likening import LikeningService
 from workbench.domain.troubleshooting.model import (
     Followed,
     Intake,
@@ -94,11 +94,11 @@ class StartingService:
         clock: Clock,
         first_steps: FirstStepService,
         lookup: TicketLookup,
-        likening: LikeningService,
+        by_hand: ByHandService,
     ) -> None:
         self._lookup = lookup
         self._transactions = transactions
-        self._likening = likening
+        self._by_hand = by_hand
         self._guides = guides
         self._clock = clock
         self._first_steps = first_steps
@@ -123,7 +123,7 @@ class StartingService:
         begun = await retrying(lambda: self._start(principal, session, opening))
         if begun.first_step is None:
             return begun
-        first = await self._likening.beside(principal, begun.session_id, begun.first_step)
+        first = await self._by_hand.beside(principal, begun.session_id, begun.first_step)
         return msgspec.structs.replace(begun, first_step=first)
 
     async def _start_chat(self, principal: Principal, session: Session, mode: StartMode) -> Started:

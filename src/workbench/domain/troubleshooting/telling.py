@@ -12,11 +12,13 @@ from workbench.domain.messages.model import MAX_PAGE, MessageQuery
 from workbench.domain.paging import Cursor
 from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
-from workbench.domain.troubleshooting.cases import generation_state
-from workbench.domain.troubleshooting.chat_turns import said_in
+from workbench.domain.troubleshooting.by_hand import ByHandService
+from workbench.domain.troubleshooting.cases import Case, generation_state
+from workbench.domain.troubleshooting.chat_turns import with_talk
 from workbench.domain.troubleshooting.documentation import Documentation, documented
+from workbench.domain.troubleshooting.generating import Generation
 from workbench.domain.troubleshooting.known import Known, require_whole, seen
-from workbench.domain.troubleshooting.model import Session
+from workbench.domain.troubleshooting.model import TERMINAL
 from workbench.domain.troubleshooting.narrating import Narration
 from workbench.domain.troubleshooting.ports import SessionFilter, SessionPage, SessionTx
 from workbench.domain.troubleshooting.prose import ProseService
@@ -42,12 +44,18 @@ class TellingService:
     """Looks at sessions."""
 
     def __init__(
-        self, transactions: Transactions[SessionTx], clock: Clock, policy: TellingPolicy, prose: ProseService
+        self,
+        transactions: Transactions[SessionTx],
+        clock: Clock,
+        policy: TellingPolicy,
+        prose: ProseService,
+        by_hand: ByHandService,
     ) -> None:
         self._transactions = transactions
         self._clock = clock
         self._policy = policy
         self._prose = prose
+        self._by_hand = by_hand
 
     async def page(
         self,
@@ -78,7 +86,14 @@ class TellingService:
 
     async def detail(self, principal: Principal, session_id: UUID) -> SessionDetail:
         """One session with all that belongs to it. Raises NotFoundError."""
-        return await retrying(lambda: self._detail(principal, session_id))
+        told = await retrying(lambda: self._detail(principal, session_id))
+        if told.status in TERMINAL:
+            return told
+        steps = [
+            await self._by_hand.beside(principal, session_id, step) if step.branch_id == told.active_branch_id else step
+            for step in told.steps
+        ]
+        return msgspec.structs.replace(told, steps=steps)
 
     async def _detail(self, principal: Principal, session_id: UUID) -> SessionDetail:
         async with self._transactions.read(principal.workspace_id) as tx:
@@ -119,30 +134,30 @@ class TellingService:
 
         A model rephrases it, where there is one; of the same version it does so once.
         """
-        session, document = await self._documented(principal, session_id)
+        case = await self._documented(principal, session_id)
+        document = documented(case)
         if not self._prose.rephrases(principal.workspace_id, document.markdown):
             return document
-        key = self._prose.key(principal, session, document.template_version)
-        kept = self._prose.kept(key)
+        kept = await self._prose.kept(principal.workspace_id, case.session)
         if kept is not None:
             return msgspec.structs.replace(document, markdown=kept, generated_by="model")
         prose = documentation_prose(document.markdown)
-        told = await self._prose.told(principal, "flowpilot_documentation", session, prose)
+        told = await self._prose.told(Generation.wished(principal, "flowpilot_documentation", case.session), prose)
         if told.generated_by == "model":
-            self._prose.keep(key, told.text)
+            await self._prose.keep(principal.workspace_id, case, told.text)
         return msgspec.structs.replace(
             document, markdown=told.text, generated_by=told.generated_by, fallback_reason=told.fallback_reason
         )
 
     async def narration(self, principal: Principal, session_id: UUID) -> Narration:
         """The same, to be told piece by piece while it is written. Raises NotFoundError before it begins."""
-        session, document = await self._documented(principal, session_id)
+        case = await self._documented(principal, session_id)
 
         async def is_there() -> bool:
             async with self._transactions.read(principal.workspace_id) as tx:
                 return await tx.sessions.find(session_id) is not None
 
-        return Narration(self._prose, principal, session, document, is_there)
+        return Narration(self._prose, principal, case, documented(case), is_there)
 
     async def status_update(self, principal: Principal, session_id: UUID, wanted: UpdateRequest) -> StatusUpdate:
         """How far a session is, told to colleagues or clients, and to its ticket if that is wanted.
@@ -156,7 +171,7 @@ class TellingService:
             require_postable(found.session, wanted.audience)
         update = status_update(found.case, wanted)
         prose = update_prose(update.content, wanted)
-        told = await self._prose.told(principal, "flowpilot_status_update", found.session, prose)
+        told = await self._prose.told(Generation.wished(principal, "flowpilot_status_update", found.session), prose)
         update = msgspec.structs.replace(
             update,
             content=told.text,
@@ -166,27 +181,24 @@ class TellingService:
         )
         return await retrying(lambda: self._posted(principal, session_id, update)) if wanted.post_to_ticket else update
 
-    async def _documented(self, principal: Principal, session_id: UUID) -> tuple[Session, Documentation]:
+    async def _documented(self, principal: Principal, session_id: UUID) -> Case:
         found = await retrying(lambda: self._seen(principal, session_id))
         found.standing.require_documentation(for_handler=self._policy.documentation_for_handler)
-        return found.session, documented(found.case)
+        return found.case
 
     async def _posted(self, principal: Principal, session_id: UUID, update: StatusUpdate) -> StatusUpdate:
         async with self._transactions.write(principal.workspace_id) as tx:
             found = await seen(tx, principal, session_id)
             found.standing.require_reporting(found.session)
-            push_id = await post_update(tx, found.case, update, principal.id, self._clock.now())
+            case = await with_talk(tx, found.case)
+            push_id = await post_update(tx, case, update, principal.id, self._clock.now())
             await require_whole(tx, found)
         return msgspec.structs.replace(update, push_id=push_id)
 
     async def _seen(self, principal: Principal, session_id: UUID) -> Known:
         async with self._transactions.read(principal.workspace_id) as tx:
             found = await seen(tx, principal, session_id)
-            if found.session.session_type == "chat":
-                people = MessageQuery(participant_roles=("user",), message_types=("chat",), limit=SHOWN_MESSAGES)
-                messages = await tx.messages.page(found.session.conversation_id, people)
-                case = msgspec.structs.replace(found.case, said=said_in(found.session, messages))
-                found = msgspec.structs.replace(found, case=case)
+            found = msgspec.structs.replace(found, case=await with_talk(tx, found.case))
             await require_whole(tx, found)
             return found
 

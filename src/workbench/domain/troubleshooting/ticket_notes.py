@@ -112,6 +112,7 @@ def people_of(case: Case, *others: str) -> list[str]:
     session = case.session
     people = {session.owner_id, session.handler_id, *others}
     people |= {step.answered_by for step in case.steps if step.answered_by}
+    people |= {each.by for each in case.said}
     for each in case.escalations:
         people |= {each.requested_by, each.picked_up_by or each.requested_by}
     return sorted(people)

@@ -9,6 +9,7 @@ from workbench.domain.troubleshooting.cases import Case
 from workbench.domain.troubleshooting.documentation import OUTCOMES, findings, next_steps
 from workbench.domain.troubleshooting.masking import masked
 from workbench.domain.troubleshooting.model import SessionStatus
+from workbench.domain.troubleshooting.naming import summary_of
 
 Audience = Literal["ticket_notes", "client", "email"]
 Tone = Literal["neutral", "friendly", "formal"]
@@ -18,6 +19,8 @@ MAX_INSTRUCTIONS = 1000
 MAX_SUBJECT = 120
 MAX_DONE_SHORT = 3
 MAX_DONE = 20
+MAX_LINE = 200
+"""Characters of a message of a chat."""
 
 STATUS_LINES: dict[SessionStatus, str] = {
     "active": "In progress",
@@ -102,7 +105,7 @@ def _notes(case: Case, request: UpdateRequest) -> str:
     )
     lines = [
         f"Status: {STATUS_LINES[session.status]}.",
-        f"Done so far ({len(answered)} steps): {_sentence(done)}" if done else "Done so far: nothing yet.",
+        f"Done so far ({len(answered)} steps): {_sentence(done)}" if done else _talked(case, request.length),
     ]
     if session.resolution is not None:
         cause = f" Cause: {_sentence(session.resolution.root_cause)}" if session.resolution.root_cause else ""
@@ -114,9 +117,25 @@ def _notes(case: Case, request: UpdateRequest) -> str:
     return masked("\n".join(lines))
 
 
+def _talked(case: Case, length: Length) -> str:
+    """What was written last on the way that is followed, where it is a chat."""
+    said = [each.text for each in case.said if case.is_on_way(each.branch_id)]
+    shown = said[-(MAX_DONE_SHORT if length == "short" else MAX_DONE) :]
+    told = "; ".join(_cut(each) for each in shown)
+    counted = "1 message" if len(said) == 1 else f"{len(said)} messages"
+    return f"Written so far ({counted}): {_sentence(told)}" if told else "Done so far: nothing yet."
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_LINE else f"{line[: MAX_LINE - 1]}\u2026"
+
+
 def _reported(case: Case) -> str:
+    """In the words of the report: what a model made of it may say more than a client is to know."""
     session = case.session
-    return masked(" ".join((session.problem_summary or session.title or "your request").split()))
+    told = summary_of(session.intake) or session.title or "your request"
+    return masked(" ".join(told.split()).rstrip("."))
 
 
 def _done_for_client(case: Case, length: Length) -> str:

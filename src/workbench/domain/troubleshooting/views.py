@@ -110,7 +110,7 @@ class SuggestedFlow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fork(msgspec.Struct, frozen=True, kw_only=True):
-    """Several ways that a chat could go on, and why; it is for a person to pick one."""
+    """Several ways that a chat could go on, and why. A person picks one with `fork` of what they write next."""
 
     label: str
     reason: str

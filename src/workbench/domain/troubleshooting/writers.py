@@ -81,19 +81,21 @@ class WrittenStep(msgspec.Struct, frozen=True, kw_only=True):
     meant_option: str | None = None
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that was said in a chat."""
+class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that was said in a chat; `left` says that it was on a way that is not followed any more."""
 
     role: Literal["person", "assistant"]
     text: str
+    left: bool = False
 
 
 class Talk(msgspec.Struct, frozen=True, kw_only=True):
-    """A chat about a problem, the message to be answered last."""
+    """A chat about a problem, the message to be answered last. `picked` are the options of forks that a person picked."""
 
     report: str
     lines: tuple[Line, ...]
     sources: tuple[Source, ...] = ()
+    picked: tuple[str, ...] = ()
 
 
 class Suggested(msgspec.Struct, frozen=True, kw_only=True):

@@ -64,6 +64,8 @@ class ChatController(Controller):
     ) -> Chatted:
         """Write something in a session's chat, and get the reply: a model's, or the playbooks that come near.
 
+        With `fork` the chat goes on by one of the ways that an earlier reply proposed, which is a branch of the session then.
+
         Where neither is to be had, 503 `no_guidance_available`, and nothing is kept. Where the model fails, 502
         `provider_error`; what was written is kept then, and answered once it is sent again.
         """
