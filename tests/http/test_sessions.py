@@ -173,6 +173,21 @@ async def test_14_an_earlier_step_is_answered_anew_on_a_branch_of_its_own(servic
     assert "did not work" in told.partition("## Ruled out")[2]
 
 
+async def test_14_what_is_answered_anew_is_safe_to_send_again(service: Service) -> None:
+    ann = service.user()
+    session = await by_hand(ann)
+    path, first = session["path"], session["first_step"]
+    await respond(ann, path, first, free_text="Tried this")
+    anew = {"fork_from_step_id": first["step_id"], "free_text": "Tried that"}
+    forked = await respond(ann, path, first, **anew)
+    assert await respond(ann, path, first, **anew) == forked
+    assert len((await ann.get(path)).json()["branches"]) == 2
+    await respond(ann, path, forked["next_step"], free_text="And more")
+    other = await respond(ann, path, first, **anew, note="And not as before")
+    assert other["session"]["active_branch_id"] != forked["session"]["active_branch_id"]
+    assert len((await ann.get(path)).json()["branches"]) == 3
+
+
 async def test_16_none_of_these_goes_on_by_hand(service: Service) -> None:
     ann = service.user()
     for key in ("zither-one", "zither-two"):

@@ -16,7 +16,7 @@ from workbench.domain.playbooks.steps import Step, manual_step
 from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.answering import Given, Way, answered_with, take_down, way_anew, way_on
-from workbench.domain.troubleshooting.cases import is_begun_by_model
+from workbench.domain.troubleshooting.cases import Case, is_begun_by_model
 from workbench.domain.troubleshooting.continuing import ContinuingService, ask_next
 from workbench.domain.troubleshooting.generating import Generation, OnUnavailable, is_admitted
 from workbench.domain.troubleshooting.guides import Guides
@@ -185,16 +185,24 @@ async def _again(
 
 def _repeated(found: Known, new: NewAnswer, answer: Answer) -> SessionStep | None:
     """The step that was answered last, if it was answered the same."""
-    if new.fork_from_step_id is not None:
-        return None
-    path = found.case.path()
-    done = [step for step in path if step.is_answered]
-    if not done or done[-1].id != new.step_id:
+    done = [step for step in found.case.path() if step.is_answered]
+    if not done or not _is_to_the_last(found.case, new, done):
         return None
     last = done[-1]
     if (last.note, last.reading) != (answer.note, read_answer(last.step, answer)):
         return None
     return last
+
+
+def _is_to_the_last(case: Case, new: NewAnswer, done: Sequence[SessionStep]) -> bool:
+    """Whether an answer is to the step that was answered last; to be answered anew, that one was put on a branch of its own."""
+    last = done[-1]
+    if new.fork_from_step_id is None:
+        return last.id == new.step_id
+    origin = next((step for step in case.steps if step.id == new.fork_from_step_id), None)
+    branch = next(each for each in case.branches if each.id == last.branch_id)
+    begins = sum(step.branch_id == branch.id for step in done) == 1
+    return begins and origin is not None and branch.forked_at_step_id == origin.id and last.step == origin.step
 
 
 def _following(guidance: Guidance, found: Known, way: Way, reading: Reading, followed: Sequence[Followed]) -> Following:
