@@ -13,6 +13,7 @@ from workbench.domain.playbooks.answers import MAX_FREE_TEXT, MAX_NOTE, Answer, 
 from workbench.domain.playbooks.model import Outcome
 from workbench.domain.playbooks.shelf import Shelf, shelf_of
 from workbench.domain.playbooks.steps import Step, manual_step
+from workbench.domain.playbooks.walking import require_room
 from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.answering import Given, Way, answered_with, take_down, way_anew, way_on
@@ -127,6 +128,7 @@ class RespondingService:
                 await require_whole(tx, found)
                 return responded(found.session, last.id, found.case.open_step)
             way = _way(found, new, now)
+            require_room(len(found.case.steps) + len(way.branches[1:]))
             files = await uploaded(tx, found, new.upload_ids)
             given = Given(
                 by=principal,
