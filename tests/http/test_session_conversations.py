@@ -1,10 +1,16 @@
 """The conversations that sessions stand on: who deletes them, who is in them, what copies of them are."""
 
 import asyncio
+from typing import Any
 
 import httpx
+from sqlalchemy import select
+from tests.support.databases import Observed, open_store
 from tests.support.service import Service
 from tests.support.troubleshooting import act, by_hand, done, session_in, start
+
+from workbench.adapters.sql.tables import deliveries
+from workbench.domain.troubleshooting.known import GUIDE_ID
 
 
 async def conversation_of(who: httpx.AsyncClient, path: str) -> str:
@@ -50,3 +56,33 @@ async def test_45_of_taking_over_and_deleting_at_once_one_counts(service: Servic
         asked, gone = await asyncio.gather(act(ann, path, "escalate"), ann.delete(conversation))
         assert (asked.status_code, gone.status_code) in {(200, 409), (404, 204), (409, 204)}
         assert (await act(bob, path, "pickup")).status_code == (200 if asked.status_code == 200 else 404)
+
+
+async def guide_in(who: httpx.AsyncClient, conversation: str) -> dict[str, Any]:
+    seats = (await who.get(f"{conversation}/participants")).json()["participants"]
+    (guide,) = (seat for seat in seats if seat["id"] == str(GUIDE_ID))
+    return guide
+
+
+async def test_the_guide_is_there_whenever_the_service_is(service: Service) -> None:
+    ann = service.user()
+    conversation = f"/conversations/{(await start(ann))['conversation_id']}"
+    guide = await guide_in(ann, conversation)
+    assert (guide["role"], guide["name"], guide["online"]) == ("assistant", "Guide", True)
+    assert (await ann.get(conversation)).json()["participants"][-1] == guide
+    (listed,) = (await ann.get("/conversations")).json()["conversations"]
+    assert listed["participants"][-1] == guide
+
+
+async def test_a_copy_of_the_conversation_has_nothing_to_be_brought_to_the_guide(service: Service) -> None:
+    ann = service.user()
+    conversation = f"/conversations/{(await start(ann))['conversation_id']}"
+    copied = await ann.post(conversation, json={"title": "Copy"})
+    assert copied.status_code == 200, copied.text
+    (copy_id,) = copied.json()["conversation_ids"]
+    assert (await guide_in(ann, f"/conversations/{copy_id}"))["online"] is True
+    waiting = select(deliveries.c.state).where(
+        deliveries.c.workspace_id == service.workspace(), deliveries.c.assistant_id == GUIDE_ID
+    )
+    async with open_store(service.database_url) as store:
+        assert await Observed(store.database).rows(waiting) == []
