@@ -88,6 +88,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     rating: int | None = None
     feedback: str | None = None
     resolved_at: datetime | None = None
+    reopenable_until: datetime | None = None
+    """So long it can be reopened, by what held when it was resolved."""
     closed_at: datetime | None = None
     deleted_at: datetime | None = None
     lease_key: str | None = None
