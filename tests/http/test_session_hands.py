@@ -75,6 +75,17 @@ async def test_21_who_may_take_it_over_sees_the_row_and_no_more(service: Service
     assert (await service.user("bob", "elsewhere").get(QUEUE)).json()["items"] == []
 
 
+async def test_who_takes_it_over_knows_how_many_files_there_are(service: Service) -> None:
+    ann, bob = service.user(), service.user("bob")
+    session = await by_hand(ann)
+    files = [("files", (name, b"x")) for name in ("a.log", "b.log")]
+    (await ann.put(f"/conversations/{session['conversation_id']}/files", files=files)).raise_for_status()
+    await done(ann, session["path"], "escalate")
+    (row,) = (await bob.get(QUEUE)).json()["items"]
+    assert row["packet"]["attachments_count"] == 2
+    assert "upload_count" not in (await ann.get(session["path"])).json()["intake_content"]
+
+
 async def test_22_the_one_who_is_named_reads_it_and_nobody_else_takes_it(service: Service) -> None:
     ann, bob, cleo = (service.user(name) for name in ("ann", "bob", "cleo"))
     assert (await bob.get("/users/me")).status_code == 200

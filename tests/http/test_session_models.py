@@ -19,6 +19,8 @@ from tests.support.service import Service
 from tests.support.session_models import NONSENSE, PLANTED, SessionScript, refusal, service_with_models, written
 from tests.support.troubleshooting import FOREIGN, REPORT, SESSIONS, act, done, import_playbook, respond, start
 
+from workbench.domain.troubleshooting.sourcing import MAX_FILES
+
 NEAR = "The printer jobs are stuck somewhere"
 """Comes near the playbook on printers, and not near enough for it to be followed unasked."""
 CHOOSING = """\
@@ -348,6 +350,45 @@ async def test_an_earlier_step_is_answered_anew_and_the_model_sees_that_way_alon
     answered = await respond(ann, session["path"], session["first_step"], **forked)
     assert answered["session"]["is_branching"]
     assert [each["answer"] for each in script.situations[-1]["path"]] == ["Nothing"]
+
+
+async def test_09_what_is_answered_anew_is_safe_to_send_again_where_the_model_failed(
+    service: Service, script: SessionScript
+) -> None:
+    ann = service.user()
+    session = await begun(ann, script)
+    first = session["first_step"]
+    await answer(ann, session, first)
+    anew = {"fork_from_step_id": first["step_id"], "free_text": "A blinking light"}
+    script.says(NONSENSE, NONSENSE, NONSENSE)
+    assert (await answer(ann, session, first, **anew)).status_code == 502
+    script.says(written("Which colour has it?"))
+    again = await answer(ann, session, first, **anew)
+    assert (again.status_code, again.json()["next_step"]["content"]["prompt"]) == (200, "Which colour has it?")
+    assert (await answer(ann, session, first, **anew)).json() == again.json()
+    after = await detail(ann, session)
+    assert (len(after["branches"]), len(after["steps"]), after["step_count"]) == (2, 4, 2)
+
+
+async def test_a_model_reads_the_files_that_come_with_answers(service: Service, script: SessionScript) -> None:
+    ann = service.user()
+    session = await begun(ann, script)
+    files = [
+        ("files", ("spooler.log", b"error 0x80070005\npassword: hunter2", "text/plain")),
+        ("files", ("photo.png", b"\x89PNG", "image/png")),
+        ("files", ("trace.txt", b"y" * 30_000, "text/plain")),
+    ]
+    (await ann.put(f"/conversations/{session['conversation_id']}/files", files=files)).raise_for_status()
+    script.says(written("And now?"), written("Later?"))
+    answered = await answer(ann, session, session["first_step"], upload_ids=["spooler.log", "photo.png", "trace.txt"])
+    assert (answered.status_code, answered.json()["unread_uploads"]) == (200, ["photo.png"])
+    shown = {each["id"]: each["text"] for each in script.situations[-1]["sources"] if each["kind"] == "upload"}
+    assert shown["spooler.log"] == "error 0x80070005\npassword: [masked]"
+    assert set(shown["trace.txt"]) == {"y"}
+    assert sum(map(len, shown.values())) == MAX_FILES
+    later = await answer(ann, session, answered.json()["next_step"], free_text="Nothing more")
+    assert later.json()["unread_uploads"] == []
+    assert "spooler.log" in {each["id"] for each in script.situations[-1]["sources"]}
 
 
 # Playbooks, with a model beside them

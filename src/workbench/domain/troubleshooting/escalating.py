@@ -88,7 +88,8 @@ class EscalatingService:
             found = await seen(tx, principal, session_id)
             found.require_act("escalate", now)
             await _require_addressees(tx, found.session, new)
-            asked = _escalation(found, new, now)
+            files = await tx.files.count(found.session.conversation_id)
+            asked = _escalation(found, new, now, attachments=files)
             session = escalated(found.session, asked)
             tx.sessions.change(session)
             tx.escalations.add(session_id, asked)
@@ -202,7 +203,7 @@ async def _require_addressees(tx: SessionTx, session: Session, new: NewEscalatio
         raise InvalidError("There is no such team", code="unknown_team", field="team_id")
 
 
-def _escalation(found: Known, new: NewEscalation, now: datetime) -> Escalation:
+def _escalation(found: Known, new: NewEscalation, now: datetime, *, attachments: int) -> Escalation:
     notes = cleaned_text(new.notes).strip() if new.notes else ""
     return Escalation(
         id=new_id(),
@@ -213,7 +214,7 @@ def _escalation(found: Known, new: NewEscalation, now: datetime) -> Escalation:
         notes=notes or None,
         target_user_id=new.target_user_id,
         team_id=new.team_id,
-        packet=packet_of(found.case, now),
+        packet=packet_of(found.case, now, attachments=attachments),
     )
 
 

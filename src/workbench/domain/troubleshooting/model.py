@@ -36,7 +36,6 @@ class Intake(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     subject: str | None = None
     fields: dict[str, Scalar] = {}
-    upload_count: int = 0
 
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True):

@@ -112,7 +112,9 @@ class RespondingService:
             return came
         continued = await self._continuing.go_on(principal, session_id, came.generation, new.on_unavailable)
         told = responded(continued.session, came.answered_step_id, continued.step)
-        return msgspec.structs.replace(told, fallback_reason=continued.fallback_reason)
+        return msgspec.structs.replace(
+            told, fallback_reason=continued.fallback_reason, unread_uploads=continued.unread_uploads
+        )
 
     async def _respond(
         self, principal: Principal, session_id: UUID, new: NewAnswer, answer: Answer

@@ -99,6 +99,8 @@ class Responded(msgspec.Struct, frozen=True, kw_only=True):
     suggestion: Suggestion | None = None
     suggestion_draft: SuggestionDraft | None = None
     fallback_reason: FallbackReason | None = None
+    unread_uploads: Sequence[str] = ()
+    """The uploads that came with the answer, and that the model which wrote the next step could not be shown."""
 
 
 class SuggestedFlow(msgspec.Struct, frozen=True, kw_only=True):
