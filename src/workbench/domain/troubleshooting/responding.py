@@ -10,6 +10,7 @@ import msgspec
 from workbench.domain.clock import Clock
 from workbench.domain.identity.model import Principal
 from workbench.domain.playbooks.answers import MAX_FREE_TEXT, MAX_NOTE, Answer, Reading, read_answer
+from workbench.domain.playbooks.deciding import OFFERED
 from workbench.domain.playbooks.model import Outcome
 from workbench.domain.playbooks.shelf import Shelf, shelf_of
 from workbench.domain.playbooks.steps import Step, manual_step
@@ -22,11 +23,12 @@ from workbench.domain.troubleshooting.continuing import ContinuingService, ask_n
 from workbench.domain.troubleshooting.generating import Generation, OnUnavailable, is_admitted
 from workbench.domain.troubleshooting.guides import Guides
 from workbench.domain.troubleshooting.guiding import Following, Guidance, answered
-from workbench.domain.troubleshooting.known import Known, follow, require_whole, seen, walk_of
+from workbench.domain.troubleshooting.known import Known, follow, report_of, require_whole, seen, walk_of
 from workbench.domain.troubleshooting.likening import LikeningService
 from workbench.domain.troubleshooting.model import Followed, Session, SessionStep
 from workbench.domain.troubleshooting.ports import ChatTx, SessionTx
 from workbench.domain.troubleshooting.showing import responded
+from workbench.domain.troubleshooting.sourcing import LEAST_SUPPORT
 from workbench.domain.troubleshooting.starting import followed_from
 from workbench.domain.troubleshooting.transitions import freed, leased, touched
 from workbench.domain.troubleshooting.uploads import UploadIds, uploaded
@@ -149,7 +151,17 @@ class RespondingService:
             if following.step is None:
                 return await _await(tx, self._continuing, way, given, following, new.on_unavailable)
             taken = _take_up(tx, way.session, following, shelf, followed)
+            if following.step.step_type == "manual":
+                shelf = shelf or await shelf_of(tx, self._guides.shelves, principal.workspace_id)
+                return answered_with(tx, way, given, _by_hand(shelf, found, followed), taken)
             return answered_with(tx, way, given, following.step, taken)
+
+
+def _by_hand(shelf: Shelf, found: Known, followed: Sequence[Followed]) -> Step:
+    """Leave the person to go on by hand, with the playbooks that come near and were not followed yet."""
+    tried = {each.key for each in followed}
+    ranked = shelf.index.ranked(report_of(found.session.intake))
+    return manual_step([each for each in ranked if each.score >= LEAST_SUPPORT and each.key not in tried][:OFFERED])
 
 
 async def _await(

@@ -45,6 +45,7 @@ def step_view(step: SessionStep) -> StepView:
         answered_at=step.answered_at,
         answered_by=step.answered_by,
         note=step.note,
+        missing_inputs=asked.missing_inputs,
         is_superseded=step.superseded_by is not None,
         prompt_message_id=step.prompt_message_id,
         answer_message_id=step.answer_message_id,

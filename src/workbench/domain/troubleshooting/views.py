@@ -60,6 +60,8 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     answered_at: datetime | None = None
     answered_by: str | None = None
     note: str | None = None
+    missing_inputs: Sequence[str] = ()
+    """What the playbook would have shown of the intake, and nobody told."""
     is_superseded: bool = False
     prompt_message_id: UUID | None = None
     answer_message_id: UUID | None = None
