@@ -32,6 +32,7 @@ from workbench.domain.troubleshooting.queueing import RANK, require_target, wait
 from workbench.domain.troubleshooting.showing import drafted, progress, step_view
 from workbench.domain.troubleshooting.ticket_notes import escalation_note, tell_ticket
 from workbench.domain.troubleshooting.transitions import escalated, leased, picked_up, require_pickup, withdrawn
+from workbench.domain.troubleshooting.updates import UpdateRequest, status_update
 from workbench.domain.troubleshooting.views import Chatted, Escalated, PickedUp, Queue, QueuedSession
 from workbench.domain.users.model import User
 from workbench.domain.users.service import meet
@@ -105,6 +106,7 @@ class EscalatingService:
             packet=asked.packet,
             step_count=after.step_count,
             duration_seconds=after.duration_seconds,
+            ticket_notes=status_update(case, UpdateRequest(audience="ticket_notes")).content,
             version=after.version,
             psa_push_status=pushed,
         )

@@ -169,8 +169,15 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     fallback_reason: FallbackReason | None = None
 
 
+class Colleague(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody, by id and display name."""
+
+    id: str
+    name: str
+
+
 class ListedSession(msgspec.Struct, frozen=True, kw_only=True):
-    """A session in a list. The rating is its owner's alone."""
+    """A session in a list, as one person may see it. Rating and feedback are its owner's alone."""
 
     id: UUID
     session_type: SessionType
@@ -180,20 +187,33 @@ class ListedSession(msgspec.Struct, frozen=True, kw_only=True):
     problem_summary: str | None
     problem_domain: str | None
     confidence_tier: Tier | None
+    confidence_score: float | None
     step_count: int
     owner_id: str
     handler_id: str
+    owner: Colleague
+    handler: Colleague
+    access: Literal["read", "act"]
     conversation_id: UUID
     session_rating: int | None
+    session_feedback: str | None
     matched_flow_id: UUID | None
     match_score: float | None
     resolution_summary: str | None
     resolution_action: ResolutionAction | None
+    root_cause: str | None
+    abandon_reason: str | None
     is_branching: bool
+    active_branch_id: UUID | None
     psa_ticket_id: str | None
+    psa_connection_id: UUID | None
+    ticket_data: Mapping[str, Any] | None
+    """What the ticket system says of the ticket; `verified` says whether it could be asked."""
     created_at: datetime
     last_activity_at: datetime
     resolved_at: datetime | None
+    reopenable_until: datetime | None
+    """So long a resolved session can be reopened."""
     version: int
 
 
@@ -205,26 +225,12 @@ class SessionList(msgspec.Struct, frozen=True, kw_only=True):
     total: int | msgspec.UnsetType = msgspec.UNSET
 
 
-class Colleague(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody, by id and display name."""
-
-    id: str
-    name: str
-
-
 class SessionDetail(ListedSession, frozen=True, kw_only=True):
     """A session with all that belongs to it, as one person may see it."""
 
     intake_content: Intake
-    owner: Colleague
-    handler: Colleague
-    access: Literal["read", "act"]
     allowed_actions: list[Action]
     escalation_reason: str | None
-    abandon_reason: str | None
-    session_feedback: str | None
-    root_cause: str | None
-    active_branch_id: UUID | None
     branches: Sequence[Branch]
     steps: list[StepView]
     escalations: Sequence[Escalation]
@@ -233,9 +239,6 @@ class SessionDetail(ListedSession, frozen=True, kw_only=True):
     task_lane_rev: int
     generation: GenerationState
     """Whether a model is at work on the next step, or failed to write one: then the last answer, sent again, asks again."""
-    psa_connection_id: UUID | None
-    ticket_data: Mapping[str, Any] | None
-    """What the ticket system says of the ticket; `verified` says whether it could be asked."""
     psa_push_status: PushStatus | NotPushed
     """How far the newest note to the ticket is."""
 
@@ -314,7 +317,7 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Escalated(msgspec.Struct, frozen=True, kw_only=True):
-    """A session that waits for a colleague, and what the colleague is told."""
+    """A session that waits for a colleague, with what the colleague is told, and notes for its ticket."""
 
     session_id: UUID
     status: SessionStatus
@@ -322,6 +325,7 @@ class Escalated(msgspec.Struct, frozen=True, kw_only=True):
     packet: Mapping[str, Any]
     step_count: int
     duration_seconds: int
+    ticket_notes: str
     version: int
     psa_push_status: Literal["pending"] | NotPushed
 
