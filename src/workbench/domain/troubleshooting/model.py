@@ -69,7 +69,6 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     status: SessionStatus = "active"
     resume_status: SessionStatus | None = None
     """What it goes back to when it is resumed, or its escalation is withdrawn."""
-    team_id: str | None = None
     title: str | None = None
     problem_summary: str | None = None
     problem_domain: str | None = None
