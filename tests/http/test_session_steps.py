@@ -2,7 +2,7 @@
 
 from tests.support.playbooks import EXAMPLE
 from tests.support.service import Service
-from tests.support.troubleshooting import import_playbook, respond, start
+from tests.support.troubleshooting import by_hand, done, import_playbook, respond, start
 
 SPOOLER = "Jobs stuck in the queue, the print spooler hangs"
 
@@ -34,3 +34,14 @@ async def test_16_where_a_playbook_gives_out_others_that_come_near_are_named(ser
     assert "printer-offline" not in keys
     stored = (await ann.get(path)).json()["steps"][-1]["content"]["context"]["candidates"]
     assert [each["key"] for each in stored] == keys
+
+
+async def test_14_of_several_ways_the_one_that_led_to_the_end_is_told(service: Service) -> None:
+    ann = service.user()
+    session = await by_hand(ann)
+    path, first = session["path"], session["first_step"]
+    await respond(ann, path, first, free_text="Tried this")
+    await respond(ann, path, first, fork_from_step_id=first["step_id"], free_text="Tried that")
+    for action, statuses in (("resolve", ["open", "chosen"]), ("reopen", ["open", "open"])):
+        await done(ann, path, action)
+        assert [each["status"] for each in (await ann.get(path)).json()["branches"]] == statuses

@@ -10,6 +10,7 @@ from workbench.domain.identity.model import Principal
 from workbench.domain.playbooks.model import ResolutionAction
 from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
+from workbench.domain.troubleshooting.branching import marked
 from workbench.domain.troubleshooting.duties import UpkeepPolicy
 from workbench.domain.troubleshooting.events import escalation_changed
 from workbench.domain.troubleshooting.known import Known, seen, store
@@ -105,6 +106,8 @@ class HandlingService:
             found.require_act("resolve", now)
             done = resolved(found.session, new.resolution(), now, self._policy.reopen)
             session = store(tx, done, "session.resolved")
+            for branch in marked(found.case, "chosen"):
+                tx.session_steps.branch(session_id, branch)
             case = msgspec.structs.replace(found.case, session=session)
             outputs = order_outputs(tx, case, now)
             pushed = await tell_ticket(tx, case, resolution_note(case), principal.id, now, wanted=new.push_to_psa)
@@ -146,6 +149,8 @@ class HandlingService:
             found = await seen(tx, principal, session_id)
             found.require_act("reopen", now)
             store(tx, reopened(found.session, now), "session.reopened")
+            for branch in marked(found.case, "open"):
+                tx.session_steps.branch(session_id, branch)
 
     async def keep_lane(self, principal: Principal, session_id: UUID, new: NewLane) -> None:
         """Store the task lane. Raises TooLargeError, ConflictError `task_lane_conflict` with the stored revision."""

@@ -159,7 +159,10 @@ class SessionStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Branch(msgspec.Struct, frozen=True, kw_only=True):
-    """One way through the steps. It has those of its parent up to where it was forked, by reference."""
+    """One way through the steps. It has those of its parent up to where it was forked, by reference.
+
+    It is a `dead_end` where another way was taken and nothing waits for an answer, and `chosen` once it led to the end.
+    """
 
     id: UUID
     label: str
