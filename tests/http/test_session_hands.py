@@ -156,6 +156,18 @@ async def test_a_colleague_reads_the_briefing_first_or_begins_anew(service: Serv
     assert after["next_step"]["source"] == "playbook"
 
 
+async def test_what_was_open_is_kept_for_the_last_of_several_who_take_it_over(service: Service) -> None:
+    ann, bob, cleo = (service.user(name) for name in ("ann", "bob", "cleo"))
+    session = await start(ann)
+    path = session["path"]
+    second = (await respond(ann, path, session["first_step"]))["next_step"]
+    for who, next_one in ((ann, bob), (bob, cleo)):
+        await done(who, path, "escalate")
+        taken = (await act(next_one, path, "pickup", {"resume_mode": "review"})).json()
+    read = await respond(cleo, path, taken["briefing"])
+    assert read["next_step"]["content"] == second["content"]
+
+
 async def test_25_each_time_it_changes_hands_is_kept(service: Service) -> None:
     ann, bob, cleo = (service.user(name) for name in ("ann", "bob", "cleo"))
     path = (await by_hand(ann))["path"]

@@ -573,6 +573,23 @@ async def test_a_handover_is_kept_when_the_model_fails_and_the_briefing_asks_aga
     assert again["next_step"]["source"] == "model"
 
 
+@pytest.mark.parametrize("mode", ["review", "continue"])
+async def test_after_a_look_one_goes_on_behind_what_was_answered_where_nothing_was_open(
+    service: Service, script: SessionScript, mode: str
+) -> None:
+    ann, bob = service.user(), service.user("bob")
+    await import_playbook(ann, CHOOSING)
+    session = await start(ann, LUTE)
+    over = (await respond(ann, session["path"], session["first_step"], option_value="all"))["next_step"]
+    script.says(NONSENSE, NONSENSE, NONSENSE)
+    assert (await answer(ann, session, over)).status_code == 502
+    await done(ann, session["path"], "escalate")
+    script.says(written("Which wood is it of?"))
+    taken = (await act(bob, session["path"], "pickup", {"resume_mode": mode})).json()
+    goes_on = taken if mode == "continue" else await respond(bob, session["path"], taken["briefing"])
+    assert goes_on["next_step"]["content"]["prompt"] == "Which wood is it of?"
+
+
 async def test_who_has_nothing_left_takes_nothing_over_but_by_hand(service: Service, script: SessionScript) -> None:
     session = await begun(service.user(), script)
     await limit(service, 0, user="bob")

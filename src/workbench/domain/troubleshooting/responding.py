@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import takewhile
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -230,15 +231,19 @@ def _following(guidance: Guidance, found: Known, way: Way, reading: Reading, fol
 
 
 def _waiting_behind(found: Known, way: Way, *, has_model: bool) -> Step | None:
-    """What was open when the session was taken over; on a branch of its own the session begins anew.
+    """What was open when the session was taken over; where nothing was, a model goes on, or the person by hand.
 
-    What a model began, a model begins anew.
+    At the beginning of a branch of its own the session begins anew: what a model began, a model begins anew.
     """
-    case = found.case
-    waiting = next((step for step in case.steps if step.superseded_by == way.step.id), None)
-    if waiting is None and has_model and is_begun_by_model(case):
-        return None
-    return (waiting or case.steps[0]).step
+    case, here = found.case, {way.step.id, *(each.forked_at_step_id for each in way.branches)}
+    before = takewhile(lambda step: step.id not in here, case.path())
+    # Of several who took it over one after the other each has a briefing.
+    others = [step for step in before if step.step.step_type != "briefing"]
+    if others and others[-1].superseded_by is not None:
+        return others[-1].step
+    if not others and not (has_model and is_begun_by_model(case)):
+        return case.steps[0].step
+    return None if has_model else manual_step()
 
 
 def _way(found: Known, new: NewAnswer, now: datetime) -> Way:
