@@ -138,11 +138,11 @@ def test_04_a_chosen_playbook_goes_on_with_a_base_of_080() -> None:
 
 
 def test_16_what_gives_out_becomes_a_manual_step_that_is_sure_of_nothing() -> None:
-    step = manual_step(candidates(3), [{"id": "s1"}] * 5)
+    step = manual_step(candidates(3))
     assert (step.step_type, step.prompt, step.allow_free_text, step.allow_skip) == ("manual", MANUAL, True, False)
     assert (step.confidence_score, step.confidence_tier) == (None, None)
     assert [each["key"] for each in step.context["candidates"]] == ["k0", "k1", "k2"]
-    assert len(step.context["similar"]) == 3
+    assert step.context["similar"] == []
 
 
 def test_03_a_session_by_hand_takes_what_is_written() -> None:

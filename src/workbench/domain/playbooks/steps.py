@@ -114,13 +114,16 @@ def choosing_step(candidates: Sequence[Candidate]) -> Step:
     )
 
 
-def manual_step(candidates: Sequence[Candidate] = (), similar: Sequence[Mapping[str, Any]] = ()) -> Step:
-    """Let the person go on by hand, with playbooks and solved sessions that may be of use. It is sure of nothing."""
+def manual_step(candidates: Sequence[Candidate] = ()) -> Step:
+    """Let the person go on by hand, with playbooks that may be of use. It is sure of nothing.
+
+    Solved sessions are named to who asks, and not kept: others who read the step may not know of them.
+    """
     return Step(
         step_type="manual",
         prompt=MANUAL,
         source="system",
-        context={"candidates": told(candidates), "similar": list(similar[:3])},
+        context={"candidates": told(candidates), "similar": []},
         allow_free_text=True,
     )
 

@@ -48,7 +48,7 @@ class StepAuthor:
 
         written = await self._generating.ask(generation, ask)
         if written is None:
-            return Authored(step=manual_step(supply.candidates, supply.similar))
+            return Authored(step=manual_step(supply.candidates))
         return Authored(
             step=shaped(
                 written, situation.sources, self._thresholds, support=supply.support, answered=len(asked_before)

@@ -114,7 +114,7 @@ class ContinuingService:
                 step = place.otherwise
                 if step is None and on_unavailable == "error":
                     raise
-                step = step or manual_step(supply.candidates, supply.similar)
+                step = step or manual_step(supply.candidates)
                 authored, reason = Authored(step=step), "provider"
         except Exception:
             await self._give_back(principal.workspace_id, session_id, generation.key)
