@@ -155,7 +155,9 @@ async def test_playbooks_and_solved_sessions_are_the_support() -> None:
     assert both.support == max(0.7, alone.support)
     assert "4711" not in both.sources[1].text
     assert likes.asked == [(ann, report, UUID(int=8), 3)]
-    assert both.similar == [{"session_id": str(UUID(int=9)), "title": "Old", "resolution": "New fuse"}]
+    assert [(each.session_id, each.title, each.resolution) for each in both.similar] == [
+        (UUID(int=9), "Old", "New fuse")
+    ]
 
 
 def test_74_a_text_that_means_an_option_after_all_goes_on_in_the_playbook() -> None:

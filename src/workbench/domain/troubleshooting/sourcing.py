@@ -1,7 +1,7 @@
 """What a model may go by besides the session itself: the nearest playbooks, solved sessions that are like it, and files."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
@@ -51,7 +51,7 @@ class Supply(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[Source, ...] = ()
     support: float = 0.0
     candidates: Sequence[Candidate] = ()
-    similar: Sequence[Mapping[str, Any]] = ()
+    similar: Sequence[LikeCase] = ()
     unread: Sequence[str] = ()
 
 
@@ -83,10 +83,7 @@ class SupplyService:
             ),
             support=max(scores),
             candidates=candidates,
-            similar=[
-                {"session_id": str(each.session_id), "title": each.title, "resolution": each.resolution}
-                for each in likes
-            ],
+            similar=likes,
             unread=read.unread,
         )
 

@@ -131,12 +131,22 @@ class ChatReply(msgspec.Struct, frozen=True, kw_only=True):
     questions: Sequence[Question] = ()
 
 
+class SolvedSession(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that is like what was said, and how it was solved."""
+
+    session_id: UUID
+    title: str | None
+    resolution: str
+
+
 class Chatted(ChatReply, frozen=True, kw_only=True):
     """A reply and the turn that it is of, with what a model took for it, where one was asked."""
 
     turn_id: str
     session: Progress
     usage: UsageSummary | msgspec.UnsetType = msgspec.UNSET
+    similar: Sequence[SolvedSession] = ()
+    """What the caller may know of and is like it, where no model replies; the conversation does not tell of it."""
     unread_uploads: Sequence[str] = ()
     """The uploads that came with what was said, and that nobody but people has read."""
 
