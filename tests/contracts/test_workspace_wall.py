@@ -290,6 +290,7 @@ READS: dict[str, tuple[Read, object]] = {
     "messages.containing": (lambda tx, w: tx.messages.containing(w.conversation.id, [], 10), []),
     "messages.latest_of_each": (lambda tx, w: tx.messages.latest_of_each([w.conversation.id], ["chat"]), {}),
     "files.listed": (lambda tx, w: tx.files.listed(w.conversation.id, ""), []),
+    "files.count": (lambda tx, w: tx.files.count(w.conversation.id), 0),
     "files.named": (lambda tx, w: tx.files.named(w.conversation.id, ["a.txt"]), []),
     "files.versions": (lambda tx, w: tx.files.versions(w.conversation.id, "a.txt", None), []),
     "files.download": (lambda tx, w: tx.files.download(w.conversation.id, "a.txt", 1), None),

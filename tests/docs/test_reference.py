@@ -43,6 +43,11 @@ def test_pages_name_settings_that_exist() -> None:
     assert unknown_settings("WORKBENCH__MCP__DESK__URL and WORKBENCH__MCP__DESK__URI") == {"WORKBENCH__MCP__DESK__URI"}
 
 
+def test_no_page_has_both_sides_of_a_merge_in_it() -> None:
+    marks = re.compile(r"^(?:<{7}|[|]{7}|>{7})", re.MULTILINE)
+    assert [page.name for page in PAGES if marks.search(text_of(page))] == []
+
+
 def misused_commands(text: str) -> list[str]:
     """The uses of the command line in blocks of bash that name a verb or an option that it does not have."""
     blocks = "\n".join(re.findall(r"^```bash.*?\n(.*?)^```", text, re.MULTILINE | re.DOTALL))

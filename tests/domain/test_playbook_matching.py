@@ -167,13 +167,25 @@ def test_an_excluded_phrase_anywhere_drops_the_playbook() -> None:
 
 
 def test_a_field_or_domain_that_is_told_otherwise_drops_the_playbook() -> None:
-    index = PlaybookIndex([known("a", "Printer offline", fields={"device_type": "Label printer"}, domain="printing")])
+    index = PlaybookIndex(
+        [
+            known("a", "Printer offline", fields={"device_type": "Label printer"}, domain="printing"),
+            known("b", "Nothing in common", domain="Network"),
+        ]
+    )
     text = "printer offline"
     assert index.ranked(Report(text=text)) != []
     assert index.ranked(Report(text=text, fields={"device_type": "label  PRINTER", "colour": "red"})) != []
-    assert index.ranked(Report(text=text, fields={"device_type": "phone"})) == []
-    assert index.ranked(Report(text=text, domain="printing")) != []
-    assert index.ranked(Report(text=text, domain="network")) == []
+    assert index.ranked(Report(text=text, fields={"device_type": "phone"}))[0].key == "b"
+    assert index.ranked(Report(text=text, fields={"domain": " Printing"}))[0].key == "a"
+    assert [each.key for each in index.ranked(Report(text=text, fields={"domain": "network"}))] == ["b"]
+
+
+def test_a_domain_that_no_playbook_has_is_that_of_a_host_and_speaks_against_none() -> None:
+    index = PlaybookIndex([known("a", "Printer offline", domain="printing")])
+    told = index.ranked(Report(text="printer offline", fields={"domain": "corp.example"}))
+    assert told == index.ranked(Report(text="printer offline"))
+    assert told != []
 
 
 def test_a_phrase_alone_counts_and_says_so() -> None:

@@ -128,7 +128,13 @@ def test_a_solved_session_keeps_how_and_may_be_reopened_for_seven_days() -> None
     assert done.duration_seconds == 3600
     for wait, legal in ((timedelta(days=7), True), (timedelta(days=7, seconds=1), False)):
         assert transitions.is_legal(done, "reopen", NOW + wait) is legal
+    before = msgspec.structs.replace(done, reopenable_until=None)
+    assert transitions.is_legal(before, "reopen", NOW + timedelta(days=7))
+    assert not transitions.is_legal(before, "reopen", NOW + timedelta(days=8))
+    sooner = transitions.resolved(in_status("active"), SOLVED, NOW, timedelta(0))
+    assert (transitions.is_legal(sooner, "reopen", NOW + timedelta(seconds=1)), sooner.reopenable_until) == (False, NOW)
     again = transitions.reopened(done, later(90))
+    assert again.reopenable_until is None
     assert (again.status, again.resolution, again.resolved_at, again.closed_at) == ("active", None, None, None)
     assert transitions.reopened(msgspec.structs.replace(done, handler_id="bob"), NOW).status == "escalated"
 

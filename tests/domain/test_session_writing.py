@@ -6,8 +6,10 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from obstore.store import MemoryStore
 from tests.support.playbooks import playbook
 
+from workbench.adapters.storage.objects import ObjectContentStore
 from workbench.domain.identity.model import Principal
 from workbench.domain.playbooks.answers import Answer, read_answer
 from workbench.domain.playbooks.confidence import Thresholds
@@ -137,20 +139,25 @@ class LikeNone:
         return []
 
 
+NO_FILES = ObjectContentStore(MemoryStore())
+
+
 async def test_playbooks_and_solved_sessions_are_the_support() -> None:
     document = playbook()
     shelf = Shelf({document.key: Shelved(id=UUID(int=3), version=1, playbook=document)}, PlaybookIndex([document]))
     ann, report = Principal(workspace_id="w", role="user", id="ann"), Report(text="Jobs stuck in the queue")
-    alone = await SupplyService(LikeNone()).of(ann, report, shelf)
+    alone = await SupplyService(LikeNone(), NO_FILES).of(ann, report, shelf)
     assert [(each.kind, each.id) for each in alone.sources] == [("playbook", "printer-offline")]
     assert 0 < alone.support == alone.candidates[0].score
     likes = LikeOne()
-    both = await SupplyService(likes).of(ann, report, shelf, UUID(int=8))
+    both = await SupplyService(likes, NO_FILES).of(ann, report, shelf, UUID(int=8))
     assert [each.kind for each in both.sources] == ["playbook", "session"]
     assert both.support == max(0.7, alone.support)
     assert "4711" not in both.sources[1].text
     assert likes.asked == [(ann, report, UUID(int=8), 3)]
-    assert both.similar == [{"session_id": str(UUID(int=9)), "title": "Old", "resolution": "New fuse"}]
+    assert [(each.session_id, each.title, each.resolution) for each in both.similar] == [
+        (UUID(int=9), "Old", "New fuse")
+    ]
 
 
 def test_74_a_text_that_means_an_option_after_all_goes_on_in_the_playbook() -> None:

@@ -20,11 +20,13 @@ from tests.support.troubleshooting import (
     FOREIGN,
     REPORT,
     SESSIONS,
+    SOLVED,
     act,
     by_hand,
     chat,
     done,
     messages_of,
+    start,
     start_chat,
 )
 
@@ -100,6 +102,22 @@ async def test_without_a_model_the_reply_names_playbooks(service: Service) -> No
     guided = await ann.post(SESSIONS, json={"intake_content": {"text": REPORT}, "playbook_id": flows[0]["playbook_id"]})
     assert guided.status_code == 201
     assert await usage_of(ann) == []
+
+
+async def test_solved_sessions_are_named_to_who_asks_and_not_in_the_conversation(service: Service) -> None:
+    ann = service.user()
+    text = "The payroll export hangs at 99 percent with code PX-4711"
+    solved = await start(ann, text, start_mode="manual", title="Payroll of Initech")
+    (await ann.post(f"{solved['path']}/resolve", json=SOLVED)).raise_for_status()
+    session = await start_chat(ann, text, start_mode="manual")
+    reply = await chat(ann, session["path"], text)
+    assert [(each["session_id"], each["title"], each["resolution"]) for each in reply["similar"]] == [
+        (solved["session_id"], "Payroll of Initech", SOLVED["resolution_summary"])
+    ]
+    said = await messages_of(ann, session)
+    assert "look at the similar sessions" in said[-1]["content"]
+    assert "Initech" not in str(said)
+    assert SOLVED["resolution_summary"] not in str(said)
 
 
 async def test_what_nothing_matches_is_503_and_nothing_is_kept(service: Service) -> None:

@@ -75,6 +75,17 @@ async def test_21_who_may_take_it_over_sees_the_row_and_no_more(service: Service
     assert (await service.user("bob", "elsewhere").get(QUEUE)).json()["items"] == []
 
 
+async def test_who_takes_it_over_knows_how_many_files_there_are(service: Service) -> None:
+    ann, bob = service.user(), service.user("bob")
+    session = await by_hand(ann)
+    files = [("files", (name, b"x")) for name in ("a.log", "b.log")]
+    (await ann.put(f"/conversations/{session['conversation_id']}/files", files=files)).raise_for_status()
+    await done(ann, session["path"], "escalate")
+    (row,) = (await bob.get(QUEUE)).json()["items"]
+    assert row["packet"]["attachments_count"] == 2
+    assert "upload_count" not in (await ann.get(session["path"])).json()["intake_content"]
+
+
 async def test_22_the_one_who_is_named_reads_it_and_nobody_else_takes_it(service: Service) -> None:
     ann, bob, cleo = (service.user(name) for name in ("ann", "bob", "cleo"))
     assert (await bob.get("/users/me")).status_code == 200
@@ -143,6 +154,18 @@ async def test_a_colleague_reads_the_briefing_first_or_begins_anew(service: Serv
     assert goes_on["content"] == expected["content"]
     after = await respond(bob, path, goes_on)
     assert after["next_step"]["source"] == "playbook"
+
+
+async def test_what_was_open_is_kept_for_the_last_of_several_who_take_it_over(service: Service) -> None:
+    ann, bob, cleo = (service.user(name) for name in ("ann", "bob", "cleo"))
+    session = await start(ann)
+    path = session["path"]
+    second = (await respond(ann, path, session["first_step"]))["next_step"]
+    for who, next_one in ((ann, bob), (bob, cleo)):
+        await done(who, path, "escalate")
+        taken = (await act(next_one, path, "pickup", {"resume_mode": "review"})).json()
+    read = await respond(cleo, path, taken["briefing"])
+    assert read["next_step"]["content"] == second["content"]
 
 
 async def test_25_each_time_it_changes_hands_is_kept(service: Service) -> None:

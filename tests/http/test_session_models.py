@@ -19,6 +19,8 @@ from tests.support.service import Service
 from tests.support.session_models import NONSENSE, PLANTED, SessionScript, refusal, service_with_models, written
 from tests.support.troubleshooting import FOREIGN, REPORT, SESSIONS, act, done, import_playbook, respond, start
 
+from workbench.domain.troubleshooting.sourcing import MAX_FILES
+
 NEAR = "The printer jobs are stuck somewhere"
 """Comes near the playbook on printers, and not near enough for it to be followed unasked."""
 CHOOSING = """\
@@ -254,6 +256,21 @@ async def test_09_by_hand_one_goes_on_at_once(service: Service, script: SessionS
     assert again.json()["next_step"]["source"] == "model"
 
 
+async def test_by_hand_solved_sessions_are_named_to_who_asks_and_not_kept(
+    service: Service, script: SessionScript
+) -> None:
+    ann = service.user()
+    earlier = await begun(ann, script)
+    await done(ann, earlier["path"], "resolve")
+    session = await begun(ann, script)
+    script.says(NONSENSE, NONSENSE, NONSENSE)
+    by_hand = (await answer(ann, session, session["first_step"], on_unavailable="manual")).json()["next_step"]
+    (named,) = by_hand["content"]["context"]["similar"]
+    assert named["session_id"] == earlier["session_id"]
+    kept = (await detail(ann, session))["steps"][-1]
+    assert (kept["step_id"], kept["content"]["context"]["similar"]) == (by_hand["step_id"], [])
+
+
 async def test_10_while_a_model_writes_the_session_is_its_own(service: Service, script: SessionScript) -> None:
     ann = service.user()
     session = await begun(ann, script)
@@ -348,6 +365,45 @@ async def test_an_earlier_step_is_answered_anew_and_the_model_sees_that_way_alon
     answered = await respond(ann, session["path"], session["first_step"], **forked)
     assert answered["session"]["is_branching"]
     assert [each["answer"] for each in script.situations[-1]["path"]] == ["Nothing"]
+
+
+async def test_09_what_is_answered_anew_is_safe_to_send_again_where_the_model_failed(
+    service: Service, script: SessionScript
+) -> None:
+    ann = service.user()
+    session = await begun(ann, script)
+    first = session["first_step"]
+    await answer(ann, session, first)
+    anew = {"fork_from_step_id": first["step_id"], "free_text": "A blinking light"}
+    script.says(NONSENSE, NONSENSE, NONSENSE)
+    assert (await answer(ann, session, first, **anew)).status_code == 502
+    script.says(written("Which colour has it?"))
+    again = await answer(ann, session, first, **anew)
+    assert (again.status_code, again.json()["next_step"]["content"]["prompt"]) == (200, "Which colour has it?")
+    assert (await answer(ann, session, first, **anew)).json() == again.json()
+    after = await detail(ann, session)
+    assert (len(after["branches"]), len(after["steps"]), after["step_count"]) == (2, 4, 2)
+
+
+async def test_a_model_reads_the_files_that_come_with_answers(service: Service, script: SessionScript) -> None:
+    ann = service.user()
+    session = await begun(ann, script)
+    files = [
+        ("files", ("spooler.log", b"error 0x80070005\npassword: hunter2", "text/plain")),
+        ("files", ("photo.png", b"\x89PNG", "image/png")),
+        ("files", ("trace.txt", b"y" * 30_000, "text/plain")),
+    ]
+    (await ann.put(f"/conversations/{session['conversation_id']}/files", files=files)).raise_for_status()
+    script.says(written("And now?"), written("Later?"))
+    answered = await answer(ann, session, session["first_step"], upload_ids=["spooler.log", "photo.png", "trace.txt"])
+    assert (answered.status_code, answered.json()["unread_uploads"]) == (200, ["photo.png"])
+    shown = {each["id"]: each["text"] for each in script.situations[-1]["sources"] if each["kind"] == "upload"}
+    assert shown["spooler.log"] == "error 0x80070005\npassword: [masked]"
+    assert set(shown["trace.txt"]) == {"y"}
+    assert sum(map(len, shown.values())) == MAX_FILES
+    later = await answer(ann, session, answered.json()["next_step"], free_text="Nothing more")
+    assert later.json()["unread_uploads"] == []
+    assert "spooler.log" in {each["id"] for each in script.situations[-1]["sources"]}
 
 
 # Playbooks, with a model beside them
@@ -555,6 +611,23 @@ async def test_a_handover_is_kept_when_the_model_fails_and_the_briefing_asks_aga
     briefing = next(step for step in after["steps"] if step["step_type"] == "briefing")
     again = await respond(bob, session["path"], briefing, option_value="acknowledged")
     assert again["next_step"]["source"] == "model"
+
+
+@pytest.mark.parametrize("mode", ["review", "continue"])
+async def test_after_a_look_one_goes_on_behind_what_was_answered_where_nothing_was_open(
+    service: Service, script: SessionScript, mode: str
+) -> None:
+    ann, bob = service.user(), service.user("bob")
+    await import_playbook(ann, CHOOSING)
+    session = await start(ann, LUTE)
+    over = (await respond(ann, session["path"], session["first_step"], option_value="all"))["next_step"]
+    script.says(NONSENSE, NONSENSE, NONSENSE)
+    assert (await answer(ann, session, over)).status_code == 502
+    await done(ann, session["path"], "escalate")
+    script.says(written("Which wood is it of?"))
+    taken = (await act(bob, session["path"], "pickup", {"resume_mode": mode})).json()
+    goes_on = taken if mode == "continue" else await respond(bob, session["path"], taken["briefing"])
+    assert goes_on["next_step"]["content"]["prompt"] == "Which wood is it of?"
 
 
 async def test_who_has_nothing_left_takes_nothing_over_but_by_hand(service: Service, script: SessionScript) -> None:

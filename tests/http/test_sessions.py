@@ -1,11 +1,13 @@
 """Troubleshooting sessions over HTTP: found, answered, told. The numbers are those of the specification (16)."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
+from tests.support.databases import open_store
 from tests.support.playbooks import EXAMPLE
 from tests.support.service import Service
 from tests.support.troubleshooting import (
@@ -21,6 +23,11 @@ from tests.support.troubleshooting import (
     respond,
     start,
 )
+
+from workbench.domain.playbooks.answers import Reading
+from workbench.domain.playbooks.steps import manual_step
+from workbench.domain.playbooks.walking import MAX_STEPS
+from workbench.domain.troubleshooting.model import Branch, SessionStep
 
 ODD_VALUES = """\
 schema: workbench.playbook/1
@@ -171,6 +178,21 @@ async def test_14_an_earlier_step_is_answered_anew_on_a_branch_of_its_own(servic
     assert [step["answer"] and step["answer"]["values"] for step in old] == [["one"], ["failed"], None]
     told = (await ann.get(f"{path}/documentation")).json()["markdown"]
     assert "did not work" in told.partition("## Ruled out")[2]
+
+
+async def test_14_what_is_answered_anew_is_safe_to_send_again(service: Service) -> None:
+    ann = service.user()
+    session = await by_hand(ann)
+    path, first = session["path"], session["first_step"]
+    await respond(ann, path, first, free_text="Tried this")
+    anew = {"fork_from_step_id": first["step_id"], "free_text": "Tried that"}
+    forked = await respond(ann, path, first, **anew)
+    assert await respond(ann, path, first, **anew) == forked
+    assert len((await ann.get(path)).json()["branches"]) == 2
+    await respond(ann, path, forked["next_step"], free_text="And more")
+    other = await respond(ann, path, first, **anew, note="And not as before")
+    assert other["session"]["active_branch_id"] != forked["session"]["active_branch_id"]
+    assert len((await ann.get(path)).json()["branches"]) == 3
 
 
 async def test_16_none_of_these_goes_on_by_hand(service: Service) -> None:
@@ -355,3 +377,27 @@ async def test_the_documentation_tells_how_much_work_it_was(service: Service) ->
     told = (await ann.get(f"{session['path']}/documentation")).json()
     assert told["resolution"]["time_spent_minutes"] == 95
     assert "; 1 h 35 min of work" in told["markdown"]
+
+
+async def test_a_session_has_two_hundred_steps_at_most_on_all_its_branches(sqlite_service: Service) -> None:
+    ann = sqlite_service.user()
+    session = await by_hand(ann)
+    path, first = session["path"], session["first_step"]
+    second = (await respond(ann, path, first))["next_step"]
+    now, other = datetime.now(UTC), uuid4()
+    tried = Reading(kind="free_text", text="Tried it")
+    async with open_store(sqlite_service.database_url) as store:
+        async with store.transactions.write(sqlite_service.workspace()) as tx:
+            tx.session_steps.branch(UUID(session["session_id"]), Branch(id=other, label="Other", created_at=now))
+            for number in range(MAX_STEPS - 3):
+                done_before = SessionStep(
+                    id=uuid4(), branch_id=other, step_order=number, step=manual_step(), asked_at=now,
+                    answered_at=now, answered_by="ann", reading=tried,
+                )  # fmt: skip
+                tx.session_steps.add(UUID(session["session_id"]), done_before)
+    body = {"step_id": second["step_id"], "free_text": "And this"}
+    third = (await ann.post(f"{path}/respond", json=body)).json()["next_step"]
+    for more in ({"step_id": third["step_id"]}, {"step_id": first["step_id"], "fork_from_step_id": first["step_id"]}):
+        refused = await ann.post(f"{path}/respond", json={**more, "free_text": "Once too often"})
+        assert (refused.status_code, refused.json()["code"]) == (409, "step_limit")
+    assert (await act(ann, path, "resolve")).status_code == 200

@@ -263,6 +263,7 @@ WRITES: dict[str, Any] = {
     "outputs.keep_rephrased": lambda tx, w: tx.outputs.keep_rephrased(SESSION, a_text(2), ["cay"], w.job.run_at),
     "outputs.tell": lambda tx, w: tx.outputs.tell(SESSION, 1, "ticket_notes", w.job.run_at),
     "searches.put": lambda tx, w: tx.searches.put(SESSION, A_DOCUMENT, 0),
+    "occupants.make_way": lambda tx, w: tx.occupants.make_way(w.conversation.id),
     "overheard.said": lambda tx, w: tx.overheard.said(stored_message(w)),
     "overheard.taken_back": lambda tx, w: tx.overheard.taken_back(stored_message(w)),
     "spaces.activate": lambda tx, w: tx.spaces.activate(A_SPACE),

@@ -19,7 +19,7 @@ from workbench.adapters.sql.session_tables import sessions
 from workbench.adapters.sql.tables import conversations, events, jobs, messages, participants
 from workbench.adapters.sql.transactions import SqlTransactions
 from workbench.adapters.sql.usage_tables import token_usage
-from workbench.domain.errors import NotFoundError
+from workbench.domain.errors import ConflictError, NotFoundError
 from workbench.domain.idempotency.service import KeyExpiry
 from workbench.domain.identity.model import Principal
 from workbench.domain.jobs.model import Job
@@ -240,6 +240,23 @@ async def test_settings_say_how_long(sqlite_url: str, tmp_path: Path) -> None:
         assert await house.round() == [(PURGE_JOB, str(deleted), "default")]
         house.clock.move(days=1)
         assert await house.round() == [(IDLE_JOB, str(idle), "default")]
+
+
+async def test_settings_say_how_long_what_is_resolved_can_be_reopened(sqlite_url: str, tmp_path: Path) -> None:
+    async with opened(sqlite_url, tmp_path / "data", sessions={"reopen_days": 2}) as house:
+        session_id, handling = await house.start(), await house.the(HandlingService)
+        solved = NewResolution(resolution_summary="A new fuse", resolution_action="fixed")
+        await handling.resolve(ANN, session_id, solved)
+        house.clock.move(days=2)
+        await handling.reopen(ANN, session_id)
+        await handling.resolve(ANN, session_id, solved)
+        house.clock.move(days=2, seconds=1)
+        with pytest.raises(ConflictError) as raised:
+            await handling.reopen(ANN, session_id)
+        assert (raised.value.error_code, raised.value.extra["allowed_actions"]) == (
+            "illegal_transition",
+            ["delete", "rate"],
+        )
 
 
 async def test_one_replica_looks_at_a_time_and_gives_the_duty_back(house: House) -> None:

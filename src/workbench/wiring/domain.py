@@ -261,9 +261,13 @@ class Policies(Provider):
 
     @provide
     def session_upkeep(self, settings: Settings) -> UpkeepPolicy:
-        """How long sessions may be idle, and stay when they are deleted."""
+        """How long sessions may be idle, can be reopened, and stay when they are deleted."""
         chosen = settings.sessions
-        return UpkeepPolicy(idle=timedelta(days=chosen.idle_days), purge=timedelta(days=chosen.purge_days))
+        return UpkeepPolicy(
+            idle=timedelta(days=chosen.idle_days),
+            reopen=timedelta(days=chosen.reopen_days),
+            purge=timedelta(days=chosen.purge_days),
+        )
 
     @provide
     def budgets(self, settings: Settings) -> BudgetPolicy:

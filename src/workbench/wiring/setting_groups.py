@@ -666,6 +666,12 @@ class Sessions(Serving):
     idle_days: float = Field(
         default=30, gt=0, le=3650, description="Days without anything happening after which a session is given up."
     )
+    reopen_days: float = Field(
+        default=7,
+        ge=0,
+        le=3650,
+        description="Days for which a session can be reopened that is resolved from now on; 0: not at all.",
+    )
     purge_days: float = Field(
         default=30,
         ge=0,

@@ -67,6 +67,7 @@ def _downloads(joined: ColumnElement[bool], *conditions: ColumnElement[bool]) ->
 
 _THIS_VERSION = file_versions.c.version == bindparam("version")
 _ALL = _files(_NEWEST, _IN_CONVERSATION)
+_COUNT = select(func.count()).select_from(files).where(here(files), _IN_CONVERSATION)
 _WITH_PREFIX = _files(
     _NEWEST,
     _IN_CONVERSATION,
@@ -133,6 +134,10 @@ class SqlFiles(Repository, Files):
         if not prefix:
             return await self._all(_ALL, parameters)
         return await self._all(_WITH_PREFIX, {**parameters, "prefix": prefix, "length": len(prefix)})
+
+    async def count(self, conversation_id: UUID) -> int:
+        """Along the unique index."""
+        return int(await self._scalar(_COUNT, {"conversation_id": conversation_id}))
 
     async def named(self, conversation_id: UUID, filenames: Sequence[str]) -> Sequence[FileAtVersion]:
         """By the unique index."""

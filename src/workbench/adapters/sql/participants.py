@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import and_, bindparam, case, delete, false, func, select, update
+from sqlalchemy import and_, bindparam, case, delete, false, func, select, true, update
 
 from workbench.adapters.sql.repository import Context, Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Moment
@@ -16,6 +16,7 @@ from workbench.domain.events.ports import Sight
 from workbench.domain.identity.model import Principal
 from workbench.domain.participants.model import Participant, Seat
 from workbench.domain.participants.ports import Participants
+from workbench.domain.troubleshooting.known import GUIDE_ID
 from workbench.domain.users.ports import Nameplates
 
 _SEAT = Query(
@@ -48,8 +49,10 @@ _SHOWN = (
     "conversation_permission",
     "metadata",
 )
-# An assistant is online while its service's last heartbeat has not run out; users have no such state.
+# An assistant is online while its service's last heartbeat has not run out, and the guide, who has none, whenever this
+# service is; users have no such state.
 _ONLINE = case(
+    (and_(participants.c.role == "assistant", participants.c.id == str(GUIDE_ID)), true()),
     (
         participants.c.role == "assistant",
         func.coalesce(assistant_services.c.online_expires > bindparam("now", type_=Moment), false()),

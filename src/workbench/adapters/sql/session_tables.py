@@ -59,6 +59,7 @@ sessions = Table(
     Column("rating", Integer),
     Column("feedback", Text),
     Column("resolved_at", Moment),
+    Column("reopenable_until", Moment),
     Column("closed_at", Moment),
     # Whose model is at work on the next step, and until when that is believed.
     Column("lease_key", String(64)),

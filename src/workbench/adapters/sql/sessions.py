@@ -17,8 +17,7 @@ from workbench.adapters.sql.word_search import fits, queries
 from workbench.domain.troubleshooting.model import Session
 from workbench.domain.troubleshooting.ports import Lanes, SessionFilter, SessionPage, Sessions, StoredLane
 
-_NOT_KEPT = frozenset({"team_id", "ticket"})
-SESSION_FIELDS = [name for name in Session.__struct_fields__ if name not in _NOT_KEPT]
+SESSION_FIELDS = [name for name in Session.__struct_fields__ if name != "ticket"]
 _FIXED = frozenset({"id", "conversation_id", "owner_id", "session_type", "intake", "created_at", "version"})
 _MUTABLE = [name for name in SESSION_FIELDS if name not in _FIXED]
 

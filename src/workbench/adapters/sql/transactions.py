@@ -24,6 +24,7 @@ from workbench.adapters.sql.imports import SqlImports
 from workbench.adapters.sql.jobs import SqlJobs
 from workbench.adapters.sql.messages import SqlMessages
 from workbench.adapters.sql.model_assistants import SqlModelConfigs
+from workbench.adapters.sql.occupants import SqlOccupants
 from workbench.adapters.sql.outputs import SqlOutputs
 from workbench.adapters.sql.overheard import SqlOverheard
 from workbench.adapters.sql.participants import SqlParticipants
@@ -88,6 +89,11 @@ class SqlTransaction:
     def conversations(self) -> SqlConversations:
         """Conversations."""
         return self._the(SqlConversations)
+
+    @property
+    def occupants(self) -> SqlOccupants:
+        """What stands on conversations."""
+        return self._the(SqlOccupants)
 
     @property
     def untitled(self) -> SqlConversations:

@@ -21,6 +21,7 @@ from workbench.domain.ids import new_id
 from workbench.domain.participants.model import Participant
 from workbench.domain.sizes import SizeLimits
 from workbench.domain.transactions import Transactions, retrying
+from workbench.domain.troubleshooting.known import GUIDE_ID
 
 PATIENCE = timedelta(minutes=3)
 """After so long an assistant that is still to be told of the copy is told by delivery, without what it knew."""
@@ -105,10 +106,10 @@ class DuplicateService:
 async def _recipients(
     tx: CopyTx, everyone: Sequence[Participant], copy_id: UUID, now: datetime
 ) -> dict[UUID, Recipient | None]:
-    """How the assistants of the copy are reached; their events wait until they know it."""
+    """How the assistants of the copy are reached; their events wait until they know it. The guide is told nothing."""
     found: dict[UUID, Recipient | None] = {}
     for participant in everyone:
-        if participant.role == "assistant":
+        if participant.role == "assistant" and participant.id != str(GUIDE_ID):
             assistant_id = UUID(participant.id)
             recipient = await tx.recipients.recipient(assistant_id, copy_id)
             found[assistant_id] = recipient if participant.online else None

@@ -63,8 +63,19 @@ class Conversations(Protocol):
         ...
 
 
+class Occupants(Protocol):
+    """What stands on conversations, and is more than what is said in them."""
+
+    async def make_way(self, conversation_id: UUID) -> None:
+        """Let go of a conversation that this block deletes. Raises ConflictError where somebody still needs it."""
+        ...
+
+
 class ConversationTx(ParticipantTx, Protocol):
     """The slice of a transaction that conversations may touch."""
+
+    @property
+    def occupants(self) -> Occupants: ...
 
     @property
     def conversations(self) -> Conversations: ...

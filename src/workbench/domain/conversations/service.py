@@ -114,7 +114,8 @@ class ConversationService:
     async def delete(self, principal: Principal, conversation_id: UUID) -> None:
         """Delete the caller's own conversation, or one that it made as an assistant; its assistants are told to leave.
 
-        Raises NotFoundError where the caller cannot see it, ForbiddenError where they see but do not own it.
+        Raises NotFoundError where the caller cannot see it, ForbiddenError where they see but do not own it, ConflictError
+        where others still need it.
         """
         await retrying(lambda: self._delete(principal, conversation_id))
 
@@ -124,6 +125,7 @@ class ConversationService:
             seat.require_see()
             if not (seat.owns or await _made_it(tx, principal, conversation_id)):
                 raise ForbiddenError("only its owner can delete a conversation")
+            await tx.occupants.make_way(conversation_id)
             conversation = await tx.conversations.require(conversation_id)
             everyone = await tx.participants.all_of(conversation_id)
             details = ConversationDetails.of(conversation, seat.permission, everyone)

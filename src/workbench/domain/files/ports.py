@@ -24,6 +24,10 @@ class Files(Protocol):
         """Those whose names begin so, by name, each at its newest version."""
         ...
 
+    async def count(self, conversation_id: UUID) -> int:
+        """How many there are."""
+        ...
+
     async def named(self, conversation_id: UUID, filenames: Sequence[str]) -> Sequence[FileAtVersion]:
         """Those of these names, each at its newest version."""
         ...

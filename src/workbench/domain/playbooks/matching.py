@@ -21,10 +21,13 @@ _DIGITS = 6
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody reports. `fields` is what a form, an alert or a ticket tells besides."""
+    """What somebody reports. `fields` is what a form, an alert or a ticket tells besides.
+
+    A field `domain` tells what kind of problem it is, where that is the domain of a playbook; else it is any other field:
+    that of a host or an account mostly.
+    """
 
     text: str
-    domain: str | None = None
     fields: Mapping[str, str] = {}
 
 
@@ -61,6 +64,7 @@ class PlaybookIndex:
 
     def __init__(self, playbooks: Iterable[Playbook]) -> None:
         self._known = [_known(playbook) for playbook in playbooks]
+        self._domains = [words(known.playbook.domain) for known in self._known if known.playbook.domain]
         self._spread = Counter(stem for known in self._known for stem in known.vocabulary)
         self._texts: list[int] = []
         """Which playbook each text belongs to."""
@@ -73,7 +77,13 @@ class PlaybookIndex:
     def ranked(self, report: Report) -> list[Candidate]:
         """The playbooks whose conditions hold, the best first; those equal by their keys."""
         whole = words(report.text)
-        eligible = [number for number, known in enumerate(self._known) if _may_fit(known, report, whole)]
+        told = {name: words(value) for name, value in report.fields.items()}
+        domain = told.get("domain") if told.get("domain") in self._domains else None
+        eligible = [
+            number
+            for number, known in enumerate(self._known)
+            if _may_fit(known, told, whole) and _is_of(known.playbook, domain)
+        ]
         best: dict[int, Candidate] = {}
         for segment in map(self._segment, segments(report.text)):
             for number in eligible:
@@ -125,14 +135,16 @@ def _known(playbook: Playbook) -> _Known:
     )
 
 
-def _may_fit(known: _Known, report: Report, whole: list[str]) -> bool:
+def _may_fit(known: _Known, told: Mapping[str, list[str]], whole: list[str]) -> bool:
     """Whether no condition speaks against it. What a report does not tell contradicts nothing."""
     playbook = known.playbook
     if any(contains(whole, phrase) for phrase in known.excluded):
         return False
-    wanted = {**playbook.match.fields, **({"domain": playbook.domain} if playbook.domain else {})}
-    told = {**report.fields, **({"domain": report.domain} if report.domain else {})}
-    return all(words(told[name]) == words(value) for name, value in wanted.items() if name in told)
+    return all(told[name] == words(value) for name, value in playbook.match.fields.items() if name in told)
+
+
+def _is_of(playbook: Playbook, domain: list[str] | None) -> bool:
+    return domain is None or playbook.domain is None or words(playbook.domain) == domain
 
 
 def _scored(known: _Known, segment: _Segment, likeness: float) -> Candidate:

@@ -53,7 +53,9 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         """Let the owner pass. Raises NotFoundError, or ForbiddenError where they may see it."""
         self.require_seen()
         if not self.is_owner:
-            raise _refused("not_owner", "Only who opened the session may do this")
+            raise _refused(
+                "pickup_required" if self.is_target else "not_owner", "Only who opened the session may do this"
+            )
 
     def require_documentation(self, *, for_handler: bool) -> None:
         """Let the owner pass, and the handler where a setting says so. To all others there is nothing: NotFoundError."""

@@ -7,7 +7,7 @@ import msgspec
 
 from workbench.domain.errors import ConflictError, NotFoundError
 from workbench.domain.troubleshooting.cases import Case, steps_of
-from workbench.domain.troubleshooting.model import Branch, Session, SessionStep
+from workbench.domain.troubleshooting.model import Branch, BranchStatus, Session, SessionStep
 
 
 class Fork(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +29,12 @@ def _origin(case: Case, step_id: UUID) -> tuple[Branch, list[SessionStep], int] 
         if step_id in ([step.id for step in path] if branch.id == active else answered[-1:]):
             return branch, path, [step.id for step in path].index(step_id)
     return None
+
+
+def marked(case: Case, status: BranchStatus) -> list[Branch]:
+    """The branch that is followed, where there are several, with what became of it."""
+    active = case.session.active_branch_id if case.session.is_branching else None
+    return [msgspec.structs.replace(branch, status=status) for branch in case.branches if branch.id == active]
 
 
 def forked(case: Case, step_id: UUID, new_ids: tuple[UUID, UUID], now: datetime) -> Fork:

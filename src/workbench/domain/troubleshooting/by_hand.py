@@ -1,4 +1,4 @@
-"""What a step by hand has beside it: playbooks that come near, and resolved sessions that are like this one (7.5).
+"""What a step by hand has beside it: playbooks that were not followed yet, and resolved sessions like this one (7.5).
 
 Both are looked up for who asks, whenever the step is shown, and never kept with it: another one may see other sessions.
 """
@@ -39,7 +39,8 @@ class ByHandService:
         async with self._transactions.read(principal.workspace_id) as tx:
             session = (await seen(tx, principal, session_id)).session
             shelf = await shelf_of(tx, self._guides.shelves, principal.workspace_id)
-        near = coming_near(shelf, report_of(session.intake))
+            followed = {each.key for each in await tx.session_steps.followed(session_id)}
+        near = coming_near(shelf, report_of(session.intake), followed)
         solved = await self._likening.solved_like(principal, session, SOLVED_NAMED)
         context = {**step.content.context, "candidates": told(near), "similar": msgspec.to_builtins(solved)}
         return msgspec.structs.replace(step, content=msgspec.structs.replace(step.content, context=context))

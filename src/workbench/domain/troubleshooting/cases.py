@@ -35,7 +35,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
     def name(self, person_id: str | None) -> str:
         """How a person is called."""
-        return self.names.get(person_id or "", "somebody who has left")
+        return named(person_id, self.names)
 
     def path(self) -> list[SessionStep]:
         """The steps of the way that is followed, with those before it was forked, in their order."""
@@ -64,6 +64,11 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
             for name, value in sorted(self.session.intake.fields.items())
             if value is not None and str(value).strip()
         }
+
+
+def named(person_id: str | None, names: Mapping[str, str]) -> str:
+    """How a person is called, whom perhaps nobody can name any more."""
+    return names.get(person_id or "", "somebody who has left")
 
 
 def is_begun_by_model(case: Case) -> bool:

@@ -39,11 +39,11 @@ from workbench.domain.troubleshooting.ports import ChatTx
 from workbench.domain.troubleshooting.replies import nothing_to_say, suggested, templated
 from workbench.domain.troubleshooting.replying import Pending, Replying
 from workbench.domain.troubleshooting.showing import chatted
-from workbench.domain.troubleshooting.sourcing import Supply, SupplyService
+from workbench.domain.troubleshooting.sourcing import LikeCase, Supply, SupplyService
 from workbench.domain.troubleshooting.talking import MAX_LINES
 from workbench.domain.troubleshooting.transitions import touched
 from workbench.domain.troubleshooting.uploads import UploadIds, uploaded
-from workbench.domain.troubleshooting.views import Chatted
+from workbench.domain.troubleshooting.views import Chatted, SolvedSession
 from workbench.domain.turns.model import Turn, TurnError
 from workbench.domain.turns.ports import TurnQuery
 from workbench.domain.turns.refusals import turn_over
@@ -136,13 +136,18 @@ class ChattingService:
             flows = suggested(wanted.shelf, supply.candidates, self._guides.thresholds.exploring)
             if not (flows or supply.similar):
                 raise nothing_to_say(wanted.shelf, supply.candidates)
-            session, turn_id, reply = heard.session, str(new_id()), templated(flows, supply.similar)
+            session, turn_id, reply = (
+                heard.session,
+                str(new_id()),
+                templated(flows, is_like_another=bool(supply.similar)),
+            )
             asked = question(session, principal.id, wanted.text, heard.filenames, turn_id, now)
             turn = asked_turn(session, principal.id, asked, turn_id, heard.shared)
             await ask_and_answer(tx, session, asked, turn, reply, now)
             changed = touched(session, now)
             tx.sessions.change(changed)
-        return chatted(stored(changed), turn_id, reply, unread_uploads=heard.filenames)
+        told = chatted(stored(changed), turn_id, reply, unread_uploads=heard.filenames)
+        return msgspec.structs.replace(told, similar=[_solved(each) for each in supply.similar])
 
     async def _end_lost(self, principal: Principal, session_id: UUID) -> None:
         """End a reply whose process is gone: who writes now need not wait until somebody else sees to it."""
@@ -230,6 +235,10 @@ async def _unanswered(tx: ChatTx, session: Session, person_id: str, text: str) -
         return None
     is_same = asked.message.content == text and asked.message.sender.participant_id == person_id
     return asked.message if is_same else None
+
+
+def _solved(like: LikeCase) -> SolvedSession:
+    return SolvedSession(session_id=like.session_id, title=like.title, resolution=like.resolution)
 
 
 def _in_progress(active: Turn) -> ConflictError:

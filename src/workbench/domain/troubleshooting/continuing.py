@@ -34,19 +34,24 @@ from workbench.domain.troubleshooting.known import (
     walk_of,
 )
 from workbench.domain.troubleshooting.model import Followed, Session, SessionStep
-from workbench.domain.troubleshooting.ports import SessionTx
+from workbench.domain.troubleshooting.ports import ChatTx, SessionTx
 from workbench.domain.troubleshooting.situations import question_of, situation_of
 from workbench.domain.troubleshooting.sourcing import Supply, SupplyService
 from workbench.domain.troubleshooting.transitions import freed, touched
+from workbench.domain.troubleshooting.uploads import attached
 from workbench.domain.troubleshooting.views import FallbackReason
 
 
 class Continued(msgspec.Struct, frozen=True, kw_only=True):
-    """What came next: the session as it is stored then, and the step that is open now."""
+    """What came next: the session as it is stored then, and the step that is open now.
+
+    `unread_uploads` came with the answer, and the model could not be shown them.
+    """
 
     session: Session
     step: SessionStep
     fallback_reason: FallbackReason | None = None
+    unread_uploads: Sequence[str] = ()
 
 
 class _Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +62,8 @@ class _Place(msgspec.Struct, frozen=True, kw_only=True):
     last: SessionStep
     walk: Walk | None
     otherwise: Step | None
+    came_with: Sequence[str] = ()
+    """The names of the files that came with the last answer."""
 
     @property
     def prompts(self) -> list[str]:
@@ -69,7 +76,7 @@ class ContinuingService:
 
     def __init__(
         self,
-        transactions: Transactions[SessionTx],
+        transactions: Transactions[ChatTx],
         guides: Guides,
         generating: GeneratingService,
         author: StepAuthor,
@@ -113,18 +120,22 @@ class ContinuingService:
             await self._give_back(principal.workspace_id, session_id, generation.key)
             raise
         continued = await retrying(lambda: self._store(principal, session_id, generation, authored))
-        return msgspec.structs.replace(continued, fallback_reason=reason)
+        unread = [name for name in supply.unread if name in place.came_with]
+        return msgspec.structs.replace(continued, fallback_reason=reason, unread_uploads=unread)
 
     async def _look(self, principal: Principal, session_id: UUID) -> tuple[_Place, Supply]:
         async with self._transactions.read(principal.workspace_id) as tx:
             found = await seen(tx, principal, session_id)
             followed = await tx.session_steps.followed(session_id)
             shelf = await shelf_of(tx, self._guides.shelves, principal.workspace_id)
-        place = self._place(found, followed, shelf)
-        return place, await self._supplies.of(principal, report_of(found.session.intake), shelf, session_id)
+            path = [step for step in found.case.path() if step.is_answered]
+            files = await attached(tx, found.session, path)
+        place = self._place(found, path, followed, shelf)
+        place = msgspec.structs.replace(place, came_with=files.with_last)
+        report = report_of(found.session.intake)
+        return place, await self._supplies.of(principal, report, shelf, session_id, files.downloads)
 
-    def _place(self, found: Known, followed: Sequence[Followed], shelf: Shelf) -> _Place:
-        path = [step for step in found.case.path() if step.is_answered]
+    def _place(self, found: Known, path: Sequence[SessionStep], followed: Sequence[Followed], shelf: Shelf) -> _Place:
         before, last = path[:-1], path[-1]
         guidance = self._guides.guidance(found.session, followed, shelf, has_model=True)
         walk = walk_of(guidance, before, followed)

@@ -1,10 +1,10 @@
-"""What is done about sessions without anybody asking, and after how long (11)."""
+"""What is done about sessions without anybody asking, and how long each is waited for (11)."""
 
 from datetime import timedelta
 
 import msgspec
 
-from workbench.domain.troubleshooting.transitions import IDLE
+from workbench.domain.troubleshooting.transitions import IDLE, REOPENABLE
 
 IDLE_JOB = "session.idle"
 ALARM_JOB = "session.alarm"
@@ -12,7 +12,8 @@ PURGE_JOB = "session.purge"
 
 
 class UpkeepPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How long a session may be idle before it is given up, and how long a deleted one is kept before it is removed."""
+    """How long a session may be idle before it is given up, a resolved one can be reopened, and a deleted one is kept."""
 
     idle: timedelta = IDLE
+    reopen: timedelta = REOPENABLE
     purge: timedelta = timedelta(days=30)

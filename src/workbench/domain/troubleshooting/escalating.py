@@ -34,6 +34,7 @@ from workbench.domain.troubleshooting.queueing import RANK, require_target, wait
 from workbench.domain.troubleshooting.showing import drafted, progress, step_view
 from workbench.domain.troubleshooting.ticket_notes import escalation_note, tell_ticket
 from workbench.domain.troubleshooting.transitions import escalated, leased, picked_up, require_pickup, withdrawn
+from workbench.domain.troubleshooting.updates import UpdateRequest, status_update
 from workbench.domain.troubleshooting.views import Chatted, Escalated, PickedUp, Queue, QueuedSession
 from workbench.domain.users.model import User
 from workbench.domain.users.service import meet
@@ -97,7 +98,8 @@ class EscalatingService:
             found = await seen(tx, principal, session_id)
             found.require_act("escalate", now)
             await _require_addressees(tx, found.session, new)
-            asked = _escalation(found, new, now)
+            files = await tx.files.count(found.session.conversation_id)
+            asked = _escalation(found, new, now, attachments=files)
             session = escalated(found.session, asked)
             tx.sessions.change(session)
             tx.escalations.add(session_id, asked)
@@ -113,6 +115,7 @@ class EscalatingService:
             packet=asked.packet,
             step_count=after.step_count,
             duration_seconds=after.duration_seconds,
+            ticket_notes=status_update(case, UpdateRequest(audience="ticket_notes")).content,
             version=after.version,
             psa_push_status=pushed,
         )
@@ -218,7 +221,7 @@ async def _require_addressees(tx: SessionTx, session: Session, new: NewEscalatio
         raise InvalidError("There is no such team", code="unknown_team", field="team_id")
 
 
-def _escalation(found: Known, new: NewEscalation, now: datetime) -> Escalation:
+def _escalation(found: Known, new: NewEscalation, now: datetime, *, attachments: int) -> Escalation:
     notes = cleaned_text(new.notes).strip() if new.notes else ""
     return Escalation(
         id=new_id(),
@@ -229,7 +232,7 @@ def _escalation(found: Known, new: NewEscalation, now: datetime) -> Escalation:
         notes=notes or None,
         target_user_id=new.target_user_id,
         team_id=new.team_id,
-        packet=packet_of(found.case, now),
+        packet=packet_of(found.case, now, attachments=attachments),
     )
 
 

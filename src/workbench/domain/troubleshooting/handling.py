@@ -10,7 +10,9 @@ from workbench.domain.identity.model import Principal
 from workbench.domain.playbooks.model import ResolutionAction
 from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
+from workbench.domain.troubleshooting.branching import marked
 from workbench.domain.troubleshooting.chat_turns import with_talk
+from workbench.domain.troubleshooting.duties import UpkeepPolicy
 from workbench.domain.troubleshooting.events import escalation_changed
 from workbench.domain.troubleshooting.known import Known, seen, store
 from workbench.domain.troubleshooting.lanes import Lane, checked_lane
@@ -67,9 +69,10 @@ class NewLane(Lane, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class HandlingService:
     """Acts of who handles a session. Each raises NotFoundError, ForbiddenError, or ConflictError `illegal_transition`."""
 
-    def __init__(self, transactions: Transactions[SessionTx], clock: Clock) -> None:
+    def __init__(self, transactions: Transactions[SessionTx], clock: Clock, policy: UpkeepPolicy) -> None:
         self._transactions = transactions
         self._clock = clock
+        self._policy = policy
 
     async def pause(self, principal: Principal, session_id: UUID) -> None:
         """Put it aside; the step that is open stays open."""
@@ -102,7 +105,10 @@ class HandlingService:
         async with self._transactions.write(principal.workspace_id) as tx:
             found = await seen(tx, principal, session_id)
             found.require_act("resolve", now)
-            session = store(tx, resolved(found.session, new.resolution(), now), "session.resolved")
+            done = resolved(found.session, new.resolution(), now, self._policy.reopen)
+            session = store(tx, done, "session.resolved")
+            for branch in marked(found.case, "chosen"):
+                tx.session_steps.branch(session_id, branch)
             case = await with_talk(tx, msgspec.structs.replace(found.case, session=session))
             outputs = order_outputs(tx, case, now)
             pushed = await tell_ticket(tx, case, resolution_note(case), principal.id, now, wanted=new.push_to_psa)
@@ -144,6 +150,8 @@ class HandlingService:
             found = await seen(tx, principal, session_id)
             found.require_act("reopen", now)
             store(tx, reopened(found.session, now), "session.reopened")
+            for branch in marked(found.case, "open"):
+                tx.session_steps.branch(session_id, branch)
 
     async def keep_lane(self, principal: Principal, session_id: UUID, new: NewLane) -> None:
         """Store the task lane. Raises TooLargeError, ConflictError `task_lane_conflict` with the stored revision."""

@@ -162,9 +162,9 @@ def guide_sender() -> Sender:
 
 
 def guide(conversation_id: UUID, now: datetime) -> Participant:
-    """The seat of who asks the steps. It takes no part otherwise, so that it is not delivered to."""
+    """The seat of who asks the steps, who is there whenever the service is. It takes no part otherwise: it is told nothing."""
     seat = Participant.of_user(conversation_id, str(GUIDE_ID), GUIDE_NAME, None, now)
-    return msgspec.structs.replace(seat, role="assistant", online=False, conversation_permission="read")
+    return msgspec.structs.replace(seat, role="assistant", online=True, conversation_permission="read")
 
 
 def prompt_text(step: Step) -> str:

@@ -36,7 +36,6 @@ class Intake(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     subject: str | None = None
     fields: dict[str, Scalar] = {}
-    upload_count: int = 0
 
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +69,6 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     status: SessionStatus = "active"
     resume_status: SessionStatus | None = None
     """What it goes back to when it is resumed, or its escalation is withdrawn."""
-    team_id: str | None = None
     title: str | None = None
     problem_summary: str | None = None
     problem_domain: str | None = None
@@ -88,6 +86,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     rating: int | None = None
     feedback: str | None = None
     resolved_at: datetime | None = None
+    reopenable_until: datetime | None = None
+    """So long it can be reopened, by what held when it was resolved."""
     closed_at: datetime | None = None
     deleted_at: datetime | None = None
     lease_key: str | None = None
@@ -161,8 +161,8 @@ class SessionStep(msgspec.Struct, frozen=True, kw_only=True):
 class Branch(msgspec.Struct, frozen=True, kw_only=True):
     """One way through the steps. It has those of its parent up to where it was forked, by reference.
 
-    In a chat it is a way that a reply proposed, and that somebody picked: `chosen` while it is followed, a `dead_end` once
-    it is left.
+    It is a `dead_end` where another way was taken and nothing waits for an answer, and `chosen` once it led to the end. In a
+    chat it is a way that a reply proposed, and that somebody picked: `chosen` while it is followed.
     """
 
     id: UUID

@@ -1,5 +1,6 @@
 """What is the owner's alone: to say how good a session was, and to take it away (4)."""
 
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,13 +10,15 @@ from workbench.domain.audit.model import Actor, NewAuditEntry
 from workbench.domain.clock import Clock
 from workbench.domain.conversations.events import conversation_deleted
 from workbench.domain.conversations.model import ConversationDetails
+from workbench.domain.errors import ConflictError
 from workbench.domain.identity.model import Principal
 from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.events import session_changed
 from workbench.domain.troubleshooting.known import Known, seen, store
+from workbench.domain.troubleshooting.model import Session
 from workbench.domain.troubleshooting.ports import SessionTx
-from workbench.domain.troubleshooting.transitions import Action, deleted, rated, require_allowed
+from workbench.domain.troubleshooting.transitions import Action, deleted, is_legal, rated, require_allowed
 
 MAX_FEEDBACK = 2000
 
@@ -72,3 +75,18 @@ class OwningService:
     def _require(self, found: Known, action: Action) -> None:
         found.standing.require_owner()
         require_allowed(found.session, action, found.standing, found.person, self._clock.now())
+
+
+def made_way(session: Session, now: datetime) -> Session:
+    """The session as it is once its conversation is deleted by whoever owns that.
+
+    Raises ConflictError `escalation_open` where a colleague works on it or is to: it is no more to be deleted this way than
+    by itself.
+    """
+    if not is_legal(session, "delete", now):
+        raise ConflictError(
+            "A colleague works on the session of this conversation or is to",
+            code="escalation_open",
+            extra={"session_id": str(session.id), "status": session.status},
+        )
+    return deleted(session, now)

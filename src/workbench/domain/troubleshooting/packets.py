@@ -11,8 +11,11 @@ MAX_STEPS_TOLD = 50
 """The newest of a long session; who takes it over can read the others in it."""
 
 
-def packet_of(case: Case, now: datetime) -> dict[str, Any]:
-    """What is known so far, and who said it: made once, when the colleague is asked for, and kept as it was then."""
+def packet_of(case: Case, now: datetime, *, attachments: int) -> dict[str, Any]:
+    """What is known so far, and who said it: made once, when the colleague is asked for, and kept as it was then.
+
+    `attachments` is how many files there are in the conversation.
+    """
     session, waiting = case.session, case.open_step
     tried = [step for step in case.path() if step.is_answered]
     return {
@@ -33,7 +36,7 @@ def packet_of(case: Case, now: datetime) -> dict[str, Any]:
         "hypotheses": _hypotheses(case.path()),
         "ruled_out": [step.step.prompt for step in case.ruled_out()][-MAX_STEPS_TOLD:],
         "open_step": waiting.step.prompt if waiting else None,
-        "attachments_count": session.intake.upload_count,
+        "attachments_count": attachments,
         "psa_ticket_id": session.ticket.id if session.ticket else None,
         "elapsed_seconds": max(0, int((now - session.created_at).total_seconds())),
     }

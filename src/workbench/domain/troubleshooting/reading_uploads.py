@@ -27,11 +27,10 @@ class ReadUploads(msgspec.Struct, frozen=True, kw_only=True):
     unread: Sequence[str] = ()
 
 
-async def read_uploads(store: ContentStore, downloads: Sequence[Download]) -> ReadUploads:
-    """Read texts until there is no more room. What is no text, or cannot be had, stays unread, and keeps nobody up."""
+async def read_uploads(store: ContentStore, downloads: Sequence[Download], room: int = MAX_READ) -> ReadUploads:
+    """Read texts until so many characters are read. What is no text, or cannot be had, stays unread, and keeps nobody up."""
     sources: list[Source] = []
     unread: list[str] = []
-    room = MAX_READ
     for download in downloads:
         text = await _text(store, download, room) if room and _is_text(download) else None
         if text is None:

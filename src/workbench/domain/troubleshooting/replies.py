@@ -21,15 +21,17 @@ def suggested(shelf: Shelf, ranked: Sequence[Candidate], least: float) -> list[S
     ]
 
 
-def templated(flows: Sequence[SuggestedFlow], similar: Sequence[Mapping[str, Any]]) -> ChatReply:
-    """A reply that names playbooks, and solved sessions that are like it; there is one of either at least."""
+def templated(flows: Sequence[SuggestedFlow], *, is_like_another: bool) -> ChatReply:
+    """A reply that names playbooks, or says that something like it was solved.
+
+    By whom and how is not said here: it is for who asked, and others read what is said in the conversation.
+    """
     lines: list[str] = []
     if flows:
         lines.append("This playbook may help:" if len(flows) == 1 else "One of these playbooks may help:")
         lines += [f"- {flow.title}" for flow in flows]
-    if similar:
-        lines.append("Something like it was solved before:")
-        lines += [f"- {each['title'] or 'Untitled problem'}: {each['resolution']}" for each in similar]
+    if is_like_another:
+        lines.append("Something like it was solved before: look at the similar sessions.")
     lines.append("Begin a guided session, or write down what you tried and what came of it.")
     return ChatReply(content="\n".join(lines), suggested_flows=flows)
 

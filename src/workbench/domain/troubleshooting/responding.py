@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import takewhile
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -13,11 +14,12 @@ from workbench.domain.playbooks.answers import MAX_FREE_TEXT, MAX_NOTE, Answer, 
 from workbench.domain.playbooks.model import Outcome
 from workbench.domain.playbooks.shelf import Shelf, shelf_of
 from workbench.domain.playbooks.steps import Step, manual_step
+from workbench.domain.playbooks.walking import require_room
 from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.answering import Given, Way, answered_with, take_down, way_anew, way_on
 from workbench.domain.troubleshooting.by_hand import ByHandService
-from workbench.domain.troubleshooting.cases import is_begun_by_model
+from workbench.domain.troubleshooting.cases import Case, is_begun_by_model
 from workbench.domain.troubleshooting.continuing import ContinuingService, ask_next
 from workbench.domain.troubleshooting.generating import Generation, OnUnavailable, is_admitted
 from workbench.domain.troubleshooting.guides import Guides
@@ -111,7 +113,9 @@ class RespondingService:
             return came
         continued = await self._continuing.go_on(principal, session_id, came.generation, new.on_unavailable)
         told = responded(continued.session, came.answered_step_id, continued.step)
-        return msgspec.structs.replace(told, fallback_reason=continued.fallback_reason)
+        return msgspec.structs.replace(
+            told, fallback_reason=continued.fallback_reason, unread_uploads=continued.unread_uploads
+        )
 
     async def _respond(
         self, principal: Principal, session_id: UUID, new: NewAnswer, answer: Answer
@@ -127,6 +131,7 @@ class RespondingService:
                 await require_whole(tx, found)
                 return responded(found.session, last.id, found.case.open_step)
             way = _way(found, new, now)
+            require_room(len(found.case.steps) + len(way.branches[1:]))
             files = await uploaded(tx, found, new.upload_ids)
             given = Given(
                 by=principal,
@@ -185,16 +190,24 @@ async def _again(
 
 def _repeated(found: Known, new: NewAnswer, answer: Answer) -> SessionStep | None:
     """The step that was answered last, if it was answered the same."""
-    if new.fork_from_step_id is not None:
-        return None
-    path = found.case.path()
-    done = [step for step in path if step.is_answered]
-    if not done or done[-1].id != new.step_id:
+    done = [step for step in found.case.path() if step.is_answered]
+    if not done or not _is_to_the_last(found.case, new, done):
         return None
     last = done[-1]
     if (last.note, last.reading) != (answer.note, read_answer(last.step, answer)):
         return None
     return last
+
+
+def _is_to_the_last(case: Case, new: NewAnswer, done: Sequence[SessionStep]) -> bool:
+    """Whether an answer is to the step that was answered last; to be answered anew, that one was put on a branch of its own."""
+    last = done[-1]
+    if new.fork_from_step_id is None:
+        return last.id == new.step_id
+    origin = next((step for step in case.steps if step.id == new.fork_from_step_id), None)
+    branch = next(each for each in case.branches if each.id == last.branch_id)
+    begins = sum(step.branch_id == branch.id for step in done) == 1
+    return begins and origin is not None and branch.forked_at_step_id == origin.id and last.step == origin.step
 
 
 def _following(guidance: Guidance, found: Known, way: Way, reading: Reading, followed: Sequence[Followed]) -> Following:
@@ -206,15 +219,19 @@ def _following(guidance: Guidance, found: Known, way: Way, reading: Reading, fol
 
 
 def _waiting_behind(found: Known, way: Way, *, has_model: bool) -> Step | None:
-    """What was open when the session was taken over; on a branch of its own the session begins anew.
+    """What was open when the session was taken over; where nothing was, a model goes on, or the person by hand.
 
-    What a model began, a model begins anew.
+    At the beginning of a branch of its own the session begins anew: what a model began, a model begins anew.
     """
-    case = found.case
-    waiting = next((step for step in case.steps if step.superseded_by == way.step.id), None)
-    if waiting is None and has_model and is_begun_by_model(case):
-        return None
-    return (waiting or case.steps[0]).step
+    case, here = found.case, {way.step.id, *(each.forked_at_step_id for each in way.branches)}
+    before = takewhile(lambda step: step.id not in here, case.path())
+    # Of several who took it over one after the other each has a briefing.
+    others = [step for step in before if step.step.step_type != "briefing"]
+    if others and others[-1].superseded_by is not None:
+        return others[-1].step
+    if not others and not (has_model and is_begun_by_model(case)):
+        return case.steps[0].step
+    return None if has_model else manual_step()
 
 
 def _way(found: Known, new: NewAnswer, now: datetime) -> Way:

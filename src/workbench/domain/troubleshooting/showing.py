@@ -1,17 +1,20 @@
 """How sessions and their steps are shown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
+from workbench.domain.participants.model import Participant
 from workbench.domain.playbooks.matching import Candidate
 from workbench.domain.playbooks.steps import Suggestion
+from workbench.domain.troubleshooting.cases import named
 from workbench.domain.troubleshooting.model import Session, SessionStep
 from workbench.domain.troubleshooting.views import (
     ChatReply,
     Chatted,
+    Colleague,
     ListedSession,
     NearCandidate,
     Progress,
@@ -45,6 +48,7 @@ def step_view(step: SessionStep) -> StepView:
         answered_at=step.answered_at,
         answered_by=step.answered_by,
         note=step.note,
+        missing_inputs=asked.missing_inputs,
         is_superseded=step.superseded_by is not None,
         prompt_message_id=step.prompt_message_id,
         answer_message_id=step.answer_message_id,
@@ -80,22 +84,33 @@ def responded(session: Session, answered_step_id: UUID, following: SessionStep |
     )
 
 
-def listed(session: Session, person_id: str) -> ListedSession:
-    """A session as one person sees it in a list."""
-    return ListedSession(**listed_fields(session, person_id))
+def listed(session: Session, person_id: str, everyone: Sequence[Participant]) -> ListedSession:
+    """A session as one person sees it in a list; `everyone` is in its conversation."""
+    return ListedSession(**listed_fields(session, person_id, {each.id: each.name for each in everyone}))
 
 
-def listed_fields(session: Session, person_id: str) -> dict[str, Any]:
-    """The part of a detail that lists have too."""
-    done = session.resolution
+def listed_fields(session: Session, person_id: str, names: Mapping[str, str]) -> dict[str, Any]:
+    """The part of a detail that lists have too. Whoever may see a session and does not handle it only reads it."""
+    done, ticket, is_owner = session.resolution, session.ticket, session.owner_id == person_id
     derived = {
         "intake_type": session.intake.type,
-        "session_rating": session.rating if session.owner_id == person_id else None,
+        "owner": _colleague(session.owner_id, names),
+        "handler": _colleague(session.handler_id, names),
+        "access": "act" if session.handler_id == person_id else "read",
+        "session_rating": session.rating if is_owner else None,
+        "session_feedback": session.feedback if is_owner else None,
         "resolution_summary": done.summary if done else None,
         "resolution_action": done.action if done else None,
-        "psa_ticket_id": session.ticket.id if session.ticket else None,
+        "root_cause": done.root_cause if done else None,
+        "psa_ticket_id": ticket.id if ticket else None,
+        "psa_connection_id": ticket.connection_id if ticket else None,
+        "ticket_data": ticket.data if ticket else None,
     }
     return {name: derived.get(name, getattr(session, name, None)) for name in ListedSession.__struct_fields__}
+
+
+def _colleague(person_id: str, names: Mapping[str, str]) -> Colleague:
+    return Colleague(id=person_id, name=named(person_id, names))
 
 
 def started(session: Session, candidates: Sequence[Candidate], first: SessionStep | None) -> Started:

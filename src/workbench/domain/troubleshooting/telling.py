@@ -27,7 +27,7 @@ from workbench.domain.troubleshooting.showing import listed, listed_fields, step
 from workbench.domain.troubleshooting.ticket_notes import post_update, push_status, require_postable
 from workbench.domain.troubleshooting.transitions import allowed_actions
 from workbench.domain.troubleshooting.updates import StatusUpdate, UpdateRequest, status_update
-from workbench.domain.troubleshooting.views import Colleague, SessionDetail, SessionList
+from workbench.domain.troubleshooting.views import SessionDetail, SessionList
 from workbench.domain.troubleshooting.wishes import documentation_prose, update_prose
 
 MAX_SKIP = 10_000
@@ -79,10 +79,12 @@ class TellingService:
             wanted = await _with_words(tx, wanted, terms)
             found = await tx.sessions.page(wanted, SessionPage(limit=limit + 1, skip=skip, behind=behind))
             total = await tx.sessions.count(wanted) if with_total else msgspec.UNSET
-        shown = found[:limit]
+            shown = found[:limit]
+            everyone = await tx.participants.all_of_each([each.conversation_id for each in shown])
         more = len(found) > limit
         last = Cursor(created_datetime=shown[-1].created_at, id=shown[-1].id).encode() if more else None
-        return SessionList(items=[listed(each, principal.id) for each in shown], next_cursor=last, total=total)
+        items = [listed(each, principal.id, everyone.get(each.conversation_id, ())) for each in shown]
+        return SessionList(items=items, next_cursor=last, total=total)
 
     async def detail(self, principal: Principal, session_id: UUID) -> SessionDetail:
         """One session with all that belongs to it. Raises NotFoundError."""
@@ -106,17 +108,10 @@ class TellingService:
         case, session, standing = found.case, found.session, found.standing
         may_see_lane = standing.is_owner or standing.is_handler
         return SessionDetail(
-            **listed_fields(session, principal.id),
+            **listed_fields(session, principal.id, case.names),
             intake_content=session.intake,
-            owner=_colleague(found, session.owner_id),
-            handler=_colleague(found, session.handler_id),
-            access="act" if standing.level == "act" else "read",
             allowed_actions=allowed_actions(session, standing, found.person, self._clock.now()),
             escalation_reason=case.escalations[-1].reason if case.escalations else None,
-            abandon_reason=session.abandon_reason,
-            session_feedback=session.feedback if standing.is_owner else None,
-            root_cause=session.resolution.root_cause if session.resolution else None,
-            active_branch_id=session.active_branch_id,
             branches=case.branches,
             steps=[step_view(step) for step in case.steps],
             escalations=case.escalations,
@@ -124,8 +119,6 @@ class TellingService:
             pending_task_lane=lane.lane if lane and may_see_lane else None,
             task_lane_rev=lane.rev if lane and may_see_lane else 0,
             generation=generation_state(case, self._clock.now()),
-            psa_connection_id=session.ticket.connection_id if session.ticket else None,
-            ticket_data=session.ticket.data if session.ticket else None,
             psa_push_status=push_status(session, pushes),
         )
 
@@ -211,10 +204,6 @@ async def _with_words(tx: SessionTx, wanted: SessionFilter, terms: tuple[Term, .
     if len(terms) == 1 or await tx.sessions.count(with_all):
         return with_all
     return msgspec.structs.replace(wanted, words=Wanted(terms=terms, any_of=True))
-
-
-def _colleague(found: Known, user_id: str) -> Colleague:
-    return Colleague(id=user_id, name=found.case.name(user_id))
 
 
 def _in_order(wanted: SessionFilter) -> SessionFilter:

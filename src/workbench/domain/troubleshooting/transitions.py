@@ -42,6 +42,7 @@ Who = Literal["handler", "owner", "eligible"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 STATUSES: tuple[SessionStatus, ...] = get_args(SessionStatus)
 REOPENABLE = timedelta(days=7)
+"""Unless settings say otherwise, and for what was resolved before they could."""
 IDLE = timedelta(days=30)
 LEASED_FOR = timedelta(seconds=120)
 """Longer than all models together may take."""
@@ -84,7 +85,8 @@ def is_legal(session: Session, action: Action, now: datetime) -> bool:
     if session.status not in TABLE[action].sources or not fits_type(session, action):
         return False
     if action == "reopen":
-        return session.resolved_at is not None and now <= session.resolved_at + REOPENABLE
+        until = session.reopenable_until or (session.resolved_at and session.resolved_at + REOPENABLE)
+        return until is not None and now <= until
     if action == "delete":
         is_own = session.handler_id == session.owner_id and session.status != "requesting_escalation"
         return session.is_terminal or is_own
@@ -157,14 +159,15 @@ def resumed(session: Session, now: datetime) -> Session:
     return msgspec.structs.replace(touched(session, now), status=session.resume_status or "active", resume_status=None)
 
 
-def resolved(session: Session, resolution: Resolution, now: datetime) -> Session:
-    """The problem is solved."""
+def resolved(session: Session, resolution: Resolution, now: datetime, reopenable: timedelta = REOPENABLE) -> Session:
+    """The problem is solved; for some time to come it can be said that it is not."""
     return msgspec.structs.replace(
         touched(session, now),
         status="resolved",
         resume_status=None,
         resolution=resolution,
         resolved_at=now,
+        reopenable_until=now + reopenable,
         closed_at=now,
     )
 
@@ -250,7 +253,12 @@ def reopened(session: Session, now: datetime) -> Session:
     """It was not solved after all, and is its last handler's again."""
     status: SessionStatus = "active" if session.handler_id == session.owner_id else "escalated"
     return msgspec.structs.replace(
-        touched(session, now), status=status, resolution=None, resolved_at=None, closed_at=None
+        touched(session, now),
+        status=status,
+        resolution=None,
+        resolved_at=None,
+        reopenable_until=None,
+        closed_at=None,
     )
 
 

@@ -60,6 +60,8 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     answered_at: datetime | None = None
     answered_by: str | None = None
     note: str | None = None
+    missing_inputs: Sequence[str] = ()
+    """What the playbook would have shown of the intake, and nobody told."""
     is_superseded: bool = False
     prompt_message_id: UUID | None = None
     answer_message_id: UUID | None = None
@@ -99,6 +101,8 @@ class Responded(msgspec.Struct, frozen=True, kw_only=True):
     suggestion: Suggestion | None = None
     suggestion_draft: SuggestionDraft | None = None
     fallback_reason: FallbackReason | None = None
+    unread_uploads: Sequence[str] = ()
+    """The uploads that came with the answer, and that the model which wrote the next step could not be shown."""
 
 
 class SuggestedFlow(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,12 +131,22 @@ class ChatReply(msgspec.Struct, frozen=True, kw_only=True):
     questions: Sequence[Question] = ()
 
 
+class SolvedSession(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that is like what was said, and how it was solved."""
+
+    session_id: UUID
+    title: str | None
+    resolution: str
+
+
 class Chatted(ChatReply, frozen=True, kw_only=True):
     """A reply and the turn that it is of, with what a model took for it, where one was asked."""
 
     turn_id: str
     session: Progress
     usage: UsageSummary | msgspec.UnsetType = msgspec.UNSET
+    similar: Sequence[SolvedSession] = ()
+    """What the caller may know of and is like it, where no model replies; the conversation does not tell of it."""
     unread_uploads: Sequence[str] = ()
     """The uploads that came with what was said, and that nobody but people has read."""
 
@@ -165,8 +179,15 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     fallback_reason: FallbackReason | None = None
 
 
+class Colleague(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody, by id and display name."""
+
+    id: str
+    name: str
+
+
 class ListedSession(msgspec.Struct, frozen=True, kw_only=True):
-    """A session in a list. The rating is its owner's alone."""
+    """A session in a list, as one person may see it. Rating and feedback are its owner's alone."""
 
     id: UUID
     session_type: SessionType
@@ -176,20 +197,33 @@ class ListedSession(msgspec.Struct, frozen=True, kw_only=True):
     problem_summary: str | None
     problem_domain: str | None
     confidence_tier: Tier | None
+    confidence_score: float | None
     step_count: int
     owner_id: str
     handler_id: str
+    owner: Colleague
+    handler: Colleague
+    access: Literal["read", "act"]
     conversation_id: UUID
     session_rating: int | None
+    session_feedback: str | None
     matched_flow_id: UUID | None
     match_score: float | None
     resolution_summary: str | None
     resolution_action: ResolutionAction | None
+    root_cause: str | None
+    abandon_reason: str | None
     is_branching: bool
+    active_branch_id: UUID | None
     psa_ticket_id: str | None
+    psa_connection_id: UUID | None
+    ticket_data: Mapping[str, Any] | None
+    """What the ticket system says of the ticket; `verified` says whether it could be asked."""
     created_at: datetime
     last_activity_at: datetime
     resolved_at: datetime | None
+    reopenable_until: datetime | None
+    """So long a resolved session can be reopened."""
     version: int
 
 
@@ -201,26 +235,12 @@ class SessionList(msgspec.Struct, frozen=True, kw_only=True):
     total: int | msgspec.UnsetType = msgspec.UNSET
 
 
-class Colleague(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody, by id and display name."""
-
-    id: str
-    name: str
-
-
 class SessionDetail(ListedSession, frozen=True, kw_only=True):
     """A session with all that belongs to it, as one person may see it."""
 
     intake_content: Intake
-    owner: Colleague
-    handler: Colleague
-    access: Literal["read", "act"]
     allowed_actions: list[Action]
     escalation_reason: str | None
-    abandon_reason: str | None
-    session_feedback: str | None
-    root_cause: str | None
-    active_branch_id: UUID | None
     branches: Sequence[Branch]
     steps: list[StepView]
     escalations: Sequence[Escalation]
@@ -229,9 +249,6 @@ class SessionDetail(ListedSession, frozen=True, kw_only=True):
     task_lane_rev: int
     generation: GenerationState
     """Whether a model is at work on the next step, or failed to write one: then the last answer, sent again, asks again."""
-    psa_connection_id: UUID | None
-    ticket_data: Mapping[str, Any] | None
-    """What the ticket system says of the ticket; `verified` says whether it could be asked."""
     psa_push_status: PushStatus | NotPushed
     """How far the newest note to the ticket is."""
 
@@ -310,7 +327,7 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Escalated(msgspec.Struct, frozen=True, kw_only=True):
-    """A session that waits for a colleague, and what the colleague is told."""
+    """A session that waits for a colleague, with what the colleague is told, and notes for its ticket."""
 
     session_id: UUID
     status: SessionStatus
@@ -318,6 +335,7 @@ class Escalated(msgspec.Struct, frozen=True, kw_only=True):
     packet: Mapping[str, Any]
     step_count: int
     duration_seconds: int
+    ticket_notes: str
     version: int
     psa_push_status: Literal["pending"] | NotPushed
 

@@ -18,7 +18,7 @@ from workbench.domain.conversations.model import (
     NewConversation,
 )
 from workbench.domain.conversations.service import ConversationService
-from workbench.domain.errors import ForbiddenError, InvalidError, UpstreamError
+from workbench.domain.errors import ConflictError, ForbiddenError, InvalidError, UpstreamError
 from workbench.domain.identity.model import Principal
 from workbench.domain.messages.model import MessageType
 from workbench.entrypoints.http.errors import failing
@@ -125,7 +125,7 @@ class ConversationController(Controller):
     @delete(
         "/{conversation_id:str}",
         operation_id="delete_conversation",
-        responses=failing(ForbiddenError),
+        responses=failing(ForbiddenError, ConflictError),
         summary="Delete a conversation",
     )
     async def remove(
@@ -135,7 +135,11 @@ class ConversationController(Controller):
         conversations: FromDishka[ConversationService],
         seating: FromDishka[SeatingService],
     ) -> None:
-        """Delete the caller's own conversation. An assistant deletes one that it made; any other it leaves."""
+        """Delete the caller's own conversation. An assistant deletes one that it made; any other it leaves.
+
+        A conversation that a troubleshooting session stands on goes with that session: where a colleague works on it or is
+        to, 409 `escalation_open`.
+        """
         if request.user.is_user or await conversations.made_it(request.user, conversation_id):
             await conversations.delete(request.user, conversation_id)
         else:

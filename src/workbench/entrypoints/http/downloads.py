@@ -12,9 +12,9 @@ from litestar import Request
 
 from workbench.domain.contents.model import ByteRange
 from workbench.domain.files.model import Download
+from workbench.entrypoints.http.tags import is_had
 
 _ONE_RANGE = re.compile(r"bytes=\s*(\d*)-(\d*)\s*")
-_TAG = re.compile(r'(?:W/)?("[^"]*")')
 MAX_DIGITS = 18
 
 
@@ -34,7 +34,7 @@ def part_of(request: Request[Any, Any, Any], download: Download) -> Part:
         "last-modified": format_datetime(download.created_datetime.astimezone(UTC), usegmt=True),
         "cache-control": "private, no-cache",
     }
-    if _matches(request.headers.get("if-none-match", ""), tag):
+    if is_had(request.headers.get("if-none-match", ""), tag):
         return Part(status=HTTPStatus.NOT_MODIFIED, headers=headers)
     headers |= {
         "accept-ranges": "bytes",
@@ -74,10 +74,6 @@ def _content_type(stored: str) -> str:
     if kind.startswith("text/") and "charset" not in kind:
         return f"{kind}; charset=utf-8"
     return kind or "application/octet-stream"
-
-
-def _matches(header: str, tag: str) -> bool:
-    return header.strip() == "*" or tag in _TAG.findall(header)
 
 
 def _means_nothing(first: str, last: str) -> bool:

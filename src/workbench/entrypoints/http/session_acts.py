@@ -115,7 +115,7 @@ class SessionActController(Controller):
     async def reopen(
         self, request: Request[Principal, Any, Any], session_id: FromPath[UUID], handling: FromDishka[HandlingService]
     ) -> None:
-        """Go on with a session that was resolved in the last seven days."""
+        """Go on with a session that was resolved not long ago: until its `reopenable_until`."""
         await handling.reopen(request.user, session_id)
 
     @put(

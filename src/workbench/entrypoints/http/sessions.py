@@ -33,6 +33,7 @@ from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import engineers_only, users_only
 from workbench.entrypoints.http.pace import PACE, paced
 from workbench.entrypoints.http.repeats import repeatable
+from workbench.entrypoints.http.tags import UNCHANGED, IfNoneMatch, tagged
 
 SESSIONS = "/ai-sessions"
 SESSION = "/{session_id:uuid}"
@@ -179,14 +180,22 @@ class SessionController(Controller):
         operation_id="get_session",
         name="get_session",
         guards=[users_only, paced],
-        responses=failing(ExhaustedError),
+        responses=UNCHANGED | failing(ExhaustedError),
         summary="Get a session",
     )
     async def one(
-        self, request: Request[Principal, Any, Any], session_id: FromPath[UUID], telling: FromDishka[TellingService]
-    ) -> SessionDetail:
-        """Get a session with its steps, branches and escalations, the newest messages, and what the caller may do."""
-        return await telling.detail(request.user, session_id)
+        self,
+        request: Request[Principal, Any, Any],
+        session_id: FromPath[UUID],
+        telling: FromDishka[TellingService],
+        had: IfNoneMatch = None,
+    ) -> Response[SessionDetail]:
+        """Get a session with its steps, branches and escalations, the newest messages, and what the caller may do.
+
+        Its ETag begins with its version. Who sends that as `If-None-Match` gets 304 until something of it is different.
+        """
+        detail = await telling.detail(request.user, session_id)
+        return tagged(detail, detail.version, had)
 
     @get(
         f"{SESSION}/documentation",
