@@ -54,6 +54,13 @@ async def usage_of(who: httpx.AsyncClient) -> list[dict[str, Any]]:
     return (await who.get("/usage")).json()["rows"]
 
 
+async def counted(service: Service) -> dict[str, float]:
+    """How many streams ended how."""
+    lines = (await service.client().get("/metrics")).text.splitlines()
+    told = (line.rsplit(" ", 1) for line in lines if line.startswith("workbench_sse_streams_total{"))
+    return {name.split('"')[1]: float(number) for name, number in told if float(number)}
+
+
 # Without a model.
 
 
@@ -182,6 +189,7 @@ async def test_a_text_that_was_written_once_is_not_paid_for_again(writing: Writi
     assert told_text(first) == told_text(again) == document["markdown"]
     assert (document["generated_by"], document["fallback_reason"]) == ("model", None)
     assert len(writing.models.shown) == 1
+    assert await counted(writing.service) == {"done": 2}
     (row,) = await usage_of(writing.ann)
     assert (row["usage_type"], row["metadata"]["succeeded"]) == ("flowpilot_documentation", True)
     assert row["total_tokens"] > 0
@@ -225,6 +233,7 @@ async def test_41_where_the_allowance_is_used_up_the_houses_own_text_stands(
         events = await streamed(ann, path)
         assert told_text(events) == document["markdown"]
         assert events[-1].data["fallback_reason"] == "quota"
+        assert await counted(service) == {"fallback": 1}
         update = (await ann.post(f"{path}/status-update", json={"audience": "client"})).json()
         assert (update["generated_by"], update["fallback_reason"]) == ("template", "quota")
         assert (models.shown, await usage_of(ann)) == ([], [])
@@ -297,6 +306,7 @@ async def test_56_a_defect_of_ours_is_one_error_and_no_end(
         assert (error["code"], error["retryable"]) == ("internal", True)
         assert error["correlation_id"] == answer.headers["x-request-id"].replace("-", "")
         assert SECRET not in answer.text
+        assert await counted(service) == {"error": 1}
 
 
 async def test_58_what_loses_a_fact_does_not_stand(writing: Writing) -> None:
@@ -346,6 +356,7 @@ async def test_57_who_leaves_stops_the_model_and_what_it_took_is_settled(writing
         ("flowpilot_documentation", "cancelled")
     ]
     assert rows[0]["total_tokens"] > 0
+    assert await until(lambda: counted(writing.service)) == {"left": 1}
 
 
 async def test_a_stream_gives_signs_of_life_while_the_model_thinks(tmp_path: Path, sqlite_url: str) -> None:

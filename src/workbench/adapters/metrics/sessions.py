@@ -10,7 +10,7 @@ from workbench.domain.events.model import Event
 from workbench.domain.playbooks.confidence import Tier
 from workbench.domain.playbooks.steps import Source
 from workbench.domain.troubleshooting.generating import GenerationMeter, GenerationType, Outcome
-from workbench.domain.troubleshooting.metering import Decision, SessionMeter
+from workbench.domain.troubleshooting.metering import Decision, SessionMeter, StreamResult
 from workbench.domain.troubleshooting.model import SessionType
 from workbench.domain.troubleshooting.ports import SessionFigures
 from workbench.domain.troubleshooting.quotas import DenyReason
@@ -68,6 +68,7 @@ class PrometheusSessions(SessionMeter, GenerationMeter):
         self._latency = self._histogram(
             "workbench_model_latency_seconds", "How long they took.", LATENCIES, "operation"
         )
+        self._streams = self._counter("workbench_sse_streams", "Documentations told as streams.", "result")
         self._denied = self._counter("workbench_quota_denied", "Uses that an allowance refused.", "window")
         self._expect()
 
@@ -99,6 +100,8 @@ class PrometheusSessions(SessionMeter, GenerationMeter):
         self._expect_models()
 
     def _expect_models(self) -> None:
+        for result in get_args(StreamResult):
+            self._streams.labels(result)
         for kind in get_args(GenerationType):
             self._latency.labels(kind)
         for direction in ("in", "out"):
@@ -119,6 +122,10 @@ class PrometheusSessions(SessionMeter, GenerationMeter):
     def refused(self, action: str) -> None:
         """Count."""
         self._transitions.labels(action, "refused").inc()
+
+    def streamed(self, result: StreamResult) -> None:
+        """Count."""
+        self._streams.labels(result).inc()
 
     def asked(self, kind: GenerationType, provider: str | None, outcome: Outcome) -> None:
         """Count; whose models there are only settings know, so that these series begin with the first use."""

@@ -11,6 +11,10 @@ Decision = Literal["followed", "offered", "chosen", "model", "none"]
 """What came of looking for a playbook: one is followed, some are offered, a person chose, a model was asked, or nothing fits."""
 
 
+StreamResult = Literal["done", "fallback", "error", "left"]
+"""How a telling of a documentation ended: told, told in the house's own words instead of a model's, not told, or not heard out."""
+
+
 class SessionMeter(Protocol):
     """Counts what happens at the edge. What is stored is counted by the events that tell of it."""
 
@@ -24,6 +28,10 @@ class SessionMeter(Protocol):
 
     def refused(self, action: str) -> None:
         """Count something that the state of a session did not allow."""
+        ...
+
+    def streamed(self, result: StreamResult) -> None:
+        """Count a documentation that was told piece by piece."""
         ...
 
 

@@ -13,6 +13,7 @@ from workbench.domain.errors import ExhaustedError, ForbiddenError, InvalidError
 from workbench.domain.identity.model import Principal
 from workbench.domain.troubleshooting.chatting import ChattingService, NewChat
 from workbench.domain.troubleshooting.failures import ProviderError
+from workbench.domain.troubleshooting.metering import SessionMeter
 from workbench.domain.troubleshooting.narrating import NarrationEvent
 from workbench.domain.troubleshooting.telling import TellingService
 from workbench.domain.troubleshooting.views import Chatted
@@ -87,6 +88,8 @@ class ChatController(Controller):
         session_id: FromPath[UUID],
         telling: FromDishka[TellingService],
         beats: FromDishka[Heartbeats],
+        meter: FromDishka[SessionMeter],
     ) -> Response[Any]:
         """Stream the documentation while it is written, for its owner. What was told cannot be resumed: ask again."""
-        return StreamResponse(NarrationStream(await telling.narration(request.user, session_id), beats))
+        narration = await telling.narration(request.user, session_id)
+        return StreamResponse(NarrationStream(narration, beats, meter))

@@ -4,6 +4,7 @@ import asyncio
 
 from litestar.types import Receive, Send
 
+from workbench.domain.troubleshooting.metering import SessionMeter, StreamResult
 from workbench.domain.troubleshooting.narrating import (
     DeltaEvent,
     DoneEvent,
@@ -31,12 +32,13 @@ class NarrationStream(Stream):
     What is told waits here until the client takes it: it is one document, which is bounded.
     """
 
-    __slots__ = ("_frames", "_is_over", "_narration", "_teller")
+    __slots__ = ("_frames", "_is_over", "_meter", "_narration", "_teller")
 
-    def __init__(self, narration: Narration, beats: Heartbeats) -> None:
+    def __init__(self, narration: Narration, beats: Heartbeats, meter: SessionMeter) -> None:
         """Make a stream of what is told once it is served."""
         super().__init__(beats)
         self._narration = narration
+        self._meter = meter
         self._frames: list[bytes] = []
         self._is_over = False
         self._teller: asyncio.Task[None] | None = None
@@ -53,6 +55,8 @@ class NarrationStream(Stream):
         finally:
             if self._teller is not None:
                 await asyncio.wait([self._teller])
+            if not self._is_over:
+                self._meter.streamed("left")
 
     async def begin(self) -> None:
         """Begin to tell."""
@@ -60,7 +64,9 @@ class NarrationStream(Stream):
 
     def _put(self, event: NarrationEvent) -> None:
         self._frames.append(named_frame(NAMES[type(event)], event))
-        self._is_over = isinstance(event, DoneEvent | ErrorEvent)
+        if isinstance(event, DoneEvent | ErrorEvent):
+            self._is_over = True
+            self._meter.streamed(_result(event))
         self.ring()
 
     async def next(self) -> bytes:
@@ -80,3 +86,9 @@ class NarrationStream(Stream):
         """Tell no more."""
         if self._teller is not None:
             self._teller.cancel()
+
+
+def _result(event: DoneEvent | ErrorEvent) -> StreamResult:
+    if isinstance(event, ErrorEvent):
+        return "error"
+    return "fallback" if event.fallback_reason else "done"
