@@ -283,10 +283,6 @@ class FlowMeter(Protocol):
         """Count a change of state."""
         ...
 
-    def flows(self, counts: dict[str, int], pending: int) -> None:
-        """Note how many flows are in each state, and how many topics are still to be deleted."""
-        ...
-
     def topics(self, topic_class: str, outcome: str, count: int) -> None:
         """Count topics that were deleted, or kept."""
         ...

@@ -123,12 +123,9 @@ class FlowWorker:
 class FlowUpkeepWorker:
     """Finishes what was left unfinished; one process at a time."""
 
-    def __init__(
-        self, upkeep: UpkeepService, stops: StopService, means: FlowMeans, roster: Roster, leases: Leases
-    ) -> None:
+    def __init__(self, upkeep: UpkeepService, stops: StopService, roster: Roster, leases: Leases) -> None:
         self._upkeep = upkeep
         self._stops = stops
-        self._means = means
         self._roster = roster
         self._leases = leases
 
@@ -139,7 +136,6 @@ class FlowUpkeepWorker:
             while True:
                 if await self._leases.acquire([LEASE], holder, LEASE_SECONDS):
                     await self._upkeep.round()
-                    self._means.meter.flows(await self._means.ledger.counts(), await self._means.ledger.pending())
                 await asyncio.sleep(UPKEEP_SECONDS)
         finally:
             await self._leases.release([LEASE], holder)
