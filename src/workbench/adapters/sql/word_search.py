@@ -92,7 +92,8 @@ def _ranked_of_sqlite(*conditions: ColumnElement[bool]) -> Select[Any]:
 def sharing(dialect: str) -> Select[Any]:
     """The sessions with any of the words, which are `words` and `query`."""
     if dialect == "postgresql":
-        known, words = _WORDS_OF_SESSIONS.c, bindparam("words", expanding=True)
+        known = _WORDS_OF_SESSIONS.c
+        words: BindParameter[str] = bindparam("words", expanding=True)
         return select(known.session_id).distinct().where(known.workspace_id == WORKSPACE, known.word.in_(words))
     return select(session_documents.c.session_id).where(
         here(session_documents), session_documents.c.place.in_(select(_FTS.c.rowid).where(_MATCHES))
