@@ -8,8 +8,8 @@ with an escalation is found by indexes, as owners and handlers are.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0028"
-down_revision = "0024"
+revision = "0026"
+down_revision = "0025"
 branch_labels = None
 depends_on = None
 
