@@ -42,7 +42,7 @@ async def pick_up_fork(tx: ChatTx, case: Case, pick: Pick, now: datetime) -> Pic
     session = case.session
     turn = await tx.turns.find(session.conversation_id, pick.turn_id)
     said = await tx.messages.find(turn.output_message_id) if turn and turn.assistant_id == GUIDE_ID else None
-    options = _proposed(said.message) if said else []
+    options: Sequence[str] = _proposed(said.message) if said else []
     if said is None or not options:
         raise InvalidError("There is no such fork", code="unknown_fork", field="fork.turn_id")
     if pick.option not in options:
