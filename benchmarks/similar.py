@@ -222,13 +222,13 @@ async def measured(url: str, count: int) -> list[Figure]:
         session = chosen[number % ASKED]
         return await finding.search(_owner(session), " ".join((session.title or "").split()[:2]), 5)
 
-    async def common(number: int) -> object:
+    async def frequent(number: int) -> object:
         session = chosen[number % ASKED]
         return await finding.search(_owner(session), " ".join(many.words[:2]), 5)
 
     figures += await asked(f"similar to one of {count:,} sessions", alike)
     figures += await asked(f"two words among {count:,} sessions", worded)
-    figures += await asked("the two commonest words", common)
+    figures += await asked("the two commonest words", frequent)
     figures.append(Figure(f"{title}, share of the truly nearest", 100 * await _recall(many, near), "%"))
     await many.group.close()
     await database.close()

@@ -13,8 +13,10 @@ from typing import Any
 
 from dishka import Provider, Scope
 from tests.support.service import Service, running_service
+from tests.support.ticket_desk import IdleJobs
 
 from workbench.domain.troubleshooting.writers import ChatResponder, ProsePolisher
+from workbench.entrypoints.workers.jobs import JobWorker
 
 NAME = "fast"
 MODELS = {"named": {NAME: {"provider": "openai", "model": "unused", "api_key": "unused"}}}
@@ -85,5 +87,8 @@ async def service_with(models: ChatModels, url: str, folder: Path, **settings: A
     """Run the service with the model."""
     groups = {"models": MODELS, **settings}
     groups["sessions"] = {"models": [NAME], **settings.get("sessions", {})}
-    async with running_service(url, folder / "data", models.provider, *models.more, **groups) as service:
+    idle = Provider(scope=Scope.APP)
+    # What resolved sessions leave would ask the model besides.
+    idle.provide(IdleJobs, provides=JobWorker)
+    async with running_service(url, folder / "data", idle, models.provider, *models.more, **groups) as service:
         yield service
