@@ -10,6 +10,8 @@ from workbench.entrypoints.http.app import create_app
 from workbench.wiring.settings import Settings
 
 ANONYMOUS = {"/", "/livez", "/readyz", "/metrics"}
+STRICT = ("/ai-sessions", "/playbooks", "/psa-connections")
+"""Where routes are that are strict with what they are sent."""
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +42,33 @@ def test_each_route_that_asks_who_is_calling_says_what_it_answers_to_nobody(oper
 
 
 def test_each_error_has_the_form_of_errors(operations: dict[str, Any]) -> None:
-    usual = {"4XX": "AssistantFailure", "5XX": "AssistantFailure"}
+    passed_on = {"4XX": "AssistantFailure", "5XX": "AssistantFailure"}
     # What does not fit is a list of faults; a route may refuse in words of its own as well.
     misfits = ({"FaultList"}, {"FaultList", "ErrorBody"})
     for route, operation in operations.items():
+        is_strict = route.partition(" ")[2].startswith(STRICT)
+        usual = passed_on | ({"400": "InvalidInput"} if is_strict else {})
         for status, answer in operation["responses"].items():
             if status[0] in "45" and route != "GET /readyz":
                 (content,) = answer["content"].values()
                 schemas = content["schema"].get("anyOf") or [content["schema"]]
                 forms = {schema["$ref"].rpartition("/")[2] for schema in schemas}
-                allowed = misfits if status == "422" else ({usual.get(status, "ErrorBody")},)
+                is_misfit = status == "422" and not is_strict
+                allowed = misfits if is_misfit else ({usual.get(status, "ErrorBody")},)
                 assert forms in allowed, (route, status)
+
+
+def test_strict_routes_answer_400_for_what_does_not_fit_and_others_422(operations: dict[str, Any]) -> None:
+    strict = {route: each for route, each in operations.items() if route.partition(" ")[2].startswith(STRICT)}
+    assert len(strict) > 40
+    for route, operation in strict.items():
+        takes_more = "requestBody" in operation or any(each["in"] != "path" for each in operation.get("parameters", ()))
+        assert ("400" in operation["responses"]) is takes_more, route
+        assert ("415" in operation["responses"]) is ("requestBody" in operation), route
+        assert ("422" in operation["responses"]) is (route == "POST /playbooks/import"), route
+    for route in operations.keys() - strict.keys():
+        takes_something = "requestBody" in operations[route] or "parameters" in operations[route]
+        assert ("422" in operations[route]["responses"]) is takes_something, route
 
 
 def test_what_was_answered_as_busy_says_when_to_come_back(operations: dict[str, Any]) -> None:

@@ -137,8 +137,8 @@ async def test_bad_input_names_the_field(sqlite_service: Service, path: str, par
     ann = sqlite_service.user()
     session = await by_hand(ann, ZITHER)
     answer = await ann.get(SESSIONS + path.format(id=session["session_id"]), params=params)
-    assert answer.status_code in (400, 422), answer.text
-    assert ("limit" if "limit" in params else "q") in answer.text
+    wrong = "limit" if "limit" in params else "q"
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (400, "validation_error", wrong)
 
 
 async def test_all_words_count_or_where_no_session_has_them_any_of_them(service: Service) -> None:

@@ -373,8 +373,8 @@ async def test_46_lists_are_filtered_and_paged(service: Service) -> None:
     assert await found(skip=2, limit=2) == everything[2:4]
     assert (await ann.get(SESSIONS, params={"include_total": True, "limit": 1})).json()["total"] == 6
     assert await paged(ann) == everything
-    for wrong, status in (({"limit": 0}, 422), ({"status": "open"}, 422), ({"cursor": "x"}, 400)):
-        assert (await ann.get(SESSIONS, params=wrong)).status_code == status
+    for wrong in ({"limit": 0}, {"status": "open"}, {"cursor": "x"}):
+        assert (await ann.get(SESSIONS, params=wrong)).status_code == 400
     backwards = {"date_from": "2026-01-02T00:00:00", "date_to": "2026-01-01T00:00:00"}
     assert (await ann.get(SESSIONS, params=backwards)).json()["field"] == "date_from"
 

@@ -285,21 +285,18 @@ async def test_68_prompts_and_answers_are_messages_and_a_repeated_answer_adds_no
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "where"),
+    ("body", "field"),
     [
-        ({}, 422, "intake_content"),
-        ({"intake_content": {"text": " \n"}}, 400, "intake_content.text"),
-        ({"intake_content": {"text": "x"}, "mood": "bad"}, 422, "mood"),
-        ({"intake_content": {"text": "x" * 20_001}}, 422, "intake_content"),
-        ({"intake_content": {"text": REPORT}, "playbook_id": str(uuid4())}, 400, "playbook_id"),
+        ({}, "intake_content"),
+        ({"intake_content": {"text": " \n"}}, "intake_content.text"),
+        ({"intake_content": {"text": "x"}, "mood": "bad"}, "mood"),
+        ({"intake_content": {"text": "x" * 20_001}}, "intake_content.text"),
+        ({"intake_content": {"text": REPORT}, "playbook_id": str(uuid4())}, "playbook_id"),
     ],
 )
-async def test_what_is_amiss_in_a_start_is_named(
-    sqlite_service: Service, body: dict[str, Any], status: int, where: str
-) -> None:
+async def test_what_is_amiss_in_a_start_is_named(sqlite_service: Service, body: dict[str, Any], field: str) -> None:
     refused = await sqlite_service.user().post(SESSIONS, json=body)
-    assert refused.status_code == status, refused.text
-    assert where in refused.text
+    assert (refused.status_code, refused.json()["field"]) == (400, field)
 
 
 async def test_an_answer_has_exactly_one_kind(sqlite_service: Service) -> None:
@@ -350,7 +347,7 @@ async def test_the_documentation_tells_how_much_work_it_was(service: Service) ->
     solved = {"resolution_summary": "Spooler restarted", "resolution_action": "fixed", "time_spent_minutes": 95}
     for wrong in (-1, 10_081, 4.5, "five"):
         refused = await ann.post(f"{session['path']}/resolve", json={**solved, "time_spent_minutes": wrong})
-        assert refused.status_code == 422, wrong
+        assert refused.status_code == 400, wrong
     (await ann.post(f"{session['path']}/resolve", json=solved)).raise_for_status()
     told = (await ann.get(f"{session['path']}/documentation")).json()
     assert told["resolution"]["time_spent_minutes"] == 95

@@ -24,7 +24,7 @@ from workbench.entrypoints.http.assistants import AssistantController
 from workbench.entrypoints.http.budgets import BudgetController
 from workbench.entrypoints.http.conversations import ConversationController
 from workbench.entrypoints.http.deliveries import DeliveryController
-from workbench.entrypoints.http.document import document_config
+from workbench.entrypoints.http.document import document_config, operations_of
 from workbench.entrypoints.http.drain import Drain
 from workbench.entrypoints.http.errors import EXCEPTION_HANDLERS
 from workbench.entrypoints.http.events import EventController
@@ -51,6 +51,7 @@ from workbench.entrypoints.http.sessions import SessionController
 from workbench.entrypoints.http.shares import ShareController
 from workbench.entrypoints.http.speech import SpeechController
 from workbench.entrypoints.http.streams import Heartbeats
+from workbench.entrypoints.http.strict import MAX_BODY_BYTES, STRICT
 from workbench.entrypoints.http.tickets import ConnectionController
 from workbench.entrypoints.http.turns import ActiveTurnController, TurnController
 from workbench.entrypoints.http.usage import UsageController
@@ -73,6 +74,21 @@ from workbench.wiring.container import make_container, traced
 from workbench.wiring.measures import Measures
 from workbench.wiring.settings import Settings, load_settings
 
+STRICT_ROUTES = DishkaRouter(
+    "/",
+    route_handlers=[
+        PlaybookController,
+        SessionController,
+        SessionActController,
+        ChatController,
+        SessionFindingController,
+        EscalationController,
+        SessionTicketController,
+        ConnectionController,
+    ],
+    opt={STRICT: True},
+    request_max_body_size=MAX_BODY_BYTES,
+)
 CONTROLLERS = [
     HealthController,
     UserController,
@@ -90,14 +106,7 @@ CONTROLLERS = [
     EventController,
     TurnController,
     ActiveTurnController,
-    PlaybookController,
-    SessionController,
-    SessionActController,
-    ChatController,
-    SessionFindingController,
-    EscalationController,
-    SessionTicketController,
-    ConnectionController,
+    STRICT_ROUTES,
     SpeechController,
     UsageController,
     BlueprintController,
@@ -222,7 +231,7 @@ def create_app(settings: Settings | None = None, *providers: Provider) -> Litest
         lifespan=[_lifespan(container, chosen, drain)],
         logging_config=None,
         middleware=[Metering],
-        openapi_config=document_config(chosen.service.anonymous_paths),
+        openapi_config=document_config(chosen.service.anonymous_paths, operations_of(STRICT_ROUTES)),
         request_class=WorkbenchRequest,
         request_max_body_size=chosen.limits.body_bytes,
     )

@@ -12,6 +12,8 @@ from importlib.metadata import version
 from typing import Any
 
 import msgspec
+from litestar import Router
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import ScalarRenderPlugin
 from litestar.openapi.spec import Components, License, OpenAPI, SecurityScheme
@@ -25,17 +27,19 @@ from workbench.domain.errors import (
     TooLargeError,
     UnauthenticatedError,
     UnavailableError,
+    UnsupportedError,
     UpstreamError,
     WorkbenchError,
 )
 from workbench.domain.idempotency.model import HEADER
-from workbench.entrypoints.http.errors import STATUS, AssistantFailure, ErrorBody, FaultList, summary_of
+from workbench.entrypoints.http.errors import STATUS, AssistantFailure, ErrorBody, FaultList, InvalidInput, summary_of
 
 Json = dict[str, Any]
 
 BAD_REQUEST = str(int(HTTPStatus.BAD_REQUEST))
 OK = str(int(HTTPStatus.OK))
 UNPROCESSABLE = str(int(HTTPStatus.UNPROCESSABLE_ENTITY))
+UNSUPPORTED = str(int(STATUS[UnsupportedError]))
 UPSTREAM = str(int(STATUS[UpstreamError]))
 READING = ("get", "head")
 BYTES = {"*/*", "application/zip"}
@@ -50,6 +54,7 @@ RETRY_AFTER: Json = {
 REFERENCE = "#/components/schemas/{name}"
 
 MISFIT = "The request does not fit the route; each fault with its place"
+STRICT_MISFIT = "The request does not fit the route, or cannot mean anything; each fault with its field"
 PASSED_ON = "What an assistant service answered passes through, its words in `detail`"
 
 SCHEMES = {
@@ -112,21 +117,25 @@ class Document(OpenAPI):
     """The document with what all routes share."""
 
     anonymous_paths: frozenset[str] = frozenset()
+    strict_operations: frozenset[str] = frozenset()
 
     @property
     def _exclude_fields(self) -> set[str]:
-        return {"anonymous_paths"}
+        return {"anonymous_paths", "strict_operations"}
 
     def to_schema(self) -> Json:
         """Write it."""
         document = super().to_schema()
-        _, components = msgspec.json.schema_components([ErrorBody, FaultList, AssistantFailure], ref_template=REFERENCE)
+        forms = [ErrorBody, FaultList, InvalidInput, AssistantFailure]
+        _, components = msgspec.json.schema_components(forms, ref_template=REFERENCE)
         document["components"]["schemas"] |= components
         for path, method, operation in _operations(document["paths"]):
             if path in self.anonymous_paths:
                 operation["security"] = []
             _correct_parameters(operation.get("parameters", ()))
-            operation["responses"] = dict(sorted(_responses(path, method, operation).items()))
+            is_strict = operation["operationId"] in self.strict_operations
+            responses = _responses(path, method, operation, is_strict=is_strict)
+            operation["responses"] = dict(sorted(responses.items()))
         _add_tails(document["paths"])
         return document
 
@@ -136,16 +145,28 @@ class DocumentConfig(OpenAPIConfig):
     """The framework's settings for a document, of which ours is made."""
 
     anonymous_paths: frozenset[str] = frozenset()
+    strict_operations: frozenset[str] = frozenset()
 
     def to_openapi_schema(self) -> OpenAPI:
         """Begin a document."""
         begun = super().to_openapi_schema()
         values = {field.name: getattr(begun, field.name) for field in fields(begun)}
-        return Document(**values, anonymous_paths=self.anonymous_paths)
+        return Document(**values, anonymous_paths=self.anonymous_paths, strict_operations=self.strict_operations)
 
 
-def document_config(anonymous_paths: Iterable[str]) -> OpenAPIConfig:
-    """Say how an application is described that answers at `anonymous_paths` without credentials."""
+def operations_of(router: Router) -> Iterator[str]:
+    """The names of the operations of a router."""
+    for route in router.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            if isinstance(handler, HTTPRouteHandler):
+                yield str(handler.operation_id)
+
+
+def document_config(anonymous_paths: Iterable[str], strict_operations: Iterable[str]) -> OpenAPIConfig:
+    """Say how an application is described that answers at `anonymous_paths` without credentials.
+
+    `strict_operations` are those of routes that are strict with what they are sent.
+    """
     return DocumentConfig(
         title="Workbench",
         version=version("workbench"),
@@ -157,6 +178,7 @@ def document_config(anonymous_paths: Iterable[str]) -> OpenAPIConfig:
         security=SECURITY,
         use_handler_docstrings=True,
         anonymous_paths=frozenset(anonymous_paths),
+        strict_operations=frozenset(strict_operations),
     )
 
 
@@ -175,12 +197,14 @@ def _correct_parameters(parameters: Iterable[Json]) -> None:
         parameter["schema"] = {key: value for key, value in schema.items() if (key, value) != ("format", "uri")}
 
 
-def _responses(path: str, method: str, operation: Json) -> Json:
+def _responses(path: str, method: str, operation: Json, *, is_strict: bool) -> Json:
     """What a route answers, with the errors that follow from what it takes."""
     found: Json = {**operation["responses"]}
     if _is_the_frameworks(found.get(BAD_REQUEST)):
         del found[BAD_REQUEST]
-    if "requestBody" in operation or operation.get("parameters"):
+    if is_strict:
+        found |= _strict_misfits(operation, speaks_of_it=BAD_REQUEST in found)
+    elif "requestBody" in operation or operation.get("parameters"):
         found[UNPROCESSABLE] = _either(_failure(MISFIT, FaultList), found.get(UNPROCESSABLE))
     for kind in _shared(path, method, operation):
         found.setdefault(str(int(STATUS[kind])), _failure(summary_of(kind)))
@@ -189,6 +213,17 @@ def _responses(path: str, method: str, operation: Json) -> Json:
     for status, answer in found.items():
         _correct_answer(status, answer)
     return found
+
+
+def _strict_misfits(operation: Json, *, speaks_of_it: bool) -> Json:
+    """What a strict route answers that takes more than ids in its path, which are there or not."""
+    if "requestBody" in operation:
+        return {
+            BAD_REQUEST: _failure(STRICT_MISFIT, InvalidInput),
+            UNSUPPORTED: _failure(summary_of(UnsupportedError)),
+        }
+    takes_more = any(parameter["in"] != "path" for parameter in operation.get("parameters", ()))
+    return {BAD_REQUEST: _failure(STRICT_MISFIT, InvalidInput)} if takes_more or speaks_of_it else {}
 
 
 def _correct_answer(status: str, answer: Json) -> None:

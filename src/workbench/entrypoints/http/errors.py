@@ -35,6 +35,7 @@ from workbench.domain.errors import (
 from workbench.domain.idempotency.model import InProgressError
 from workbench.domain.troubleshooting.failures import ProviderError
 from workbench.entrypoints.http.budget_headers import budget_headers
+from workbench.entrypoints.http.strict import FieldFault, is_strict, misfit, parameter_fault, told_strictly
 
 STATUS: dict[type[WorkbenchError], int] = {
     UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
@@ -65,6 +66,12 @@ class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
     code: str | msgspec.UnsetType = msgspec.UNSET
     field: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class InvalidInput(ErrorBody, frozen=True, kw_only=True):
+    """What is amiss in a request to a route that is strict, field by field."""
+
+    errors: list[FieldFault]
 
 
 class AssistantFailure(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,14 +134,16 @@ def failing(*kinds: type[WorkbenchError]) -> dict[int, ResponseSpec]:
     }
 
 
-def domain_error(_: Request[Any, Any, Any], error: WorkbenchError) -> Response[Any]:
+def domain_error(request: Request[Any, Any, Any], error: WorkbenchError) -> Response[Any]:
     """Answer a domain error."""
-    status = status_of(error)
+    status, body = status_of(error), body_of(error)
+    if status == HTTPStatus.BAD_REQUEST and is_strict(request):
+        body = told_strictly(body)
     seconds = _retry_after(error, status)
     headers = {} if seconds is None else {"Retry-After": str(seconds)}
     if isinstance(error, BudgetExceededError):
         headers |= budget_headers(error.standings)
-    return Response(body_of(error), status_code=status, headers=headers, media_type=MediaType.JSON)
+    return Response(body, status_code=status, headers=headers, media_type=MediaType.JSON)
 
 
 def _retry_after(error: WorkbenchError, status: int) -> int | None:
@@ -177,13 +186,16 @@ def call_error(_: Request[Any, Any, Any], error: CallError) -> Response[Any]:
     return Response(body, status_code=status, headers=headers, media_type=MediaType.JSON)
 
 
-def validation_error(_: Request[Any, Any, Any], error: ValidationException) -> Response[Any]:
-    """Answer a request that does not fit the route: 422 with a list of faults, each with its place."""
+def validation_error(request: Request[Any, Any, Any], error: ValidationException) -> Response[Any]:
+    """Answer a request that does not fit the route: 422 with a list of faults, each with its place; or strictly, 400."""
     faults = cast("list[dict[str, Any]]", error.extra) if isinstance(error.extra, list) else []
-    return _misfit([_fault(fault) for fault in faults] or [_absent(error.detail)])
+    return _misfit(request, [_fault(fault) for fault in faults] or [_absent(error.detail)])
 
 
-def _misfit(faults: list[Fault]) -> Response[Any]:
+def _misfit(request: Request[Any, Any, Any], faults: list[Fault]) -> Response[Any]:
+    if is_strict(request):
+        named = [(".".join(fault.loc[1:]) or fault.loc[0], fault.msg) for fault in faults]
+        return domain_error(request, misfit([parameter_fault(request.route_handler, *each) for each in named]))
     return Response(FaultList(detail=faults), status_code=HTTPStatus.UNPROCESSABLE_ENTITY, media_type=MediaType.JSON)
 
 
@@ -217,8 +229,8 @@ def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respons
     elif isinstance(error, MethodNotAllowedException):
         detail = "Method Not Allowed"
     elif isinstance(error, LitestarClientException) and status == HTTPStatus.BAD_REQUEST:
-        # The framework's word for a body that is no JSON; the contract's is 422.
-        return _misfit([Fault(type="json_invalid", loc=["body"], msg=detail)])
+        # The framework's word for a body that is no JSON.
+        return _misfit(request, [Fault(type="json_invalid", loc=["body"], msg=detail)])
     return Response({"detail": detail}, status_code=status, headers=error.headers, media_type=MediaType.JSON)
 
 

@@ -7,21 +7,18 @@ from litestar import Request, Response
 from litestar.exceptions import ClientException
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
-from workbench.domain.errors import InvalidError, UnsupportedError
+from workbench.domain.errors import InvalidError
 from workbench.entrypoints.http.errors import domain_error, http_error
 from workbench.entrypoints.http.guards import Connection
+from workbench.entrypoints.http.requests import require_json
 
 WITH_BODY = frozenset({"PATCH", "POST", "PUT"})
 
 
 async def json_only(connection: Connection, handler: BaseRouteHandler) -> None:
     """Let requests pass whose body is said to be JSON, or of which nothing is said. Raises UnsupportedError."""
-    said = connection.headers.get("content-type")
-    if said is None or not (isinstance(handler, HTTPRouteHandler) and WITH_BODY & handler.http_methods):
-        return
-    kind = said.partition(";")[0].strip().lower()
-    if kind != "application/json" and not kind.endswith("+json"):
-        raise UnsupportedError("the body must be application/json", field="body")
+    if isinstance(handler, HTTPRouteHandler) and WITH_BODY & handler.http_methods:
+        require_json(connection.headers.get("content-type"))
 
 
 def not_json(reason: str) -> InvalidError:

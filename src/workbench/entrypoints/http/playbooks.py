@@ -6,13 +6,12 @@ from typing import Annotated, Any
 
 from dishka.integrations.litestar import FromDishka
 from litestar import Controller, Request, Response, get, post
-from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from workbench.domain.errors import ExhaustedError, ForbiddenError, InvalidError, UnprocessableError
+from workbench.domain.errors import ExhaustedError, ForbiddenError, InvalidError, UnprocessableError, UnsupportedError
 from workbench.domain.identity.model import Principal
 from workbench.domain.playbooks.model import MAX_BYTES
 from workbench.domain.playbooks.ports import WrittenAs
@@ -27,7 +26,7 @@ from workbench.domain.playbooks.views import (
     Validation,
     VersionView,
 )
-from workbench.entrypoints.http.errors import ErrorBody, failing
+from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import authors_only, users_only
 from workbench.entrypoints.http.pace import PACE, paced
 from workbench.entrypoints.http.repeats import repeatable
@@ -38,11 +37,6 @@ JSON = "application/json"
 UNCHANGED: dict[int, ResponseSpec] = {
     HTTPStatus.OK: ResponseSpec(
         ImportedPlaybook, generate_examples=False, description="Nothing is kept: it is there already, or only tried."
-    )
-}
-NO_TEXT: dict[int, ResponseSpec] = {
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ResponseSpec(
-        ErrorBody, generate_examples=False, description="The body is neither YAML nor JSON."
     )
 }
 
@@ -73,7 +67,8 @@ class PlaybookController(Controller):
         guards=[users_only, paced, authors_only],
         request_max_body_size=MAX_BYTES,
         status_code=HTTPStatus.CREATED,
-        responses=UNCHANGED | NO_TEXT | failing(ForbiddenError, ExhaustedError, UnprocessableError, InvalidError),
+        responses=UNCHANGED
+        | failing(ForbiddenError, ExhaustedError, UnprocessableError, InvalidError, UnsupportedError),
         summary="Import a playbook",
     )
     @repeatable
@@ -101,7 +96,7 @@ class PlaybookController(Controller):
         guards=[users_only, paced],
         request_max_body_size=MAX_BYTES,
         status_code=HTTPStatus.OK,
-        responses=NO_TEXT | failing(ExhaustedError),
+        responses=failing(ExhaustedError, UnsupportedError),
         summary="Check a playbook",
     )
     @repeatable
@@ -206,10 +201,10 @@ class PlaybookController(Controller):
 
 
 def _written_as(request: Request[Any, Any, Any]) -> WrittenAs:
-    """Raises HTTPException 415 for what is neither YAML nor JSON."""
+    """Raises UnsupportedError for what is neither YAML nor JSON."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == JSON:
         return "json"
     if kind not in YAML:
-        raise HTTPException(status_code=HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail="Send YAML or JSON")
+        raise UnsupportedError("Send YAML or JSON", field="body")
     return "yaml"

@@ -6,14 +6,19 @@ import msgspec
 from litestar import Request
 from litestar.exceptions import SerializationException, ValidationException
 
+from workbench.domain.errors import UnsupportedError
 from workbench.domain.texts import read_json, without_nul
+from workbench.entrypoints.http.strict import is_strict, require_fit
 
 
 class WorkbenchRequest(Request[Any, Any, Any]):
     """A request whose body is JSON, said to be so or not said to be anything, and holds no NUL."""
 
     async def body(self) -> bytes:
-        """Read the body. Another content type than JSON is a 422, as the contract has it."""
+        """Read the body. Another content type than JSON is a 422, as the contract has it, or strictly a 415."""
+        if is_strict(self):
+            require_json(self.headers.get("content-type"))
+            return await super().body()
         kind = self.headers.get("content-type", "json")
         if "json" not in kind.lower():
             fault = {"message": f"the body must be JSON, not {kind}", "source": "body"}
@@ -28,6 +33,16 @@ class WorkbenchRequest(Request[Any, Any, Any]):
     async def json(self) -> Any:
         """Read the body as JSON; none at all is null."""
         try:
-            return read_json(await self.body() or b"null")
+            value = read_json(await self.body() or b"null")
         except msgspec.DecodeError as error:
             raise SerializationException(str(error)) from error
+        if is_strict(self):
+            require_fit(self.route_handler, value)
+        return value
+
+
+def require_json(said: str | None) -> None:
+    """Raise UnsupportedError where a content type is said that is not JSON."""
+    kind = "application/json" if said is None else said.partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise UnsupportedError("the body must be application/json", field="body")

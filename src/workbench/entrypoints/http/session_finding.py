@@ -37,7 +37,10 @@ class SessionFindingController(Controller):
         request: Request[Principal, Any, Any],
         finding: FromDishka[FindingService],
         words: Annotated[
-            str, QueryParameter(name="q", min_length=2, max_length=200, description="Words; signs mean nothing.")
+            str,
+            QueryParameter(
+                name="q", min_length=2, max_length=200, pattern=r"\S", description="Words; signs mean nothing."
+            ),
         ],
         limit: Annotated[int, QueryParameter(ge=1, le=MAX_FOUND)] = 5,
     ) -> Finds:

@@ -136,7 +136,10 @@ class SessionController(Controller):
         date_from: Annotated[datetime | None, QueryParameter(description="Begun then or later; in UTC.")] = None,
         date_to: Annotated[datetime | None, QueryParameter(description="Begun then or earlier; in UTC.")] = None,
         words: Annotated[
-            str | None, QueryParameter(name="q", min_length=2, max_length=200, description="With these words in them.")
+            str | None,
+            QueryParameter(
+                name="q", min_length=2, max_length=200, pattern=r"\S", description="With these words in them."
+            ),
         ] = None,
         skip: Annotated[int, QueryParameter(ge=0, le=MAX_SKIP)] = 0,
         limit: Annotated[int, QueryParameter(ge=1, le=100)] = 20,
