@@ -247,7 +247,10 @@ async def test_what_is_amiss_in_a_message_is_refused(sqlite_service: Service, bo
 async def test_texts_that_no_database_keeps_are_refused(sqlite_service: Service) -> None:
     ann = sqlite_service.user()
     session = await start_chat(ann)
-    for field, body in (("message", {"message": "x\0y"}), ("upload_ids", {"message": "x", "upload_ids": ["a\0.txt"]})):
+    for field, body in (
+        ("message", {"message": "x\0y"}),
+        ("upload_ids[0]", {"message": "x", "upload_ids": ["a\0.txt"]}),
+    ):
         answer = await ann.post(f"{session['path']}/chat", json=body)
         assert (answer.status_code, answer.json()["field"]) == (400, field)
     assert len(await messages_of(ann, session)) == 1

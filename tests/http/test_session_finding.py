@@ -10,7 +10,18 @@ from sqlalchemy import update
 from tests.support.databases import open_store
 from tests.support.searching import add_sessions
 from tests.support.service import Service, running_service
-from tests.support.troubleshooting import ESCALATION, REPORT, SESSIONS, SOLVED, act, by_hand, done, respond
+from tests.support.troubleshooting import (
+    ESCALATION,
+    REPORT,
+    SESSIONS,
+    SOLVED,
+    act,
+    by_hand,
+    done,
+    respond,
+    start,
+    start_chat,
+)
 from tests.support.usage import no_books
 
 from workbench.adapters.clock import SystemClock
@@ -169,6 +180,52 @@ async def test_46_the_list_takes_words_beside_its_other_filters_and_pages_throug
     assert [each["id"] for each in [*first["items"], *rest["items"]]] == made[::-1]
     over = (await ann.get(SESSIONS, params={"q": "number zither", "limit": 3, "skip": 10})).json()
     assert over["items"] == []
+
+
+async def test_46_each_filter_counts_alone_and_beside_others(service: Service) -> None:
+    ann = service.user()
+    plain, guided, talk = await by_hand(ann, "It is slow"), await start(ann), await start_chat(ann)
+    await done(ann, plain["path"], "pause")
+    ids = {each["session_id"]: name for each, name in ((plain, "plain"), (guided, "guided"), (talk, "talk"))}
+    began = {name: (await ann.get(f"{SESSIONS}/{each}")).json()["created_at"] for each, name in ids.items()}
+
+    async def listed(**params: Any) -> list[str]:
+        answer = await ann.get(SESSIONS, params={**params, "include_total": True})
+        assert answer.json()["total"] == len(answer.json()["items"]), answer.text
+        return [ids[each["id"]] for each in answer.json()["items"]]
+
+    assert await listed() == ["talk", "guided", "plain"]
+    assert await listed(session_type="chat") == ["talk"]
+    assert await listed(session_type="guided") == ["guided", "plain"]
+    assert await listed(status="paused") == ["plain"]
+    assert await listed(confidence_tier="guided") == ["guided"]
+    assert await listed(matched_flow_id=guided["matched_flow_id"]) == ["guided"]
+    assert await listed(matched_flow_id=str(uuid4())) == []
+    assert await listed(problem_domain="printing", session_type="guided") == ["guided"]
+    assert await listed(date_from=began["guided"]) == ["talk", "guided"]
+    assert await listed(date_to=began["guided"]) == ["guided", "plain"]
+    assert await listed(date_from=began["guided"], date_to=began["guided"]) == ["guided"]
+    assert await listed(q="slow") == ["plain"]
+    assert await listed(q="slow", status="paused", session_type="guided", role="owner") == ["plain"]
+    assert await listed(q="slow", status="active") == []
+    assert await listed(confidence_tier="guided", status="paused") == []
+    assert await listed(role="handler", date_to=began["plain"]) == ["plain"]
+
+
+async def test_46_what_began_at_the_same_moment_is_paged_without_gap_or_repeat(service: Service) -> None:
+    async with open_store(service.database_url) as store:
+        made = await add_sessions(store, [f"zither {number}" for number in range(250)], service.workspace())
+    assert len({each.created_at for each in made}) == 1
+    ann, cursor, found = service.user(), {}, []
+    while True:
+        answer = await ann.get(SESSIONS, params={"limit": 33, "include_total": True, **cursor})
+        page = answer.json()
+        assert page["total"] == 250
+        found += [each["id"] for each in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = {"cursor": page["next_cursor"]}
+    assert found == sorted((str(each.id) for each in made), reverse=True)
 
 
 async def test_49_static_paths_never_lead_to_a_session(service: Service) -> None:

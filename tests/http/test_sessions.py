@@ -1,6 +1,7 @@
 """Troubleshooting sessions over HTTP: found, answered, told. The numbers are those of the specification (16)."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -231,6 +232,35 @@ async def test_44_a_task_lane_is_measured_in_bytes_and_keeps_to_its_revision(ser
     stale = await ann.put(path, json={"rev": 1})
     assert (stale.status_code, stale.json()["code"], stale.json()["rev"]) == (409, "task_lane_conflict", 2)
     assert (await ann.put(path, json={"rev": 2})).status_code == 204
+
+
+async def test_44_what_comes_without_a_length_is_measured_too_and_a_later_handler_keeps_the_lane(
+    service: Service,
+) -> None:
+    ann, bob = service.user(), service.user("bob")
+    session = (await by_hand(ann))["path"]
+    path, largest = f"{session}/task-lane", 262_144
+
+    async def in_pieces(letter: str, size: int) -> AsyncIterator[bytes]:
+        yield b'{"responses": {'
+        count = size // (8000 * len(letter.encode())) + 1
+        for number in range(count):
+            yield f'{"," if number else ""}"r{number}": "{letter * 8000}"'.encode()
+        yield b"}}"
+
+    json_type = {"Content-Type": "application/json"}
+    for letter in "x\u0436":
+        fits = await ann.put(path, content=in_pieces(letter, largest - 16_500), headers=json_type)
+        assert fits.status_code == 204, fits.text
+        refused = await ann.put(path, content=in_pieces(letter, largest), headers=json_type)
+        assert (refused.status_code, refused.json()["code"]) == (413, "task_lane_too_large")
+    await done(ann, session, "escalate")
+    assert (await bob.put(path, json={})).status_code == 404
+    await done(bob, session, "pickup")
+    assert (await bob.put(path, json={"responses": {"a": "Bob was here"}, "rev": 2})).status_code == 204
+    shown = [(await who.get(session)).json()["pending_task_lane"]["responses"] for who in (ann, bob)]
+    assert shown == [{"a": "Bob was here"}] * 2
+    assert (await ann.put(path, json={})).json()["code"] == "not_handler"
 
 
 async def test_45_what_is_deleted_is_gone_at_once(service: Service) -> None:

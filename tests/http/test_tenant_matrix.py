@@ -98,6 +98,27 @@ async def test_29_so_does_an_admin_of_the_workspace_with_sessions_of_others(serv
     assert {(await answer(admin, entry, world.names))[0] for entry in OF_SESSIONS} == {404}
 
 
+PLAYBOOK_ROUTES = [
+    ("GET", "/playbooks/{key}", None),
+    ("GET", "/playbooks/{key}/versions/1", None),
+    ("POST", "/playbooks/{key}/publish", {}),
+    ("POST", "/playbooks/{key}/archive", None),
+]
+
+
+async def test_28_another_workspaces_playbooks_are_as_little_there_as_any(service: Service, world: World) -> None:
+    await playbook_of(service)
+    neighbour, owner = world.clients["neighbour"], world.clients["owner"]
+    before = (await owner.get("/playbooks/ours-alone")).json()
+    for method, path, body in PLAYBOOK_ROUTES:
+        theirs, nothing = [
+            await neighbour.request(method, path.format(key=key), **({} if body is None else {"json": body}))
+            for key in ("ours-alone", "nobodys")
+        ]
+        assert (theirs.status_code, theirs.content) == (404, nothing.content), path
+    assert (await owner.get("/playbooks/ours-alone")).json() == before
+
+
 async def own_places(world: World) -> dict[str, str]:
     """A conversation and a session of the neighbour's own."""
     neighbour = world.clients["neighbour"]

@@ -1,8 +1,6 @@
 """Handing a session on: a colleague is asked for, waits in a queue are told, and somebody takes it over (7.9)."""
 
-import base64
-import binascii
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -24,6 +22,7 @@ from workbench.domain.troubleshooting.cases import is_begun_by_model
 from workbench.domain.troubleshooting.chat_briefing import brief_in_chat
 from workbench.domain.troubleshooting.chat_turns import with_talk
 from workbench.domain.troubleshooting.continuing import ContinuingService
+from workbench.domain.troubleshooting.cursors import decode_cursor, encode_cursor
 from workbench.domain.troubleshooting.events import escalation_changed
 from workbench.domain.troubleshooting.generating import Generation, OnUnavailable, is_admitted
 from workbench.domain.troubleshooting.known import Known, known, person_of, seen, stored
@@ -39,6 +38,7 @@ from workbench.domain.troubleshooting.views import Chatted, Escalated, PickedUp,
 from workbench.domain.users.model import User
 from workbench.domain.users.service import meet
 
+QUEUE = "queue"
 MAX_REASON = 2000
 MAX_NOTES = 4000
 
@@ -136,14 +136,15 @@ class EscalatingService:
 
     async def queue(self, principal: Principal, limit: int, cursor: str | None) -> Queue:
         """What the caller may take over, the most urgent first, of the same urgency what waits longest."""
-        behind = _decoded(cursor) if cursor else None
+        behind = decode_cursor(cursor, QueuePlace, QUEUE, principal) if cursor else None
         async with self._transactions.read(principal.workspace_id) as tx:
             found = await tx.escalations.queue(person_of(principal), behind, limit + 1)
         now = self._clock.now()
         shown = found[:limit]
         last = shown[-1].escalation if len(found) > limit else None
         return Queue(
-            items=[_queued(each, principal.id, now) for each in shown], next_cursor=_encoded(last) if last else None
+            items=[_queued(each, principal.id, now) for each in shown],
+            next_cursor=_cursor(last, principal) if last else None,
         )
 
     async def pick_up(self, principal: Principal, session_id: UUID, new: NewPickup) -> PickedUp | Chatted:
@@ -290,15 +291,6 @@ def _queued(each: Queued, person_id: str, now: datetime) -> QueuedSession:
     )
 
 
-def _encoded(last: Escalation) -> str:
+def _cursor(last: Escalation, principal: Principal) -> str:
     place = QueuePlace(rank=RANK[last.urgency], requested_at=last.requested_at, id=last.id)
-    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
-
-
-def _decoded(text: str) -> QueuePlace:
-    """Raises InvalidError naming `cursor`."""
-    try:
-        place = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=QueuePlace)
-        return msgspec.structs.replace(place, requested_at=place.requested_at.astimezone(UTC))
-    except (binascii.Error, msgspec.MsgspecError, ValueError, OverflowError) as error:
-        raise InvalidError("cursor is not one that this service gave out", field="cursor") from error
+    return encode_cursor(place, QUEUE, principal)

@@ -18,7 +18,7 @@ from workbench.domain.troubleshooting.events import session_changed
 from workbench.domain.troubleshooting.known import Known, seen, store
 from workbench.domain.troubleshooting.model import Session
 from workbench.domain.troubleshooting.ports import SessionTx
-from workbench.domain.troubleshooting.transitions import Action, deleted, is_legal, rated, require_allowed
+from workbench.domain.troubleshooting.transitions import RATINGS, Action, deleted, is_legal, rated, require_allowed
 
 MAX_FEEDBACK = 2000
 
@@ -26,8 +26,7 @@ MAX_FEEDBACK = 2000
 class Rating(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How good a session was, from 1 to 5, and why."""
 
-    rating: Annotated[Any, msgspec.Meta(extra_json_schema={"type": "integer", "minimum": 1, "maximum": 5})]
-    """Read as it is sent: a text or a truth that could be taken for a number is none."""
+    rating: Annotated[int, msgspec.Meta(ge=RATINGS[0], le=RATINGS[-1])]
     feedback: Annotated[str, msgspec.Meta(max_length=MAX_FEEDBACK)] | None = None
 
 

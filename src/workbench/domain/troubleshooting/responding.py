@@ -48,7 +48,7 @@ class NewAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     option_value: Value | None = None
     option_values: Annotated[list[Value], msgspec.Meta(max_length=MAX_CHOSEN)] | None = None
     outcome: Outcome | None = None
-    free_text: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_FREE_TEXT)] | None = None
+    free_text: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_FREE_TEXT, pattern=r"\S")] | None = None
     skip: bool = False
     note: Annotated[str, msgspec.Meta(max_length=MAX_NOTE)] | None = None
     upload_ids: UploadIds = ()

@@ -51,7 +51,8 @@ FieldText = Annotated[str, msgspec.Meta(max_length=MAX_FIELD)]
 class IntakeContent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is reported, in words; and in fields what a form, an alert or a ticket tells besides."""
 
-    text: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)]
+    text: Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_TEXT})]
+    """Measured without the blanks around it."""
     subject: Annotated[str, msgspec.Meta(max_length=MAX_SUBJECT)] | None = None
     fields: Annotated[dict[FieldName, FieldText | int | float | bool | None], msgspec.Meta(max_length=MAX_FIELDS)] = {}
     upload_ids: UploadIds = ()
@@ -72,13 +73,14 @@ class NewSession(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     start_mode: StartMode = "auto"
 
     def intake(self) -> Intake:
-        """What is kept of it. Raises InvalidError where there is no word in it."""
+        """What is kept of it. Raises InvalidError where there is no word in it, or too many are."""
         content = self.intake_content
         if content.upload_ids:
             raise InvalidError("There is no such upload", code="unknown_upload", field="intake_content.upload_ids")
         text = cleaned_text(content.text).strip()
-        if not text:
-            raise InvalidError("Say what the problem is", code="validation_error", field="intake_content.text")
+        if not text or len(text) > MAX_TEXT:
+            told = f"Say in 1 to {MAX_TEXT} characters what the problem is"
+            raise InvalidError(told, code="validation_error", field="intake_content.text")
         fields: dict[str, Scalar] = cleaned(content.fields)
         subject = cleaned_text(content.subject).strip() if content.subject else None
         return Intake(type=self.intake_type, text=text, subject=subject or None, fields=fields)

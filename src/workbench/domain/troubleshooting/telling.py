@@ -15,6 +15,7 @@ from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.by_hand import ByHandService
 from workbench.domain.troubleshooting.cases import Case, generation_state
 from workbench.domain.troubleshooting.chat_turns import with_talk
+from workbench.domain.troubleshooting.cursors import decode_cursor, encode_cursor
 from workbench.domain.troubleshooting.documentation import Documentation, documented
 from workbench.domain.troubleshooting.generating import Generation
 from workbench.domain.troubleshooting.known import Known, require_whole, seen
@@ -30,6 +31,7 @@ from workbench.domain.troubleshooting.updates import StatusUpdate, UpdateRequest
 from workbench.domain.troubleshooting.views import SessionDetail, SessionList
 from workbench.domain.troubleshooting.wishes import documentation_prose, update_prose
 
+LIST = "sessions"
 MAX_SKIP = 10_000
 SHOWN_MESSAGES = 200
 
@@ -69,12 +71,12 @@ class TellingService:
     ) -> SessionList:
         """A page of the caller's sessions, the newest first. Raises InvalidError."""
         wanted = _in_order(wanted)
+        if cursor is not None and skip:
+            raise InvalidError("Give a cursor or skip, not both", code="validation_error", field="skip")
+        behind = decode_cursor(cursor, Cursor, LIST, principal) if cursor else None
         terms = tuple(search_terms(cleaned_text(wanted.text or "")))
         if wanted.text is not None and not terms:
             return SessionList(items=[], total=0 if with_total else msgspec.UNSET)
-        if cursor is not None and skip:
-            raise InvalidError("Give a cursor or skip, not both", code="validation_error", field="skip")
-        behind = Cursor.decode(cursor) if cursor else None
         async with self._transactions.read(principal.workspace_id) as tx:
             wanted = await _with_words(tx, wanted, terms)
             found = await tx.sessions.page(wanted, SessionPage(limit=limit + 1, skip=skip, behind=behind))
@@ -82,9 +84,12 @@ class TellingService:
             shown = found[:limit]
             everyone = await tx.participants.all_of_each([each.conversation_id for each in shown])
         more = len(found) > limit
-        last = Cursor(created_datetime=shown[-1].created_at, id=shown[-1].id).encode() if more else None
-        items = [listed(each, principal.id, everyone.get(each.conversation_id, ())) for each in shown]
-        return SessionList(items=items, next_cursor=last, total=total)
+        last = Cursor(created_datetime=shown[-1].created_at, id=shown[-1].id) if more else None
+        return SessionList(
+            items=[listed(each, principal.id, everyone.get(each.conversation_id, ())) for each in shown],
+            next_cursor=encode_cursor(last, LIST, principal) if last else None,
+            total=total,
+        )
 
     async def detail(self, principal: Principal, session_id: UUID) -> SessionDetail:
         """One session with all that belongs to it. Raises NotFoundError."""

@@ -16,6 +16,8 @@ Tone = Literal["neutral", "friendly", "formal"]
 Length = Literal["short", "standard"]
 
 MAX_INSTRUCTIONS = 1000
+MAX_LANGUAGE = 35
+"""The longest name that a language has in practice (RFC 5646, 4.4.1)."""
 MAX_SUBJECT = 120
 MAX_DONE_SHORT = 3
 MAX_DONE = 20
@@ -34,14 +36,14 @@ GREETINGS: dict[Tone, str] = {"neutral": "Hello,", "friendly": "Hi,", "formal": 
 FAREWELLS: dict[Tone, str] = {"neutral": "Kind regards", "friendly": "Best wishes", "formal": "Yours faithfully"}
 
 
-class UpdateRequest(msgspec.Struct, frozen=True, kw_only=True):
+class UpdateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """For whom a status update is, and how it is to sound. A template knows one language and takes no instructions."""
 
     audience: Audience
     tone: Tone = "neutral"
     length: Length = "standard"
     include_next_steps: bool = True
-    language: str | None = None
+    language: Annotated[str, msgspec.Meta(max_length=MAX_LANGUAGE)] | None = None
     instructions: Annotated[str, msgspec.Meta(max_length=MAX_INSTRUCTIONS)] | None = None
     post_to_ticket: bool = False
     """Whether it is also put down at the ticket of the session: for colleagues, or for the customer, as it is for."""

@@ -37,7 +37,8 @@ class FieldFault(msgspec.Struct, frozen=True, kw_only=True):
 
 def is_strict(connection: Connection) -> bool:
     """Whether a request goes to a route that is strict."""
-    handler: Any = connection.scope.get("route_handler")
+    scope: Any = connection.scope
+    handler = scope.get("route_handler")
     return handler is not None and STRICT in handler.opt
 
 
@@ -73,14 +74,14 @@ def require_fit(handler: BaseRouteHandler, value: Any) -> None:
         msgspec.convert(value, data.annotation)
     except msgspec.ValidationError as error:
         raise misfit([_body_fault(data.annotation, value, str(error))]) from error
-    if (place := next(_nul_places(value, ()), None)) is not None:
-        raise misfit([FieldFault(field=".".join(place), message=_NUL)])
+    if (place := next(_nul_places(value, ""), None)) is not None:
+        raise misfit([FieldFault(field=place.removeprefix(".") or "body", message=_NUL)])
 
 
 def _body_fault(annotation: Any, value: Any, told: str) -> FieldFault:
     found = _PLACE.fullmatch(told)
     words, written = (found["words"], found["place"] or "") if found else (told, "")
-    # An item of a list or an object is told by the whole: `[...]` names nothing.
+    # A member of an object that may have any is told by the whole: `[...]` names nothing.
     place = [part for part in written.replace("[...]", "").split(".") if part]
     if named := _NAMED.search(words):
         place.append(named["name"])
@@ -102,7 +103,7 @@ def _words(kind: inspect.Type, place: Sequence[str]) -> Iterator[str]:
         yield from map(str, kind.values)
     elif isinstance(kind, inspect.StructType):
         for field in kind.fields:
-            if place and field.encode_name == place[0]:
+            if place and field.encode_name == place[0].partition("[")[0]:
                 yield from _words(field.type, place[1:])
     else:
         for each in _within(kind):
@@ -117,7 +118,7 @@ def _within(kind: inspect.Type) -> Sequence[inspect.Type]:
     return (kind.type,) if isinstance(kind, inspect.Metadata) else ()
 
 
-def _nul_places(value: Any, place: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+def _nul_places(value: Any, place: str) -> Iterator[str]:
     """Where in a body there is a text with U+0000; what JSON may be is nested only so deep."""
     if isinstance(value, str):
         if "\x00" in value:
@@ -126,7 +127,7 @@ def _nul_places(value: Any, place: tuple[str, ...]) -> Iterator[tuple[str, ...]]
         for name, member in cast("dict[str, Any]", value).items():
             if "\x00" in name:
                 yield place
-            yield from _nul_places(member, (*place, name))
+            yield from _nul_places(member, f"{place}.{name}")
     elif isinstance(value, list):
-        for member in cast("list[Any]", value):
-            yield from _nul_places(member, place)
+        for number, member in enumerate(cast("list[Any]", value)):
+            yield from _nul_places(member, f"{place}[{number}]")
