@@ -167,8 +167,7 @@ def test_a_briefing_tells_what_is_known() -> None:
     ]
 
 
-def test_a_reply_without_a_model_names_solved_sessions_too() -> None:
-    like = {"session_id": "s", "title": None, "resolution": "Replaced the drum"}
-    reply = templated([], [like])
-    assert "Untitled problem: Replaced the drum" in reply.content
+def test_a_reply_without_a_model_says_that_something_like_it_was_solved() -> None:
+    reply = templated([], is_like_another=True)
+    assert "Something like it was solved before" in reply.content
     assert reply.suggested_flows == []

@@ -256,9 +256,7 @@ async def test_09_by_hand_one_goes_on_at_once(service: Service, script: SessionS
     assert again.json()["next_step"]["source"] == "model"
 
 
-async def test_by_hand_solved_sessions_are_named_to_who_asks_and_not_kept(
-    service: Service, script: SessionScript
-) -> None:
+async def test_by_hand_solved_sessions_are_named_to_who_asks(service: Service, script: SessionScript) -> None:
     ann = service.user()
     earlier = await begun(ann, script)
     await done(ann, earlier["path"], "resolve")
@@ -267,8 +265,8 @@ async def test_by_hand_solved_sessions_are_named_to_who_asks_and_not_kept(
     by_hand = (await answer(ann, session, session["first_step"], on_unavailable="manual")).json()["next_step"]
     (named,) = by_hand["content"]["context"]["similar"]
     assert named["session_id"] == earlier["session_id"]
-    kept = (await detail(ann, session))["steps"][-1]
-    assert (kept["step_id"], kept["content"]["context"]["similar"]) == (by_hand["step_id"], [])
+    shown = (await detail(ann, session))["steps"][-1]
+    assert (shown["step_id"], shown["content"]["context"]["similar"]) == (by_hand["step_id"], [named])
 
 
 async def test_10_while_a_model_writes_the_session_is_its_own(service: Service, script: SessionScript) -> None:

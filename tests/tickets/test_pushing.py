@@ -22,6 +22,7 @@ from workbench.adapters.tickets.connectwise import PACE
 from workbench.domain.identity.model import Principal
 from workbench.domain.tickets.service import ConnectionService
 from workbench.domain.transactions import Transactions
+from workbench.domain.troubleshooting.duties import UpkeepPolicy
 from workbench.domain.troubleshooting.handling import HandlingService, NewResolution
 from workbench.domain.troubleshooting.output_jobs import OUTPUT_JOB
 from workbench.domain.troubleshooting.ports import SessionTx
@@ -135,7 +136,7 @@ async def test_20_a_resolution_that_is_not_stored_leaves_neither_note_nor_job(de
     ann = desk.service.user()
     path = await desk.linked(ann, await desk.connect(hook))
     failing = FailsAtTheEnd(await desk.container.get(Transactions[SessionTx]))
-    handling = HandlingService(failing, desk.clock)
+    handling = HandlingService(failing, desk.clock, UpkeepPolicy())
     new = NewResolution(resolution_summary="It works", resolution_action="fixed")
     with pytest.raises(OSError):  # noqa: PT011 - it has no words
         await handling.resolve(Principal(workspace_id="default", role="user", id="ann"), id_of(path), new)

@@ -1,7 +1,7 @@
 """What is the owner's alone: to say how good a session was, and to take it away (4)."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
