@@ -6,7 +6,7 @@ import httpx
 from tests.support.databases import copy_of_template
 from tests.support.service import Service, running_service
 
-from workbench.entrypoints.http.app import CONTROLLERS, create_app
+from workbench.entrypoints.http.app import CONTROLLERS, STRICT_CONTROLLERS, STRICT_ROUTES, create_app
 from workbench.examples.flow_services import BLUEPRINT, PARAMETER_TYPE
 from workbench.wiring.settings import Settings
 
@@ -14,7 +14,9 @@ from workbench.wiring.settings import Settings
 def layers() -> list[int]:
     """How many functions lie around each controller's own way to name its handlers."""
     depths: list[int] = []
-    for controller in CONTROLLERS:
+    for controller in (*CONTROLLERS, *STRICT_CONTROLLERS):
+        if controller is STRICT_ROUTES:
+            continue
         function, depth = controller.get_route_handlers, 0
         while (inner := getattr(function, "__wrapped__", None)) is not None:
             function, depth = inner, depth + 1

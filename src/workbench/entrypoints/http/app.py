@@ -75,20 +75,18 @@ from workbench.wiring.measures import Measures
 from workbench.wiring.settings import Settings, load_settings
 from workbench.wiring.starting import patiently
 
+STRICT_CONTROLLERS = [
+    PlaybookController,
+    SessionController,
+    SessionActController,
+    ChatController,
+    SessionFindingController,
+    EscalationController,
+    SessionTicketController,
+    ConnectionController,
+]
 STRICT_ROUTES = DishkaRouter(
-    "/",
-    route_handlers=[
-        PlaybookController,
-        SessionController,
-        SessionActController,
-        ChatController,
-        SessionFindingController,
-        EscalationController,
-        SessionTicketController,
-        ConnectionController,
-    ],
-    opt={STRICT: True},
-    request_max_body_size=MAX_BODY_BYTES,
+    "/", route_handlers=STRICT_CONTROLLERS, opt={STRICT: True}, request_max_body_size=MAX_BODY_BYTES
 )
 CONTROLLERS = [
     HealthController,
