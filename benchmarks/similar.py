@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import psutil
@@ -47,8 +48,13 @@ BLOCK = 500
 ASKED = 300
 WORDS = 6000
 LEVEL = 20
-"""How much the first words are alike (Mandelbrot's law): none is in more than some third of the reports, since words that
+"""How much the first words are alike (Mandelbrot's law): none is in more than some fifth of the reports, since words that
 say little, which are in each, are not looked up."""
+PROBLEMS = 500
+"""As many kinds of problems come again and again, each with words of its own."""
+WORDS_OF_ONE = 30
+OWN = 0.5
+"""The share of what is said of a problem that is in its own words."""
 OWNERS = 50
 """Each has as many sessions as the others."""
 LOOK_SECONDS = 0.001
@@ -75,6 +81,7 @@ class Many:
         self._chance = random.Random(7)
         self.words = [_word(self._chance) for _ in range(WORDS)]
         self._weights = list(accumulate(1 / (rank + LEVEL) for rank in range(1, WORDS + 1)))
+        self._problems = [self._chance.sample(self.words, WORDS_OF_ONE) for _ in range(PROBLEMS)]
 
     async def fill(self, count: int) -> float:
         """Set sessions down, some hundred to a commit; says how many a second."""
@@ -117,8 +124,9 @@ class Many:
     def _session(self, number: int) -> Session:
         now = self.clock.now()
         owner = f"user{number % OWNERS}"
-        said = " ".join(self._said(self._chance.randint(12, 60)))
-        done = Resolution(summary=" ".join(self._said(8)), action="fixed") if number % 2 else None
+        problem = self._chance.choice(self._problems)
+        said = self._said(problem, self._chance.randint(12, 60))
+        done = Resolution(summary=self._said(problem, 8), action="fixed") if number % 2 else None
         return Session(
             id=new_id(),
             conversation_id=new_id(),
@@ -128,15 +136,19 @@ class Many:
             intake=Intake(text=said),
             created_at=now,
             last_activity_at=now,
-            title=" ".join(self._said(6)),
+            title=self._said(problem, 6),
             status="resolved" if done else "active",
             resolution=done,
             active_branch_id=new_id(),
         )
 
-    def _said(self, count: int) -> list[str]:
-        """Words, the first ones often and most of them hardly ever, as in any language."""
-        return self._chance.choices(self.words, cum_weights=self._weights, k=count)
+    def _said(self, problem: Sequence[str], count: int) -> str:
+        """Words of a problem, and others, of which the first come often and most of them hardly ever, as in any language."""
+        own = sum(self._chance.random() < OWN for _ in range(count))
+        words = self._chance.choices(problem, k=own)
+        words += self._chance.choices(self.words, cum_weights=self._weights, k=count - own)
+        self._chance.shuffle(words)
+        return " ".join(words)
 
 
 def _word(chance: random.Random) -> str:
@@ -249,7 +261,9 @@ def _owner(session: Session) -> Principal:
 
 
 def _memory_mib() -> float:
-    return psutil.Process().memory_info().rss / (1 << 20)
+    """Memory of this process itself, without the pages of files, which the system takes back when it likes."""
+    info: Any = psutil.Process().memory_info()
+    return (info.rss - getattr(info, "shared", 0)) / (1 << 20)
 
 
 def main() -> None:

@@ -40,11 +40,11 @@ PGVECTOR = (0, 8)
 """An older one ends too early where most of the vectors near to one are other workspaces'."""
 SEARCHED_LIST = 200
 """How many candidates PostgreSQL's index looks at: the more, the surer are the nearest among them."""
-SETTINGS = (
-    "hnsw.iterative_scan = strict_order",
-    f"hnsw.ef_search = {SEARCHED_LIST}",
-    # As it is where pages lie in memory or on an SSD: else the planner compares up to some ten thousand one by one.
-    "random_page_cost = 1.1",
+# The last is what a page costs that lies in memory or on an SSD: else the planner compares up to some ten thousand vectors
+# one by one.
+_TUNE = text(
+    "SELECT set_config('hnsw.iterative_scan', 'strict_order', true),"
+    f" set_config('hnsw.ef_search', '{SEARCHED_LIST}', true), set_config('random_page_cost', '1.1', true)"
 )
 
 logger = structlog.get_logger(__name__)
@@ -187,8 +187,7 @@ class SqlVectors(Repository, VectorIndex):
         asked = {"ws": self._writes.workspace_id, "space": space.id, "limit": limit, "vector": _written(vector)}
 
         def work(connection: Connection) -> Sequence[Any]:
-            for setting in SETTINGS:
-                connection.exec_driver_sql(f"SET LOCAL {setting}")
+            connection.execute(_TUNE)
             found = connection.execute(near, asked).all()
             return found if len(found) == limit else connection.execute(all_of_them, asked).all()
 
