@@ -60,7 +60,8 @@ def scored(dialect: str, known: CTE) -> CTE:
     Words that many sessions have are looked for as well, and most of those sessions are nobody's business here: so it
     starts from those that are.
     """
-    of_known = and_(here(session_documents), session_documents.c.session_id.in_(select(known.c.id)))
+    ids = select(known.c.id)
+    of_known = session_documents.c.session_id.in_(ids)
     if dialect == "postgresql":
         return _ranked_of_postgresql(and_(of_known, _HAS_WORDS)).cte("scored")
     places = select(session_documents.c.place).where(here(session_documents), of_known)
