@@ -54,8 +54,9 @@ def parts(token: str) -> list[dict[str, Any]]:
 async def test_a_signed_token_lets_its_user_in(tmp_path: Path, clock: SettableClock) -> None:
     local = LocalIssuer(tmp_path, clock)
     token = local.sign("ann", "Ann", "team", 60)
+    expires = int(clock.now().timestamp()) + 60 + LEEWAY_SECONDS
     assert await JoseTokenVerifier([local.issuer()], clock).verify(token) == Principal(
-        workspace_id="team", role="user", id="ann", name="Ann"
+        workspace_id="team", role="user", id="ann", name="Ann", expires=expires
     )
 
 

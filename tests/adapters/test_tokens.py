@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -127,9 +128,14 @@ def test_an_empty_admin_role_is_refused() -> None:
 
 
 async def test_a_good_token_says_who_its_bearer_is(verifying: Verifying, clock: SettableClock) -> None:
-    assert await verifying().verify(signed(claims_of(clock))) == Principal(
-        workspace_id="default", role="user", id=f"{TENANT}.{PERSON}", name="Ann"
+    claims = claims_of(clock)
+    principal = await verifying().verify(signed(claims))
+    ends = claims["exp"] + LEEWAY_SECONDS
+    assert principal == Principal(
+        workspace_id="default", role="user", id=f"{TENANT}.{PERSON}", name="Ann", expires=ends
     )
+    assert not principal.is_over(datetime.fromtimestamp(ends - 1, UTC))
+    assert principal.is_over(datetime.fromtimestamp(ends, UTC))
 
 
 @pytest.mark.parametrize(

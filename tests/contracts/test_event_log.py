@@ -17,7 +17,7 @@ from workbench.adapters.sql.events import SqlEventKeeping, ascii_json
 from workbench.domain.conversations.events import conversation_deleted
 from workbench.domain.conversations.model import ConversationDetails
 from workbench.domain.errors import NotFoundError
-from workbench.domain.events.model import Event, NewEvent
+from workbench.domain.events.model import Event, NewEvent, NewWorkspaceEvent
 from workbench.domain.ids import correlation_id, new_id
 from workbench.domain.messages.events import message_created
 from workbench.domain.messages.model import StoredMessage
@@ -43,6 +43,39 @@ async def set_active(store: Store, conversation: UUID, user_id: str, *, active: 
 async def feed_of(store: Store, user_id: str, after: int = 0) -> list[tuple[UUID, str]]:
     async with store.transactions.read("default") as tx:
         return [(e.conversation_id, e.type) for e in await tx.events.of_user(user_id, after, 100)]
+
+
+async def test_what_belongs_to_no_conversation_has_its_place_among_the_rest(store: Store) -> None:
+    conversation = await new_conversation(store, "acme")
+    asked = NewWorkspaceEvent(type="escalation.requested", data={"escalation": {"id": "é"}}, audience="engineers")
+    for workspace in ("acme", "new"):
+        async with store.transactions.write(workspace) as tx:
+            tx.events.record(asked)
+    async with store.transactions.write("acme") as tx:
+        tx.events.record(NewEvent(conversation_id=conversation, type="a", data={}))
+        tx.events.record(asked)
+        tx.events.record(NewEvent(conversation_id=conversation, type="b", data={}))
+    posts = (post(store, conversation, message(store), "acme") for _ in range(4))
+    await asyncio.gather(*posts, record_asked(store, asked))
+    async with store.transactions.read("acme") as tx:
+        everything = await tx.events.of_workspace(0, 100)
+        outside = await tx.events.outside(0, 100)
+        inside = await tx.events.of_conversation(conversation, 0, 100)
+    assert [event.feed_position for event in everything] == list(range(1, len(everything) + 1))
+    assert sorted([*outside, *inside], key=lambda event: event.feed_position) == list(everything)
+    assert [event.position for event in inside] == list(range(1, len(inside) + 1))
+    assert {(event.audience, event.position, event.data) for event in outside} == {
+        ("engineers", 0, '{"escalation":{"id":"\\u00e9"}}')
+    }
+    assert len(outside) == 3
+    async with store.transactions.read("new") as tx:
+        assert [event.feed_position for event in await tx.events.of_workspace(0, 100)] == [1]
+    assert {event.workspace_id for event in outside} == {"acme"}
+
+
+async def record_asked(store: Store, asked: NewWorkspaceEvent) -> None:
+    async with store.transactions.write("acme") as tx:
+        tx.events.record(asked)
 
 
 async def test_a_reader_that_remembers_its_last_position_skips_nothing_while_two_replicas_write(

@@ -61,6 +61,8 @@ PRINTING = {"message": "The printer shows offline and jobs are stuck in the prin
 PRINTER = "/playbooks/{playbook}"
 ASKED = ["message.created", "session.step.presented"]
 SAID = ["turn.opened", "message.created", "turn.status"]
+ASKED_FOR = ["session.escalation.requested", "escalation.requested"]
+TAKEN = ["session.picked_up", "escalation.picked_up"]
 REPLIED = ["message.created", *SAID]
 CONNECTION = "/psa-connections/{connection}"
 # At an address that is refused without a look at the network.
@@ -185,8 +187,8 @@ STORY = [
     Act("ann", "POST", f"{CHAT}/chat", PRINTING, 200, REPLIED),
     Act("ann", "POST", f"{CHAT}/chat", {"message": "Which coffee do we order?"}, 503),
     Act("bea", "POST", f"{CHAT}/chat", PRINTING, 404),
-    Act("ann", "POST", f"{CHAT}/escalate", ESCALATION, 200, ["session.escalation.requested"]),
-    Act("bea", "POST", f"{CHAT}/pickup", {}, 200, ["participant.created", *SAID, "session.picked_up"]),
+    Act("ann", "POST", f"{CHAT}/escalate", ESCALATION, 200, ASKED_FOR),
+    Act("bea", "POST", f"{CHAT}/pickup", {}, 200, ["participant.created", *SAID, *TAKEN]),
     Act("ann", "POST", "/ai-sessions", NEW_SESSION, 201, ["conversation.created", "session.started", *ASKED]),
     Act("bea", "POST", f"{SESSION}/respond", STEP_ANSWER, 404),
     Act("ann", "POST", f"{SESSION}/respond", {**STEP_ANSWER, "skip": True}, 400),
@@ -221,16 +223,30 @@ STORY = [
     Act("ann", "POST", f"{SESSION}/pause", None, 204, ["session.paused"]),
     Act("ann", "POST", f"{SESSION}/pause", None, 409),
     Act("ann", "POST", f"{SESSION}/resume", None, 204, ["session.resumed"]),
-    Act("ann", "POST", f"{SESSION}/escalate", ESCALATION, 200, ["session.escalation.requested"]),
-    Act("ann", "POST", f"{SESSION}/withdraw-escalation", None, 204, ["session.escalation.withdrawn"]),
-    Act("ann", "POST", f"{SESSION}/escalate", ESCALATION, 200, ["session.escalation.requested"]),
-    Act("bea", "POST", f"{SESSION}/pickup", {}, 200, ["participant.created", *ASKED, *ASKED, "session.picked_up"]),
+    Act("ann", "POST", f"{SESSION}/escalate", ESCALATION, 200, ASKED_FOR),
+    Act(
+        "ann",
+        "POST",
+        f"{SESSION}/withdraw-escalation",
+        None,
+        204,
+        ["session.escalation.withdrawn", "escalation.withdrawn"],
+    ),
+    Act("ann", "POST", f"{SESSION}/escalate", ESCALATION, 200, ASKED_FOR),
+    Act("bea", "POST", f"{SESSION}/pickup", {}, 200, ["participant.created", *ASKED, *ASKED, *TAKEN]),
     Act("dan", "POST", f"{SESSION}/pickup", {}, 409),
     # What it leaves is told of when it is made.
     Act("bea", "POST", f"{SESSION}/resolve", SOLVED, 200, ["session.resolved", "session.outputs_ready"]),
     Act("bea", "POST", f"{SESSION}/reopen", None, 204, ["session.reopened"]),
-    Act("bea", "POST", f"{SESSION}/escalate", ESCALATION, 200, ["session.escalation.requested"]),
-    Act("bea", "POST", f"{SESSION}/abandon", {}, 204, ["session.abandoned", "session.escalation.cancelled"]),
+    Act("bea", "POST", f"{SESSION}/escalate", ESCALATION, 200, ASKED_FOR),
+    Act(
+        "bea",
+        "POST",
+        f"{SESSION}/abandon",
+        {},
+        204,
+        ["session.abandoned", "session.escalation.cancelled", "escalation.cancelled"],
+    ),
     Act("ann", "POST", f"{SESSION}/rate", {"rating": 5}, 204, ["session.rated"]),
     Act("bea", "DELETE", SESSION, None, 403),
     Act("ann", "DELETE", SESSION, None, 204, ["session.deleted", "conversation.deleted"]),

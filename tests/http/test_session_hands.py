@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,11 +13,13 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 from tests.support.service import Service, running_service
 from tests.support.troubleshooting import (
+    COMPANY,
     ESCALATION,
     SESSIONS,
     act,
     by_hand,
     done,
+    member,
     respond,
     session_in,
     start,
@@ -243,21 +245,10 @@ async def test_30_ids_of_another_workspace_are_as_unknown_as_any(service: Servic
     assert (own.status_code, own.json()["field"]) == (400, "target_user_id")
 
 
-SECRET = "s" * 32
-
-
-def member(service: Service, user_id: str, *teams: str, roles: Sequence[str] = ("Engineer",)) -> httpx.AsyncClient:
-    """Somebody whose token says which teams they are in."""
-    claims = {"sub": user_id, "name": user_id.title(), "exp": 4_000_000_000, "roles": roles, "groups": teams}
-    token = jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(SECRET))
-    return service.client(Authorization=f"Bearer {token}")
-
-
 @pytest.fixture
 async def desk(database_url: str, tmp_path: Path) -> AsyncGenerator[Service]:
     """A service whose users are in teams."""
-    issuer = {"name": "company", "secret": SECRET, "engineer_role": "Engineer", "team_claim": "groups"}
-    async with running_service(database_url, tmp_path / "data", auth={"issuers": [issuer]}) as service:
+    async with running_service(database_url, tmp_path / "data", auth={"issuers": [COMPANY]}) as service:
         yield service
 
 

@@ -1,8 +1,11 @@
 """Sessions over HTTP, as tests bring them about."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
+from joserfc import jwt
+from joserfc.jwk import OctKey
 from tests.support.service import Service
 
 SESSIONS = "/ai-sessions"
@@ -11,6 +14,25 @@ FOREIGN = "Our cafeteria would like a different brand of coffee beans next month
 SOLVED = {"resolution_summary": "Cleared the queue on PRN-02", "resolution_action": "fixed"}
 ESCALATION = {"reason": "No idea what else to try"}
 YAML = {"Content-Type": "application/yaml"}
+SECRET = "s" * 32
+COMPANY = {
+    "name": "company",
+    "secret": SECRET,
+    "engineer_role": "Engineer",
+    "admin_role": "Admin",
+    "team_claim": "groups",
+    "workspace_claim": "workspace",
+}
+"""An issuer whose tokens say what somebody may do, and which teams they are in."""
+
+
+def member(
+    service: Service, user_id: str, *teams: str, roles: Sequence[str] = ("Engineer",), **claims: Any
+) -> httpx.AsyncClient:
+    """Somebody with a token of that issuer."""
+    usual = {"sub": user_id, "name": user_id.title(), "exp": 4_000_000_000, "roles": roles, "groups": teams}
+    token = jwt.encode({"alg": "HS256"}, {**usual, **claims}, OctKey.import_key(SECRET))
+    return service.client(Authorization=f"Bearer {token}")
 
 
 async def start(who: httpx.AsyncClient, text: str = REPORT, **more: Any) -> dict[str, Any]:

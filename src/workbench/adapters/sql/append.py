@@ -114,7 +114,7 @@ def only_appends(group: Sequence[Writes]) -> bool:
     return all(
         writes.events
         and not (writes.steps or writes.does_more)
-        and not any(recorded.new.farewell for recorded in writes.events)
+        and not any(recorded.new.farewell or recorded.new.conversation_id is None for recorded in writes.events)
         for writes in group
     )
 

@@ -14,7 +14,7 @@ from workbench.adapters.sql.repository import Query, Repository, columns_of, her
 from workbench.adapters.sql.schema import Id
 from workbench.adapters.sql.tables import OUTSIDE, conversations, events, farewells, participants, workspaces
 from workbench.adapters.sql.writes import RecordedEvent
-from workbench.domain.events.model import FEED_TYPES, Event, NewEvent
+from workbench.domain.events.model import FEED_TYPES, Event, NewEvent, NewWorkspaceEvent
 from workbench.domain.events.ports import EventKeeping, EventLog
 from workbench.domain.ids import correlation_id, new_hex_id, trace_parent
 
@@ -136,7 +136,7 @@ def _escape(match: re.Match[str]) -> str:
 class SqlEventLog(Repository, EventLog):
     """The log of one workspace."""
 
-    def record(self, event: NewEvent) -> None:
+    def record(self, event: NewEvent | NewWorkspaceEvent) -> None:
         """Append at commit; its JSON is made here, once, for whoever reads it."""
         self._writes.events.append(
             RecordedEvent(

@@ -138,11 +138,12 @@ class Positions:
 
     def place(self, recorded: RecordedEvent, workspace_id: str) -> Event:
         """Give an event its places."""
+        conversation_id = recorded.new.conversation_id
         return Event(
             workspace_id=workspace_id,
             feed_position=self.next_in_feed(workspace_id),
-            conversation_id=recorded.new.conversation_id,
-            position=self.next_event(recorded.new.conversation_id),
+            conversation_id=conversation_id,
+            position=0 if conversation_id is None else self.next_event(conversation_id),
             id=recorded.id,
             correlation_id=recorded.correlation_id,
             type=recorded.new.type,
@@ -160,9 +161,9 @@ def take_positions(connection: Connection, group: Sequence[Writes]) -> Positions
     """
     moves = count_moves(group)
     positions = Positions()
-    if not moves:
-        return positions
     workspace_id, count = group[0].workspace_id, sum(len(writes.events) for writes in group)
+    if not moves and not count:
+        return positions
     heads, feed_head = _move(connection, workspace_id, list(moves.values()), count)
     if len(heads) != len(moves):
         raise NotFoundError
@@ -197,8 +198,9 @@ def count_moves(group: Sequence[Writes]) -> dict[str, Move]:
     for writes in group:
         for recorded in writes.events:
             conversation_id = recorded.new.conversation_id
-            move = moves.setdefault(str(conversation_id), Move(conversation_id))
-            move.events += 1
+            if conversation_id is not None:
+                move = moves.setdefault(str(conversation_id), Move(conversation_id))
+                move.events += 1
         for row in writes.messages:
             conversation_id = row["conversation_id"]
             move = moves.setdefault(str(conversation_id), Move(conversation_id))

@@ -38,7 +38,7 @@ def tell(connection: Connection, workspace_id: str, new: NewWorkspaceEvent, now:
         correlation_id=cause[0],
         type=new.type,
         timestamp=now,
-        audience="users",
+        audience=new.audience,
         data=ascii_json(new.data),
         trace_parent=cause[1],
     )

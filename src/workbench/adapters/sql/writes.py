@@ -10,7 +10,7 @@ from sqlalchemy import Executable, Table
 
 from workbench.adapters.sql.prepared import Prepared
 from workbench.adapters.sql.walls import Duty
-from workbench.domain.events.model import NewEvent
+from workbench.domain.events.model import NewEvent, NewWorkspaceEvent
 from workbench.domain.turns.model import Turn, TurnEvent
 
 Row = dict[str, Any]
@@ -30,7 +30,7 @@ class Change(msgspec.Struct, frozen=True):
 class RecordedEvent(msgspec.Struct, frozen=True):
     """An event with all that is known of it before the commit."""
 
-    new: NewEvent
+    new: NewEvent | NewWorkspaceEvent
     id: str
     correlation_id: str
     timestamp: datetime

@@ -132,6 +132,7 @@ def _principal(issuer: Issuer, claims: Claims) -> Principal:
         writes_playbooks=issuer.lets_write(claims),
         team_ids=issuer.teams(claims),
         connects_ticket_systems=issuer.lets_connect(claims),
+        expires=_seconds(claims, "exp", required=True) + LEEWAY_SECONDS,
     )
 
 

@@ -1,12 +1,13 @@
 """An event of a conversation, or of a workspace alone, before and after it has its place in the log."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 from uuid import UUID
 
 import msgspec
 
-Audience = Literal["everyone", "users"]
+Audience = Literal["everyone", "users", "engineers"]
+"""`engineers` are those users whom the event's `Addressees` are, of those who work on sessions."""
 
 FEED_TYPES = frozenset(
     {
@@ -46,15 +47,21 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
     conversation_id: UUID
     type: str
     data: dict[str, Any]
-    audience: Audience = "everyone"
+    audience: Literal["everyone", "users"] = "everyone"
     farewell: tuple[str, ...] = ()
 
 
 class NewWorkspaceEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened in a workspace outside its conversations: told to its users, never to assistants."""
+    """What happened in a workspace outside its conversations: told to its users, never to assistants.
 
+    Where the audience is `engineers`, its `data` name the addressees, under `escalation`.
+    """
+
+    conversation_id: ClassVar[None] = None
+    farewell: ClassVar[tuple[str, ...]] = ()
     type: str
     data: dict[str, Any]
+    audience: Literal["users", "engineers"] = "users"
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, weakref=True):

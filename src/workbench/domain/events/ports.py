@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from workbench.domain.events.model import Event, NewEvent
+from workbench.domain.events.model import Event, NewEvent, NewWorkspaceEvent
 from workbench.domain.identity.model import Principal
 
 
 class EventRecorder(Protocol):
     """The writing end of the log."""
 
-    def record(self, event: NewEvent) -> None:
+    def record(self, event: NewEvent | NewWorkspaceEvent) -> None:
         """Append at commit. The position is known only then: nobody may wait for it inside the block."""
         ...
 

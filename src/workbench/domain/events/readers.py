@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Literal
 from uuid import UUID
 
+from workbench.domain.events.addressees import is_meant_for
 from workbench.domain.events.model import Event
 from workbench.domain.identity.model import Principal
 
-EndReason = Literal["behind", "no access", "draining"]
+EndReason = Literal["behind", "no access", "draining", "expired"]
 
 
 class Reader:
@@ -96,9 +97,21 @@ class FeedReader(Reader):
 
 
 class WorkspaceReader(Reader):
-    """A reader of what happens in a workspace outside its conversations."""
+    """A reader of what happens in a workspace outside its conversations, as far as it may be known to its user."""
 
     __slots__ = ()
+
+    def offer(self, event: Event) -> None:
+        """Buffer it, if it is for this user, and end where that can no longer be told.
+
+        Roles and teams are what the credentials said when the reader was opened. They count for as long as those do.
+        """
+        if not is_meant_for(event, self.principal):
+            return
+        if event.audience == "engineers" and self.principal.is_over(event.timestamp):
+            self.end("expired")
+            return
+        super().offer(event)
 
     def place(self, event: Event) -> int:
         """The event's position on this kind of stream."""

@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 
 from workbench.domain.errors import NotFoundError, UnavailableError
+from workbench.domain.events.addressees import is_meant_for
 from workbench.domain.events.hub import EventHub
 from workbench.domain.events.model import Event
 from workbench.domain.events.ports import EventTx
@@ -132,7 +133,7 @@ class EventService:
             else:
                 if look.page:
                     position = reader.place(look.page[-1])
-                    yield look.page
+                    yield [event for event in look.page if is_meant_for(event, reader.principal)]
                 # What is committed after a look is offered to the reader; an overflow says that it was dropped.
                 behind = len(look.page) == REPLAY_PAGE or reader.overflowed
         if behind:

@@ -30,7 +30,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     that it still shows the key from before a reset. `is_admin` lets a user see what everybody in the workspace used,
     and set budgets. `works_on_sessions` lets a user work on troubleshooting sessions, `writes_playbooks` import and
     publish playbooks. `team_ids` are the teams that a user belongs to. `connects_ticket_systems` lets a user say where
-    tickets are, and with which keys.
+    tickets are, and with which keys. All of it is what credentials said that run out at `expires` (in seconds since
+    1970; None where they do not), which those have to heed who act for a principal long after.
     """
 
     workspace_id: str
@@ -44,11 +45,16 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     writes_playbooks: bool = True
     team_ids: frozenset[str] = frozenset()
     connects_ticket_systems: bool = False
+    expires: float | None = None
 
     @property
     def is_user(self) -> bool:
         """Whether a person is acting."""
         return self.role == "user"
+
+    def is_over(self, at: datetime) -> bool:
+        """Whether the credentials had run out by then."""
+        return self.expires is not None and self.expires <= at.timestamp()
 
 
 def require_role(principal: Principal, *roles: Role) -> None:

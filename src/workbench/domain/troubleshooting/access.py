@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from workbench.domain.errors import ForbiddenError, NotFoundError
+from workbench.domain.events.addressees import Addressees
 from workbench.domain.troubleshooting.model import Escalation, Session
 
 Level = Literal["none", "read", "act"]
@@ -100,12 +101,19 @@ def standing(
 
 def is_eligible(session: Session, person: Person, escalation: Escalation) -> bool:
     """Whether an escalation is meant for them: for its target alone, for a team, or for everyone who works on sessions."""
-    asked_for_it = person.id in {session.handler_id, escalation.requested_by}
-    if not person.works or (asked_for_it and escalation.picked_up_by != person.id):
+    has_it_already = person.id == session.handler_id and escalation.picked_up_by != person.id
+    if not person.works or has_it_already:
         return False
-    if escalation.target_user_id is not None:
-        return person.id == escalation.target_user_id
-    return escalation.team_id is None or escalation.team_id in person.team_ids
+    return addressees_of(escalation).include(person.id, person.team_ids)
+
+
+def addressees_of(escalation: Escalation) -> Addressees:
+    """For whom an escalation is."""
+    return Addressees(
+        requested_by=escalation.requested_by,
+        target_user_id=escalation.target_user_id,
+        team_id=escalation.team_id,
+    )
 
 
 def was_eligible(session: Session, person: Person, latest: Escalation, now: datetime) -> bool:

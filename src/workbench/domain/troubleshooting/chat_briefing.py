@@ -4,7 +4,7 @@ from datetime import datetime
 
 from workbench.domain.ids import new_id
 from workbench.domain.troubleshooting.chat_turns import ask_and_answer, asked_turn
-from workbench.domain.troubleshooting.events import escalation_changed
+from workbench.domain.troubleshooting.events import tell_of_escalation
 from workbench.domain.troubleshooting.known import stored
 from workbench.domain.troubleshooting.model import Escalation, Session
 from workbench.domain.troubleshooting.ports import ChatTx
@@ -19,5 +19,5 @@ async def brief_in_chat(tx: ChatTx, session: Session, escalation: Escalation, no
     turn = asked_turn(session, session.handler_id, None, str(new_id()), await tx.turns.now())
     await ask_and_answer(tx, session, None, turn, reply, now)
     tx.sessions.change(session)
-    tx.events.record(escalation_changed("session.picked_up", session, escalation))
+    tell_of_escalation(tx.events, "picked_up", session, escalation)
     return chatted(stored(session), turn.turn_id, reply)

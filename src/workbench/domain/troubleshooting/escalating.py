@@ -23,7 +23,7 @@ from workbench.domain.troubleshooting.chat_briefing import brief_in_chat
 from workbench.domain.troubleshooting.chat_turns import with_talk
 from workbench.domain.troubleshooting.continuing import ContinuingService
 from workbench.domain.troubleshooting.cursors import decode_cursor, encode_cursor
-from workbench.domain.troubleshooting.events import escalation_changed
+from workbench.domain.troubleshooting.events import tell_of_escalation
 from workbench.domain.troubleshooting.generating import Generation, OnUnavailable, is_admitted
 from workbench.domain.troubleshooting.known import Known, known, person_of, seen, stored
 from workbench.domain.troubleshooting.model import Escalation, ResumeMode, Session, SessionStep
@@ -103,7 +103,7 @@ class EscalatingService:
             session = escalated(found.session, asked)
             tx.sessions.change(session)
             tx.escalations.add(session_id, asked)
-            tx.events.record(escalation_changed("session.escalation.requested", session, asked))
+            tell_of_escalation(tx.events, "requested", session, asked)
             after = stored(session)
             case = await with_talk(tx, msgspec.structs.replace(found.case, session=after))
             note = escalation_note(case, asked)
@@ -132,7 +132,7 @@ class EscalatingService:
             session, closed = withdrawn(found.session, _open(found), now)
             tx.sessions.change(session)
             tx.escalations.close(session_id, closed)
-            tx.events.record(escalation_changed("session.escalation.withdrawn", session, closed))
+            tell_of_escalation(tx.events, "withdrawn", session, closed)
 
     async def queue(self, principal: Principal, limit: int, cursor: str | None) -> Queue:
         """What the caller may take over, the most urgent first, of the same urgency what waits longest."""
@@ -193,7 +193,7 @@ class EscalatingService:
             session, briefing, following = brief(tx, found, session, closed, way)
             session = session if generation is None else leased(session, generation.key, now)
             tx.sessions.change(session)
-            tx.events.record(escalation_changed("session.picked_up", session, closed))
+            tell_of_escalation(tx.events, "picked_up", session, closed)
         if generation is not None:
             return _Awaited(briefing=briefing, generation=generation)
         told = _picked_up(stored(session), briefing, following)

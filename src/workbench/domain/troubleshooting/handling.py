@@ -13,7 +13,7 @@ from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.branching import marked
 from workbench.domain.troubleshooting.chat_turns import with_talk
 from workbench.domain.troubleshooting.duties import UpkeepPolicy
-from workbench.domain.troubleshooting.events import escalation_changed
+from workbench.domain.troubleshooting.events import tell_of_escalation
 from workbench.domain.troubleshooting.known import Known, seen, store
 from workbench.domain.troubleshooting.lanes import Lane, checked_lane
 from workbench.domain.troubleshooting.model import MAX_CAUSE, MAX_MINUTES, MAX_SUMMARY, Resolution
@@ -138,7 +138,7 @@ class HandlingService:
             session = store(tx, ended, "session.abandoned")
             if cancelled is not None and cancelled != found.latest:
                 tx.escalations.close(session.id, cancelled)
-                tx.events.record(escalation_changed("session.escalation.cancelled", session, cancelled))
+                tell_of_escalation(tx.events, "cancelled", session, cancelled)
 
     async def reopen(self, principal: Principal, session_id: UUID) -> None:
         """Go on with one that was resolved not long ago."""

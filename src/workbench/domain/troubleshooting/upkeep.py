@@ -13,7 +13,7 @@ from workbench.domain.contents.model import sweep
 from workbench.domain.jobs.model import Job, NewJob
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.duties import ALARM_JOB, IDLE_JOB, PURGE_JOB, UpkeepPolicy
-from workbench.domain.troubleshooting.events import escalation_changed, session_changed
+from workbench.domain.troubleshooting.events import session_changed, tell_of_escalation
 from workbench.domain.troubleshooting.ports import SessionTx, SessionWatch, Whereabouts
 from workbench.domain.troubleshooting.queueing import alarmed, is_overdue
 from workbench.domain.troubleshooting.transitions import IDLE_REASON, idled, is_idle
@@ -96,7 +96,7 @@ class OverdueEscalations:
                 return
             told = alarmed(waiting[-1], now)
             tx.escalations.alarm(session_id, told)
-            tx.events.record(escalation_changed("session.escalation.overdue", session, told))
+            tell_of_escalation(tx.events, "overdue", session, told)
 
 
 class DeletedSessions:

@@ -102,7 +102,10 @@ class EventController(Controller):
         last_event_id: LastEventIdHeader = None,
         resume_behind: LastEventIdQuery = None,
     ) -> StreamResponse:
-        """Stream what becomes of the workspace's flows, live or resumed; its ids are positions on this stream alone."""
+        """Stream what becomes of the workspace's flows, and of escalations that are meant for the user.
+
+        Live or resumed, as for one conversation; its ids are positions on this stream alone.
+        """
         stream = EventStream(events, workspace_frame, beats, last_event_id or resume_behind)
         stream.reader = await events.read_workspace(request.user, stream.ring)
         return StreamResponse(stream)

@@ -36,6 +36,7 @@ HEADERS = [
 PARTING_WORDS = {
     "behind": b": this reader fell behind; resume with Last-Event-ID\r\n",
     "no access": b": access to this conversation has ended\r\n",
+    "expired": b": the credentials have run out; connect again with new ones and Last-Event-ID\r\n",
     "draining": b": the server is restarting; reconnect with Last-Event-ID\r\nretry: 1000\r\n",
 }
 
