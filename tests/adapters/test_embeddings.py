@@ -108,11 +108,16 @@ async def test_only_texts_of_workspaces_that_opted_in_are_sent() -> None:
     async with httpx.AsyncClient() as client:
         hashed, model = HashedEmbedder(), embedder(client, "http://127.0.0.1:9")
         some = ChosenEmbedders(hashed, model, frozenset({"support"}))
-        assert (some.of("support"), some.of("default")) == (model, hashed)
-        assert some.by("default", MODEL) is None
-        assert some.by("support", HASHED) is hashed
-        assert ChosenEmbedders(hashed, model, frozenset({"*"})).of("default") is model
-        assert ChosenEmbedders(hashed, model).of("default") is hashed
+        assert (some.of("support", opted_in=None), some.of("default", opted_in=None)) == (model, hashed)
+        assert some.by("default", MODEL, opted_in=None) is None
+        assert some.by("support", HASHED, opted_in=None) is hashed
+        assert ChosenEmbedders(hashed, model, frozenset({"*"})).of("default", opted_in=None) is model
+        assert ChosenEmbedders(hashed, model).of("default", opted_in=None) is hashed
+        # What the workspace decided counts for more.
+        assert (some.of("support", opted_in=False), some.of("default", opted_in=True)) == (hashed, model)
+        assert some.by("support", MODEL, opted_in=False) is None
+        assert some.by("default", MODEL, opted_in=True) is model
+        assert ChosenEmbedders(hashed).of("support", opted_in=True) is hashed
 
 
 def test_the_server_tells_texts_apart() -> None:

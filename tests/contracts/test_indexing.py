@@ -1,7 +1,7 @@
 """Documents and vectors made by jobs, on both databases: what is new, what has to be made anew, and other spaces."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -65,9 +65,11 @@ class CountingEmbedder:
 class Indexer:
     """The services, with what makes vectors."""
 
-    def __init__(self, store: Store, model: Any = None, pace: Pace | None = None) -> None:
+    def __init__(
+        self, store: Store, model: Any = None, pace: Pace | None = None, workspaces: Collection[str] = ("*",)
+    ) -> None:
         self.store = store
-        self.embedders = ChosenEmbedders(HashedEmbedder(), model, frozenset({"*"} if model else ()))
+        self.embedders = ChosenEmbedders(HashedEmbedder(), model, frozenset(workspaces))
         self.embedding = EmbeddingService(store.transactions, self.embedders, no_books(store.clock), store.clock)
         self.indexing = IndexingService(store.transactions, self.embedding, store.clock, pace or Pace())
 

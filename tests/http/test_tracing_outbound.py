@@ -54,11 +54,12 @@ async def test_vectors_that_a_model_makes_are_a_span_and_hashed_ones_are_none(tm
         }
         async with traced_container(tmp_path, embeddings=embeddings) as (container, spans):
             embedders = await container.get(Embedders)
-            assert await embedders.of("near").embed(["printer"]) != [None]
+            assert await embedders.of("near", opted_in=None).embed(["printer"]) != [None]
             assert spans.all() == []
-            (vector,) = await embedders.of("far").embed(["printer"])
+            far = embedders.of("far", opted_in=None)
+            (vector,) = await far.embed(["printer"])
             assert vector is not None
-            mine = embedders.by("far", embedders.of("far").descriptor)
+            mine = embedders.by("far", far.descriptor, opted_in=None)
             assert mine is not None
             assert await mine.embed(["printer"]) == [vector]
     assert [span.name for span in spans.all()] == ["embeddings tiny"] * 2

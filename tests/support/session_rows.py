@@ -17,6 +17,7 @@ from workbench.domain.playbooks.steps import manual_step
 from workbench.domain.playbooks.versions import PlaybookVersion, StoredPlaybook
 from workbench.domain.tickets.model import Connection, Push
 from workbench.domain.troubleshooting.access import Person
+from workbench.domain.troubleshooting.choices import Choices
 from workbench.domain.troubleshooting.documents import Document
 from workbench.domain.troubleshooting.lanes import Lane
 from workbench.domain.troubleshooting.model import Branch, Escalation, Followed, Intake, Session, SessionStep, Ticket
@@ -163,6 +164,7 @@ def add_session(tx: SqlTransaction, workspace: str, conversation_id: UUID, now: 
     tx.pushes.add(a_push(now), ["cay"])
     tx.outputs.add(SESSION, an_output(now), ["cay"])
     tx.outputs.keep_rephrased(SESSION, a_text(1), ["cay"], now)
+    tx.choices.choose("share_resolutions", wanted=True)
     tx.spaces.begin(A_SPACE)
     tx.vectors.put(A_SPACE, an_embedded())
 
@@ -206,6 +208,7 @@ READS: dict[str, tuple[Any, object]] = {
     "searches.hashes": (lambda tx, w: tx.searches.hashes([SESSION]), {}),
     "searches.one": (lambda tx, w: tx.searches.one(SESSION), None),
     "searches.behind": (lambda tx, w: tx.searches.behind(None, 10), []),
+    "choices.own": (lambda tx, w: tx.choices.own(), Choices()),
     "spaces.all": (lambda tx, w: tx.spaces.all(), []),
     "vectors.of": (lambda tx, w: tx.vectors.of(A_SPACE, [SESSION]), {}),
     "vectors.nearest": (lambda tx, w: tx.vectors.nearest(A_SPACE, VECTOR, 10), []),
@@ -266,6 +269,7 @@ WRITES: dict[str, Any] = {
     "occupants.make_way": lambda tx, w: tx.occupants.make_way(w.conversation.id),
     "overheard.said": lambda tx, w: tx.overheard.said(stored_message(w)),
     "overheard.taken_back": lambda tx, w: tx.overheard.taken_back(stored_message(w)),
+    "choices.choose": lambda tx, w: tx.choices.choose("share_resolutions", wanted=None),
     "spaces.activate": lambda tx, w: tx.spaces.activate(A_SPACE),
     "vectors.put": lambda tx, w: tx.vectors.put(A_SPACE, an_embedded(packed([1.0, 0.0]))),
     "vectors.remove": lambda tx, w: tx.vectors.remove(A_SPACE, [SESSION]),

@@ -21,8 +21,8 @@ class Embeddings(Group):
     workspaces: Annotated[tuple[str, ...], BeforeValidator(list_from_text)] = Field(
         default=(),
         description=(
-            "Workspaces whose texts may be sent to the model; `*` is all of them. The others keep `hashed`. "
-            "Given with commas or as a JSON list."
+            "Workspaces whose texts may be sent to the model, as far as they have not decided otherwise by `workbench "
+            "workspaces set`; `*` is all of them. The others keep `hashed`. Given with commas or as a JSON list."
         ),
         examples=["support,network", "*"],
     )

@@ -14,6 +14,7 @@ from workbench.domain.embeddings.model import Descriptor
 from workbench.domain.embeddings.ports import Embedders
 from workbench.domain.transactions import Transactions
 from workbench.domain.troubleshooting.by_hand import ByHandService
+from workbench.domain.troubleshooting.choosing import ChoosingService, ChoosingTx
 from workbench.domain.troubleshooting.embedding import EmbeddingService
 from workbench.domain.troubleshooting.finding import FindingService
 from workbench.domain.troubleshooting.indexing import IndexingService, Pace
@@ -35,6 +36,7 @@ class Finding(Provider):
     by_hand = provide(ByHandService)
     embedding = provide(EmbeddingService)
     indexing = provide(IndexingService)
+    choosing = provide(ChoosingService)
 
     @provide
     def pace(self) -> Pace:
@@ -47,8 +49,13 @@ class Finding(Provider):
         return sql
 
     @provide
+    def choosing_tx(self, sql: SqlTransactions) -> Transactions[ChoosingTx]:
+        """See what deciding for a workspace needs."""
+        return sql
+
+    @provide
     def sharing(self, settings: Settings) -> SharingPolicy:
-        """Where resolved sessions are told of to everybody."""
+        """Where resolved sessions are told of to everybody, as far as workspaces decide nothing else."""
         workspaces = frozenset(settings.sessions.share_resolutions)
         return SharingPolicy(workspaces=workspaces, everywhere=EVERYWHERE in workspaces)
 

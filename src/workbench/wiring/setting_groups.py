@@ -685,7 +685,8 @@ class Sessions(Serving):
         default=(),
         description=(
             "Workspaces in which everybody who looks for similar sessions is told how others solved theirs, without "
-            "what these were and whose; `*` is all of them. Given with commas or as a JSON list."
+            "what these were and whose, as far as they have not decided otherwise by `workbench workspaces set`; `*` is "
+            "all of them. Given with commas or as a JSON list."
         ),
         examples=["support,network", "*"],
     )

@@ -250,6 +250,7 @@ UNTOUCHED = {
     "turn_model_calls": "models and numbers only",
     "token_usage_models": "models and numbers only",
     "workspace_retention": "numbers only",
+    "workspace_choices": "yes and no only",
     "conversation_retention": "numbers only",
     "erasures": "names the person only until the erasure has ended",
 }

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from workbench.adapters.sql.assistants import SqlAssistants, SqlRecipients
 from workbench.adapters.sql.audit import SqlAuditLog
 from workbench.adapters.sql.budgets import SqlBudgets
+from workbench.adapters.sql.choices import SqlWorkspaceChoices
 from workbench.adapters.sql.contents import SqlContents
 from workbench.adapters.sql.conversations import SqlConversations
 from workbench.adapters.sql.copies import SqlCopies
@@ -184,6 +185,11 @@ class SqlTransaction:
     def searches(self) -> SqlSearches:
         """Their words."""
         return self._the(SqlSearches)
+
+    @property
+    def choices(self) -> SqlWorkspaceChoices:
+        """What workspaces decided for themselves."""
+        return self._the(SqlWorkspaceChoices)
 
     @property
     def spaces(self) -> SqlSpaces:

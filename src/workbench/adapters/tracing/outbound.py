@@ -57,13 +57,13 @@ class TracedEmbedders(Embedders):
         self._embedders = embedders
         self._spans = spans
 
-    def of(self, workspace_id: str) -> Embedder:
+    def of(self, workspace_id: str, *, opted_in: bool | None) -> Embedder:
         """By what the workspace's vectors are to be made."""
-        return self._traced(self._embedders.of(workspace_id))
+        return self._traced(self._embedders.of(workspace_id, opted_in=opted_in))
 
-    def by(self, workspace_id: str, descriptor: Descriptor) -> Embedder | None:
+    def by(self, workspace_id: str, descriptor: Descriptor, *, opted_in: bool | None) -> Embedder | None:
         """What the vectors of an older space can still be made by."""
-        found = self._embedders.by(workspace_id, descriptor)
+        found = self._embedders.by(workspace_id, descriptor, opted_in=opted_in)
         return None if found is None else self._traced(found)
 
     def _traced(self, embedder: Embedder) -> Embedder:

@@ -38,6 +38,7 @@ Act = Literal[
     "flow.started",
     "flow.stopped",
     "budget.set",
+    "choices.set",
 ]
 
 

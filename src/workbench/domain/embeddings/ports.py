@@ -31,13 +31,17 @@ class Embedder(Protocol):
 
 
 class Embedders(Protocol):
-    """Who makes the vectors of which workspace."""
+    """Who makes the vectors of which workspace.
 
-    def of(self, workspace_id: str) -> Embedder:
+    `opted_in` is what the workspace itself decided about having its texts sent to a model; where it is None the settings
+    say so.
+    """
+
+    def of(self, workspace_id: str, *, opted_in: bool | None) -> Embedder:
         """By what the workspace's vectors are to be made."""
         ...
 
-    def by(self, workspace_id: str, descriptor: Descriptor) -> Embedder | None:
+    def by(self, workspace_id: str, descriptor: Descriptor, *, opted_in: bool | None) -> Embedder | None:
         """What the vectors of an older space can still be made by; None where nothing here can."""
         ...
 

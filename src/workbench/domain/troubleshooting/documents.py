@@ -38,9 +38,10 @@ class EmbedRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Walk(msgspec.Struct, frozen=True, kw_only=True):
-    """A walk over all sessions of a workspace, and behind which one it goes on."""
+    """A walk over all sessions of a workspace: behind which one it goes on, and which space it has filled so far."""
 
     after: UUID | None = None
+    space_id: UUID | None = None
 
     def job(self, key: str, now: datetime) -> NewJob:
         """Set it down under a key."""

@@ -1,15 +1,17 @@
 """The vectors of sessions: made when one is new or changed, in all spaces that they belong to (10.2)."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
 from workbench.domain.clock import Clock
-from workbench.domain.embeddings.model import Embedded, Space, Vector
+from workbench.domain.embeddings.model import Descriptor, Embedded, Space, Vector
 from workbench.domain.embeddings.ports import Embedder, Embedders
 from workbench.domain.ids import new_id
 from workbench.domain.jobs.model import Job
 from workbench.domain.transactions import Transactions, retrying
+from workbench.domain.troubleshooting.choices import Choices
 from workbench.domain.troubleshooting.documents import EmbedRequest, Walk, problem_hash, problem_text
 from workbench.domain.troubleshooting.model import Session
 from workbench.domain.troubleshooting.searches import SearchTx
@@ -18,6 +20,28 @@ from workbench.domain.usage.bookkeeping import Bookkeeping, settle
 from workbench.domain.usage.model import Bill, ReportedCall
 
 EMBEDDING_USAGE = "session_embedding"
+
+
+async def fill_space(tx: SearchTx, descriptor: Descriptor, now: datetime) -> None:
+    """Have a walk fill the space that vectors are to be in from now on, which need not be there yet."""
+    found = await _space(tx, descriptor)
+    if found is None:
+        _begin(tx, descriptor, now)
+    else:
+        # While another space was wanted, sessions may have come that are not in this one.
+        tx.jobs.enqueue(Walk().job(f"filling {new_id()}", now))
+
+
+async def _space(tx: SearchTx, descriptor: Descriptor) -> Space | None:
+    spaces = await tx.spaces.all()
+    return next((each for each in spaces if each.descriptor == descriptor and each.state != "retired"), None)
+
+
+def _begin(tx: SearchTx, descriptor: Descriptor, now: datetime) -> Space:
+    space = Space(id=new_id(), descriptor=descriptor, state="building")
+    tx.spaces.begin(space)
+    tx.jobs.enqueue(Walk().job(f"space {space.id}", now))
+    return space
 
 
 class EmbeddingService:
@@ -39,9 +63,8 @@ class EmbeddingService:
             session = await tx.sessions.find(request.session_id)
             spaces = await tx.spaces.all()
         for space in spaces if session is not None else ():
-            embedder = self._embedders.by(job.workspace_id, space.descriptor)
-            if embedder is not None and session is not None:
-                await self._embed(job.workspace_id, space, embedder, [session])
+            if session is not None:
+                await self.embed(job.workspace_id, space, [session])
         async with self._transactions.write(job.workspace_id) as tx:
             tx.jobs.finish(job)
 
@@ -50,27 +73,29 @@ class EmbeddingService:
         return await retrying(lambda: self._find_or_begin(workspace_id))
 
     async def _find_or_begin(self, workspace_id: str) -> Space:
-        descriptor = self._embedders.of(workspace_id).descriptor
         async with self._transactions.write(workspace_id) as tx:
-            spaces = await tx.spaces.all()
-            found = next((each for each in spaces if each.descriptor == descriptor and each.state != "retired"), None)
-            if found is not None:
-                return found
-            space = Space(id=new_id(), descriptor=descriptor, state="building")
-            tx.spaces.begin(space)
-            tx.jobs.enqueue(Walk().job(f"space {space.id}", self._clock.now()))
-        return space
+            own = await tx.choices.own()
+            descriptor = self._embedders.of(workspace_id, opted_in=own.embed_by_model).descriptor
+            found = await _space(tx, descriptor)
+            return found or _begin(tx, descriptor, self._clock.now())
+
+    def is_wanted(self, workspace_id: str, space: Space, own: Choices) -> bool:
+        """Whether a workspace that decided so has its vectors in that space."""
+        return self._embedders.of(workspace_id, opted_in=own.embed_by_model).descriptor == space.descriptor
 
     async def embed(self, workspace_id: str, space: Space, sessions: Sequence[Session]) -> int:
-        """Make the vectors that are missing in the workspace's own space, or of other texts; says how many."""
-        return await self._embed(workspace_id, space, self._embedders.of(workspace_id), sessions)
+        """Make the vectors that are missing in a space, or of other texts; says how many.
 
-    async def _embed(self, workspace_id: str, space: Space, embedder: Embedder, sessions: Sequence[Session]) -> int:
+        None are made where nothing makes such vectors here, or the workspace does not want its texts sent there any more.
+        """
         hashes = {session.id: problem_hash(session) for session in sessions}
         async with self._transactions.read(workspace_id) as tx:
             there = await tx.vectors.of(space, list(hashes))
+            # The last look before texts leave the machine.
+            opted_in = (await tx.choices.own()).embed_by_model
+        embedder = self._embedders.by(workspace_id, space.descriptor, opted_in=opted_in)
         missing = [each for each in sessions if each.id not in there or there[each.id].text_hash != hashes[each.id]]
-        if not missing:
+        if embedder is None or not missing:
             return 0
         vectors = await self._made(workspace_id, embedder, [problem_text(session) for session in missing])
         made = [

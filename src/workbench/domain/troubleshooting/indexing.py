@@ -55,28 +55,32 @@ class IndexingService:
         async with self._transactions.write(workspace_id) as tx:
             tx.searches.outdate()
         done = Walked()
-        after = await self._step(workspace_id, None, done)
+        rest = await self._step(workspace_id, Walk(), done)
         yield done
-        while after is not None:
-            after = await self._step(workspace_id, after, done)
+        while rest is not None:
+            rest = await self._step(workspace_id, rest, done)
             yield done
 
     async def carry_out(self, job: Job) -> None:
         """Walk for a while, then set down the rest of the way, or at its end forget the job. Raises UnavailableError."""
         ends, done = self._clock.now() + self._pace.spell, Walked()
-        after = await self._step(job.workspace_id, msgspec.convert(job.payload, Walk).after, done)
-        while after is not None and self._clock.now() < ends:
-            after = await self._step(job.workspace_id, after, done)
+        rest = await self._step(job.workspace_id, msgspec.convert(job.payload, Walk), done)
+        while rest is not None and self._clock.now() < ends:
+            rest = await self._step(job.workspace_id, rest, done)
         async with self._transactions.write(job.workspace_id) as tx:
             tx.jobs.finish(job)
-            if after is not None:
+            if rest is not None:
                 # Under a key of its own: one of this job's would be finished with it.
-                key = f"{job.key.partition(':')[0]}:{after}"
-                tx.jobs.enqueue(Walk(after=after).job(key, self._clock.now()))
+                key = f"{job.key.partition(':')[0]}:{rest.after}"
+                tx.jobs.enqueue(rest.job(key, self._clock.now()))
 
-    async def _step(self, workspace_id: str, after: UUID | None, done: Walked) -> UUID | None:
-        """Look after the next sessions; says behind which one to go on. At the end that is None, and the space is whole."""
+    async def _step(self, workspace_id: str, walk: Walk, done: Walked) -> Walk | None:
+        """Look after the next sessions; says how to go on. At the end that is None, and the space is whole.
+
+        Where another space is wanted meanwhile, it begins anew: those behind it are not in that one.
+        """
         space = await self._embedding.wanted_space(workspace_id)
+        after = walk.after if walk.space_id in {None, space.id} else None
         async with self._transactions.read(workspace_id) as tx:
             page = await tx.searches.behind(after, self._pace.page)
             sessions = await tx.searches.sessions([document.session_id for document in page])
@@ -85,7 +89,7 @@ class IndexingService:
         done.vectors += await self._embedding.embed(workspace_id, space, sessions)
         done.sessions += len(page)
         if len(page) == self._pace.page:
-            return page[-1].session_id
+            return Walk(after=page[-1].session_id, space_id=space.id)
         await self._swap(workspace_id, space)
         return None
 
@@ -112,8 +116,10 @@ class IndexingService:
         return True
 
     async def _swap(self, workspace_id: str, space: Space) -> None:
-        """Have a space asked that is whole, and take away all others."""
+        """Have a space asked that is whole, and take away all others; unless another is wanted by now, which has a walk."""
         async with self._transactions.write(workspace_id) as tx:
+            if not self._embedding.is_wanted(workspace_id, space, await tx.choices.own()):
+                return
             spaces = await tx.spaces.all()
             others = [each for each in spaces if each.id != space.id]
             if space.state != "active" or any(each.state != "retired" for each in others):

@@ -39,14 +39,17 @@ SHARING_RARE = 500
 
 
 class SharingPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """In which workspaces everybody is told how others solved like problems, though not whose or what these were."""
+    """In which workspaces everybody is told how others solved like problems, though not whose or what these were.
+
+    This holds for workspaces that decided nothing themselves.
+    """
 
     workspaces: frozenset[str] = frozenset()
     everywhere: bool = False
 
-    def holds_in(self, workspace_id: str) -> bool:
-        """Whether it is so in a workspace."""
-        return self.everywhere or workspace_id in self.workspaces
+    def holds_in(self, workspace_id: str, own: bool | None) -> bool:
+        """Whether it is so in a workspace that decided so, or with None nothing."""
+        return self.everywhere or workspace_id in self.workspaces if own is None else own
 
 
 class SimilarSession(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,12 +134,16 @@ class LikeningService(LikeCases):
         self, principal: Principal, about: Session | UUID, limit: int, *, only_resolved: bool = False
     ) -> _Found:
         """Look in one block, unless a vector is to be made first: it is made where that is quick, with no block open."""
-        beholder = Beholder(person_id=principal.id, with_resolved=self._sharing.holds_in(principal.workspace_id))
-        async with self._transactions.read(principal.workspace_id) as tx:
+        workspace_id = principal.workspace_id
+        async with self._transactions.read(workspace_id) as tx:
+            own = await tx.choices.own()
+            shares = self._sharing.holds_in(workspace_id, own.share_resolutions)
+            beholder = Beholder(person_id=principal.id, with_resolved=shares)
             session = about if isinstance(about, Session) else (await seen(tx, principal, about)).session
             asked = _Asked(session=session, beholder=beholder, only_resolved=only_resolved)
             space = active_of(await tx.spaces.all())
-            embedder = self._embedders.by(principal.workspace_id, space.descriptor) if space else None
+            opted_in = own.embed_by_model
+            embedder = self._embedders.by(workspace_id, space.descriptor, opted_in=opted_in) if space else None
             if space is not None and embedder is not None:
                 kept = (await tx.vectors.of(space, [session.id])).get(session.id)
                 asked = _with_vector(asked, space, embedder, kept.vector if kept else None)
@@ -144,7 +151,7 @@ class LikeningService(LikeCases):
                 return await _found(tx, asked, limit)
         made = (await embedder.embed([problem_text(session)]))[0]
         asked = msgspec.structs.replace(asked, vector=made)
-        async with self._transactions.read(principal.workspace_id) as tx:
+        async with self._transactions.read(workspace_id) as tx:
             return await _found(tx, asked, limit)
 
 

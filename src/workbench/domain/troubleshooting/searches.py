@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from workbench.domain.embeddings.ports import Spaces, VectorIndex
+from workbench.domain.troubleshooting.choices import WorkspaceChoices
 from workbench.domain.troubleshooting.documents import Document
 from workbench.domain.troubleshooting.model import Resolution, Session, SessionStatus
 from workbench.domain.troubleshooting.ports import SessionTx
@@ -110,6 +111,11 @@ class SearchTx(SessionTx, Protocol):
     @property
     def searches(self) -> Searches:
         """The words of sessions."""
+        ...
+
+    @property
+    def choices(self) -> WorkspaceChoices:
+        """What the workspace decided about finding them."""
         ...
 
     @property

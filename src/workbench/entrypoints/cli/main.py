@@ -54,6 +54,7 @@ VERBS = {
     "storage": "workbench.entrypoints.cli.storage",
     "stats": "workbench.entrypoints.cli.stats",
     "retention": "workbench.entrypoints.cli.retention",
+    "workspaces": "workbench.entrypoints.cli.workspaces",
     "budgets": "workbench.entrypoints.cli.budgets",
     "users": "workbench.entrypoints.cli.users",
     "export": "workbench.entrypoints.cli.archives",
