@@ -9,10 +9,13 @@ import httpx
 import pytest
 import pytest_asyncio
 from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
-from tests.support.bad_input import documented
+from sqlalchemy import DDL, Connection
+from tests.support.bad_input import CONNECTIONS, HOOK, PLAYBOOK, documented
 from tests.support.conformance import STRICT, require_envelope
-from tests.support.databases import copy_of_template
+from tests.support.databases import copy_of_template, open_store, owner_of
+from tests.support.playbooks import EXAMPLE
 from tests.support.service import Service, running_service
+from tests.support.troubleshooting import SOLVED, by_hand, import_playbook
 
 from workbench.domain.errors import UnavailableError
 from workbench.domain.identity.model import Principal
@@ -136,3 +139,39 @@ async def test_what_is_at_fault_is_named_in_extra(sqlite_service: Service) -> No
     status, code, extra = told(meaningless)
     assert (status, code, extra.keys()) == (400, "validation_error", {"errors"})
     assert [each["field"] for each in extra["errors"]] == ["text"]
+
+
+LOST = {
+    "sqlite": ("CREATE TRIGGER lost_{table} BEFORE UPDATE ON {table} BEGIN SELECT RAISE(IGNORE); END",),
+    "postgresql": (
+        "CREATE FUNCTION lost_{table}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        "CREATE TRIGGER lost_{table} BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION lost_{table}()",
+    ),
+}
+"""Have a change of a row find it changed, however often it is tried again."""
+
+
+def _lose_all(connection: Connection) -> None:
+    for table in ("sessions", "playbooks", "psa_connections", "conversations"):
+        for statement in LOST[connection.dialect.name]:
+            connection.execute(DDL(statement.format(table=table)))
+
+
+async def test_a_race_that_is_lost_every_time_is_a_version_conflict(own_service: Service) -> None:
+    ann, root = own_service.user(), own_service.admin()
+    session = (await by_hand(ann))["path"]
+    await import_playbook(ann, EXAMPLE)
+    connection = (await root.post(CONNECTIONS, json=HOOK)).headers["location"]
+    conversation = (await ann.post("/conversations", json={})).json()["id"]
+    async with open_store(owner_of(own_service.database_url)) as store:
+        await store.database.transact(_lose_all)
+    for answer in (
+        await ann.post(f"{session}/pause"),
+        await ann.post(f"{session}/resolve", json=SOLVED),
+        await ann.post(f"{PLAYBOOK}/archive"),
+        await root.patch(connection, json={"name": "Ours"}),
+    ):
+        assert told(answer) == (409, "version_conflict", {})
+    elsewhere = await ann.patch(f"/conversations/{conversation}", json={"title": "Ours"})
+    assert (elsewhere.status_code, elsewhere.json()["code"], "extra" in elsewhere.json()) == (409, "stale", False)
+    assert (await ann.get(session)).json()["status"] == "active"

@@ -5,8 +5,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from workbench.domain.errors import InvalidError, WorkbenchError
+from workbench.domain.errors import InvalidError, StaleError, WorkbenchError
 from workbench.entrypoints.http.strict import CODE, FieldFault, is_strict
+
+OWN_CODES = {InvalidError.code: CODE, StaleError.code: "version_conflict"}
+"""What strict routes call what is called otherwise elsewhere."""
 
 
 class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,9 +70,8 @@ def body_of(path: str, status: int, error: WorkbenchError) -> dict[str, Any]:
     if not is_strict(path):
         named = {} if error.field is None else {"field": error.field}
         return {"detail": error.detail, "code": error.error_code, **named, **error.extra}
-    code, extra = error.error_code, error.extra
+    code, extra = OWN_CODES.get(error.error_code, error.error_code), error.extra
     if status == HTTPStatus.BAD_REQUEST:
-        code = CODE if code == InvalidError.code else code
         extra = {"errors": [{"field": error.field or "body", "message": error.detail}], **extra}
     elif error.field is not None:
         extra = {"field": error.field, **extra}
