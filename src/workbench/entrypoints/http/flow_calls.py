@@ -23,7 +23,8 @@ from workbench.domain.flows.policy import FlowPolicy
 from workbench.domain.flows.underway import InFlightList, RequestsUnderWay
 from workbench.domain.identity.model import Principal
 from workbench.domain.texts import read_json
-from workbench.entrypoints.http.errors import ErrorBody, failing
+from workbench.entrypoints.http.error_bodies import ErrorBody
+from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.flow_bodies import UNREADABLE, json_only, not_json
 from workbench.entrypoints.http.flow_streams import FlowStream
 from workbench.entrypoints.http.guards import users_only
