@@ -152,6 +152,8 @@ STORY = [
     Act("root", "PUT", "/budgets/user/ann", {"limits": []}, 200),
     Act("ann", "PUT", "/budgets/user/ann", {"limits": []}, 403),
     Act("root", "DELETE", "/budgets/user/ann", None, 204),
+    Act("root", "PATCH", "/workspace/choices", {"share_resolutions": False}, 200),
+    Act("ann", "PATCH", "/workspace/choices", {"share_resolutions": True}, 403),
     Act("ann", "PUT", f"{ASSISTANT}/conversations/{{conversation}}/states/notes", {"data": {}}, 200),
     Act("robot", "PATCH", CONVERSATION, {"metadata": {"a": 1}}, 200, ["conversation.updated"]),
     Act("robot", "PATCH", ME, {"status": "typing"}, 200, ["participant.updated"]),

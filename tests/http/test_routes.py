@@ -129,6 +129,8 @@ TABLE = [
     row("GET", "/conversations/{conversation}/usage", "401 200 403 404 404 404 401 401 401 401"),
     row("GET", "/usage", "401 200 200 200 200 200 401 401 401 401"),
     row("GET", "/usage/totals?group_by=day", "401 200 200 200 200 200 401 401 401 401"),
+    row("GET", "/workspace/choices", "401 200 200 200 200 200 401 401 401 401"),
+    row("PATCH", "/workspace/choices", "401 403 403 403 403 403 401 401 401 401", {}),
     row("GET", "/budgets/me", "401 200 200 200 200 200 401 401 401 401"),
     row("GET", "/budgets", "401 403 403 403 403 403 401 401 401 401"),
     row("GET", "/budgets/user/ann", "401 403 403 403 403 403 401 401 401 401"),

@@ -10,7 +10,8 @@ from workbench.domain.audit.ports import AuditLog
 from workbench.domain.clock import Clock
 from workbench.domain.embeddings.model import Descriptor
 from workbench.domain.embeddings.ports import Embedders
-from workbench.domain.errors import InvalidError
+from workbench.domain.errors import ForbiddenError, InvalidError
+from workbench.domain.identity.model import Principal
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.choices import Choice, Choices
 from workbench.domain.troubleshooting.embedding import fill_space
@@ -34,6 +35,21 @@ class Effective(msgspec.Struct, frozen=True, kw_only=True):
     embed_by_model: bool
 
 
+class NewChoices(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is decided; null leaves it to the settings again, and what is not named stays as it is."""
+
+    share_resolutions: bool | msgspec.UnsetType | None = msgspec.UNSET
+    embed_by_model: bool | msgspec.UnsetType | None = msgspec.UNSET
+
+    def named(self) -> dict[Choice, bool | None]:
+        """Only what is."""
+        both: dict[Choice, bool | msgspec.UnsetType | None] = {
+            "share_resolutions": self.share_resolutions,
+            "embed_by_model": self.embed_by_model,
+        }
+        return {choice: wanted for choice, wanted in both.items() if wanted is not msgspec.UNSET}
+
+
 class ChosenHere(msgspec.Struct, frozen=True, kw_only=True):
     """What a workspace decided itself, what holds in it, and by what its vectors are to be made."""
 
@@ -44,7 +60,7 @@ class ChosenHere(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChoosingService:
-    """Decides for workspaces, on behalf of whoever runs the service."""
+    """Decides for workspaces, on behalf of their admins and of whoever runs the service."""
 
     def __init__(
         self, transactions: Transactions[ChoosingTx], embedders: Embedders, sharing: SharingPolicy, clock: Clock
@@ -59,6 +75,15 @@ class ChoosingService:
         async with self._transactions.read(workspace_id) as tx:
             own = await tx.choices.own()
         return self._shown(workspace_id, own)
+
+    async def decide(self, principal: Principal, new: NewChoices) -> ChosenHere:
+        """Decide for one's own workspace. Raises ForbiddenError for all but admins, InvalidError as `choose` does."""
+        if not principal.is_admin:
+            raise ForbiddenError("only admins decide for the workspace")
+        named = new.named()
+        if not named:
+            return await self.of_workspace(principal.workspace_id)
+        return await self.choose(principal.workspace_id, named, Actor.of(principal))
 
     async def choose(self, workspace_id: str, change: Mapping[Choice, bool | None], actor: Actor) -> ChosenHere:
         """Decide; None leaves it to the settings again.

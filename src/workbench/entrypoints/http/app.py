@@ -22,6 +22,7 @@ from workbench.entrypoints.http.archives import ArchiveController
 from workbench.entrypoints.http.assistant_services import RegistrationController, ServiceInfoController
 from workbench.entrypoints.http.assistants import AssistantController
 from workbench.entrypoints.http.budgets import BudgetController
+from workbench.entrypoints.http.choices import ChoiceController
 from workbench.entrypoints.http.conversations import ConversationController
 from workbench.entrypoints.http.deliveries import DeliveryController
 from workbench.entrypoints.http.document import document_config
@@ -112,6 +113,7 @@ CONTROLLERS = [
     FlowCallController,
     FlowHostController,
     BudgetController,
+    ChoiceController,
 ]
 
 
