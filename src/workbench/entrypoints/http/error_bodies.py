@@ -8,7 +8,8 @@ import msgspec
 from workbench.domain.errors import InvalidError, StaleError, WorkbenchError
 from workbench.entrypoints.http.strict import CODE, FieldFault, is_strict
 
-OWN_CODES = {InvalidError.code: CODE, StaleError.code: "version_conflict"}
+BAD_FORM = "bad_form"
+OWN_CODES = {InvalidError.code: CODE, BAD_FORM: CODE, StaleError.code: "version_conflict"}
 """What strict routes call what is called otherwise elsewhere."""
 
 
