@@ -102,6 +102,10 @@ class Sessions(Protocol):
         """How many there are."""
         ...
 
+    async def versions(self, session_ids: Sequence[UUID]) -> dict[UUID, int]:
+        """Which versions of the sessions are stored now; those that are gone or deleted are left out."""
+        ...
+
     def add(self, session: Session) -> None:
         """Store a new session."""
         ...
@@ -116,6 +120,14 @@ class SessionSteps(Protocol):
 
     async def branches(self, session_id: UUID) -> Sequence[Branch]:
         """A session's branches, in the order of making."""
+        ...
+
+    async def branches_of_each(self, session_ids: Sequence[UUID]) -> dict[UUID, list[Branch]]:
+        """The same of many."""
+        ...
+
+    async def waiting_of_each(self, session_ids: Sequence[UUID]) -> dict[UUID, list[UUID]]:
+        """The branches of many sessions that have an open step."""
         ...
 
     async def of(self, session_id: UUID) -> Sequence[SessionStep]:
@@ -150,6 +162,10 @@ class Escalations(Protocol):
         """A session's escalations, the oldest first."""
         ...
 
+    async def of_each(self, session_ids: Sequence[UUID]) -> dict[UUID, list[Escalation]]:
+        """The same of many."""
+        ...
+
     async def queue(self, person: Person, behind: QueuePlace | None, limit: int) -> Sequence[Queued]:
         """The open ones that the person may pick up: the most urgent first, of the same urgency the oldest."""
         ...
@@ -172,6 +188,10 @@ class Lanes(Protocol):
 
     async def find(self, session_id: UUID) -> StoredLane | None:
         """The lane, once somebody has stored one."""
+        ...
+
+    async def revs_of_each(self, session_ids: Sequence[UUID]) -> dict[UUID, int]:
+        """How often the lanes of many sessions were stored; those without one are left out."""
         ...
 
     def put(self, session_id: UUID, lane: StoredLane, read_rev: int) -> None:
