@@ -30,7 +30,7 @@ async def company() -> AsyncGenerator[ConnectWiseServer]:
 
 @pytest.fixture
 async def http() -> AsyncGenerator[TicketHttp]:
-    opened = TicketHttp(["127.0.0.1"], ssl.create_default_context(), SettableClock(NOW), call_seconds=0.5)
+    opened = TicketHttp(["127.0.0.1"], ssl.create_default_context(), SettableClock(NOW), call_seconds=2)
     yield opened
     await opened.close()
 

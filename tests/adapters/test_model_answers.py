@@ -179,7 +179,7 @@ PICTURED = Line(role="user", text="What is it?", pictures=(Picture(media_type="i
 async def test_a_refusal_is_told_in_our_words(server: StreamServer, refusal: Streamed | Behaviour, code: str) -> None:
     server.answer(refusal)
     events: list[ProducerEvent] = []
-    async with gateway(server, takes_images=True, timeout_seconds=0.5) as opened:
+    async with gateway(server, takes_images=True, timeout_seconds=2) as opened:
         with pytest.raises(ModelFailedError) as failure:
             await told(opened, ask(PICTURED), events)
     assert failure.value.code == code
@@ -216,7 +216,7 @@ async def test_what_was_said_before_a_failure_is_kept(
 ) -> None:
     server.answer(Streamed([openai_delta(content="At "), *rest], ending=ending))
     events: list[ProducerEvent] = []
-    async with gateway(server, timeout_seconds=0.5) as opened:
+    async with gateway(server, timeout_seconds=2) as opened:
         with pytest.raises(ModelFailedError) as failure:
             await told(opened, ask(), events)
     assert failure.value.code == code

@@ -44,7 +44,7 @@ def http_to(*allowed: str, **options: Any) -> TicketHttp:
 
 @pytest.fixture
 async def http() -> AsyncGenerator[TicketHttp]:
-    opened = http_to("127.0.0.1", call_seconds=0.5)
+    opened = http_to("127.0.0.1", call_seconds=2)
     yield opened
     await opened.close()
 

@@ -64,7 +64,8 @@ async def test_only_hosts_ask_and_they_do_nothing_else(service: Service, host: h
     ):
         assert (await ask(stranger)).status_code == 401
         assert (await stranger.post("/flow-hosts/h1/released", json={"keys": []})).status_code == 401
-    for path in ("/flows", "/users?id=ann", "/assistant-services", "/conversations", "/flow-hosts", "/no-such-path"):
+    elsewhere = ("/flows", "/users?id=ann", "/assistant-services", "/conversations", "/flow-hosts", "/no-such-path")
+    for path in (*elsewhere, "/ai-sessions", "/playbooks", "/psa-connections"):
         assert (await host.get(path)).status_code == 401, path
 
 

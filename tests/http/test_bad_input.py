@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 import pytest_asyncio
-from tests.support.bad_input import CHAT, CONNECTIONS, HOOK, PLAYBOOK, ROUTES, SESSION, documented, plain
+from tests.support.bad_input import CHAT, CONNECTIONS, HOOK, PLAYBOOK, ROUTES, SESSION, documented, field_of, plain
 from tests.support.databases import copy_of_template
 from tests.support.playbooks import EXAMPLE
 from tests.support.service import Service, running_service
@@ -87,9 +87,9 @@ def refused(answer: httpx.Response, field: str) -> None:
     """Fail unless the answer says that this field, or an item of it, does not fit."""
     assert (answer.status_code, answer.json()["code"]) == (400, "validation_error"), answer.text
     told = answer.json()
-    assert [each["field"] for each in told["errors"]] == [told["field"]]
-    assert told["field"].partition("[")[0] == field, told
-    assert all(each["message"] for each in told["errors"])
+    (fault,) = told["extra"]["errors"]
+    assert fault["field"].partition("[")[0] == field, told
+    assert fault["message"]
 
 
 def test_each_route_that_takes_json_is_in_the_table() -> None:
@@ -108,7 +108,7 @@ async def test_wrong_values_are_400_by_the_name_of_their_field(desk: Desk, route
         answer = await desk.send(route, with_value(desk.body(route), field, value))
         refused(answer, field)
         if value == "none of them":
-            assert "must be one of" in answer.json()["errors"][0]["message"], field
+            assert "must be one of" in answer.json()["extra"]["errors"][0]["message"], field
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -154,7 +154,7 @@ async def test_a_body_that_is_too_large_is_413_before_it_is_read(desk: Desk, rou
     answers.append(await desk.ask(route, content=chunked(limit), headers={"Content-Type": "application/json"}))
     for answer in answers:
         assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
-        assert answer.json()["limit_bytes"] == limit
+        assert answer.json()["extra"]["limit_bytes"] == limit
     refused(await desk.send(route, b"x" * limit), "body")
 
 
@@ -163,7 +163,7 @@ async def test_a_playbook_that_is_too_large_is_413(desk: Desk) -> None:
         largest = b"#" * (256 << 10)
         for content in (largest + b"#", chunked(256 << 10)):
             answer = await desk.ask(f"POST /playbooks/{path}", content=content, headers=YAML)
-            assert (answer.status_code, answer.json()["limit_bytes"]) == (413, 256 << 10)
+            assert (answer.status_code, answer.json()["extra"]["limit_bytes"]) == (413, 256 << 10)
         assert (await desk.ask(f"POST /playbooks/{path}", content=largest, headers=YAML)).status_code in (200, 422)
         answer = await desk.ask(f"POST /playbooks/{path}", content=b"x", headers={"Content-Type": "image/png"})
         assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
@@ -229,12 +229,12 @@ async def test_words_that_are_not_allowed_are_400_with_those_that_are(
     answer = await desk.ask(route, params=params)
     (field,) = params
     refused(answer, field)
-    assert all(word in answer.json()["errors"][0]["message"] for word in allowed), answer.text
+    assert all(word in answer.json()["extra"]["errors"][0]["message"] for word in allowed), answer.text
 
 
 async def test_more_than_one_fault_in_a_query_is_told_at_once(desk: Desk) -> None:
     answer = await desk.ask(LIST, params={"limit": 0, "skip": -1, "status": "open"})
-    assert (answer.status_code, {each["field"] for each in answer.json()["errors"]}) == (
+    assert (answer.status_code, {each["field"] for each in answer.json()["extra"]["errors"]}) == (
         400,
         {"limit", "skip", "status"},
     )
@@ -307,7 +307,7 @@ async def test_an_answer_to_an_older_step_is_409_and_to_another_sessions_404(des
 async def test_what_a_step_does_not_offer_is_400(desk: Desk) -> None:
     answer = {"step_id": desk.names["step"], "option_value": "nothing"}
     wrong = await desk.send(f"POST {SESSION}/respond", answer)
-    assert (wrong.status_code, wrong.json()["code"], wrong.json()["errors"][0]["field"]) == (
+    assert (wrong.status_code, wrong.json()["code"], field_of(wrong)) == (
         400,
         "unknown_option",
         "option_value",
@@ -380,7 +380,7 @@ async def others(service: Service) -> dict[str, str]:
 async def test_nobody_is_asked_who_cannot_come(desk: Desk) -> None:
     for whom in ("root", "nobody-of-this-name"):
         answer = await desk.send(f"POST {SESSION}/escalate", {"reason": "No idea", "target_user_id": whom})
-        assert (answer.status_code, answer.json()["code"], answer.json()["errors"][0]["field"]) == (
+        assert (answer.status_code, answer.json()["code"], field_of(answer)) == (
             400,
             "invalid_target",
             "target_user_id",
@@ -413,7 +413,7 @@ UNFIT = {
 async def test_playbooks_that_are_none_are_422_with_findings(desk: Desk, kind: str) -> None:
     answer = await desk.ask("POST /playbooks/import", content=UNFIT[kind].encode(), headers=YAML)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_playbook"), answer.text
-    findings = answer.json()["findings"]
+    findings = answer.json()["extra"]["findings"]
     assert findings
     assert all({"level", "path", "code", "message"} <= each.keys() for each in findings)
     checked = await desk.ask("POST /playbooks/validate", content=UNFIT[kind].encode(), headers=YAML)
@@ -429,7 +429,7 @@ async def test_a_key_that_is_none_is_400_on_every_post(desk: Desk) -> None:
             headers = [(b"Idempotency-Key", key.encode("latin-1")), (b"Content-Type", b"application/json")]
             answer = await desk.who.post(path, content=json.dumps(examples.get(route, {})).encode(), headers=headers)
             assert (answer.status_code, answer.json()["code"]) == (400, "invalid_idempotency_key"), route
-            assert answer.json()["errors"][0]["field"] == "Idempotency-Key"
+            assert field_of(answer) == "Idempotency-Key"
 
 
 async def test_nothing_came_of_any_of_it(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 import json
 import time
 
+from tests.support.bad_input import field_of
 from tests.support.playbooks import EXAMPLE, document
 from tests.support.service import Service
 from tests.support.troubleshooting import YAML, import_playbook, respond, start
@@ -39,9 +40,9 @@ async def test_65_a_text_is_imported_once_and_told_of_wholly_where_it_is_wrong(s
     wrong = EXAMPLE.replace("start: scope", "start: nowhere").replace("action: fixed", "action: mended")
     refused = await ann.post(IMPORT, content=wrong.encode(), headers=YAML)
     assert (refused.status_code, refused.json()["code"]) == (422, "invalid_playbook")
-    assert {"start", "nodes.fixed.action"} <= {each["path"] for each in refused.json()["findings"]}
+    assert {"start", "nodes.fixed.action"} <= {each["path"] for each in refused.json()["extra"]["findings"]}
     checked = (await ann.post("/playbooks/validate", content=wrong.encode(), headers=YAML)).json()
-    assert checked == {"key": None, "is_valid": False, "findings": refused.json()["findings"]}
+    assert checked == {"key": None, "is_valid": False, "findings": refused.json()["extra"]["findings"]}
     begun = time.perf_counter()
     bomb = await ann.post("/playbooks/validate", content=BOMB.encode(), headers=YAML)
     assert bomb.json()["is_valid"] is False
@@ -91,7 +92,7 @@ async def test_a_trial_tells_what_a_score_is_made_of(service: Service) -> None:
     assert result["decision"] in {"run", "offer"}
     assert best["key"] == "vpn-connection"
     assert {"likeness", "coverage", "has_phrase"} <= best.keys()
-    assert (await ann.post("/playbooks/match", json={"text": "  "})).json()["field"] == "text"
+    assert field_of(await ann.post("/playbooks/match", json={"text": "  "})) == "text"
 
 
 async def test_keys_that_are_no_texts_are_told_of_all_the_same(service: Service) -> None:

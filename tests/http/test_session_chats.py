@@ -12,6 +12,7 @@ import httpx
 import pytest
 from dishka import Provider, Scope
 from sqlalchemy import update
+from tests.support.bad_input import field_of
 from tests.support.chat_models import REPLY, ChatModels, service_with
 from tests.support.databases import open_store
 from tests.support.servers import eventually
@@ -76,7 +77,7 @@ async def test_a_chat_about_what_nothing_fits_begins_only_where_that_is_wished(s
 async def test_a_chat_follows_no_playbook(sqlite_service: Service) -> None:
     new = {"session_type": "chat", "intake_content": {"text": REPORT}, "playbook_id": str(MISSING)}
     refused = await sqlite_service.user().post(SESSIONS, json=new)
-    assert (refused.status_code, refused.json()["field"]) == (400, "playbook_id")
+    assert (refused.status_code, field_of(refused)) == (400, "playbook_id")
 
 
 async def test_without_a_model_the_reply_names_playbooks(service: Service) -> None:
@@ -126,7 +127,7 @@ async def test_what_nothing_matches_is_503_and_nothing_is_kept(service: Service)
     before = (await ann.get(session["path"])).json()
     refused = await ann.post(f"{session['path']}/chat", json={"message": FOREIGN})
     assert (refused.status_code, refused.json()["code"]) == (503, "no_guidance_available")
-    assert "write in the conversation" in refused.json()["hint"]
+    assert "write in the conversation" in refused.json()["extra"]["hint"]
     assert (await ann.get(session["path"])).json() == before
     assert (await ann.get(turns_path(session))).json()["turns"] == []
     written = await ann.post(f"/conversations/{session['conversation_id']}/messages", json={"content": FOREIGN})
@@ -165,7 +166,7 @@ async def test_17_a_chat_goes_on_where_the_table_says_so(service: Service, statu
     assert (answer.is_success, "chat" in detail["allowed_actions"]) == (is_legal, is_legal)
     if not is_legal:
         assert (answer.status_code, answer.json()["code"]) == (409, "illegal_transition")
-        assert answer.json()["allowed_actions"] == detail["allowed_actions"]
+        assert answer.json()["extra"]["allowed_actions"] == detail["allowed_actions"]
 
 
 async def test_29_a_chat_is_its_handlers_alone(service: Service) -> None:
@@ -215,7 +216,7 @@ async def test_30_only_files_of_the_sessions_own_conversation_come_with_what_is_
         for name in ("theirs.txt", "none.txt")
     ]
     assert (foreign.status_code, foreign.json()) == (absent.status_code, absent.json())
-    assert (absent.status_code, absent.json()["code"], absent.json()["field"]) == (400, "unknown_upload", "upload_ids")
+    assert (absent.status_code, absent.json()["code"], field_of(absent)) == (400, "unknown_upload", "upload_ids")
     assert len(await messages_of(ann, session)) == 1
     reply = await chat(ann, session["path"], upload_ids=["a.txt", "a.txt"])
     assert reply["unread_uploads"] == ["a.txt"]
@@ -241,7 +242,7 @@ async def test_what_is_amiss_in_a_message_is_refused(sqlite_service: Service, bo
     ann = sqlite_service.user()
     path = (await start_chat(ann))["path"]
     refused = await ann.post(f"{path}/chat", json=body)
-    assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (400, "validation_error", field)
+    assert (refused.status_code, refused.json()["code"], field_of(refused)) == (400, "validation_error", field)
 
 
 async def test_texts_that_no_database_keeps_are_refused(sqlite_service: Service) -> None:
@@ -252,7 +253,7 @@ async def test_texts_that_no_database_keeps_are_refused(sqlite_service: Service)
         ("upload_ids[0]", {"message": "x", "upload_ids": ["a\0.txt"]}),
     ):
         answer = await ann.post(f"{session['path']}/chat", json=body)
-        assert (answer.status_code, answer.json()["field"]) == (400, field)
+        assert (answer.status_code, field_of(answer)) == (400, field)
     assert len(await messages_of(ann, session)) == 1
 
 
@@ -380,13 +381,13 @@ async def test_74_only_what_a_reply_of_the_session_proposed_can_be_picked(talk: 
     before = (await talk.ann.get(talk.path)).json()
     picks = [(foreign, "Here"), ("no-such-turn", "Here"), (plain, "Here")]
     refused = [await talk.say(fork={"turn_id": turn_id, "option": option}) for turn_id, option in picks]
-    assert {(each.status_code, each.json()["code"], each.json()["field"]) for each in refused} == {
+    assert {(each.status_code, each.json()["code"], field_of(each)) for each in refused} == {
         (400, "unknown_fork", "fork.turn_id")
     }
     assert refused[0].json() == refused[1].json()
     at_other = {"message": "x", "fork": {"turn_id": foreign, "option": "Nowhere"}}
     answer = await talk.ann.post(f"{other['path']}/chat", json=at_other)
-    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (400, "unknown_option", "fork.option")
+    assert (answer.status_code, answer.json()["code"], field_of(answer)) == (400, "unknown_option", "fork.option")
     assert (await talk.ann.get(talk.path)).json() == before
 
 
@@ -436,8 +437,12 @@ async def test_55_where_the_model_fails_the_message_stays_and_is_answered_once_i
     talk.models.replies = [ModelServerError(503, "m", body={"message": SECRET}), REPLY]
     with caplog.at_level(logging.INFO):
         failed = await talk.say()
-    assert (failed.status_code, failed.json()["code"], failed.json()["kind"]) == (502, "provider_error", "overloaded")
-    assert failed.json()["retryable"] is True
+    assert (failed.status_code, failed.json()["code"], failed.json()["extra"]["kind"]) == (
+        502,
+        "provider_error",
+        "overloaded",
+    )
+    assert failed.json()["extra"]["retryable"] is True
     assert SECRET not in failed.text + caplog.text
     assert [each["content"] for each in (await talk.messages())][1] == "It is the second time"
     reply = await talk.say()
@@ -456,7 +461,7 @@ async def test_55_where_the_model_fails_the_message_stays_and_is_answered_once_i
 async def test_an_answer_that_cannot_be_used_is_paid_for_and_told_so(talk: Talk) -> None:
     talk.models.replies = [{"contents": "?"}]
     failed = await talk.say()
-    assert (failed.status_code, failed.json()["kind"]) == (502, "bad_output")
+    assert (failed.status_code, failed.json()["extra"]["kind"]) == (502, "bad_output")
     assert len(talk.models.shown) == 3
     (row,) = await usage_of(talk.ann)
     assert row["total_tokens"] > 0
@@ -498,7 +503,7 @@ async def test_31_who_has_used_up_their_allowance_is_told_so_where_they_may_know
         assert (await talk.say("One")).status_code == 200
         refused = await talk.say("Two")
         assert (refused.status_code, refused.json()["code"]) == (429, "quota_exceeded")
-        assert refused.json()["quota"]["deny_reason"] == "daily"
+        assert refused.json()["extra"]["quota"]["deny_reason"] == "daily"
         assert int(refused.headers["Retry-After"]) > 0
         assert [each["content"] for each in await talk.messages()][1:] == ["One", REPLY["content"]]
         assert len(models.shown) == 1

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from sqlalchemy import update
+from tests.support.bad_input import field_of
 from tests.support.databases import open_store
 from tests.support.searching import add_sessions
 from tests.support.service import Service, running_service
@@ -152,7 +153,7 @@ async def test_bad_input_names_the_field(sqlite_service: Service, path: str, par
     session = await by_hand(ann, ZITHER)
     answer = await ann.get(SESSIONS + path.format(id=session["session_id"]), params=params)
     wrong = "limit" if "limit" in params else "q"
-    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (400, "validation_error", wrong)
+    assert (answer.status_code, answer.json()["code"], field_of(answer)) == (400, "validation_error", wrong)
 
 
 async def test_all_words_count_or_where_no_session_has_them_any_of_them(service: Service) -> None:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
+from tests.support.bad_input import field_of
 from tests.support.service import Service, running_service
 from tests.support.troubleshooting import (
     ESCALATION,
@@ -51,7 +52,7 @@ async def test_17_each_state_allows_what_the_table_says_and_no_more(service: Ser
         if not answer.is_success and detail.is_success:
             told = answer.json()
             code = "escalation_open" if action == "delete" else "illegal_transition"
-            if (answer.status_code, told["code"], told["allowed_actions"]) != (409, code, allowed):
+            if (answer.status_code, told["code"], told["extra"]["allowed_actions"]) != (409, code, allowed):
                 wrong.append(f"{action}: {answer.status_code} {told}")
     assert wrong == []
 
@@ -113,7 +114,7 @@ async def test_23_of_twenty_who_take_it_at_once_one_gets_it(service: Service) ->
     people = [seat for seat in seats if seat["role"] == "user"]
     assert len(people) == 2
     winner = people[1]["name"]
-    assert {each.json()["handler"] for each in answers if each.status_code == 409} == {winner}
+    assert {each.json()["extra"]["handler"] for each in answers if each.status_code == 409} == {winner}
 
 
 async def test_24_after_it_changed_hands_its_owner_reads_and_the_handler_acts(service: Service) -> None:
@@ -133,7 +134,7 @@ async def test_24_after_it_changed_hands_its_owner_reads_and_the_handler_acts(se
     stale = await bob.post(
         f"{path}/respond", json={"step_id": session["first_step"]["step_id"], "free_text": "Tried it"}
     )
-    assert stale.json()["current_step"]["step_id"] == taken["next_step"]["step_id"]
+    assert stale.json()["extra"]["current_step"]["step_id"] == taken["next_step"]["step_id"]
     await respond(bob, path, taken["next_step"], free_text="Replaced the cable")
     messages = (await ann.get(f"/conversations/{session['conversation_id']}/messages")).json()["messages"]
     assert [each["sender"]["participant_id"] for each in messages][-2] == "bob"
@@ -198,7 +199,7 @@ async def test_26_the_most_urgent_comes_first_then_what_waits_longest(service: S
         b'[99999999999, "2026-01-01T00:00:00Z", "f0000000-0000-4000-8000-000000000001"]'
     )
     for wrong in ("x", too_much.decode()):
-        assert (await bob.get(QUEUE, params={"cursor": wrong})).json()["field"] == "cursor"
+        assert field_of(await bob.get(QUEUE, params={"cursor": wrong})) == "cursor"
 
 
 async def test_of_taking_over_and_going_on_after_all_at_once_one_counts(service: Service) -> None:
@@ -240,7 +241,7 @@ async def test_30_ids_of_another_workspace_are_as_unknown_as_any(service: Servic
     assert [each.json()["code"] for each in answers] == ["invalid_target"] * 2
     assert answers[0].content == answers[1].content
     own = await act(ann, path, "escalate", {**ESCALATION, "target_user_id": "ann"})
-    assert (own.status_code, own.json()["field"]) == (400, "target_user_id")
+    assert (own.status_code, field_of(own)) == (400, "target_user_id")
 
 
 SECRET = "s" * 32
@@ -265,7 +266,7 @@ async def test_21_who_is_not_in_the_team_sees_nothing_of_it(desk: Service) -> No
     ann, bob, cleo = member(desk, "ann"), member(desk, "bob", "desk", "network"), member(desk, "cleo", "desk")
     session = await by_hand(ann)
     unknown = await act(ann, session["path"], "escalate", {**ESCALATION, "team_id": "network"})
-    assert (unknown.status_code, unknown.json()["code"], unknown.json()["field"]) == (400, "unknown_team", "team_id")
+    assert (unknown.status_code, unknown.json()["code"], field_of(unknown)) == (400, "unknown_team", "team_id")
     assert (await bob.get("/users/me")).status_code == 200
     asked = await act(ann, session["path"], "escalate", {**ESCALATION, "team_id": "network"})
     assert asked.status_code == 200
@@ -399,7 +400,7 @@ async def test_46_lists_are_filtered_and_paged(service: Service) -> None:
     for wrong in ({"limit": 0}, {"status": "open"}, {"cursor": "x"}):
         assert (await ann.get(SESSIONS, params=wrong)).status_code == 400
     backwards = {"date_from": "2026-01-02T00:00:00", "date_to": "2026-01-01T00:00:00"}
-    assert (await ann.get(SESSIONS, params=backwards)).json()["field"] == "date_from"
+    assert field_of(await ann.get(SESSIONS, params=backwards)) == "date_from"
 
 
 async def test_49_names_of_routes_are_no_sessions(sqlite_service: Service) -> None:

@@ -147,7 +147,7 @@ async def test_08_a_model_that_answers_nonsense_thrice_leaves_nothing_but_its_bi
     script.says(NONSENSE, NONSENSE, NONSENSE)
     refused = await ann.post(SESSIONS, json={"intake_content": {"text": FOREIGN}})
     assert (refused.status_code, refused.json()["code"]) == (502, "provider_error")
-    assert (refused.json()["kind"], refused.json()["retryable"]) == ("bad_output", True)
+    assert (refused.json()["extra"]["kind"], refused.json()["extra"]["retryable"]) == ("bad_output", True)
     assert script.requests == ["first"] * 3
     assert (await ann.get(SESSIONS)).json()["items"] == []
     assert (await ann.get("/conversations")).json()["conversations"] == []
@@ -227,7 +227,7 @@ async def test_09_when_the_model_fails_the_answer_stays_and_once_more_asks_again
     session = await begun(ann, script)
     script.says(NONSENSE, NONSENSE, NONSENSE)
     refused = await answer(ann, session, session["first_step"])
-    assert (refused.status_code, refused.json()["kind"]) == (502, "bad_output")
+    assert (refused.status_code, refused.json()["extra"]["kind"]) == (502, "bad_output")
     after = await detail(ann, session)
     assert (after["steps"][0]["answer"]["text"], after["generation"]) == ("Nothing to see", "failed")
     assert (after["step_count"], len(after["steps"])) == (1, 1)
@@ -251,7 +251,7 @@ async def test_09_by_hand_one_goes_on_at_once(service: Service, script: SessionS
     assert answered.json()["next_step"]["step_type"] == "manual"
     script.says(refusal(401), refusal(401))
     refused = await answer(ann, session, answered.json()["next_step"])
-    assert (refused.json()["kind"], refused.json()["retryable"]) == ("auth", False)
+    assert (refused.json()["extra"]["kind"], refused.json()["extra"]["retryable"]) == ("auth", False)
     again = await answer(ann, session, answered.json()["next_step"], on_unavailable="manual")
     assert again.json()["next_step"]["source"] == "model"
 
@@ -489,15 +489,16 @@ async def test_39_a_refusal_says_what_is_used_up_and_until_when(running: Service
     session = await begun(ann, script)
     assert (await ann.get(f"{SESSIONS}/quota")).json()["daily"]["used"] == 1
     refused = await answer(ann, session, session["first_step"])
-    body = refused.json()
-    assert (refused.status_code, body["code"], body["message"]) == (429, "quota_exceeded", "Daily AI allowance used up")
-    assert (body["quota"]["deny_reason"], body["quota"]["plan"]) == ("daily", "free")
-    assert body["quota"]["daily"] == {"limit": 1, "used": 1, "reset_at": body["reset_at"]}
+    extra = refused.json()["extra"]
+    assert (refused.status_code, refused.json()["code"]) == (429, "quota_exceeded")
+    assert refused.json()["detail"] == extra["message"] == "Daily AI allowance used up"
+    assert (extra["quota"]["deny_reason"], extra["quota"]["plan"]) == ("daily", "free")
+    assert extra["quota"]["daily"] == {"limit": 1, "used": 1, "reset_at": extra["reset_at"]}
     assert int(refused.headers["retry-after"]) > 0
     both = [{"measure": "generations", "period": period, "amount": 1} for period in ("day", "month")]
     (await planned.admin().put("/budgets/user/ann", json={"limits": both})).raise_for_status()
-    body = (await answer(ann, session, session["first_step"])).json()
-    assert (body["quota"]["deny_reason"], body["reset_at"]) == ("monthly", body["quota"]["monthly"]["reset_at"])
+    extra = (await answer(ann, session, session["first_step"])).json()["extra"]
+    assert (extra["quota"]["deny_reason"], extra["reset_at"]) == ("monthly", extra["quota"]["monthly"]["reset_at"])
     measured = (await planned.client().get("/metrics")).text
     values = dict(line.rsplit(" ", 1) for line in measured.splitlines() if not line.startswith("#"))
     assert float(values['workbench_quota_denied_total{window="daily"}']) >= 1
@@ -545,7 +546,7 @@ async def test_43_a_provider_that_refuses_at_once_costs_nothing_of_the_quota(
     await limit(service, 1)
     script.says(refusal(429), refusal(429))
     refused = await ann.post(SESSIONS, json={"intake_content": {"text": FOREIGN}})
-    assert (refused.status_code, refused.json()["kind"]) == (502, "rate_limited")
+    assert (refused.status_code, refused.json()["extra"]["kind"]) == (502, "rate_limited")
     (row,) = await usage(service)
     assert (row["generations"], row["total_tokens"], row["metadata"]["error_code"]) == (0, 0, "rate_limited")
     script.says(NONSENSE, NONSENSE, NONSENSE)
@@ -661,7 +662,7 @@ async def test_55_a_providers_words_reach_nobody(
         script.says(planted, planted)
         refused = await ann.post(SESSIONS, json={"intake_content": {"text": FOREIGN}})
         assert refused.status_code == 502
-        seen.append(refused.json()["kind"])
+        seen.append(refused.json()["extra"]["kind"])
         assert PLANTED not in refused.text + str(refused.headers)
     assert seen == ["rate_limited", "auth", "other", "timeout"]
     rows = await usage(service)

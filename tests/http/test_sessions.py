@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
+from tests.support.bad_input import field_of
 from tests.support.databases import open_store
 from tests.support.playbooks import EXAMPLE
 from tests.support.service import Service
@@ -76,10 +77,10 @@ async def test_02_nothing_that_fits_is_503_and_nothing_is_kept(service: Service)
     ann = service.user()
     refused = await ann.post(SESSIONS, json={"intake_content": {"text": FOREIGN}})
     assert (refused.status_code, refused.json()["code"]) == (503, "no_guidance_available")
-    assert refused.json()["model_configured"] is False
-    assert refused.json()["playbooks_published"] == 13
-    assert len(refused.json()["nearest"]) == 3
-    assert "start_mode=manual" in refused.json()["hint"]
+    assert refused.json()["extra"]["model_configured"] is False
+    assert refused.json()["extra"]["playbooks_published"] == 13
+    assert len(refused.json()["extra"]["nearest"]) == 3
+    assert "start_mode=manual" in refused.json()["extra"]["hint"]
     assert (await ann.get(SESSIONS)).json()["items"] == []
     assert (await ann.get("/conversations")).json()["conversations"] == []
 
@@ -125,7 +126,7 @@ async def test_11_an_older_step_is_stale_and_the_same_answer_once_more_is_no_new
     assert await respond(ann, path, first, free_text="Tried this", note="Twice") == answered
     stale = await ann.post(f"{path}/respond", json={"step_id": first["step_id"], "free_text": "Tried that"})
     assert (stale.status_code, stale.json()["code"]) == (409, "stale_step")
-    current = stale.json()["current_step"]
+    current = stale.json()["extra"]["current_step"]
     # What is beside a step by hand is looked up for who reads the session.
     assert (current.pop("content")["prompt"], current["step_id"]) == (
         answered["next_step"].pop("content")["prompt"],
@@ -166,7 +167,7 @@ async def test_13_words_are_taken_for_the_option_that_they_mean(service: Service
     assert (skipped.status_code, skipped.json()["code"]) == (409, "skip_not_allowed")
     unknown = {"step_id": unmapped["next_step"]["step_id"], "outcome": "not_applicable"}
     refused = await ann.post(f"{path}/respond", json=unknown)
-    assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (400, "unknown_option", "outcome")
+    assert (refused.status_code, refused.json()["code"], field_of(refused)) == (400, "unknown_option", "outcome")
 
 
 async def test_14_an_earlier_step_is_answered_anew_on_a_branch_of_its_own(service: Service) -> None:
@@ -236,7 +237,7 @@ async def test_44_a_task_lane_is_measured_in_bytes_and_keeps_to_its_revision(ser
     assert (refused.status_code, refused.json()["code"]) == (413, "task_lane_too_large")
     assert (await ann.put(path, json=lane(largest // 2, "ж"))).status_code == 204
     stale = await ann.put(path, json={"rev": 1})
-    assert (stale.status_code, stale.json()["code"], stale.json()["rev"]) == (409, "task_lane_conflict", 2)
+    assert (stale.status_code, stale.json()["code"], stale.json()["extra"]["rev"]) == (409, "task_lane_conflict", 2)
     assert (await ann.put(path, json={"rev": 2})).status_code == 204
 
 
@@ -319,7 +320,7 @@ async def test_60_its_owner_rates_it_once_it_is_over(service: Service) -> None:
     await done(bob, path, "pickup", "resolve")
     assert (await bob.post(f"{path}/rate", json={"rating": 5})).json()["code"] == "not_owner"
     for wrong in (0, 6, "5", 4.5, True):
-        assert (await ann.post(f"{path}/rate", json={"rating": wrong})).json()["field"] == "rating"
+        assert field_of(await ann.post(f"{path}/rate", json={"rating": wrong})) == "rating"
     assert (await ann.post(f"{path}/rate", json={"rating": 2, "feedback": "Slow"})).status_code == 204
     shown = [(await who.get(path)).json() for who in (ann, bob)]
     assert [each["session_feedback"] for each in shown] == ["Slow", None]
@@ -354,7 +355,7 @@ async def test_68_prompts_and_answers_are_messages_and_a_repeated_answer_adds_no
 )
 async def test_what_is_amiss_in_a_start_is_named(sqlite_service: Service, body: dict[str, Any], field: str) -> None:
     refused = await sqlite_service.user().post(SESSIONS, json=body)
-    assert (refused.status_code, refused.json()["field"]) == (400, field)
+    assert (refused.status_code, field_of(refused)) == (400, field)
 
 
 async def test_an_answer_has_exactly_one_kind(sqlite_service: Service) -> None:
@@ -380,7 +381,7 @@ async def test_files_go_with_an_answer_once_they_are_in_the_sessions_conversatio
     session = await by_hand(ann)
     answer = {"step_id": session["first_step"]["step_id"], "free_text": "See the log", "upload_ids": ["log.txt"]}
     unknown = await ann.post(f"{session['path']}/respond", json=answer)
-    assert (unknown.status_code, unknown.json()["code"], unknown.json()["field"]) == (
+    assert (unknown.status_code, unknown.json()["code"], field_of(unknown)) == (
         400,
         "unknown_upload",
         "upload_ids",
@@ -396,7 +397,11 @@ async def test_before_a_session_there_is_no_file_to_name(service: Service) -> No
     content = {"text": "It does not print", "upload_ids": ["log.txt"]}
     refused = await service.user().post("/ai-sessions", json={"intake_content": content, "start_mode": "manual"})
     told = refused.json()
-    assert (refused.status_code, told["code"], told["field"]) == (400, "unknown_upload", "intake_content.upload_ids")
+    assert (refused.status_code, told["code"], field_of(refused)) == (
+        400,
+        "unknown_upload",
+        "intake_content.upload_ids",
+    )
 
 
 async def test_the_documentation_tells_how_much_work_it_was(service: Service) -> None:

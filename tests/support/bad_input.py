@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 from tests.support.ticket_systems import WEBHOOK_KEY
 from tests.support.troubleshooting import SESSIONS
 
@@ -181,6 +182,11 @@ ROUTES: dict[str, tuple[dict[str, Any], str | None, list[tuple[str, Any]]]] = {
         [*texts("name", 100), *[("config", wrong) for wrong in ([], "x")], *truths("enabled")],
     ),
 }
+
+
+def field_of(answer: httpx.Response) -> str:
+    """The first field that a refusal says does not fit."""
+    return answer.json()["extra"]["errors"][0]["field"]
 
 
 def documented() -> dict[str, Any]:

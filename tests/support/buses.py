@@ -15,7 +15,7 @@ from workbench.adapters.bus.rabbitmq import RabbitBus
 from workbench.adapters.metrics.flows import PrometheusFlows
 from workbench.domain.bus.calls import CallLimits, Route
 from workbench.domain.bus.errors import CallError
-from workbench.domain.bus.hosting import ControlReader, HostMemory
+from workbench.domain.bus.hosting import HostMemory, control_reader
 from workbench.domain.bus.model import Message
 from workbench.domain.bus.ports import Delivery, MessageBus, Subscription
 from workbench.domain.bus.requesting import ProcessCalls, Requester
@@ -125,7 +125,7 @@ async def serving(
     topics = {"request": request, "response": response}
     assignment = Assignment(**{**place, "topics": topics, "parameters": {}, **(assigned or {})})
     instance = ServiceInstance(on, definition, assignment, memory, bench.process(), HostTimes(**times))
-    control = asyncio.create_task(ControlReader(on, memory).run())
+    control = asyncio.create_task(control_reader(on, memory).run())
     await instance.start()
     host = Host(on, instance, memory, control)
     try:

@@ -1,4 +1,4 @@
-"""Whether an answer is one that the OpenAPI document names, asked of every answer that a test gets."""
+"""Whether an answer is one that the OpenAPI document names, and errors have their form, asked of all that tests get."""
 
 import re
 from functools import cache
@@ -12,6 +12,9 @@ from workbench.wiring.settings import Settings
 
 OPEN_ENDED = ("assistant_service_id", "filename")
 """The parameters of a path that may hold slashes."""
+STRICT = ("ai-sessions", "playbooks", "psa-connections")
+"""How the paths of strict routes begin."""
+ENVELOPE: dict[str, type] = {"status_code": int, "code": str, "detail": str, "extra": dict}
 
 
 @cache
@@ -31,9 +34,24 @@ def _pattern(path: str) -> re.Pattern[str]:
 async def check_answer(response: httpx.Response) -> None:
     """Fail where the document does not name the answer's status; what has no route of its own is let through."""
     path, method = response.request.url.path, response.request.method.lower()
+    if response.is_error and path.lstrip("/").startswith(STRICT) and method != "head":
+        await response.aread()
+        require_envelope(response)
     operation = next((ways.get(method) for pattern, ways in _routes() if pattern.fullmatch(path)), None)
     if operation is None or response.status_code == HTTPStatus.TEMPORARY_REDIRECT:
         return
     status = str(response.status_code)
     named = operation["responses"]
     assert named.keys() & {status, f"{status[0]}XX"}, f"{method} {path} answered {status}; the document has {[*named]}"
+
+
+def require_envelope(response: httpx.Response) -> None:
+    """Fail unless an error of a strict route is told as all of them are, with the faults of what is bad input."""
+    told = response.json()
+    assert {key: type(value) for key, value in told.items()} == ENVELOPE, told
+    assert told["status_code"] == response.status_code, told
+    assert told["code"], told
+    assert told["detail"], told
+    if response.status_code == HTTPStatus.BAD_REQUEST:
+        assert told["extra"]["errors"], told
+        assert all(each.keys() == {"field", "message"} for each in told["extra"]["errors"]), told

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from tests.support.bad_input import field_of
 from tests.support.ticket_desk import Desk
 from tests.support.ticket_systems import ConnectWiseServer, WebhookServer
 from tests.support.troubleshooting import SESSIONS, act, by_hand, done
@@ -37,7 +38,7 @@ async def test_13_tickets_that_are_not_there_are_refused_and_none_is_linked(
     ann, connection = desk.service.user(), await desk.connect(company)
     path = (await by_hand(ann))["path"]
     refused = await ann.post(f"{path}/link-ticket", json={"psa_ticket_id": "4712", "psa_connection_id": connection})
-    assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (
+    assert (refused.status_code, refused.json()["code"], field_of(refused)) == (
         400,
         "ticket_not_found",
         "psa_ticket_id",
@@ -104,7 +105,7 @@ async def test_5_1_a_session_begins_with_its_ticket_where_one_connection_is_enab
     ann = desk.service.user()
     new = {"intake_content": {"text": "It is slow"}, "start_mode": "manual", "psa_ticket_id": "4711"}
     none = await ann.post(SESSIONS, json=new)
-    assert (none.status_code, none.json()["field"]) == (400, "psa_connection_id")
+    assert (none.status_code, field_of(none)) == (400, "psa_connection_id")
     only = await desk.connect(company)
     begun = (await ann.post(SESSIONS, json=new)).json()
     detail = (await ann.get(f"{SESSIONS}/{begun['session_id']}")).json()
@@ -112,6 +113,6 @@ async def test_5_1_a_session_begins_with_its_ticket_where_one_connection_is_enab
     await desk.connect(company)
     assert (await ann.post(SESSIONS, json=new)).json()["code"] == "unknown_connection"
     missing = {**new, "psa_ticket_id": None, "psa_connection_id": only}
-    assert (await ann.post(SESSIONS, json=missing)).json()["field"] == "psa_ticket_id"
+    assert field_of(await ann.post(SESSIONS, json=missing)) == "psa_ticket_id"
     escalated = await act(ann, f"{SESSIONS}/{begun['session_id']}", "escalate")
     assert escalated.json()["packet"]["psa_ticket_id"] == "4711"

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import select
+from tests.support.bad_input import field_of
 from tests.support.clocks import StoppedClock
 from tests.support.databases import open_store
 from tests.support.servers import eventually, until
@@ -94,7 +95,7 @@ async def test_status_updates_come_to_the_ticket_when_that_is_wanted(desk: Desk,
     notes = (await ann.post(update, json={"audience": "ticket_notes", "post_to_ticket": True})).json()
     assert client["push_id"] == again["push_id"] != notes["push_id"]
     mail = await ann.post(update, json={"audience": "email", "post_to_ticket": True})
-    assert (mail.status_code, mail.json()["field"]) == (400, "post_to_ticket")
+    assert (mail.status_code, field_of(mail)) == (400, "post_to_ticket")
     await desk.bring()
     assert [(note["internalAnalysisFlag"], note["detailDescriptionFlag"]) for note in company.notes] == [
         (False, True),

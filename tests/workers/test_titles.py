@@ -307,7 +307,7 @@ async def test_a_model_that_fails_is_asked_again(
 
 
 async def test_a_model_that_takes_too_long_is_asked_again(sqlite_url: str, tmp_path: Path, model: ModelServer) -> None:
-    async with titling(sqlite_url, tmp_path / "data", model, timeout_seconds=0.5) as service:
+    async with titling(sqlite_url, tmp_path / "data", model, timeout_seconds=2) as service:
         model.answer(hang(), "In time")
         talk = await begin(service)
         await talk.say("hello")

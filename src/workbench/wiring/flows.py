@@ -33,6 +33,7 @@ from workbench.domain.flows.ports import FlowLedger, FlowMeter, FlowTx, Schemas,
 from workbench.domain.flows.reading import FlowReader
 from workbench.domain.flows.roster import Roster
 from workbench.domain.flows.stopping import StopService, TopicRemover
+from workbench.domain.flows.underway import RequestsUnderWay
 from workbench.domain.flows.upkeep import TopicKeeper, UpkeepService
 from workbench.domain.identity.model import HostTokens
 from workbench.domain.transactions import Transactions
@@ -50,6 +51,7 @@ class FlowDomain(Provider):
     changes = provide(FlowChanges)
     roster = provide(Roster)
     gateway = provide(FlowGateway)
+    under_way = provide(RequestsUnderWay)
     remover = provide(TopicRemover)
     stops = provide(StopService)
     reader = provide(FlowReader)

@@ -1,7 +1,6 @@
 """What a host keeps over all its services: which requests run, which are not wanted any more, which were answered."""
 
 import asyncio
-import logging
 import time
 import uuid
 from collections import OrderedDict
@@ -9,19 +8,15 @@ from typing import Any
 
 import msgspec
 
-from workbench.domain.bus.errors import BusError
+from workbench.domain.bus.listening import Listener
 from workbench.domain.bus.model import CONTROL_TOPIC, Message
-from workbench.domain.bus.ports import Delivery, MessageBus, Subscription
+from workbench.domain.bus.ports import Delivery, MessageBus
 from workbench.domain.texts import read_json
 
 REMEMBERED = 10_000
 REMEMBERED_SECONDS = 600.0
 REMEMBERED_BYTES = 64 << 10
 CANCELLED_SECONDS = 1800.0
-CONTROL_PREFETCH = 100
-RETRY_SECONDS = 1.0
-
-logger = logging.getLogger(__name__)
 
 
 class Running:
@@ -74,36 +69,10 @@ class HostMemory:
         return None if found is None or time.monotonic() - found[0] > REMEMBERED_SECONDS else found[1]
 
 
-class ControlReader:
+def control_reader(bus: MessageBus, memory: HostMemory) -> Listener:
     """Hears of requests that nobody waits for any more."""
 
-    def __init__(self, bus: MessageBus, memory: HostMemory) -> None:
-        self._bus = bus
-        self._memory = memory
-        self._subscription: Subscription | None = None
-
-    async def run(self) -> None:
-        """Listen for ever."""
-        while True:
-            try:
-                await self._bus.create_topic(CONTROL_TOPIC)
-                name = f"host/{uuid.uuid4()}"
-                self._subscription = await self._bus.subscribe(CONTROL_TOPIC, name, CONTROL_PREFETCH)
-                await self._listen(self._subscription)
-            except BusError as error:
-                logger.warning("cancellations are not heard: %s", error)
-            finally:
-                if self._subscription is not None:
-                    await self._subscription.close()
-                    self._subscription = None
-            await asyncio.sleep(RETRY_SECONDS)
-
-    async def _listen(self, subscription: Subscription) -> None:
-        async for delivery in subscription:
-            self._hear(delivery.message)
-            await delivery.ack()
-
-    def _hear(self, message: Message) -> None:
+    async def hear(message: Message) -> None:
         if message.kind != "cancel":
             return
         try:
@@ -114,4 +83,6 @@ class ControlReader:
             fields: dict[str, Any] = body  # pyright: ignore[reportUnknownVariableType]
             request_id, run_id = fields.get("id"), fields.get("run")
             if isinstance(request_id, str):
-                self._memory.cancel(request_id, run_id if isinstance(run_id, str) else None)
+                memory.cancel(request_id, run_id if isinstance(run_id, str) else None)
+
+    return Listener(bus, CONTROL_TOPIC, f"host/{uuid.uuid4()}", hear)

@@ -12,9 +12,11 @@ Kind = Literal["request", "part", "final", "error", "keepalive", "cancel"]
 
 CONTROL_TOPIC = "notify:wb:control"
 """Where every host hears of requests that nobody waits for any more."""
+REPLICAS_TOPIC = "notify:wb:replicas"
+"""Where replicas of the service ask each other what is under way."""
 DEAD_TOPIC = "flow:wb:dead"
 """Where work ends that was delivered MAX_DELIVERIES times in vain."""
-OWN_TOPICS = frozenset({CONTROL_TOPIC, DEAD_TOPIC})
+OWN_TOPICS = frozenset({CONTROL_TOPIC, REPLICAS_TOPIC, DEAD_TOPIC})
 MAX_DELIVERIES = 5
 MAX_TOPIC_BYTES = 170
 """Names in AMQP end at 255 bytes, and those of queues are longer than their topic's."""

@@ -11,7 +11,14 @@ from typing import Any, Literal
 import msgspec
 
 from workbench.domain.bus.calls import CallLimits, Fold, Reply, Route, timed_out
-from workbench.domain.bus.errors import BusError, BusUnavailableError, CallError, PublishUnknownError, TopicMissingError
+from workbench.domain.bus.errors import (
+    BusError,
+    BusUnavailableError,
+    CallError,
+    Phase,
+    PublishUnknownError,
+    TopicMissingError,
+)
 from workbench.domain.bus.mailboxes import Budget, Finished, Slots
 from workbench.domain.bus.model import CONTROL_TOPIC, Header, Message
 from workbench.domain.bus.ports import Asked, BusMeter, BusTracer, Loss, MessageBus, Subscription
@@ -71,6 +78,11 @@ class Call:
         if reply.is_last:
             self.finish()
         return reply
+
+    @property
+    def phase(self) -> Phase:
+        """What it would fail in, were nothing heard of it from now on."""
+        return self._patience()[1]
 
     def finish(self) -> None:
         """Have enough: what ends now was not left in the middle."""

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET
 
 from workbench.domain.bus.calls import MAX_SECONDS, MIN_SECONDS, Answer, Fold, Reply, Route, ends_plain
-from workbench.domain.bus.errors import BusError, CallError
+from workbench.domain.bus.errors import BusError, CallError, Phase
 from workbench.domain.bus.model import Header, Message
 from workbench.domain.bus.requesting import Call, ProcessCalls, Requester, cause_headers
 from workbench.domain.bus.waiting import bus_failure
@@ -30,19 +30,23 @@ SEND_SECONDS = 30.0
 
 
 class InFlight(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that is under way in this process."""
+    """A request that is under way; `phase` is what it would fail in, were there no further sign of life."""
 
     id: str
     interface: str
     started_at: datetime
     deadline: datetime
+    phase: Phase
     parts: int
 
 
-class InFlightList(msgspec.Struct, frozen=True, kw_only=True):
-    """The wire's wrapper of a list."""
+class Viewer(msgspec.Struct, frozen=True, kw_only=True):
+    """Who looks at requests to a flow, and whether at those of others too."""
 
-    requests: list[InFlight]
+    workspace_id: str
+    flow_id: str
+    user_id: str
+    sees_all: bool
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +88,12 @@ class OpenCall:
     def shown(self) -> InFlight:
         """As those who look after requests see it."""
         return InFlight(
-            id=self.id, interface=self.interface, started_at=self.started_at, deadline=self.deadline, parts=self.parts
+            id=self.id,
+            interface=self.interface,
+            started_at=self.started_at,
+            deadline=self.deadline,
+            phase=self._call.phase,
+            parts=self.parts,
         )
 
 
@@ -224,27 +233,34 @@ class FlowGateway:
             self._requesters[place] = Requester(self._bus, route, self._process)
         return self._requesters[place]
 
-    def requests(self, principal: Principal, flow_id: str) -> InFlightList:
-        """What is under way in this process: one's own, or for who may change flows everybody's."""
-        return InFlightList(requests=[call.shown() for call in self._visible(principal, flow_id)])
+    def viewer(self, principal: Principal, flow_id: str) -> Viewer:
+        """Somebody who looks at requests: at their own, or who may change flows at everybody's."""
+        return Viewer(
+            workspace_id=principal.workspace_id,
+            flow_id=flow_id,
+            user_id=principal.id,
+            sees_all=self._policy.is_open or principal.is_admin,
+        )
 
-    def _visible(self, principal: Principal, flow_id: str) -> list[OpenCall]:
-        sees_all = self._policy.is_open or principal.is_admin
+    def under_way(self, viewer: Viewer) -> list[InFlight]:
+        """What is under way in this process, as far as it is the viewer's to see."""
+        return [call.shown() for call in self._visible(viewer)]
+
+    def _visible(self, viewer: Viewer) -> list[OpenCall]:
         return [
             call
             for call in self._open.values()
-            if (call.flow.workspace_id, call.flow.flow_id) == (principal.workspace_id, flow_id)
-            and (sees_all or call.caller == principal.id)
+            if (call.flow.workspace_id, call.flow.flow_id) == (viewer.workspace_id, viewer.flow_id)
+            and (viewer.sees_all or call.caller == viewer.user_id)
         ]
 
-    def cancel(self, principal: Principal, flow_id: str, request_id: str) -> None:
-        """End a request that is under way in this process. Raises NotFoundError."""
-        for call in self._visible(principal, flow_id):
+    def cancel(self, viewer: Viewer, request_id: str) -> bool:
+        """End a request that is under way in this process; whether there was one for the viewer to end."""
+        for call in self._visible(viewer):
             if call.id == request_id:
                 requester = self._requesters.get((call.flow.key, call.interface))
-                if requester is not None and requester.cancel(request_id):
-                    return
-        raise NotFoundError(code="request_not_found")
+                return requester is not None and requester.cancel(request_id)
+        return False
 
     @property
     def is_draining(self) -> bool:

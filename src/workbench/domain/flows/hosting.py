@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from workbench.domain.bus.errors import BusError
-from workbench.domain.bus.hosting import ControlReader, HostMemory
+from workbench.domain.bus.hosting import HostMemory, control_reader
 from workbench.domain.bus.ports import MessageBus
 from workbench.domain.bus.requesting import ProcessCalls
 from workbench.domain.bus.services import Assignment, ServiceDefinition
@@ -54,7 +54,7 @@ class FlowHost:
         self._process = process
         self._times = times
         self._memory = HostMemory()
-        self._control = ControlReader(bus, self._memory)
+        self._control = control_reader(bus, self._memory)
         self._running: dict[str, tuple[Assignment, ServiceInstance]] = {}
         self._failed: dict[str, Failed] = {}
 

@@ -24,7 +24,7 @@ from workbench.entrypoints.http.assistants import AssistantController
 from workbench.entrypoints.http.budgets import BudgetController
 from workbench.entrypoints.http.conversations import ConversationController
 from workbench.entrypoints.http.deliveries import DeliveryController
-from workbench.entrypoints.http.document import document_config, operations_of
+from workbench.entrypoints.http.document import document_config
 from workbench.entrypoints.http.drain import Drain
 from workbench.entrypoints.http.errors import EXCEPTION_HANDLERS
 from workbench.entrypoints.http.events import EventController
@@ -51,7 +51,7 @@ from workbench.entrypoints.http.sessions import SessionController
 from workbench.entrypoints.http.shares import ShareController
 from workbench.entrypoints.http.speech import SpeechController
 from workbench.entrypoints.http.streams import Heartbeats
-from workbench.entrypoints.http.strict import MAX_BODY_BYTES, STRICT
+from workbench.entrypoints.http.strict import MAX_BODY_BYTES
 from workbench.entrypoints.http.tickets import ConnectionController
 from workbench.entrypoints.http.turns import ActiveTurnController, TurnController
 from workbench.entrypoints.http.usage import UsageController
@@ -85,9 +85,7 @@ STRICT_CONTROLLERS = [
     SessionTicketController,
     ConnectionController,
 ]
-STRICT_ROUTES = DishkaRouter(
-    "/", route_handlers=STRICT_CONTROLLERS, opt={STRICT: True}, request_max_body_size=MAX_BODY_BYTES
-)
+STRICT_ROUTES = DishkaRouter("/", route_handlers=STRICT_CONTROLLERS, request_max_body_size=MAX_BODY_BYTES)
 CONTROLLERS = [
     HealthController,
     UserController,
@@ -231,7 +229,7 @@ def create_app(settings: Settings | None = None, *providers: Provider) -> Litest
         lifespan=[_lifespan(container, chosen, drain)],
         logging_config=None,
         middleware=[Metering],
-        openapi_config=document_config(chosen.service.anonymous_paths, operations_of(STRICT_ROUTES)),
+        openapi_config=document_config(chosen.service.anonymous_paths),
         request_class=WorkbenchRequest,
         request_max_body_size=chosen.limits.body_bytes,
     )

@@ -12,8 +12,6 @@ from importlib.metadata import version
 from typing import Any
 
 import msgspec
-from litestar import Router
-from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import ScalarRenderPlugin
 from litestar.openapi.spec import Components, License, OpenAPI, SecurityScheme
@@ -32,7 +30,9 @@ from workbench.domain.errors import (
     WorkbenchError,
 )
 from workbench.domain.idempotency.model import HEADER
-from workbench.entrypoints.http.errors import STATUS, AssistantFailure, ErrorBody, FaultList, InvalidInput, summary_of
+from workbench.entrypoints.http.error_bodies import AssistantFailure, ErrorBody, ErrorEnvelope, FaultList, InvalidInput
+from workbench.entrypoints.http.errors import STATUS, summary_of
+from workbench.entrypoints.http.strict import is_strict
 
 Json = dict[str, Any]
 
@@ -117,25 +117,22 @@ class Document(OpenAPI):
     """The document with what all routes share."""
 
     anonymous_paths: frozenset[str] = frozenset()
-    strict_operations: frozenset[str] = frozenset()
 
     @property
     def _exclude_fields(self) -> set[str]:
-        return {"anonymous_paths", "strict_operations"}
+        return {"anonymous_paths"}
 
     def to_schema(self) -> Json:
         """Write it."""
         document = super().to_schema()
-        forms = [ErrorBody, FaultList, InvalidInput, AssistantFailure]
+        forms = [ErrorBody, ErrorEnvelope, FaultList, InvalidInput, AssistantFailure]
         _, components = msgspec.json.schema_components(forms, ref_template=REFERENCE)
         document["components"]["schemas"] |= components
         for path, method, operation in _operations(document["paths"]):
             if path in self.anonymous_paths:
                 operation["security"] = []
             _correct_parameters(operation.get("parameters", ()))
-            is_strict = operation["operationId"] in self.strict_operations
-            responses = _responses(path, method, operation, is_strict=is_strict)
-            operation["responses"] = dict(sorted(responses.items()))
+            operation["responses"] = dict(sorted(_responses(path, method, operation).items()))
         _add_tails(document["paths"])
         return document
 
@@ -145,28 +142,16 @@ class DocumentConfig(OpenAPIConfig):
     """The framework's settings for a document, of which ours is made."""
 
     anonymous_paths: frozenset[str] = frozenset()
-    strict_operations: frozenset[str] = frozenset()
 
     def to_openapi_schema(self) -> OpenAPI:
         """Begin a document."""
         begun = super().to_openapi_schema()
         values = {field.name: getattr(begun, field.name) for field in fields(begun)}
-        return Document(**values, anonymous_paths=self.anonymous_paths, strict_operations=self.strict_operations)
+        return Document(**values, anonymous_paths=self.anonymous_paths)
 
 
-def operations_of(router: Router) -> Iterator[str]:
-    """The names of the operations of a router."""
-    for route in router.routes:
-        for handler in getattr(route, "route_handlers", ()):
-            if isinstance(handler, HTTPRouteHandler):
-                yield str(handler.operation_id)
-
-
-def document_config(anonymous_paths: Iterable[str], strict_operations: Iterable[str]) -> OpenAPIConfig:
-    """Say how an application is described that answers at `anonymous_paths` without credentials.
-
-    `strict_operations` are those of routes that are strict with what they are sent.
-    """
+def document_config(anonymous_paths: Iterable[str]) -> OpenAPIConfig:
+    """Say how an application is described that answers at `anonymous_paths` without credentials."""
     return DocumentConfig(
         title="Workbench",
         version=version("workbench"),
@@ -178,7 +163,6 @@ def document_config(anonymous_paths: Iterable[str], strict_operations: Iterable[
         security=SECURITY,
         use_handler_docstrings=True,
         anonymous_paths=frozenset(anonymous_paths),
-        strict_operations=frozenset(strict_operations),
     )
 
 
@@ -197,12 +181,12 @@ def _correct_parameters(parameters: Iterable[Json]) -> None:
         parameter["schema"] = {key: value for key, value in schema.items() if (key, value) != ("format", "uri")}
 
 
-def _responses(path: str, method: str, operation: Json, *, is_strict: bool) -> Json:
+def _responses(path: str, method: str, operation: Json) -> Json:
     """What a route answers, with the errors that follow from what it takes."""
     found: Json = {**operation["responses"]}
     if _is_the_frameworks(found.get(BAD_REQUEST)):
         del found[BAD_REQUEST]
-    if is_strict:
+    if is_strict(path):
         found |= _strict_misfits(operation, speaks_of_it=BAD_REQUEST in found)
     elif "requestBody" in operation or operation.get("parameters"):
         found[UNPROCESSABLE] = _either(_failure(MISFIT, FaultList), found.get(UNPROCESSABLE))
@@ -212,6 +196,8 @@ def _responses(path: str, method: str, operation: Json, *, is_strict: bool) -> J
         found |= {"4XX": _failure(PASSED_ON, AssistantFailure), "5XX": _failure(PASSED_ON, AssistantFailure)}
     for status, answer in found.items():
         _correct_answer(status, answer)
+        if is_strict(path):
+            _envelop(answer)
     return found
 
 
@@ -232,6 +218,13 @@ def _correct_answer(status: str, answer: Json) -> None:
         answer["content"][kind]["schema"] = {}
     if status in BUSY:
         answer["headers"] = RETRY_AFTER
+
+
+def _envelop(answer: Json) -> None:
+    """Give the errors that routes of all kinds name the form that they have on strict ones."""
+    for content in answer.get("content", {}).values():
+        if content["schema"] == _reference(ErrorBody):
+            content["schema"] = _reference(ErrorEnvelope)
 
 
 def _shared(path: str, method: str, operation: Json) -> Iterator[type[WorkbenchError]]:
@@ -267,6 +260,10 @@ def _either(misfit: Json, own: Json | None) -> Json:
 
 def _failure(description: str, body: type = ErrorBody) -> Json:
     return _answer(description, body.__name__)
+
+
+def _reference(body: type) -> Json:
+    return {"$ref": REFERENCE.format(name=body.__name__)}
 
 
 def _answer(description: str, name: str) -> Json:

@@ -3,9 +3,8 @@
 import math
 import re
 from http import HTTPStatus
-from typing import Any, Literal, cast
+from typing import Any, cast
 
-import msgspec
 import structlog
 from litestar import MediaType, Request, Response
 from litestar.exceptions import ClientException as LitestarClientException
@@ -35,7 +34,8 @@ from workbench.domain.errors import (
 from workbench.domain.idempotency.model import InProgressError
 from workbench.domain.troubleshooting.failures import ProviderError
 from workbench.entrypoints.http.budget_headers import budget_headers
-from workbench.entrypoints.http.strict import FieldFault, is_strict, misfit, parameter_fault, told_strictly
+from workbench.entrypoints.http.error_bodies import ErrorBody, Fault, FaultList, body_of, plain_body
+from workbench.entrypoints.http.strict import is_strict, misfit, parameter_fault
 
 STATUS: dict[type[WorkbenchError], int] = {
     UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
@@ -60,41 +60,6 @@ STATUS: dict[type[WorkbenchError], int] = {
 RETRY_AFTER_SECONDS = 1
 
 
-class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
-    """What went wrong: a sentence for people, a stable code for programs, and the input at fault. Limits come beside."""
-
-    detail: str
-    code: str | msgspec.UnsetType = msgspec.UNSET
-    field: str | msgspec.UnsetType = msgspec.UNSET
-
-
-class InvalidInput(ErrorBody, frozen=True, kw_only=True):
-    """What is amiss in a request to a route that is strict, field by field."""
-
-    errors: list[FieldFault]
-
-
-class AssistantFailure(msgspec.Struct, frozen=True, kw_only=True):
-    """What an assistant service answered instead of doing as asked, in its own words."""
-
-    detail: str
-    code: Literal["assistant_failed"]
-
-
-class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of a request that does not fit its route: `loc` is body, query or path, then the field."""
-
-    type: str
-    loc: list[str]
-    msg: str
-
-
-class FaultList(msgspec.Struct, frozen=True, kw_only=True):
-    """All that does not fit in a request."""
-
-    detail: list[Fault]
-
-
 _MISSING_PARAMETER = re.compile(r"[Mm]issing required (?P<source>query|header|path) parameter '(?P<name>\w+)'")
 _MISSING_FIELD = re.compile(r"missing required field `(\w+)`")
 
@@ -114,14 +79,6 @@ def status_of(error: WorkbenchError) -> int:
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
-def body_of(error: WorkbenchError) -> dict[str, Any]:
-    """Say what the caller is told: a sentence, a stable code, the field at fault, and limits."""
-    body: dict[str, Any] = {"detail": error.detail, "code": error.error_code}
-    if error.field is not None:
-        body["field"] = error.field
-    return {**body, **error.extra}
-
-
 def summary_of(kind: type[WorkbenchError]) -> str:
     """Say in a few words what a kind of error means."""
     return (kind.__doc__ or "").partition("\n")[0]
@@ -136,9 +93,8 @@ def failing(*kinds: type[WorkbenchError]) -> dict[int, ResponseSpec]:
 
 def domain_error(request: Request[Any, Any, Any], error: WorkbenchError) -> Response[Any]:
     """Answer a domain error."""
-    status, body = status_of(error), body_of(error)
-    if status == HTTPStatus.BAD_REQUEST and is_strict(request):
-        body = told_strictly(body)
+    status = status_of(error)
+    body = body_of(request.scope["path"], status, error)
     seconds = _retry_after(error, status)
     headers = {} if seconds is None else {"Retry-After": str(seconds)}
     if isinstance(error, BudgetExceededError):
@@ -193,7 +149,7 @@ def validation_error(request: Request[Any, Any, Any], error: ValidationException
 
 
 def _misfit(request: Request[Any, Any, Any], faults: list[Fault]) -> Response[Any]:
-    if is_strict(request):
+    if is_strict(request.scope["path"]):
         named = [(".".join(fault.loc[1:]) or fault.loc[0], fault.msg) for fault in faults]
         return domain_error(request, misfit([parameter_fault(request.route_handler, *each) for each in named]))
     return Response(FaultList(detail=faults), status_code=HTTPStatus.UNPROCESSABLE_ENTITY, media_type=MediaType.JSON)
@@ -231,17 +187,16 @@ def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respons
     elif isinstance(error, LitestarClientException) and status == HTTPStatus.BAD_REQUEST:
         # The framework's word for a body that is no JSON.
         return _misfit(request, [Fault(type="json_invalid", loc=["body"], msg=detail)])
-    return Response({"detail": detail}, status_code=status, headers=error.headers, media_type=MediaType.JSON)
+    body = plain_body(request.scope["path"], status, detail)
+    return Response(body, status_code=status, headers=error.headers, media_type=MediaType.JSON)
 
 
 def unexpected_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Answer a defect of ours: logged with its trace, told without it."""
     logger.error("request failed", method=request.method, path=request.url.path, exc_info=error)
-    return Response(
-        {"detail": "Internal Server Error", "code": "internal"},
-        status_code=HTTPStatus.INTERNAL_SERVER_ERROR,
-        media_type=MediaType.JSON,
-    )
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    body = plain_body(request.scope["path"], status, "Internal Server Error", "internal")
+    return Response(body, status_code=status, media_type=MediaType.JSON)
 
 
 EXCEPTION_HANDLERS: dict[Any, Any] = {

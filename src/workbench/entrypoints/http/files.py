@@ -20,7 +20,8 @@ from workbench.domain.files.uploading import UploadService
 from workbench.domain.identity.model import Principal
 from workbench.domain.sizes import SizeLimits
 from workbench.entrypoints.http.downloads import part_of
-from workbench.entrypoints.http.errors import ErrorBody, failing
+from workbench.entrypoints.http.error_bodies import ErrorBody
+from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import actors_only
 from workbench.entrypoints.http.uploads import MultipartUpload
 

@@ -18,11 +18,13 @@ from workbench.domain.errors import (
     UnprocessableError,
     UnsupportedError,
 )
-from workbench.domain.flows.calling import FlowGateway, InFlightList, Sent
+from workbench.domain.flows.calling import FlowGateway, Sent
 from workbench.domain.flows.policy import FlowPolicy
+from workbench.domain.flows.underway import InFlightList, RequestsUnderWay
 from workbench.domain.identity.model import Principal
 from workbench.domain.texts import read_json
-from workbench.entrypoints.http.errors import ErrorBody, failing
+from workbench.entrypoints.http.error_bodies import ErrorBody
+from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.flow_bodies import UNREADABLE, json_only, not_json
 from workbench.entrypoints.http.flow_streams import FlowStream
 from workbench.entrypoints.http.guards import users_only
@@ -48,6 +50,11 @@ def _failures() -> dict[int, ResponseSpec]:
     return {
         status: ResponseSpec(ErrorBody, generate_examples=False, description=text) for status, text in texts.items()
     }
+
+
+def _unheard() -> dict[int, ResponseSpec]:
+    text = "The bus is away, over which replicas ask each other."
+    return {503: ResponseSpec(ErrorBody, generate_examples=False, description=text)}
 
 
 class FlowCallController(Controller):
@@ -99,25 +106,29 @@ class FlowCallController(Controller):
         call = gateway.call(request.user, flow_id, interface, body, seconds=timeout_s, single=False)
         return StreamResponse(FlowStream(await stack.enter_async_context(call), stack, beats))
 
-    @get("/requests", operation_id="list_flow_requests", summary="List requests under way")
+    @get("/requests", operation_id="list_flow_requests", responses=_unheard(), summary="List requests under way")
     async def requests(
-        self, request: Request[Principal, Any, Any], flow_id: FromPath[str], gateway: FromDishka[FlowGateway]
+        self, request: Request[Principal, Any, Any], flow_id: FromPath[str], under_way: FromDishka[RequestsUnderWay]
     ) -> InFlightList:
-        """List the requests to a flow that are under way in the process that answers: one's own, for administrators all."""
-        return gateway.requests(request.user, flow_id)
+        """List the requests to a flow that are under way, in all replicas: one's own, for administrators all."""
+        return await under_way.list(request.user, flow_id)
 
     @delete(
-        "/requests/{request_id:str}", operation_id="cancel_flow_request", status_code=202, summary="Cancel a request"
+        "/requests/{request_id:str}",
+        operation_id="cancel_flow_request",
+        status_code=202,
+        responses=_unheard(),
+        summary="Cancel a request",
     )
     async def cancelled(
         self,
         request: Request[Principal, Any, Any],
         flow_id: FromPath[str],
         request_id: FromPath[str],
-        gateway: FromDishka[FlowGateway],
+        under_way: FromDishka[RequestsUnderWay],
     ) -> None:
-        """End a request that is under way in the process that answers."""
-        gateway.cancel(request.user, flow_id, request_id)
+        """End a request that is under way, in whichever replica."""
+        await under_way.cancel(request.user, flow_id, request_id)
 
 
 async def _body(request: Request[Principal, Any, Any], policy: FlowPolicy) -> Any:

@@ -19,7 +19,8 @@ from workbench.domain.identity.model import Credentials
 from workbench.domain.identity.service import Authenticator
 from workbench.domain.ids import correlation_id, new_hex_id
 from workbench.domain.texts import without_quoted_nul
-from workbench.entrypoints.http.errors import RETRY_AFTER_SECONDS, body_of, status_of
+from workbench.entrypoints.http.error_bodies import body_of, plain_body
+from workbench.entrypoints.http.errors import RETRY_AFTER_SECONDS, status_of
 from workbench.entrypoints.http.streams import WIRE
 
 METHODS = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
@@ -74,7 +75,8 @@ class Gate:
             try:
                 scope["user"] = await self._principal(headers, scope["path"])
             except WorkbenchError as error:
-                await _answer(answer, status_of(error), body_of(error), _retry_after(error))
+                status = status_of(error)
+                await _answer(answer, status, body_of(scope["path"], status, error), _retry_after(error))
                 return
         if scope["path"] != "/" and scope["path"].endswith("/"):
             await _answer(answer, HTTPStatus.TEMPORARY_REDIRECT, None, [(b"location", _without_slash(scope))])
@@ -138,7 +140,8 @@ def _without_credentials(scope: Any, headers: Headers) -> tuple[int, Any, RawHea
         asked = headers.get(b"access-control-request-headers", b"")
         allowed = [(b"access-control-allow-methods", METHODS), (b"access-control-max-age", PREFLIGHT_SECONDS)]
         return HTTPStatus.OK, "OK", [*allowed, (b"access-control-allow-headers", asked)] if asked else allowed
-    return HTTPStatus.METHOD_NOT_ALLOWED, {"detail": "Method Not Allowed"}, []
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+    return status, plain_body(scope["path"], status, "Method Not Allowed"), []
 
 
 def _without_slash(scope: Any) -> bytes:

@@ -16,7 +16,7 @@ class WorkbenchRequest(Request[Any, Any, Any]):
 
     async def body(self) -> bytes:
         """Read the body. Another content type than JSON is a 422, as the contract has it, or strictly a 415."""
-        if is_strict(self):
+        if is_strict(self.scope["path"]):
             require_json(self.headers.get("content-type"))
             return await super().body()
         kind = self.headers.get("content-type", "json")
@@ -36,7 +36,7 @@ class WorkbenchRequest(Request[Any, Any, Any]):
             value = read_json(await self.body() or b"null")
         except msgspec.DecodeError as error:
             raise SerializationException(str(error)) from error
-        if is_strict(self):
+        if is_strict(self.scope["path"]):
             require_fit(self.route_handler, value)
         return value
 

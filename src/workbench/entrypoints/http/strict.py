@@ -1,7 +1,8 @@
 """Routes that are strict with what they are sent: 400 `validation_error`, with each fault by the name of its field.
 
-An option of their router says so. The other routes keep the contract that they were made for: 422 with a list of places,
-numbers and truths that come as text, any type that has JSON in its name, and U+0000 left out.
+Their paths begin with words of their own, so that it is known before any route is found, and where there is none. The other
+routes keep the contract that they were made for: 422 with a list of places, numbers and truths that come as text, any type
+that has JSON in its name, and U+0000 left out.
 """
 
 import re
@@ -9,19 +10,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import msgspec
-from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from msgspec import inspect
 
 from workbench.domain.errors import InvalidError
 
-STRICT = "strict"
-"""The option."""
+STRICT = frozenset({"ai-sessions", "playbooks", "psa-connections"})
+"""How their paths begin."""
 MAX_BODY_BYTES = 1 << 20
 """How large what is sent there may be, but for what has a limit of its own."""
 CODE = "validation_error"
 
-Connection = ASGIConnection[Any, Any, Any, Any]
 _PLACE = re.compile(r"(?P<words>.*?)(?: - at (?:`key` in )?`\$\.?(?P<place>.*)`)?", re.DOTALL)
 _NAMED = re.compile(r"(?:missing required|contains unknown) field `(?P<name>.*)`", re.DOTALL)
 _NO_SUCH_WORD = "Invalid enum value"
@@ -35,11 +34,10 @@ class FieldFault(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
-def is_strict(connection: Connection) -> bool:
-    """Whether a request goes to a route that is strict."""
-    scope: Any = connection.scope
-    handler = scope.get("route_handler")
-    return handler is not None and STRICT in handler.opt
+def is_strict(path: str) -> bool:
+    """Whether routes at a path are strict."""
+    # As the router has it, for which more slashes are as good as one.
+    return path.lstrip("/").partition("/")[0] in STRICT
 
 
 def misfit(faults: Sequence[FieldFault]) -> InvalidError:
@@ -47,13 +45,6 @@ def misfit(faults: Sequence[FieldFault]) -> InvalidError:
     first = faults[0]
     extra = {"errors": msgspec.to_builtins(faults)}
     return InvalidError(f"{first.field}: {first.message}", code=CODE, field=first.field, extra=extra)
-
-
-def told_strictly(body: dict[str, Any]) -> dict[str, Any]:
-    """What a strict route answers instead of the `body` of any error about input: always with `errors`."""
-    code = CODE if body["code"] == InvalidError.code else body["code"]
-    fault = {"field": body.get("field", "body"), "message": body["detail"]}
-    return {"errors": [fault], **body, "code": code}
 
 
 def parameter_fault(handler: BaseRouteHandler, name: str, message: str) -> FieldFault:

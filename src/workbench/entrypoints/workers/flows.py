@@ -16,6 +16,7 @@ from workbench.domain.flows.means import FlowMeans
 from workbench.domain.flows.model import Host, StoredFlow
 from workbench.domain.flows.roster import Roster
 from workbench.domain.flows.stopping import StopService
+from workbench.domain.flows.underway import RequestsUnderWay
 from workbench.domain.flows.upkeep import TopicKeeper, UpkeepService
 from workbench.domain.jobs.ports import Leases
 
@@ -37,9 +38,17 @@ def require_shared_bus(bus: MessageBus) -> None:
 class FlowTools:
     """What the worker keeps going."""
 
-    def __init__(self, host: FlowHost, gateway: FlowGateway, keeper: TopicKeeper, process: ProcessCalls) -> None:
+    def __init__(
+        self,
+        host: FlowHost,
+        gateway: FlowGateway,
+        keeper: TopicKeeper,
+        process: ProcessCalls,
+        under_way: RequestsUnderWay,
+    ) -> None:
         self.host = host
         self.gateway = gateway
+        self.under_way = under_way
         self.keeper = keeper
         self.process = process
 
@@ -51,6 +60,7 @@ class FlowWorker:
         self._means = means
         self._host = tools.host
         self._gateway = tools.gateway
+        self._under_way = tools.under_way
         self._keeper = tools.keeper
         self._process = tools.process
         self._roster = roster
@@ -70,7 +80,7 @@ class FlowWorker:
 
     async def run(self) -> None:
         """Look whenever something may have changed, for ever."""
-        listening = asyncio.create_task(self._host.listen())
+        listening = [asyncio.create_task(each) for each in (self._host.listen(), self._under_way.listen())]
         try:
             is_due = True
             while True:
@@ -81,8 +91,9 @@ class FlowWorker:
                 await self._tell()
                 is_due = await self._means.changes.wait(self._bell, LOOK_SECONDS)
         finally:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+            for each in listening:
+                each.cancel()
+            await asyncio.gather(*listening, return_exceptions=True)
 
     async def _follow(self, flows: Sequence[StoredFlow]) -> None:
         self._gateway.look_again()
