@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from tests.contracts.test_generating import ANN, service_on
 from tests.support.databases import Store
+from tests.support.playbooks import playbook
 from tests.support.searching import add_sessions
 from tests.support.session_rows import a_connection, a_push, a_step, an_escalation
 
@@ -25,6 +26,7 @@ from workbench.domain.troubleshooting.likening import LikeningService, SharingPo
 from workbench.domain.troubleshooting.model import Branch, Session
 from workbench.domain.troubleshooting.ports import SessionFilter, StoredLane
 from workbench.domain.troubleshooting.prose import ProseService
+from workbench.domain.troubleshooting.sourcing import SupplyService
 from workbench.domain.troubleshooting.telling import TellingPolicy, TellingService
 from workbench.domain.troubleshooting.views import ListedSession, SessionDetail
 
@@ -42,13 +44,20 @@ class NoPolisher:
         raise AssertionError(asked)
 
 
-def telling(store: Store) -> TellingService:
-    likening = LikeningService(store.transactions, ChosenEmbedders(HashedEmbedder()), SharingPolicy(), store.clock)
-    guides = Guides(Shelves(Starters(texts={}, documents={})), Thresholds())
+def by_hand_on(store: Store, *, shares: bool = False) -> ByHandService:
+    likening = LikeningService(
+        store.transactions, ChosenEmbedders(HashedEmbedder()), SharingPolicy(everywhere=shares), store.clock
+    )
+    starters = Starters(texts={}, documents={"printer-offline": playbook()})
+    guides = Guides(Shelves(starters), Thresholds())
+    contents: Any = None  # no file is read here
+    return ByHandService(store.transactions, guides, SupplyService(likening, contents), likening)
+
+
+def telling(store: Store, *, shares: bool = False) -> TellingService:
     polisher: Any = NoPolisher()
     prose = ProseService(store.transactions, service_on(store), polisher, store.clock)
-    by_hand = ByHandService(store.transactions, guides, likening)
-    return TellingService(store.transactions, store.clock, TellingPolicy(), prose, by_hand)
+    return TellingService(store.transactions, store.clock, TellingPolicy(), prose, by_hand_on(store, shares=shares))
 
 
 async def page(store: Store, who: Principal = ANN, **more: Any) -> list[ListedSession]:

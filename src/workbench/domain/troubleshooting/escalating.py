@@ -13,11 +13,12 @@ from workbench.domain.ids import new_id
 from workbench.domain.participants.events import participant_created
 from workbench.domain.participants.model import Participant
 from workbench.domain.playbooks.model import Urgency
+from workbench.domain.playbooks.steps import AtHand
 from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.access import Person
 from workbench.domain.troubleshooting.briefing import Onward, brief
-from workbench.domain.troubleshooting.by_hand import ByHandService
+from workbench.domain.troubleshooting.by_hand import ByHandService, require_at_hand
 from workbench.domain.troubleshooting.cases import is_begun_by_model
 from workbench.domain.troubleshooting.chat_briefing import brief_in_chat
 from workbench.domain.troubleshooting.chat_turns import with_talk
@@ -34,7 +35,15 @@ from workbench.domain.troubleshooting.showing import drafted, progress, step_vie
 from workbench.domain.troubleshooting.ticket_notes import escalation_note, tell_ticket
 from workbench.domain.troubleshooting.transitions import escalated, leased, picked_up, require_pickup, withdrawn
 from workbench.domain.troubleshooting.updates import UpdateRequest, status_update
-from workbench.domain.troubleshooting.views import Chatted, Escalated, PickedUp, Queue, QueuedSession
+from workbench.domain.troubleshooting.views import (
+    Chatted,
+    Escalated,
+    FallbackReason,
+    PickedUp,
+    Queue,
+    QueuedSession,
+    StepView,
+)
 from workbench.domain.users.model import User
 from workbench.domain.users.service import meet
 
@@ -71,6 +80,15 @@ class _Awaited(msgspec.Struct, frozen=True, kw_only=True):
 
     briefing: SessionStep
     generation: Generation
+
+
+class _Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that was taken over as it is stored then, and the step that is open in it."""
+
+    session: Session
+    briefing: SessionStep
+    following: SessionStep
+    fallback_reason: FallbackReason | None = None
 
 
 class EscalatingService:
@@ -153,21 +171,26 @@ class EscalatingService:
         Raises ConflictError `already_picked_up` with who was faster, NotFoundError for whom it is not meant,
         QuotaExceededError, and then it is not taken over; ProviderError, and then it is.
         """
-        taken = await self._taken(principal, session_id, new)
-        if isinstance(taken, Chatted):
-            return taken
-        following = await self._by_hand.beside(principal, session_id, taken.next_step)
-        return msgspec.structs.replace(taken, next_step=following)
 
-    async def _taken(self, principal: Principal, session_id: UUID, new: NewPickup) -> PickedUp | Chatted:
-        came = await retrying(lambda: self._pick_up(principal, session_id, new))
-        if not isinstance(came, _Awaited):
+        async def act(at_hand: AtHand | None) -> _Taken | Chatted | _Awaited:
+            return await retrying(lambda: self._pick_up(principal, session_id, new, at_hand))
+
+        came = await self._by_hand.prepared(principal, act)
+        if isinstance(came, Chatted):
             return came
-        continued = await self._continuing.go_on(principal, session_id, came.generation, new.on_unavailable)
-        told = _picked_up(continued.session, came.briefing, continued.step)
-        return msgspec.structs.replace(told, fallback_reason=continued.fallback_reason)
+        if isinstance(came, _Awaited):
+            continued = await self._continuing.go_on(principal, session_id, came.generation, new.on_unavailable)
+            came = _Taken(
+                session=continued.session,
+                briefing=came.briefing,
+                following=continued.step,
+                fallback_reason=continued.fallback_reason,
+            )
+        return _picked_up(came, await self._by_hand.shown(principal, came.following))
 
-    async def _pick_up(self, principal: Principal, session_id: UUID, new: NewPickup) -> PickedUp | Chatted | _Awaited:
+    async def _pick_up(
+        self, principal: Principal, session_id: UUID, new: NewPickup, at_hand: AtHand | None
+    ) -> _Taken | Chatted | _Awaited:
         now = self._clock.now()
         context = cleaned_text(new.additional_context).strip() if new.additional_context else ""
         async with self._transactions.write(principal.workspace_id) as tx:
@@ -187,17 +210,20 @@ class EscalatingService:
             way = self._way(found, principal, new.resume_mode)
             generation = None
             if way == "written":
+                if new.on_unavailable == "manual":
+                    # Before it is refused: each refusal is counted.
+                    require_at_hand(session, at_hand)
                 generation = self._continuing.wished(principal, "flowpilot_pickup", session)
                 if not await is_admitted(tx, self._continuing.generating, generation, new.on_unavailable):
                     generation, way = None, "by_hand"
-            session, briefing, following = brief(tx, found, session, closed, way)
+            session, briefing, following = brief(tx, found, session, closed, way, at_hand)
             session = session if generation is None else leased(session, generation.key, now)
             tx.sessions.change(session)
             tx.events.record(escalation_changed("session.picked_up", session, closed))
         if generation is not None:
             return _Awaited(briefing=briefing, generation=generation)
-        told = _picked_up(stored(session), briefing, following)
-        return msgspec.structs.replace(told, fallback_reason="quota" if way == "by_hand" else None)
+        reason = "quota" if way == "by_hand" else None
+        return _Taken(session=stored(session), briefing=briefing, following=following, fallback_reason=reason)
 
     def _way(self, found: Known, principal: Principal, mode: ResumeMode) -> Onward:
         """How it goes on behind the briefing, which is read first unless there is something to go on with."""
@@ -261,14 +287,15 @@ def _seat(tx: SessionTx, found: Known, user: User, now: datetime) -> None:
     tx.events.record(participant_created(seat, found.everyone))
 
 
-def _picked_up(session: Session, briefing: SessionStep, following: SessionStep) -> PickedUp:
-    suggestion, draft = drafted(following)
+def _picked_up(taken: _Taken, following: StepView) -> PickedUp:
+    suggestion, draft = drafted(taken.following.step)
     return PickedUp(
-        briefing=step_view(briefing),
-        next_step=step_view(following),
-        session=progress(session),
+        briefing=step_view(taken.briefing),
+        next_step=following,
+        session=progress(taken.session),
         suggestion=suggestion,
         suggestion_draft=draft,
+        fallback_reason=taken.fallback_reason,
     )
 
 

@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
 from workbench.domain.messages.model import Message
 from workbench.domain.playbooks.matching import Candidate
-from workbench.domain.playbooks.steps import Suggestion
+from workbench.domain.playbooks.steps import Step, Suggestion
 from workbench.domain.troubleshooting.access import Person, standing
 from workbench.domain.troubleshooting.cases import generation_state, named
 from workbench.domain.troubleshooting.known import former_handlers
@@ -25,7 +24,6 @@ from workbench.domain.troubleshooting.views import (
     ListedSession,
     NearCandidate,
     Progress,
-    Responded,
     SessionDetail,
     Started,
     StepContent,
@@ -68,28 +66,15 @@ def progress(session: Session) -> Progress:
     return Progress(**{name: getattr(session, name) for name in Progress.__struct_fields__})
 
 
-def drafted(step: SessionStep | None) -> tuple[Suggestion | None, SuggestionDraft | None]:
+def drafted(asked: Step) -> tuple[Suggestion | None, SuggestionDraft | None]:
     """What a step suggests."""
-    asked = step.step if step else None
-    if asked is None or asked.suggestion is None:
+    if asked.suggestion is None:
         return None, None
     if asked.suggestion == "resolve":
         return "resolve", SuggestionDraft(
             resolution_summary=asked.draft or asked.prompt, resolution_action=asked.action
         )
     return "escalate", SuggestionDraft(reason=asked.draft or asked.prompt, urgency=asked.urgency)
-
-
-def responded(session: Session, answered_step_id: UUID, following: SessionStep | None) -> Responded:
-    """What came of an answer."""
-    suggestion, draft = drafted(following)
-    return Responded(
-        answered_step_id=answered_step_id,
-        next_step=step_view(following) if following else None,
-        session=progress(session),
-        suggestion=suggestion,
-        suggestion_draft=draft,
-    )
 
 
 def listed(outline: Outline, person: Person, now: datetime) -> ListedSession:
@@ -156,11 +141,11 @@ def _colleague(person_id: str, names: Mapping[str, str]) -> Colleague:
     return Colleague(id=person_id, name=named(person_id, names))
 
 
-def started(session: Session, candidates: Sequence[Candidate], first: SessionStep | None) -> Started:
+def started(session: Session, candidates: Sequence[Candidate], first: StepView | None) -> Started:
     """A session as it has begun, with its first step where it has steps."""
     shown = {name: getattr(session, name) for name in Started.__struct_fields__ if hasattr(session, name)}
     near = [NearCandidate(key=each.key, title=each.title, score=each.score) for each in candidates]
-    return Started(**shown, session_id=session.id, candidates=near, first_step=step_view(first) if first else None)
+    return Started(**shown, session_id=session.id, candidates=near, first_step=first)
 
 
 def chatted(

@@ -19,7 +19,7 @@ from workbench.domain.troubleshooting.cursors import decode_cursor, encode_curso
 from workbench.domain.troubleshooting.documentation import Documentation, documented
 from workbench.domain.troubleshooting.generating import Generation
 from workbench.domain.troubleshooting.known import Known, person_of, require_whole, seen
-from workbench.domain.troubleshooting.model import TERMINAL
+from workbench.domain.troubleshooting.model import TERMINAL, SessionStep
 from workbench.domain.troubleshooting.narrating import Narration
 from workbench.domain.troubleshooting.outlining import outline_of, outlines
 from workbench.domain.troubleshooting.ports import SessionFilter, SessionPage, SessionTx
@@ -105,16 +105,14 @@ class TellingService:
 
     async def detail(self, principal: Principal, session_id: UUID) -> SessionDetail:
         """One session with all that belongs to it. Raises NotFoundError."""
-        told = await retrying(lambda: self._detail(principal, session_id))
-        if told.status in TERMINAL:
+        told, waiting = await retrying(lambda: self._detail(principal, session_id))
+        if waiting is None or told.status in TERMINAL:
             return told
-        steps = [
-            await self._by_hand.beside(principal, session_id, step) if step.branch_id == told.active_branch_id else step
-            for step in told.steps
-        ]
+        shown = await self._by_hand.shown(principal, waiting)
+        steps = [shown if step.step_id == shown.step_id else step for step in told.steps]
         return msgspec.structs.replace(told, steps=steps)
 
-    async def _detail(self, principal: Principal, session_id: UUID) -> SessionDetail:
+    async def _detail(self, principal: Principal, session_id: UUID) -> tuple[SessionDetail, SessionStep | None]:
         async with self._transactions.read(principal.workspace_id) as tx:
             found = await seen(tx, principal, session_id)
             newest = MessageQuery(limit=min(SHOWN_MESSAGES, MAX_PAGE))
@@ -122,7 +120,7 @@ class TellingService:
             lane = await tx.lanes.find(session_id)
             pushed = await tx.pushes.newest_of_each([session_id])
             await require_whole(tx, found)
-        return detailed(
+        told = detailed(
             outline_of(found, lane.rev if lane else 0, pushed),
             found.person,
             self._clock.now(),
@@ -130,6 +128,7 @@ class TellingService:
             messages=messages,
             lane=lane.lane if lane else None,
         )
+        return told, found.case.open_step
 
     async def documentation(self, principal: Principal, session_id: UUID) -> Documentation:
         """What happened in a session, told; its owner's. To all others there is nothing: NotFoundError.
