@@ -73,7 +73,8 @@ from workbench.domain.troubleshooting.continuing import ContinuingService
 from workbench.domain.troubleshooting.duties import UpkeepPolicy
 from workbench.domain.troubleshooting.escalating import EscalatingService
 from workbench.domain.troubleshooting.first_steps import FirstStepService
-from workbench.domain.troubleshooting.generating import GeneratingService, GenerationPolicy
+from workbench.domain.troubleshooting.generating import GeneratingService
+from workbench.domain.troubleshooting.generations import GenerationPolicy
 from workbench.domain.troubleshooting.guides import Guides
 from workbench.domain.troubleshooting.handling import HandlingService
 from workbench.domain.troubleshooting.owning import OwningService

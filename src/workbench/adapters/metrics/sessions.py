@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from workbench.domain.events.model import Event
 from workbench.domain.playbooks.confidence import Tier
 from workbench.domain.playbooks.steps import Source
-from workbench.domain.troubleshooting.generating import GenerationMeter, GenerationType, Outcome
+from workbench.domain.troubleshooting.generations import GenerationMeter, GenerationType, Outcome
 from workbench.domain.troubleshooting.metering import Decision, SessionMeter, StreamResult
 from workbench.domain.troubleshooting.model import SessionType
 from workbench.domain.troubleshooting.ports import SessionFigures

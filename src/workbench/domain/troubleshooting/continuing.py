@@ -22,7 +22,8 @@ from workbench.domain.troubleshooting.authoring import Authored, StepAuthor
 from workbench.domain.troubleshooting.by_hand import equipped
 from workbench.domain.troubleshooting.failures import ProviderError
 from workbench.domain.troubleshooting.first_steps import told_of_problem
-from workbench.domain.troubleshooting.generating import GeneratingService, Generation, GenerationType, OnUnavailable
+from workbench.domain.troubleshooting.generating import GeneratingService
+from workbench.domain.troubleshooting.generations import Generation, GenerationType, OnUnavailable
 from workbench.domain.troubleshooting.guides import Guides
 from workbench.domain.troubleshooting.guiding import answered, understood
 from workbench.domain.troubleshooting.known import (

@@ -25,7 +25,8 @@ from workbench.domain.troubleshooting.chat_turns import with_talk
 from workbench.domain.troubleshooting.continuing import ContinuingService
 from workbench.domain.troubleshooting.cursors import decode_cursor, encode_cursor
 from workbench.domain.troubleshooting.events import escalation_changed
-from workbench.domain.troubleshooting.generating import Generation, OnUnavailable, is_admitted
+from workbench.domain.troubleshooting.generating import is_admitted
+from workbench.domain.troubleshooting.generations import Generation, OnUnavailable
 from workbench.domain.troubleshooting.known import Known, known, person_of, seen, stored
 from workbench.domain.troubleshooting.model import Escalation, ResumeMode, Session, SessionStep
 from workbench.domain.troubleshooting.packets import packet_of

@@ -30,7 +30,8 @@ from workbench.domain.troubleshooting.answering import (
 from workbench.domain.troubleshooting.by_hand import ByHandService, equipped, require_at_hand
 from workbench.domain.troubleshooting.cases import Case, is_begun_by_model
 from workbench.domain.troubleshooting.continuing import ContinuingService, ask_next
-from workbench.domain.troubleshooting.generating import Generation, OnUnavailable, is_admitted
+from workbench.domain.troubleshooting.generating import is_admitted
+from workbench.domain.troubleshooting.generations import Generation, OnUnavailable
 from workbench.domain.troubleshooting.guides import Guides
 from workbench.domain.troubleshooting.guiding import Following, Guidance, answered
 from workbench.domain.troubleshooting.known import Known, follow, require_whole, seen, walk_of

@@ -17,7 +17,7 @@ from workbench.domain.troubleshooting.cases import Case
 from workbench.domain.troubleshooting.chat_turns import with_talk
 from workbench.domain.troubleshooting.cursors import decode_cursor, encode_cursor
 from workbench.domain.troubleshooting.documentation import Documentation, documented
-from workbench.domain.troubleshooting.generating import Generation
+from workbench.domain.troubleshooting.generations import Generation
 from workbench.domain.troubleshooting.known import Known, person_of, require_whole, seen
 from workbench.domain.troubleshooting.model import TERMINAL, SessionStep
 from workbench.domain.troubleshooting.narrating import Narration
