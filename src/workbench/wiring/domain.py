@@ -83,6 +83,7 @@ from workbench.domain.troubleshooting.replying import Replying
 from workbench.domain.troubleshooting.responding import RespondingService
 from workbench.domain.troubleshooting.sourcing import SupplyService
 from workbench.domain.troubleshooting.starting import StartingService
+from workbench.domain.troubleshooting.taking_over import TakingOverService
 from workbench.domain.troubleshooting.telling import TellingPolicy, TellingService
 from workbench.domain.troubleshooting.upkeep import (
     DeletedSessions,
@@ -181,6 +182,7 @@ class Domain(Provider):
     responding = provide(RespondingService)
     handling = provide(HandlingService)
     escalating = provide(EscalatingService)
+    taking_over = provide(TakingOverService)
     generating = provide(GeneratingService)
     step_author = provide(StepAuthor)
     guides = provide(Guides)

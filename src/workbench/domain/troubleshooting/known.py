@@ -62,6 +62,17 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         require_allowed(self.session, action, self.standing, self.person, now)
 
 
+def open_escalation(found: Known) -> Escalation:
+    """The open escalation, which a session that waits for a colleague has.
+
+    Raises StaleError where somebody has ended it between the reading of the two.
+    """
+    opened = next((each for each in reversed(found.case.escalations) if each.state == "open"), None)
+    if opened is None:
+        raise StaleError
+    return opened
+
+
 def generation_in_progress() -> ConflictError:
     """A model is at work on the next step, and what it writes must fit the session as it is."""
     return ConflictError("A model is writing the next step; wait for it", code="generation_in_progress")
