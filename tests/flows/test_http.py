@@ -109,7 +109,7 @@ async def test_a_busy_service_says_when_to_come_back(ann: httpx.AsyncClient) -> 
 async def test_time_is_limited(ann: httpx.AsyncClient) -> None:
     answer = await ann.post(f"{TRY}?timeout_s=0.2", json={"sleep": 60})
     assert code_of(answer) == (504, "timeout")
-    assert (answer.json()["phase"], answer.json()["outcome"]) == ("first_reply", "unknown")
+    assert (answer.json()["extra"]["phase"], answer.json()["extra"]["outcome"]) == ("first_reply", "unknown")
     for wrong in ("0", "-1", "nan", "1501"):
         assert code_of(await ann.post(f"{TRY}?timeout_s={wrong}", json={})) == (422, "invalid_timeout")
 
@@ -206,8 +206,8 @@ async def test_a_request_is_as_its_interface_wants_it_or_is_not_sent(ann: httpx.
     for accept in ({}, SSE):
         refused = await ann.post(STRICT, json={"say": "much too long"}, headers=accept)
         assert code_of(refused) == (422, "schema_violated")
-        assert refused.json()["field"] == "$.say"
-        assert [each["path"] for each in refused.json()["findings"]] == ["$.say"]
+        assert refused.json()["extra"]["field"] == "$.say"
+        assert [each["path"] for each in refused.json()["extra"]["findings"]] == ["$.say"]
         assert "much" not in refused.text
     assert code_of(await ann.post("/flows/f1/services/load", json={})) == (422, "schema_violated")
     shown = (await ann.get("/flows/f1/services")).json()["services"]
@@ -231,7 +231,7 @@ async def test_schemas_that_are_none_are_told_when_a_blueprint_is_stored(ann: ht
     wrong = {**TRIALS, "interfaces": {"try": {**interfaces["try"], "response_schema": {"type": "strin"}}}}
     answer = await ann.put("/flow-blueprints/wrong", json=wrong)
     assert code_of(answer) == (422, "invalid_schema")
-    assert [each["path"] for each in answer.json()["findings"]] == ["$.interfaces.try.response_schema"]
+    assert [each["path"] for each in answer.json()["extra"]["findings"]] == ["$.interfaces.try.response_schema"]
 
 
 async def test_services_know_whose_request_it_is_and_their_parameters(ann: httpx.AsyncClient) -> None:
@@ -244,7 +244,7 @@ async def test_an_interface_without_a_host_says_so_at_once(ann: httpx.AsyncClien
     answer = await ann.post("/flows/f1/services/nobody", json={})
     assert code_of(answer) == (503, "no_service")
     assert answer.headers["retry-after"]
-    assert answer.json()["outcome"] == "not_sent"
+    assert answer.json()["extra"]["outcome"] == "not_sent"
     async with ann.stream("POST", "/flows/f1/services/nobody", json={}, headers=SSE) as response:
         assert response.status_code == 503
 
@@ -346,7 +346,7 @@ async def test_what_is_wrong_in_a_blueprint_is_told_with_its_places(flow_service
     wrong = {"services": [{"service": "S", "topics": {"request": "request:wb:{tenant}"}}]}
     answer = await ann.put("/flow-blueprints/wrong", json=wrong)
     assert answer.status_code == 422
-    assert [each["path"] for each in answer.json()["findings"]] == [
+    assert [each["path"] for each in answer.json()["extra"]["findings"]] == [
         "$.services[0].service",
         "$.services[0].topics.request",
     ]
@@ -413,7 +413,7 @@ async def test_a_body_is_json_or_is_not_read(ann: httpx.AsyncClient, method: str
     for text in ("{", "[1,", "nonsense", '"\xff"'):
         broken = await ann.request(method, path, content=text.encode("latin-1"), headers=JSON)
         assert code_of(broken) == (400, "invalid_json"), text
-        assert broken.json()["field"] == "body"
+        assert [each["field"] for each in broken.json()["extra"]["errors"]] == ["body"]
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "json"):
         answer = await ann.request(method, path, content=b"{}", headers={"Content-Type": kind})
         assert code_of(answer) == (415, "unsupported_media_type"), kind
@@ -477,7 +477,7 @@ async def test_a_full_queue_is_said_so_and_what_it_took_is_answered(ann: httpx.A
     full = [answer for answer in answers if answer.status_code != 200]
     assert {code_of(answer) for answer in full} == {(503, "bus_full")}
     assert {answer.headers["retry-after"] for answer in full} == {"1"}
-    assert {answer.json()["outcome"] for answer in full} == {"not_sent"}
+    assert {answer.json()["extra"]["outcome"] for answer in full} == {"not_sent"}
     assert len(answers) - len(full) >= 16
     assert (await ann.post(SHARED, json={})).status_code == 200
 

@@ -11,6 +11,7 @@ from workbench.wiring.settings import Settings
 
 ANONYMOUS = {"/", "/livez", "/readyz", "/metrics"}
 STRICT = ("/ai-sessions", "/playbooks", "/psa-connections")
+ENVELOPED = (*STRICT, "/flow")
 """Where routes are that are strict with what they are sent."""
 
 
@@ -44,11 +45,12 @@ def test_each_route_that_asks_who_is_calling_says_what_it_answers_to_nobody(oper
 def test_each_error_has_the_form_of_errors(operations: dict[str, Any]) -> None:
     passed_on = {"4XX": "AssistantFailure", "5XX": "AssistantFailure"}
     # What does not fit is a list of faults; a route may refuse in words of its own as well.
-    misfits = ({"FaultList"}, {"FaultList", "ErrorBody"})
     for route, operation in operations.items():
-        is_strict = route.partition(" ")[2].startswith(STRICT)
-        usual = passed_on | ({"400": "InvalidInput"} if is_strict else {})
-        other = "ErrorEnvelope" if is_strict else "ErrorBody"
+        path = route.partition(" ")[2]
+        is_strict, is_enveloped = path.startswith(STRICT), path.startswith(ENVELOPED)
+        usual = passed_on | ({"400": "InvalidInput"} if is_enveloped else {})
+        other, misfit = ("ErrorEnvelope", "InvalidInput") if is_enveloped else ("ErrorBody", "FaultList")
+        misfits = ({misfit}, {misfit, other})
         for status, answer in operation["responses"].items():
             if status[0] in "45" and route != "GET /readyz":
                 (content,) = answer["content"].values()

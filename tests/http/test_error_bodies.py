@@ -1,4 +1,4 @@
-"""Errors of routes of sessions, playbooks and ticket systems: one form, wherever in the service they are raised (0)."""
+"""Errors of routes of sessions, playbooks, ticket systems and flows: one form, wherever in the service they are raised."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -22,6 +22,7 @@ from workbench.domain.identity.model import Principal
 from workbench.domain.rates.model import Rate
 from workbench.domain.rates.ports import RateLimiter
 from workbench.entrypoints.http.app import STRICT_ROUTES, create_app
+from workbench.entrypoints.http.error_bodies import is_enveloped
 from workbench.wiring.settings import Settings
 
 ROUTES = list(documented())
@@ -125,10 +126,26 @@ async def test_other_routes_have_theirs(ann: httpx.AsyncClient, limiter: Defecti
     limiter.error = RuntimeError("a secret of ours")
     share = f"/conversation-shares/{uuid4()}/redemptions"
     assert (await ann.get("/nowhere")).json() == {"detail": "Not Found", "code": "not_found"}
-    assert (await ann.request("PATCH", "/conversations")).json() == {"detail": "Method Not Allowed"}
-    assert (await ann.request("OPTIONS", "/conversations")).json() == {"detail": "Method Not Allowed"}
+    for method in ("PATCH", "OPTIONS"):
+        refused = await ann.request(method, "/conversations")
+        assert refused.json() == {"detail": "Method Not Allowed", "code": "method_not_allowed"}
     assert (await ann.post(share)).json() == {"detail": "Internal Server Error", "code": "internal"}
     assert (await ann.get("/ai-session")).json() == {"detail": "Not Found", "code": "not_found"}
+
+
+async def test_flows_tell_errors_so_and_what_does_not_fit_as_422(ann: httpx.AsyncClient) -> None:
+    paths = {route.path for route in create_app(Settings.of()).routes}
+    assert {path for path in paths if is_enveloped(path)} == {
+        path for path in paths if path.split("/")[1] in STRICT or path.startswith("/flow")
+    }
+    assert told(await ann.get("/flows/nothing")) == (404, "flow_not_found", {})
+    assert told(await ann.get("/flows/nothing/no/such/thing")) == (404, "not_found", {})
+    assert told(await ann.request("PATCH", "/flow-blueprints")) == (405, "method_not_allowed", {})
+    assert told(await ann.post("/flows", json={"flow_id": "F", "blueprint": "b"}))[:2] == (422, "invalid_name")
+    status, code, extra = told(await ann.post("/flows", json={"flow_id": 1, "blueprint": "b"}))
+    assert (status, code, [each["field"] for each in extra["errors"]]) == (422, "validation_error", ["flow_id"])
+    status, code, extra = told(await ann.get("/flows?limit=none"))
+    assert (status, code, [each["field"] for each in extra["errors"]]) == (422, "validation_error", ["limit"])
 
 
 async def test_what_is_at_fault_is_named_in_extra(sqlite_service: Service) -> None:

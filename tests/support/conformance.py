@@ -14,6 +14,8 @@ OPEN_ENDED = ("assistant_service_id", "filename")
 """The parameters of a path that may hold slashes."""
 STRICT = ("ai-sessions", "playbooks", "psa-connections")
 """How the paths of strict routes begin."""
+ENVELOPED = (*STRICT, "flows", "flow-")
+"""How the paths begin whose errors have the product's own form."""
 ENVELOPE: dict[str, type] = {"status_code": int, "code": str, "detail": str, "extra": dict}
 
 
@@ -34,7 +36,7 @@ def _pattern(path: str) -> re.Pattern[str]:
 async def check_answer(response: httpx.Response) -> None:
     """Fail where the document does not name the answer's status; what has no route of its own is let through."""
     path, method = response.request.url.path, response.request.method.lower()
-    if response.is_error and path.lstrip("/").startswith(STRICT) and method != "head":
+    if response.is_error and path.lstrip("/").startswith(ENVELOPED) and method != "head":
         await response.aread()
         require_envelope(response)
     operation = next((ways.get(method) for pattern, ways in _routes() if pattern.fullmatch(path)), None)
@@ -46,7 +48,7 @@ async def check_answer(response: httpx.Response) -> None:
 
 
 def require_envelope(response: httpx.Response) -> None:
-    """Fail unless an error of a strict route is told as all of them are, with the faults of what is bad input."""
+    """Fail unless an error has the product's own form, with the faults of what is bad input."""
     told = response.json()
     assert {key: type(value) for key, value in told.items()} == ENVELOPE, told
     assert told["status_code"] == response.status_code, told

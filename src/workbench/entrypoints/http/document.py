@@ -30,7 +30,14 @@ from workbench.domain.errors import (
     WorkbenchError,
 )
 from workbench.domain.idempotency.model import HEADER
-from workbench.entrypoints.http.error_bodies import AssistantFailure, ErrorBody, ErrorEnvelope, FaultList, InvalidInput
+from workbench.entrypoints.http.error_bodies import (
+    AssistantFailure,
+    ErrorBody,
+    ErrorEnvelope,
+    FaultList,
+    InvalidInput,
+    is_enveloped,
+)
 from workbench.entrypoints.http.errors import STATUS, summary_of
 from workbench.entrypoints.http.strict import is_strict
 
@@ -189,15 +196,16 @@ def _responses(path: str, method: str, operation: Json) -> Json:
     if is_strict(path):
         found |= _strict_misfits(operation, speaks_of_it=BAD_REQUEST in found)
     elif "requestBody" in operation or operation.get("parameters"):
-        found[UNPROCESSABLE] = _either(_failure(MISFIT, FaultList), found.get(UNPROCESSABLE))
+        form = InvalidInput if is_enveloped(path) else FaultList
+        found[UNPROCESSABLE] = _either(_failure(MISFIT, form), found.get(UNPROCESSABLE))
     for kind in _shared(path, method, operation):
         found.setdefault(str(int(STATUS[kind])), _failure(summary_of(kind)))
     if UPSTREAM in found:
         found |= {"4XX": _failure(PASSED_ON, AssistantFailure), "5XX": _failure(PASSED_ON, AssistantFailure)}
     for status, answer in found.items():
         _correct_answer(status, answer)
-        if is_strict(path):
-            _envelop(answer)
+        if is_enveloped(path):
+            _envelop(status, answer)
     return found
 
 
@@ -220,11 +228,16 @@ def _correct_answer(status: str, answer: Json) -> None:
         answer["headers"] = RETRY_AFTER
 
 
-def _envelop(answer: Json) -> None:
-    """Give the errors that routes of all kinds name the form that they have on strict ones."""
+def _envelop(status: str, answer: Json) -> None:
+    """Give the errors that routes of all kinds name the product's own form."""
+    plain = _reference(ErrorBody)
+    enveloped = _reference(InvalidInput if status == BAD_REQUEST else ErrorEnvelope)
     for content in answer.get("content", {}).values():
-        if content["schema"] == _reference(ErrorBody):
-            content["schema"] = _reference(ErrorEnvelope)
+        schema = content["schema"]
+        if schema == plain:
+            content["schema"] = enveloped
+        elif "anyOf" in schema:
+            schema["anyOf"] = [enveloped if each == plain else each for each in schema["anyOf"]]
 
 
 def _shared(path: str, method: str, operation: Json) -> Iterator[type[WorkbenchError]]:

@@ -6,10 +6,13 @@ from typing import Any, Literal
 import msgspec
 
 from workbench.domain.errors import InvalidError, StaleError, WorkbenchError
-from workbench.entrypoints.http.strict import CODE, FieldFault, is_strict
+from workbench.entrypoints.http.strict import CODE, STRICT, FieldFault, first_word
+
+ENVELOPED = STRICT | {"flows", "flow-blueprints", "flow-parameter-types", "flow-hosts"}
+"""How the paths begin whose errors have the product's own form; the others keep that of the contract they came with."""
 
 OWN_CODES = {InvalidError.code: CODE, StaleError.code: "version_conflict"}
-"""What strict routes call what is called otherwise elsewhere."""
+"""What is called otherwise elsewhere."""
 
 
 class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,7 +24,7 @@ class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ErrorEnvelope(msgspec.Struct, frozen=True, kw_only=True):
-    """What went wrong on a strict route: a stable code for programs, a sentence for people, and in `extra` all else."""
+    """What went wrong, in the product's own form: a stable code for programs, a sentence for people, and in `extra` all else."""
 
     status_code: int
     code: str
@@ -36,9 +39,9 @@ class InputFaults(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InvalidInput(msgspec.Struct, frozen=True, kw_only=True):
-    """What went wrong on a strict route where it is the request itself that means nothing."""
+    """What went wrong, in the product's own form, where it is the request itself that means nothing."""
 
-    status_code: Literal[400]
+    status_code: Literal[400, 422]
     code: str
     detail: str
     extra: InputFaults
@@ -65,9 +68,14 @@ class FaultList(msgspec.Struct, frozen=True, kw_only=True):
     detail: list[Fault]
 
 
+def is_enveloped(path: str) -> bool:
+    """Whether errors at a path have the product's own form."""
+    return first_word(path) in ENVELOPED
+
+
 def body_of(path: str, status: int, error: WorkbenchError) -> dict[str, Any]:
     """Say what the caller at a path is told of a domain error: a sentence, a stable code, the field at fault, and limits."""
-    if not is_strict(path):
+    if not is_enveloped(path):
         named = {} if error.field is None else {"field": error.field}
         return {"detail": error.detail, "code": error.error_code, **named, **error.extra}
     code, extra = OWN_CODES.get(error.error_code, error.error_code), error.extra
@@ -75,15 +83,15 @@ def body_of(path: str, status: int, error: WorkbenchError) -> dict[str, Any]:
         extra = {"errors": [{"field": error.field or "body", "message": error.detail}], **extra}
     elif error.field is not None:
         extra = {"field": error.field, **extra}
-    return _envelope(status, code, error.detail, extra)
+    return envelope(status, code, error.detail, extra)
 
 
 def plain_body(path: str, status: int, detail: str, code: str | None = None) -> dict[str, Any]:
-    """Say the same of what the framework refuses or what is broken, which has no code of its own everywhere."""
-    if is_strict(path):
-        return _envelope(status, code or HTTPStatus(status).name.lower(), detail, {})
-    return {"detail": detail} if code is None else {"detail": detail, "code": code}
+    """Say the same of what the framework refuses or what is broken; what has no code of its own is called by its status."""
+    code = code or HTTPStatus(status).name.lower()
+    return envelope(status, code, detail, {}) if is_enveloped(path) else {"detail": detail, "code": code}
 
 
-def _envelope(status: int, code: str, detail: str, extra: dict[str, Any]) -> dict[str, Any]:
+def envelope(status: int, code: str, detail: str, extra: dict[str, Any]) -> dict[str, Any]:
+    """The product's own form."""
     return {"status_code": int(status), "code": code, "detail": detail, "extra": extra}

@@ -34,8 +34,16 @@ from workbench.domain.errors import (
 from workbench.domain.idempotency.model import InProgressError
 from workbench.domain.troubleshooting.failures import ProviderError
 from workbench.entrypoints.http.budget_headers import budget_headers
-from workbench.entrypoints.http.error_bodies import ErrorBody, Fault, FaultList, body_of, plain_body
-from workbench.entrypoints.http.strict import is_strict, misfit, parameter_fault
+from workbench.entrypoints.http.error_bodies import (
+    ErrorBody,
+    Fault,
+    FaultList,
+    body_of,
+    envelope,
+    is_enveloped,
+    plain_body,
+)
+from workbench.entrypoints.http.strict import FieldFault, is_strict, misfit, parameter_fault
 
 STATUS: dict[type[WorkbenchError], int] = {
     UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
@@ -138,7 +146,7 @@ def call_error(_: Request[Any, Any, Any], error: CallError) -> Response[Any]:
     if seconds is None and status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         seconds = RETRY_AFTER_SECONDS
     headers = None if seconds is None else {"Retry-After": str(math.ceil(seconds))}
-    body = {"detail": error.detail, "code": error.code, **error.extra}
+    body = envelope(status, error.code, error.detail, error.extra)
     return Response(body, status_code=status, headers=headers, media_type=MediaType.JSON)
 
 
@@ -149,9 +157,13 @@ def validation_error(request: Request[Any, Any, Any], error: ValidationException
 
 
 def _misfit(request: Request[Any, Any, Any], faults: list[Fault]) -> Response[Any]:
+    named = [(".".join(fault.loc[1:]) or fault.loc[0], fault.msg) for fault in faults]
     if is_strict(request.scope["path"]):
-        named = [(".".join(fault.loc[1:]) or fault.loc[0], fault.msg) for fault in faults]
         return domain_error(request, misfit([parameter_fault(request.route_handler, *each) for each in named]))
+    if is_enveloped(request.scope["path"]):
+        error = misfit([FieldFault(field=name, message=message) for name, message in named])
+        body = envelope(HTTPStatus.UNPROCESSABLE_ENTITY, error.error_code, error.detail, error.extra)
+        return Response(body, status_code=HTTPStatus.UNPROCESSABLE_ENTITY, media_type=MediaType.JSON)
     return Response(FaultList(detail=faults), status_code=HTTPStatus.UNPROCESSABLE_ENTITY, media_type=MediaType.JSON)
 
 

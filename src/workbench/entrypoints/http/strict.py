@@ -34,10 +34,14 @@ class FieldFault(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
+def first_word(path: str) -> str:
+    """How a path begins, as the router has it, for which more slashes are as good as one."""
+    return path.lstrip("/").partition("/")[0]
+
+
 def is_strict(path: str) -> bool:
     """Whether routes at a path are strict."""
-    # As the router has it, for which more slashes are as good as one.
-    return path.lstrip("/").partition("/")[0] in STRICT
+    return first_word(path) in STRICT
 
 
 def misfit(faults: Sequence[FieldFault]) -> InvalidError:
