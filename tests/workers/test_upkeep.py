@@ -30,11 +30,11 @@ from workbench.domain.troubleshooting.escalating import EscalatingService, NewEs
 from workbench.domain.troubleshooting.handling import HandlingService, NewResolution
 from workbench.domain.troubleshooting.model import Session
 from workbench.domain.troubleshooting.owning import OwningService
-from workbench.domain.troubleshooting.ports import SessionWatch
 from workbench.domain.troubleshooting.starting import IntakeContent, NewSession, StartingService
 from workbench.domain.troubleshooting.taking_over import NewPickup, TakingOverService
 from workbench.domain.troubleshooting.telling import TellingService
 from workbench.domain.troubleshooting.upkeep import SessionDispatcher
+from workbench.domain.troubleshooting.watching import SessionWatch
 from workbench.entrypoints.workers.upkeep import LEASE, UpkeepWorker
 from workbench.wiring.container import make_container
 from workbench.wiring.settings import Settings

@@ -12,9 +12,9 @@ from workbench.domain.playbooks.steps import Source
 from workbench.domain.troubleshooting.generations import GenerationMeter, GenerationType, Outcome
 from workbench.domain.troubleshooting.metering import Decision, SessionMeter, StreamResult
 from workbench.domain.troubleshooting.model import SessionType
-from workbench.domain.troubleshooting.ports import SessionFigures
 from workbench.domain.troubleshooting.quotas import DenyReason
 from workbench.domain.troubleshooting.transitions import ACTIONS, IDLE_REASON, STATUSES, TERMINAL
+from workbench.domain.troubleshooting.watching import SessionFigures
 from workbench.domain.usage.model import ReportedCall
 
 HOUR, DAY = 3600, 86_400
