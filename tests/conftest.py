@@ -2,12 +2,14 @@
 
 import gc
 import os
+import signal
 import sqlite3
 import tempfile
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
+import structlog
 from tests.support.buses import BusBench, in_process_bench, rabbit_bench
 from tests.support.databases import Store, copy_of_template, open_store
 from tests.support.postgres import Postgres
@@ -17,6 +19,16 @@ from tests.support.service import Service, running_service
 from workbench.wiring import migrations
 from workbench.wiring.settings import Settings
 
+# As the service itself does. What structlog does unasked draws each frame of a trace with its variables, for seconds.
+structlog.configure(
+    processors=[
+        structlog.stdlib.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
+# A shell has what runs in its background ignore Ctrl+C; the programs that tests start and interrupt would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Tests call nobody outside. Without this every service, client and process that they start, also those that start
 # processes of their own, reads the certificates of all authorities, which takes longer than most tests.
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "support" / "authority.pem")

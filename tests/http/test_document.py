@@ -89,9 +89,12 @@ def test_no_bytes_are_called_text(operations: dict[str, Any]) -> None:
 
 def test_a_stream_of_documentation_names_its_events(operations: dict[str, Any]) -> None:
     answer = operations["GET /ai-sessions/{session_id}/documentation/stream"]["responses"]["200"]
-    (kind,) = answer["content"]
-    assert kind == "text/event-stream"
-    forms = {schema["$ref"].rpartition("/")[2] for schema in answer["content"][kind]["schema"]["oneOf"]}
+    assert answer["content"].keys() == {"text/event-stream"}
+    event = answer["content"]["text/event-stream"]["schema"]
+    assert event["required"] == ["event", "data"]
+    data = event["properties"]["data"]
+    assert (data["type"], data["contentMediaType"]) == ("string", "application/json")
+    forms = {schema["$ref"].rpartition("/")[2] for schema in data["contentSchema"]["oneOf"]}
     assert forms == {"MetaEvent", "DeltaEvent", "ResetEvent", "DoneEvent", "ErrorEvent"}
 
 

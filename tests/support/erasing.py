@@ -194,5 +194,5 @@ async def rows_of(service: Service) -> dict[str, list[Any]]:
         return {
             table.name: sorted((tuple(row) for row in await store.database.rows(select(table))), key=repr)
             for table in metadata.sorted_tables
-            if table.name not in ("leases", "jobs", "deliveries", "assistant_services")
+            if table.name not in ("leases", "jobs", "deliveries", "assistant_services", "flow_hosts")
         }

@@ -50,6 +50,7 @@ UNSUPPORTED = str(int(STATUS[UnsupportedError]))
 UPSTREAM = str(int(STATUS[UpstreamError]))
 READING = ("get", "head")
 BYTES = {"*/*", "application/zip"}
+EVENT_STREAM = "text/event-stream"
 BUSY = (str(int(STATUS[ExhaustedError])), str(int(STATUS[UnavailableError])))
 RETRY_AFTER: Json = {
     "Retry-After": {
@@ -221,11 +222,20 @@ def _strict_misfits(operation: Json, *, speaks_of_it: bool) -> Json:
 
 
 def _correct_answer(status: str, answer: Json) -> None:
-    """Let bytes be of any form, which the framework takes for text; and say when it is worth coming back."""
-    for kind in BYTES & answer.get("content", {}).keys():
-        answer["content"][kind]["schema"] = {}
+    """Let bytes be of any form, which the framework takes for text; show events whole; say when to come back."""
+    contents = answer.get("content", {})
+    for kind in BYTES & contents.keys():
+        contents[kind]["schema"] = {}
+    if events := contents.get(EVENT_STREAM, {}).get("schema"):
+        contents[EVENT_STREAM]["schema"] = _event(events)
     if status in BUSY:
         answer["headers"] = RETRY_AFTER
+
+
+def _event(data: Json) -> Json:
+    """A server-sent event with such data, in the words that OpenAPI 3.2 has for it."""
+    told = {"type": "string", "contentMediaType": "application/json", "contentSchema": data}
+    return {"type": "object", "required": ["event", "data"], "properties": {"event": {"type": "string"}, "data": told}}
 
 
 def _envelop(status: str, answer: Json) -> None:

@@ -11,7 +11,8 @@ from workbench.entrypoints.http.strict import CODE, STRICT, FieldFault, first_wo
 ENVELOPED = STRICT | {"flows", "flow-blueprints", "flow-parameter-types", "flow-hosts"}
 """How the paths begin whose errors have the product's own form; the others keep that of the contract they came with."""
 
-OWN_CODES = {InvalidError.code: CODE, StaleError.code: "version_conflict"}
+BAD_FORM = "bad_form"
+OWN_CODES = {InvalidError.code: CODE, BAD_FORM: CODE, StaleError.code: "version_conflict"}
 """What is called otherwise elsewhere."""
 
 

@@ -66,6 +66,8 @@ STATUS: dict[type[WorkbenchError], int] = {
 }
 
 RETRY_AFTER_SECONDS = 1
+LIMIT_BYTES = "limit_bytes"
+"""The option of a route that says how large what it is sent may be, where the body may have more around it."""
 
 
 _MISSING_PARAMETER = re.compile(r"[Mm]issing required (?P<source>query|header|path) parameter '(?P<name>\w+)'")
@@ -190,8 +192,9 @@ def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respons
     """Answer what the framework refuses, in the contract's words."""
     status, detail = error.status_code, error.detail
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        limit = request.route_handler.resolve_request_max_body_size()
-        return domain_error(request, TooLargeError(f"body is limited to {limit} bytes", extra={"limit_bytes": limit}))
+        handler = request.route_handler
+        limit = handler.opt.get(LIMIT_BYTES) or handler.resolve_request_max_body_size()
+        return domain_error(request, TooLargeError(f"body is limited to {limit} bytes", extra={LIMIT_BYTES: limit}))
     if isinstance(error, NotFoundException):
         detail = "Not Found"
     elif isinstance(error, MethodNotAllowedException):

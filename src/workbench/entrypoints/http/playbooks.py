@@ -1,20 +1,16 @@
 """/playbooks"""
 
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from dishka.integrations.litestar import FromDishka
 from litestar import Controller, Request, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
-from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from workbench.domain.errors import ExhaustedError, ForbiddenError, InvalidError, UnprocessableError, UnsupportedError
 from workbench.domain.identity.model import Principal
 from workbench.domain.playbooks.model import MAX_BYTES
-from workbench.domain.playbooks.ports import WrittenAs
 from workbench.domain.playbooks.service import PlaybookService
 from workbench.domain.playbooks.views import (
     ImportedPlaybook,
@@ -26,30 +22,17 @@ from workbench.domain.playbooks.views import (
     Validation,
     VersionView,
 )
-from workbench.entrypoints.http.errors import failing
+from workbench.entrypoints.http.errors import LIMIT_BYTES, failing
 from workbench.entrypoints.http.guards import authors_only, users_only
 from workbench.entrypoints.http.pace import PACE, paced
+from workbench.entrypoints.http.playbook_texts import MAX_BODY_BYTES, SENT, Sent, TextOperation
 from workbench.entrypoints.http.repeats import repeatable
-from workbench.entrypoints.http.requests import WorkbenchRequest
 
-YAML = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml", "text/plain", "")
-JSON = "application/json"
 UNCHANGED: dict[int, ResponseSpec] = {
     HTTPStatus.OK: ResponseSpec(
         ImportedPlaybook, generate_examples=False, description="Nothing is kept: it is there already, or only tried."
     )
 }
-
-
-@dataclass
-class TextOperation(Operation):
-    """A route whose body is the text of a playbook."""
-
-    def __post_init__(self) -> None:
-        """Describe the text."""
-        text = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING, description="The playbook."))
-        whole = OpenAPIMediaType(schema=Schema(type=OpenAPIType.OBJECT, description="The playbook."))
-        self.request_body = RequestBody(content={YAML[0]: text, JSON: whole}, required=True)
 
 
 class PlaybookController(Controller):
@@ -65,7 +48,9 @@ class PlaybookController(Controller):
         name="import_playbook",
         operation_class=TextOperation,
         guards=[users_only, paced, authors_only],
-        request_max_body_size=MAX_BYTES,
+        dependencies=SENT,
+        opt={LIMIT_BYTES: MAX_BYTES},
+        request_max_body_size=MAX_BODY_BYTES,
         status_code=HTTPStatus.CREATED,
         responses=UNCHANGED
         | failing(ForbiddenError, ExhaustedError, UnprocessableError, InvalidError, UnsupportedError),
@@ -74,17 +59,20 @@ class PlaybookController(Controller):
     @repeatable
     async def take_in(
         self,
-        request: WorkbenchRequest,
+        request: Request[Principal, Any, Any],
+        sent: Sent,
         playbooks: FromDishka[PlaybookService],
         publish: Annotated[bool, QueryParameter(description="Have new sessions follow it at once.")] = False,
         dry_run: Annotated[bool, QueryParameter(description="Only tell what would come of it.")] = False,
     ) -> Response[ImportedPlaybook]:
         """Keep a text as the next version of its playbook; what means the same as a version that is there changes nothing.
 
-        The body is the text, YAML unless the content type says JSON. Everything that is amiss is told at once.
+        The body is the text, YAML unless the content type says JSON, or a form with one `file`. Everything that is amiss is
+        told at once.
         """
-        text, written_as = await request.text(), _written_as(request)
-        imported = await playbooks.import_text(request.user, text, written_as, publish=publish, dry_run=dry_run)
+        imported = await playbooks.import_text(
+            request.user, sent.text, sent.written_as, publish=publish, dry_run=dry_run
+        )
         is_new = imported.status != "unchanged" and not dry_run
         return Response(imported, status_code=HTTPStatus.CREATED if is_new else HTTPStatus.OK)
 
@@ -94,15 +82,22 @@ class PlaybookController(Controller):
         name="validate_playbook",
         operation_class=TextOperation,
         guards=[users_only, paced],
-        request_max_body_size=MAX_BYTES,
+        dependencies=SENT,
+        opt={LIMIT_BYTES: MAX_BYTES},
+        request_max_body_size=MAX_BODY_BYTES,
         status_code=HTTPStatus.OK,
         responses=failing(ExhaustedError, UnsupportedError),
         summary="Check a playbook",
     )
     @repeatable
-    async def validate(self, request: WorkbenchRequest, playbooks: FromDishka[PlaybookService]) -> Validation:
-        """Tell everything that is amiss in a text, and keep nothing."""
-        return await playbooks.validate(await request.text(), _written_as(request))
+    async def validate(
+        self,
+        request: Request[Principal, Any, Any],  # noqa: ARG002 - what makes it repeatable looks at it
+        sent: Sent,
+        playbooks: FromDishka[PlaybookService],
+    ) -> Validation:
+        """Tell everything that is amiss in a text, and keep nothing. It is sent as for an import."""
+        return await playbooks.validate(sent.text, sent.written_as)
 
     @post(
         "/match",
@@ -198,13 +193,3 @@ class PlaybookController(Controller):
     ) -> PlaybookView:
         """Offer a playbook to new sessions no more; those that follow it go on."""
         return await playbooks.archive(request.user, key)
-
-
-def _written_as(request: Request[Any, Any, Any]) -> WrittenAs:
-    """Raises UnsupportedError for what is neither YAML nor JSON."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == JSON:
-        return "json"
-    if kind not in YAML:
-        raise UnsupportedError("Send YAML or JSON", field="body")
-    return "yaml"

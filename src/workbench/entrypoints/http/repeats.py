@@ -18,6 +18,7 @@ from litestar.serialization import encode_json
 from workbench.domain.idempotency.model import HEADER, Answer, Attempt, require_key
 from workbench.domain.idempotency.service import IdempotencyService
 from workbench.entrypoints.http.requests import WorkbenchRequest
+from workbench.entrypoints.http.uploads import boundary_of
 
 H = TypeVar("H", bound=Callable[..., Awaitable[Any]])
 
@@ -76,8 +77,13 @@ async def _hash(request: WorkbenchRequest) -> str:
     digest = sha256()
     for part in (request.scope["path"].encode(), request.scope["query_string"], _kind(request).encode()):
         digest.update(part + b"\n")
-    digest.update(await request.text())
+    digest.update(_unbounded(await request.text(), boundary_of(request)))
     return digest.hexdigest()
+
+
+def _unbounded(body: bytes, boundary: str | None) -> bytes:
+    """A body without what stands between the parts of a form, and in none of them: it is made anew at each sending."""
+    return body if boundary is None else (b"\r\n" + body).replace(b"\r\n--" + boundary.encode(), b"\r\n--")
 
 
 def _kind(request: Request[Any, Any, Any]) -> str:

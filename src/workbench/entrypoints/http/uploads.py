@@ -1,7 +1,7 @@
 """Reading a multipart form as it arrives, without ever holding a file."""
 
 from collections.abc import AsyncIterator
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from litestar import Request
 from litestar.exceptions import ValidationException
@@ -14,14 +14,26 @@ from multipart import (  # pyright: ignore[reportMissingTypeStubs] - it is typed
 
 from workbench.domain.errors import InvalidError, TooLargeError
 from workbench.domain.files.model import IncomingFile
+from workbench.entrypoints.http.error_bodies import BAD_FORM
 from workbench.entrypoints.http.gate import UNREAD
+from workbench.entrypoints.http.requests import WorkbenchRequest
+from workbench.entrypoints.http.strict import FieldFault, misfit
 
+FORM = "multipart/form-data"
 MAX_PARTS = 32
 MAX_PART_HEADER_BYTES = 16 << 10
 FILES = "files"
 METADATA = "metadata"
 
 _Options = tuple[str, dict[str, str]]
+
+
+class SentFile(NamedTuple):
+    """A file as a form has it, all of it."""
+
+    filename: str
+    content_type: str
+    content: bytes
 
 
 class MultipartUpload:
@@ -99,15 +111,46 @@ async def one_file(request: Request[Any, Any, Any], name: str) -> AsyncIterator[
         raise _misfit(name, "Field required")
 
 
+async def sole_file(request: WorkbenchRequest, name: str, limit_bytes: int) -> SentFile:
+    """The one part of a small form, on a strict route.
+
+    Raises InvalidError where there is no part of that name, more than one, or another as well; TooLargeError.
+    """
+    # Kept by the request: whether it came before is seen from its whole body.
+    await request.text()
+    heads: list[MultipartSegment] = []
+    content = bytearray()
+    async for part in _parts(request):
+        if isinstance(part, MultipartSegment):
+            heads.append(part)
+        elif heads[-1].name == name:
+            content += part
+    found = [head for head in heads if head.name == name]
+    faults = [] if len(found) == 1 else [FieldFault(field=name, message=f"Expected one file, got {len(found)}")]
+    faults += [FieldFault(field=head.name or "body", message="unknown field") for head in heads if head.name != name]
+    if faults:
+        raise misfit(faults)
+    if len(content) > limit_bytes:
+        raise TooLargeError(f"{name} is limited to {limit_bytes} bytes", field=name, extra={"limit_bytes": limit_bytes})
+    kind = dict(found[0].headerlist).get("Content-Type", "")
+    return SentFile(filename=found[0].filename or "", content_type=kind, content=bytes(content))
+
+
+def boundary_of(request: Request[Any, Any, Any]) -> str | None:
+    """What stands between the parts of a form; None where the body is none."""
+    kind, options = cast("_Options", parse_options_header(request.headers.get("content-type", "")))
+    return options.get("boundary", "") if kind == FORM else None
+
+
 async def _parts(request: Request[Any, Any, Any]) -> AsyncIterator[MultipartSegment | bytes]:
     """The form as its parser has it: a segment, its bytes, an empty one at its end."""
-    kind, options = cast("_Options", parse_options_header(request.headers.get("content-type", "")))
-    if kind != "multipart/form-data":
+    boundary = boundary_of(request)
+    if boundary is None:
         raise _misfit("files", "Field required")
     try:
         # Leaving the parser before its form has ended is an error, too.
         with PushMultipartParser(
-            options.get("boundary", ""), max_segment_count=MAX_PARTS, max_header_size=MAX_PART_HEADER_BYTES
+            boundary, max_segment_count=MAX_PARTS, max_header_size=MAX_PART_HEADER_BYTES
         ) as parser:
             async for chunk in request.stream():
                 for part in parser.parse(chunk):
@@ -116,7 +159,7 @@ async def _parts(request: Request[Any, Any, Any]) -> AsyncIterator[MultipartSegm
                     request.scope[UNREAD] = False  # type: ignore[literal-required]
                     return
     except MultipartError as error:
-        raise InvalidError(f"the form cannot be read: {error}", code="bad_form") from None
+        raise InvalidError(f"the form cannot be read: {error}", code=BAD_FORM) from None
 
 
 def _misfit(field: str, message: str) -> ValidationException:
