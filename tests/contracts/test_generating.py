@@ -18,9 +18,9 @@ from workbench.domain.budgets.reserving import standings_of
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
 from workbench.domain.troubleshooting.failures import ProviderError
-from workbench.domain.troubleshooting.generating import (
+from workbench.domain.troubleshooting.generating import GeneratingService
+from workbench.domain.troubleshooting.generations import (
     CountFailed,
-    GeneratingService,
     Generation,
     GenerationPolicy,
     GenerationType,

@@ -296,11 +296,42 @@ async def test_a_step_by_hand_names_resolved_sessions_that_are_like_this_one(ser
     assert (done_before, waiting) == ({}, answered["next_step"]["content"]["context"])
 
 
+async def test_whoever_is_told_of_a_step_by_hand_is_told_what_is_beside_it(service: Service) -> None:
+    ann = service.user()
+    like = await by_hand(ann, LIKE_IT)
+    assert (await act(ann, like["path"], "resolve", SOLUTION)).is_success
+    await compared(service)
+    asked = await by_hand(ann, f"{ZITHER}. {REPORT}")
+    expected = asked["first_step"]["content"]["context"]
+    assert [each["session_id"] for each in expected["similar"]] == [like["session_id"]]
+    assert [each["key"] for each in expected["candidates"]][:1] == ["printer-offline"]
+    first = asked["first_step"]
+    answered = await respond(ann, asked["path"], first, free_text="Looked at the bridge")
+    again = await respond(ann, asked["path"], first, free_text="Looked at the bridge")
+    stale = await ann.post(
+        f"{asked['path']}/respond", json={"step_id": first["step_id"], "free_text": "Something else"}
+    )
+    next_id = answered["next_step"]["step_id"]
+    fork = {"step_id": next_id, "fork_from_step_id": first["step_id"], "free_text": "Looked at the strings"}
+    forked = await respond(ann, asked["path"], answered["next_step"], **fork)
+    told = [answered["next_step"], again["next_step"], stale.json()["extra"]["current_step"], forked["next_step"]]
+    assert [each["content"]["context"] for each in told] == [expected] * 4
+    steps = (await ann.get(asked["path"])).json()["steps"]
+    assert [step["content"]["context"] for step in steps if step["step_id"] == forked["next_step"]["step_id"]] == [
+        expected
+    ]
+    await done(ann, like["path"], "delete")
+    *_, shown = (await ann.get(asked["path"])).json()["steps"]
+    assert shown["content"]["context"] == {**expected, "similar": []}
+
+
 async def test_a_step_by_hand_names_what_who_reads_it_may_see(service: Service) -> None:
     ann, bob = service.user(), service.user("bob")
     like = await by_hand(ann, LIKE_IT)
     assert (await act(ann, like["path"], "resolve", SOLUTION)).is_success
     await compared(service)
+    bobs = await by_hand(bob, LIKE_IT)
+    assert (await act(bob, bobs["path"], "resolve", SOLUTION)).is_success
     asked = await by_hand(ann, f"{ZITHER}. {REPORT}")
     named = asked["first_step"]["content"]["context"]
     assert [each["session_id"] for each in named["similar"]] == [like["session_id"]]
@@ -308,8 +339,10 @@ async def test_a_step_by_hand_names_what_who_reads_it_may_see(service: Service) 
     await done(ann, asked["path"], "escalate")
     taken = (await act(bob, asked["path"], "pickup")).json()
     assert taken["next_step"]["step_type"] == "manual"
-    assert taken["next_step"]["content"]["context"] == {**named, "similar": []}
-    for who, expected in ((bob, []), (ann, [like["session_id"]])):
+    shown = taken["next_step"]["content"]["context"]
+    assert shown["candidates"] == named["candidates"]
+    assert [each["session_id"] for each in shown["similar"]] == [bobs["session_id"]]
+    for who, expected in ((bob, [bobs["session_id"]]), (ann, [like["session_id"]])):
         *_, waiting = (await who.get(asked["path"])).json()["steps"]
         context = waiting["content"]["context"]
         assert (context["candidates"], [each["session_id"] for each in context["similar"]]) == (

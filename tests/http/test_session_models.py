@@ -105,6 +105,13 @@ async def usage(service: Service) -> list[dict[str, Any]]:
     return (await service.admin().get("/usage", params=wanted)).json()["rows"][::-1]
 
 
+async def measured(service: Service) -> dict[str, float]:
+    """The metrics, by name and labels."""
+    lines = (await service.client().get("/metrics")).text.splitlines()
+    told = [line.rsplit(" ", 1) for line in lines if not line.startswith("#")]
+    return {name: float(value) for name, value in told}
+
+
 async def detail(who: httpx.AsyncClient, session: dict[str, Any]) -> dict[str, Any]:
     return (await who.get(session["path"])).json()
 
@@ -450,20 +457,26 @@ async def test_75_whatever_leads_to_a_step_by_hand_it_has_beside_it_what_may_be_
     service: Service, script: SessionScript
 ) -> None:
     ann, bob = service.user(), service.user("bob")
+    script.says(written())
+    earlier = await start(ann, NEAR)
+    await done(ann, earlier["path"], "resolve")
     script.says(written(), refusal(429), refusal(429))
     session = await start(ann, NEAR)
     by_hand = {"on_unavailable": "manual"}
     failed = (await answer(ann, session, session["first_step"], **by_hand)).json()
     await limit(service, 0)
+    refused = 'workbench_quota_denied_total{window="daily"}'
+    before = (await measured(service))[refused]
     spent = (await answer(ann, session, failed["next_step"], **by_hand)).json()
+    assert (await measured(service))[refused] == before + 1
     await limit(service, 0, user="bob")
     await done(ann, session["path"], "escalate")
     taken = (await bob.post(f"{session['path']}/pickup", json={"resume_mode": "fresh", **by_hand})).json()
     assert [each["fallback_reason"] for each in (failed, spent, taken)] == ["provider", "quota", "quota"]
-    for each in (failed, spent, taken):
+    for each, solved in ((failed, [earlier["session_id"]]), (spent, [earlier["session_id"]]), (taken, [])):
         context = each["next_step"]["content"]["context"]
         assert [near["key"] for near in context["candidates"]][:1] == ["printer-offline"], each
-        assert context["similar"] == []
+        assert [like["session_id"] for like in context["similar"]] == solved
     kept = [step["content"]["context"] for step in (await detail(bob, session))["steps"] if step["answer"] is not None]
     assert all("similar" not in context for context in kept)
 
@@ -499,14 +512,10 @@ async def test_39_a_refusal_says_what_is_used_up_and_until_when(running: Service
     (await planned.admin().put("/budgets/user/ann", json={"limits": both})).raise_for_status()
     extra = (await answer(ann, session, session["first_step"])).json()["extra"]
     assert (extra["quota"]["deny_reason"], extra["reset_at"]) == ("monthly", extra["quota"]["monthly"]["reset_at"])
-    measured = (await planned.client().get("/metrics")).text
-    values = dict(line.rsplit(" ", 1) for line in measured.splitlines() if not line.startswith("#"))
-    assert float(values['workbench_quota_denied_total{window="daily"}']) >= 1
-    assert float(values['workbench_quota_denied_total{window="monthly"}']) >= 1
-    assert (
-        float(values['workbench_model_requests_total{operation="flowpilot_start",provider="scripted",result="done"}'])
-        >= 1
-    )
+    values = await measured(planned)
+    assert values['workbench_quota_denied_total{window="daily"}'] >= 1
+    assert values['workbench_quota_denied_total{window="monthly"}'] >= 1
+    assert values['workbench_model_requests_total{operation="flowpilot_start",provider="scripted",result="done"}'] >= 1
     assert float(values['workbench_model_tokens_total{direction="in"}']) > 0
     await planned.close()
 

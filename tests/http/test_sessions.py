@@ -126,13 +126,7 @@ async def test_11_an_older_step_is_stale_and_the_same_answer_once_more_is_no_new
     assert await respond(ann, path, first, free_text="Tried this", note="Twice") == answered
     stale = await ann.post(f"{path}/respond", json={"step_id": first["step_id"], "free_text": "Tried that"})
     assert (stale.status_code, stale.json()["code"]) == (409, "stale_step")
-    current = stale.json()["extra"]["current_step"]
-    # What is beside a step by hand is looked up for who reads the session.
-    assert (current.pop("content")["prompt"], current["step_id"]) == (
-        answered["next_step"].pop("content")["prompt"],
-        answered["next_step"]["step_id"],
-    )
-    assert current == answered["next_step"]
+    assert stale.json()["extra"]["current_step"] == answered["next_step"]
     foreign = await ann.post(f"{path}/respond", json={"step_id": str(uuid4()), "free_text": "x"})
     assert (foreign.status_code, foreign.json()["code"]) == (404, "step_not_found")
 

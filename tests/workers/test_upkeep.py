@@ -26,14 +26,15 @@ from workbench.domain.jobs.model import Job
 from workbench.domain.jobs.ports import JobHandlers, JobQueue, Leases
 from workbench.domain.rates.ports import RateKeeping
 from workbench.domain.troubleshooting.duties import ALARM_JOB, IDLE_JOB, PURGE_JOB
-from workbench.domain.troubleshooting.escalating import EscalatingService, NewEscalation, NewPickup
+from workbench.domain.troubleshooting.escalating import EscalatingService, NewEscalation
 from workbench.domain.troubleshooting.handling import HandlingService, NewResolution
 from workbench.domain.troubleshooting.model import Session
 from workbench.domain.troubleshooting.owning import OwningService
-from workbench.domain.troubleshooting.ports import SessionWatch
 from workbench.domain.troubleshooting.starting import IntakeContent, NewSession, StartingService
+from workbench.domain.troubleshooting.taking_over import NewPickup, TakingOverService
 from workbench.domain.troubleshooting.telling import TellingService
 from workbench.domain.troubleshooting.upkeep import SessionDispatcher
+from workbench.domain.troubleshooting.watching import SessionWatch
 from workbench.entrypoints.workers.upkeep import LEASE, UpkeepWorker
 from workbench.wiring.container import make_container
 from workbench.wiring.settings import Settings
@@ -120,7 +121,7 @@ async def test_67_what_is_idle_for_30_days_is_given_up_but_never_what_waits_for_
     paused = await house.start(NELL)
     await house.escalate(waiting, "critical")
     await house.escalate(taken)
-    await (await house.the(EscalatingService)).pick_up(BOB, taken, NewPickup())
+    await (await house.the(TakingOverService)).pick_up(BOB, taken, NewPickup())
     await (await house.the(HandlingService)).pause(NELL, paused)
     handling = await house.the(HandlingService)
     await handling.resolve(ANN, solved, NewResolution(resolution_summary="Done", resolution_action="fixed"))
@@ -194,7 +195,7 @@ async def test_nobody_taking_it_is_told_of_after_a_time_that_goes_by_urgency(hou
     assert (await house.told(waiting["low"]))[-1] == "session.escalation.overdue"
     figures = await watch.figures(house.clock.now())
     assert (figures.waiting, figures.overdue) == (4, 4)
-    await (await house.the(EscalatingService)).pick_up(BOB, waiting["low"], NewPickup())
+    await (await house.the(TakingOverService)).pick_up(BOB, waiting["low"], NewPickup())
     figures = await watch.figures(house.clock.now())
     assert (figures.waiting, figures.overdue, figures.by_status) == (3, 3, {"escalated": 1})
 

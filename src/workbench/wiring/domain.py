@@ -73,7 +73,8 @@ from workbench.domain.troubleshooting.continuing import ContinuingService
 from workbench.domain.troubleshooting.duties import UpkeepPolicy
 from workbench.domain.troubleshooting.escalating import EscalatingService
 from workbench.domain.troubleshooting.first_steps import FirstStepService
-from workbench.domain.troubleshooting.generating import GeneratingService, GenerationPolicy
+from workbench.domain.troubleshooting.generating import GeneratingService
+from workbench.domain.troubleshooting.generations import GenerationPolicy
 from workbench.domain.troubleshooting.guides import Guides
 from workbench.domain.troubleshooting.handling import HandlingService
 from workbench.domain.troubleshooting.owning import OwningService
@@ -82,6 +83,7 @@ from workbench.domain.troubleshooting.replying import Replying
 from workbench.domain.troubleshooting.responding import RespondingService
 from workbench.domain.troubleshooting.sourcing import SupplyService
 from workbench.domain.troubleshooting.starting import StartingService
+from workbench.domain.troubleshooting.taking_over import TakingOverService
 from workbench.domain.troubleshooting.telling import TellingPolicy, TellingService
 from workbench.domain.troubleshooting.upkeep import (
     DeletedSessions,
@@ -180,6 +182,7 @@ class Domain(Provider):
     responding = provide(RespondingService)
     handling = provide(HandlingService)
     escalating = provide(EscalatingService)
+    taking_over = provide(TakingOverService)
     generating = provide(GeneratingService)
     step_author = provide(StepAuthor)
     guides = provide(Guides)

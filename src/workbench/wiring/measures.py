@@ -18,7 +18,7 @@ from workbench.domain.delivery.ports import DeliveryQueue
 from workbench.domain.events.hub import EventHub
 from workbench.domain.flows.ports import FlowLedger
 from workbench.domain.jobs.ports import JobHandlers, JobQueue
-from workbench.domain.troubleshooting.ports import SessionWatch
+from workbench.domain.troubleshooting.watching import SessionWatch
 from workbench.wiring.announcements import Announcements
 
 NOTED_EVERY_SECONDS = 5.0

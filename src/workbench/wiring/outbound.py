@@ -39,7 +39,7 @@ from workbench.domain.model_assistants.hosting import ModelHost
 from workbench.domain.rates.ports import RateLimiter, RateMeter
 from workbench.domain.speech.ports import SpeechTokens
 from workbench.domain.tickets.ports import PushMeter
-from workbench.domain.troubleshooting.generating import GenerationMeter
+from workbench.domain.troubleshooting.generations import GenerationMeter
 from workbench.domain.troubleshooting.metering import SessionMeter
 from workbench.domain.usage.ports import UsageMeter
 from workbench.domain.usage.prices import PriceTable

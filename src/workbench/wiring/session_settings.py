@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from workbench.domain.budgets.model import Limit
-from workbench.domain.troubleshooting.generating import CountFailed, GenerationPolicy, ServingModels
+from workbench.domain.troubleshooting.generations import CountFailed, GenerationPolicy, ServingModels
 from workbench.domain.troubleshooting.quotas import Plan, plan_limits
 from workbench.wiring.model_settings import Models
 from workbench.wiring.setting_names import MisfitError, environment_name

@@ -64,7 +64,8 @@ from workbench.domain.shares.ports import ShareTx
 from workbench.domain.tickets.ports import PushQueue, SealedSecrets, TicketSystemTx
 from workbench.domain.titles.ports import TitleTx
 from workbench.domain.transactions import Transactions
-from workbench.domain.troubleshooting.ports import ChatTx, GenerationTx, SessionTx, SessionWatch
+from workbench.domain.troubleshooting.ports import ChatTx, GenerationTx, SessionTx
+from workbench.domain.troubleshooting.watching import SessionWatch
 from workbench.domain.turns.ports import TurnTx, TurnWatch
 from workbench.domain.usage.ports import UsageReadTx
 from workbench.domain.users.ports import UserTx

@@ -9,12 +9,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from workbench.domain.events.model import Event
 from workbench.domain.playbooks.confidence import Tier
 from workbench.domain.playbooks.steps import Source
-from workbench.domain.troubleshooting.generating import GenerationMeter, GenerationType, Outcome
+from workbench.domain.troubleshooting.generations import GenerationMeter, GenerationType, Outcome
 from workbench.domain.troubleshooting.metering import Decision, SessionMeter, StreamResult
 from workbench.domain.troubleshooting.model import SessionType
-from workbench.domain.troubleshooting.ports import SessionFigures
 from workbench.domain.troubleshooting.quotas import DenyReason
 from workbench.domain.troubleshooting.transitions import ACTIONS, IDLE_REASON, STATUSES, TERMINAL
+from workbench.domain.troubleshooting.watching import SessionFigures
 from workbench.domain.usage.model import ReportedCall
 
 HOUR, DAY = 3600, 86_400

@@ -14,10 +14,10 @@ from sqlalchemy import Connection, and_, bindparam, func, or_, select, true, upd
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.duties import CLAIM_PUSHES
 from workbench.adapters.sql.leases import span
-from workbench.adapters.sql.repository import Query, Repository, columns_of, here
+from workbench.adapters.sql.repository import IDS, Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Moment
 from workbench.adapters.sql.ticket_tables import psa_connections, psa_push_bodies, psa_pushes
-from workbench.domain.tickets.model import ClaimedPush, Push
+from workbench.domain.tickets.model import ClaimedPush, Push, PushStatus
 from workbench.domain.tickets.ports import Pushes, PushQueue
 
 LEASE_SECONDS = 120.0
@@ -39,6 +39,18 @@ _OF_SESSION = Query(
     .order_by(psa_pushes.c.created_at.desc(), psa_pushes.c.id.desc())
     .limit(bindparam("limit")),
 )
+_TURNS = (
+    select(
+        psa_pushes.c.session_id,
+        psa_pushes.c.status,
+        func.row_number()
+        .over(partition_by=psa_pushes.c.session_id, order_by=(psa_pushes.c.created_at.desc(), psa_pushes.c.id.desc()))
+        .label("turn"),
+    )
+    .where(here(psa_pushes), psa_pushes.c.session_id.in_(IDS))
+    .subquery("turns_of_each")
+)
+_NEWEST_OF_EACH = select(_TURNS.c.session_id, _TURNS.c.status).where(_TURNS.c.turn == 1)
 _WITH_KEY = Query(Push, _WHOLE.where(psa_pushes.c.dedupe_key == bindparam("dedupe_key")))
 _WAITING = psa_pushes.c.status.in_(("pending", "pending_retry"))
 _SETTLED = (
@@ -72,6 +84,10 @@ class SqlPushes(Repository, Pushes):
     async def of_session(self, session_id: UUID, limit: int) -> Sequence[Push]:
         """Along the index on sessions."""
         return await self._all(_OF_SESSION, {"session_id": session_id, "limit": limit})
+
+    async def newest_of_each(self, session_ids: Sequence[UUID]) -> dict[UUID, PushStatus]:
+        """Along the index on sessions, without the bodies."""
+        return await self._by_id(_NEWEST_OF_EACH, session_ids, dict[UUID, PushStatus])
 
     async def with_key(self, dedupe_key: str) -> Push | None:
         """By the unique key."""

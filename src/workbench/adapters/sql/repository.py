@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import BindParameter, Column, ColumnElement, Executable, Table, bindparam
@@ -9,13 +10,17 @@ from sqlalchemy import BindParameter, Column, ColumnElement, Executable, Table, 
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.prepared import Values
 from workbench.adapters.sql.remembered import Remembered
+from workbench.adapters.sql.schema import Id
 from workbench.adapters.sql.walls import Duty
 from workbench.adapters.sql.writes import Writes
 from workbench.domain.clock import Clock
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 WORKSPACE: BindParameter[str] = bindparam("ws")
+IDS: BindParameter[UUID] = bindparam("ids", type_=Id, expanding=True)
+"""Many ids, of which one statement reads what there is."""
 
 
 def here(table: Table) -> ColumnElement[bool]:
@@ -79,6 +84,21 @@ class Repository:
     async def _maybe(self, query: Query[T], parameters: Mapping[str, Any]) -> T | None:
         found = await self._all(query, parameters)
         return found[0] if found else None
+
+    async def _of_each(self, query: Query[T], ids: Sequence[UUID]) -> dict[UUID, list[T]]:
+        """What belongs to each of the `ids`, which the first column names, in one statement."""
+        if not ids:
+            return {}
+        found: dict[UUID, list[T]] = {}
+        rows = await self._rows(query.statement, {"ids": list(ids)})
+        for row, each in zip(rows, query.convert(rows), strict=True):
+            found.setdefault(msgspec.convert(row[0], UUID), []).append(each)
+        return found
+
+    async def _by_id(self, statement: Executable, ids: Sequence[UUID], kind: type[dict[UUID, V]]) -> dict[UUID, V]:
+        """The second column of each of the `ids`, which the first one names, in one statement."""
+        rows = await self._rows(statement, {"ids": list(ids)}) if ids else ()
+        return msgspec.convert({row[0]: row[1] for row in rows}, kind)
 
     async def _scalar(self, statement: Executable, parameters: Mapping[str, Any]) -> Any:
         """The first column of the first row, or None."""

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from workbench.adapters.sql.documents import DOCUMENT_FIELDS, REWRITE
-from workbench.adapters.sql.repository import Query, Repository, columns_of, here
+from workbench.adapters.sql.repository import IDS, Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id
 from workbench.adapters.sql.search_tables import session_documents
 from workbench.adapters.sql.session_tables import session_steps, sessions
@@ -42,7 +42,6 @@ SHOWN_MESSAGES = 1000
 """Read to show where words were found, over all that was found at once."""
 
 _KNOWN = and_(IS_THERE, or_(VISIBLE, and_(bindparam("with_resolved", type_=Boolean), sessions.c.status == "resolved")))
-_IDS = bindparam("ids", expanding=True, type_=Id)
 
 
 def _split(name: str) -> Callable[[Sequence[Any]], dict[str, Any]]:
@@ -105,14 +104,12 @@ _NEIGHBOUR_FIELDS = [name for name in Neighbour.__struct_fields__ if name != "is
 _NEIGHBOURS = Query(
     Neighbour,
     select(*columns_of(sessions, *_NEIGHBOUR_FIELDS), VISIBLE.label("is_visible")).where(
-        here(sessions), sessions.c.id.in_(_IDS), _KNOWN
+        here(sessions), sessions.c.id.in_(IDS), _KNOWN
     ),
 )
-_SESSIONS = Query(
-    Session, select(*columns_of(sessions, *SESSION_FIELDS)).where(here(sessions), sessions.c.id.in_(_IDS))
-)
+_SESSIONS = Query(Session, select(*columns_of(sessions, *SESSION_FIELDS)).where(here(sessions), sessions.c.id.in_(IDS)))
 _HASHES = select(session_documents.c.session_id, session_documents.c.problem_hash).where(
-    here(session_documents), session_documents.c.session_id.in_(_IDS)
+    here(session_documents), session_documents.c.session_id.in_(IDS)
 )
 _STORED = select(*columns_of(session_documents, *StoredDocument.__struct_fields__)).where(here(session_documents))
 _ONE = Query(StoredDocument, _STORED.where(session_documents.c.session_id == bindparam("session_id", type_=Id)))
@@ -133,7 +130,7 @@ class _Answered(msgspec.Struct, frozen=True):
 _ANSWERS = Query(
     _Answered,
     select(session_steps.c.session_id, *columns_of(session_steps, *SessionStep.__struct_fields__))
-    .where(here(session_steps), session_steps.c.session_id.in_(_IDS), session_steps.c.answered_at.is_not(None))
+    .where(here(session_steps), session_steps.c.session_id.in_(IDS), session_steps.c.answered_at.is_not(None))
     .order_by(session_steps.c.session_id, session_steps.c.answered_at)
     .limit(SHOWN_ANSWERS),
     lambda row: {"session_id": row[0], "step": dict(zip(SessionStep.__struct_fields__, row[1:], strict=True))},
@@ -142,7 +139,7 @@ _MESSAGES = (
     select(messages.c.conversation_id, messages.c.content)
     .where(
         here(messages),
-        messages.c.conversation_id.in_(_IDS),
+        messages.c.conversation_id.in_(IDS),
         messages.c.sender_role == "user",
         messages.c.message_type == "chat",
     )

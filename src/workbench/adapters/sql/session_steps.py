@@ -9,9 +9,10 @@ import msgspec
 from sqlalchemy import BindParameter, Integer, and_, bindparam, or_, select, tuple_, update
 
 from workbench.adapters.sql.documents import add_answer
-from workbench.adapters.sql.repository import Query, Repository, columns_of, here
+from workbench.adapters.sql.repository import IDS, Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Moment
 from workbench.adapters.sql.session_tables import (
+    OPEN_STEP,
     session_branches,
     session_escalations,
     session_playbooks,
@@ -34,6 +35,15 @@ _BRANCHES = Query(
     select(*columns_of(session_branches, *_BRANCH_FIELDS))
     .where(here(session_branches), session_branches.c.session_id == _SESSION)
     .order_by(session_branches.c.created_at, session_branches.c.id),
+)
+_BRANCHES_OF_EACH = Query(
+    Branch,
+    select(*columns_of(session_branches, "session_id", *_BRANCH_FIELDS))
+    .where(here(session_branches), session_branches.c.session_id.in_(IDS))
+    .order_by(session_branches.c.session_id, session_branches.c.created_at, session_branches.c.id),
+)
+_WAITING = select(session_steps.c.session_id, session_steps.c.branch_id).where(
+    here(session_steps), session_steps.c.session_id.in_(IDS), OPEN_STEP
 )
 _STEPS = Query(
     SessionStep,
@@ -77,6 +87,20 @@ class SqlSessionSteps(Repository, SessionSteps):
         """By the primary key."""
         return await self._all(_BRANCHES, {"session_id": session_id})
 
+    async def branches_of_each(self, session_ids: Sequence[UUID]) -> dict[UUID, list[Branch]]:
+        """By the primary key."""
+        return await self._of_each(_BRANCHES_OF_EACH, session_ids)
+
+    async def waiting_of_each(self, session_ids: Sequence[UUID]) -> dict[UUID, list[UUID]]:
+        """Along the index on open steps."""
+        if not session_ids:
+            return {}
+        rows = await self._rows(_WAITING, {"ids": list(session_ids)})
+        found: dict[UUID, list[UUID]] = {}
+        for session_id, branch_id in msgspec.convert([tuple(row) for row in rows], list[tuple[UUID, UUID]]):
+            found.setdefault(session_id, []).append(branch_id)
+        return found
+
     async def of(self, session_id: UUID) -> Sequence[SessionStep]:
         """By the primary key."""
         return await self._all(_STEPS, {"session_id": session_id})
@@ -115,6 +139,12 @@ _OF_SESSION = Query(
     select(*columns_of(session_escalations, *_ESCALATION_FIELDS))
     .where(here(session_escalations), session_escalations.c.session_id == _SESSION)
     .order_by(session_escalations.c.requested_at, session_escalations.c.id),
+)
+_OF_EACH = Query(
+    Escalation,
+    select(*columns_of(session_escalations, "session_id", *_ESCALATION_FIELDS))
+    .where(here(session_escalations), session_escalations.c.session_id.in_(IDS))
+    .order_by(session_escalations.c.session_id, session_escalations.c.requested_at, session_escalations.c.id),
 )
 _PLACE = tuple_(session_escalations.c.rank, session_escalations.c.requested_at, session_escalations.c.id)
 _CLOSED = ("state", "picked_up_by", "resume_mode", "additional_context", "closed_at")
@@ -192,6 +222,10 @@ class SqlEscalations(Repository, Escalations):
     async def of(self, session_id: UUID) -> Sequence[Escalation]:
         """By the primary key."""
         return await self._all(_OF_SESSION, {"session_id": session_id})
+
+    async def of_each(self, session_ids: Sequence[UUID]) -> dict[UUID, list[Escalation]]:
+        """By the primary key."""
+        return await self._of_each(_OF_EACH, session_ids)
 
     async def queue(self, person: Person, behind: QueuePlace | None, limit: int) -> Sequence[Queued]:
         """Along the index of the queue."""

@@ -24,8 +24,8 @@ from workbench.adapters.sql.session_tables import (
 )
 from workbench.adapters.sql.tables import jobs
 from workbench.domain.troubleshooting.duties import ALARM_JOB, IDLE_JOB, PURGE_JOB
-from workbench.domain.troubleshooting.ports import SessionFigures, SessionWatch, Whereabouts
 from workbench.domain.troubleshooting.queueing import PATIENCE, RANK
+from workbench.domain.troubleshooting.watching import SessionFigures, SessionWatch, Whereabouts
 
 _BEFORE = bindparam("before", type_=Moment)
 _LIMIT: BindParameter[int] = bindparam("limit")

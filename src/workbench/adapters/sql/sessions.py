@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, tuple_, union, update
 
 from workbench.adapters.sql.documents import add_document, change_document
-from workbench.adapters.sql.repository import Context, Query, Repository, columns_of, here
+from workbench.adapters.sql.repository import IDS, Context, Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Json, Moment
 from workbench.adapters.sql.session_tables import OPEN_ESCALATION, session_escalations, session_lanes, sessions
 from workbench.adapters.sql.ticket_tables import session_tickets
@@ -46,6 +46,7 @@ def _with_ticket(row: Sequence[Any]) -> dict[str, Any]:
 _ANY = _ALL.where(sessions.c.id == bindparam("id", type_=Id))
 _ONE = Query(Session, _ANY.where(IS_THERE), _with_ticket)
 _DELETED = Query(Session, _ANY.where(~IS_THERE), _with_ticket)
+_VERSIONS = select(sessions.c.id, sessions.c.version).where(here(sessions), sessions.c.id.in_(IDS), IS_THERE)
 _CHANGE = (
     update(sessions)
     .where(
@@ -177,6 +178,10 @@ class SqlSessions(Repository, Sessions):
         names, given = self._given(wanted)
         return int(await self._scalar(_count(wanted.role, names), given))
 
+    async def versions(self, session_ids: Sequence[UUID]) -> dict[UUID, int]:
+        """By the primary key."""
+        return await self._by_id(_VERSIONS, session_ids, dict[UUID, int])
+
     def _given(self, wanted: SessionFilter) -> tuple[frozenset[str], dict[str, Any]]:
         """Which conditions there are, and with what values."""
         given, dialect = _given(wanted), self._context.database.dialect_name
@@ -204,6 +209,9 @@ _LANE = Query(
         here(session_lanes), session_lanes.c.session_id == bindparam("session_id", type_=Id)
     ),
 )
+_REVS = select(session_lanes.c.session_id, session_lanes.c.rev).where(
+    here(session_lanes), session_lanes.c.session_id.in_(IDS)
+)
 _PUT_LANE = (
     update(session_lanes)
     .where(
@@ -221,6 +229,10 @@ class SqlLanes(Repository, Lanes):
     async def find(self, session_id: UUID) -> StoredLane | None:
         """By the primary key."""
         return await self._maybe(_LANE, {"session_id": session_id})
+
+    async def revs_of_each(self, session_ids: Sequence[UUID]) -> dict[UUID, int]:
+        """By the primary key, without the lanes themselves."""
+        return await self._by_id(_REVS, session_ids, dict[UUID, int])
 
     def put(self, session_id: UUID, lane: StoredLane, read_rev: int) -> None:
         """Insert, or update over the revision that was read."""

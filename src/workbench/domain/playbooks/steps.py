@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
+from uuid import UUID
 
 import msgspec
 
@@ -46,6 +47,31 @@ class Citation(msgspec.Struct, frozen=True, kw_only=True):
     id: str
 
 
+class NearPlaybook(msgspec.Struct, frozen=True, kw_only=True):
+    """A playbook that came near, by its key, and how near from 0 to 1."""
+
+    key: str
+    score: float
+
+
+class LikeSession(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that was found to be like another one, and why. The score orders those that were found together."""
+
+    session_id: UUID
+    score: float
+    why: tuple[str, ...] = ()
+
+
+class AtHand(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found for a step by hand, the best first: only what it is known by.
+
+    Titles and texts are looked up for who reads the step, which may be somebody who must not see what another one found.
+    """
+
+    playbooks: tuple[NearPlaybook, ...] = ()
+    sessions: tuple[LikeSession, ...] = ()
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """A step, before it has a place in a session. `node_id` is where in the playbook it stands."""
 
@@ -71,6 +97,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     citations: tuple[Citation, ...] = ()
     missing_inputs: tuple[str, ...] = ()
     """The inputs that the text would have shown, but that nobody gave."""
+    at_hand: AtHand | None = None
+    """Of a step by hand; those that were asked before it was kept have none. Never shown as it is."""
 
 
 def playbook_step(playbook: Playbook, node_id: str, inputs: Mapping[str, str]) -> Step:
@@ -115,7 +143,7 @@ def choosing_step(candidates: Sequence[Candidate]) -> Step:
 
 
 def manual_step() -> Step:
-    """Let the person go on by hand. It is sure of nothing; what may be of use is put beside it when it is shown."""
+    """Let the person go on by hand. It is sure of nothing; what may be of use is put to it before it is asked."""
     return Step(
         step_type="manual",
         prompt=MANUAL,

@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from workbench.domain.audit.ports import AuditLog
-from workbench.domain.tickets.model import ClaimedPush, Connection, Health, Note, Push, PushKind
+from workbench.domain.tickets.model import ClaimedPush, Connection, Health, Note, Push, PushKind, PushStatus
 
 
 class TicketSystem(Protocol):
@@ -122,6 +122,10 @@ class Pushes(Protocol):
 
     async def of_session(self, session_id: UUID, limit: int) -> Sequence[Push]:
         """Those of a session, the newest first."""
+        ...
+
+    async def newest_of_each(self, session_ids: Sequence[UUID]) -> dict[UUID, PushStatus]:
+        """How far the newest one of each session is; those without any are left out."""
         ...
 
     async def with_key(self, dedupe_key: str) -> Push | None:

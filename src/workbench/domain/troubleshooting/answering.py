@@ -11,16 +11,16 @@ from workbench.domain.errors import ConflictError, NotFoundError
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
 from workbench.domain.playbooks.answers import Reading
-from workbench.domain.playbooks.steps import CHOICE_NEEDED, Step
+from workbench.domain.playbooks.steps import CHOICE_NEEDED, AtHand, Step
 from workbench.domain.troubleshooting.branching import forked
+from workbench.domain.troubleshooting.by_hand import equipped
 from workbench.domain.troubleshooting.cases import Case, steps_of
 from workbench.domain.troubleshooting.events import step_answered
 from workbench.domain.troubleshooting.known import ask, say, stored
 from workbench.domain.troubleshooting.model import Branch, Session, SessionStep
 from workbench.domain.troubleshooting.ports import SessionTx
-from workbench.domain.troubleshooting.showing import responded, step_view
 from workbench.domain.troubleshooting.transitions import freed, touched
-from workbench.domain.troubleshooting.views import Responded
+from workbench.domain.troubleshooting.views import FallbackReason, StepView
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
-    """Who answered what, and when."""
+    """Who answered what, and when; `at_hand` is what a step by hand has beside it, once it was looked for."""
 
     by: Principal
     reading: Reading
@@ -42,16 +42,39 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     filenames: tuple[str, ...] = ()
     """Files that go with it."""
+    at_hand: AtHand | None = None
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of an answer: the session as it is stored then, and the step that is open now."""
+
+    session: Session
+    answered_step_id: UUID
+    following: SessionStep
+    fallback_reason: FallbackReason | None = None
+    unread_uploads: Sequence[str] = ()
+
+
+class StaleStepError(ConflictError):
+    """Another step waits for an answer, or none; who asked is told which."""
+
+    def __init__(self, waiting: SessionStep | None) -> None:
+        super().__init__("Another step waits for an answer", code="stale_step")
+        self.waiting = waiting
+
+    def showing(self, current: StepView | None) -> ConflictError:
+        """The same with what is to be answered, as who asked sees it."""
+        extra = {"current_step": msgspec.to_builtins(current)}
+        return ConflictError(self.detail, code=self.error_code, extra=extra)
 
 
 def way_on(case: Case, step_id: UUID) -> Way:
-    """Answer the open step. Raises NotFoundError `step_not_found`, ConflictError `stale_step` for any other one."""
+    """Answer the open step. Raises NotFoundError `step_not_found`, StaleStepError for any other one."""
     waiting = case.open_step
     if waiting is None or waiting.id != step_id:
         if step_id not in {step.id for step in case.steps}:
             raise NotFoundError("The session has no such step", code="step_not_found")
-        current = msgspec.to_builtins(step_view(waiting)) if waiting else None
-        raise ConflictError("Another step waits for an answer", code="stale_step", extra={"current_step": current})
+        raise StaleStepError(waiting)
     path = steps_of(case.branches, case.steps, waiting.branch_id)
     before = [step for step in path if step.is_answered and step.id != waiting.id]
     return Way(session=case.session, step=waiting, before=before)
@@ -87,8 +110,12 @@ def take_down(tx: SessionTx, way: Way, given: Given, changed: Session, *, is_unc
     return changed
 
 
-def answered_with(tx: SessionTx, way: Way, given: Given, step: Step, changes: Mapping[str, Any]) -> Responded:
-    """Store the answer and the step that follows, and what else changes of the session by it."""
+def answered_with(tx: SessionTx, way: Way, given: Given, step: Step, changes: Mapping[str, Any]) -> Answered:
+    """Store the answer and the step that follows, and what else changes of the session by it.
+
+    Raises EmptyHandedError where that is one by hand for which nothing was looked for yet.
+    """
+    step = equipped(step, way.session, given.at_hand)
     sure: dict[str, Any] = {}
     if step.confidence_score is not None:
         sure = {"confidence_score": step.confidence_score, "confidence_tier": step.confidence_tier}
@@ -97,4 +124,5 @@ def answered_with(tx: SessionTx, way: Way, given: Given, step: Step, changes: Ma
     next_one = SessionStep(
         id=new_id(), branch_id=way.step.branch_id, step_order=way.step.step_order + 1, step=step, asked_at=given.at
     )
-    return responded(stored(changed), way.step.id, ask(tx, changed, next_one, given.at))
+    following = ask(tx, changed, next_one, given.at)
+    return Answered(session=stored(changed), answered_step_id=way.step.id, following=following)

@@ -6,7 +6,8 @@ import msgspec
 
 from workbench.domain.playbooks.confidence import Thresholds
 from workbench.domain.playbooks.steps import Step, manual_step
-from workbench.domain.troubleshooting.generating import GeneratingService, Generation
+from workbench.domain.troubleshooting.generating import GeneratingService
+from workbench.domain.troubleshooting.generations import Generation
 from workbench.domain.troubleshooting.shaping import says_the_same, shaped
 from workbench.domain.troubleshooting.sourcing import Supply
 from workbench.domain.troubleshooting.writers import Situation, StepWriter, WrittenStep

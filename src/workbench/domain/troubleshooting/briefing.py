@@ -8,7 +8,8 @@ import msgspec
 
 from workbench.domain.ids import new_id
 from workbench.domain.playbooks.answers import Reading
-from workbench.domain.playbooks.steps import ACKNOWLEDGED, Step, briefing_step, manual_step
+from workbench.domain.playbooks.steps import ACKNOWLEDGED, AtHand, Step, briefing_step, manual_step
+from workbench.domain.troubleshooting.by_hand import equipped
 from workbench.domain.troubleshooting.known import Known, ask
 from workbench.domain.troubleshooting.model import Branch, Escalation, Session, SessionStep
 from workbench.domain.troubleshooting.ports import SessionTx
@@ -19,11 +20,12 @@ ANEW = "From the beginning"
 
 
 def brief(
-    tx: SessionTx, found: Known, session: Session, escalation: Escalation, onward: Onward
+    tx: SessionTx, found: Known, session: Session, escalation: Escalation, onward: Onward, at_hand: AtHand | None
 ) -> tuple[Session, SessionStep, SessionStep]:
     """Put the briefing before what was open; with it, answer with what is open then, which may be the briefing itself.
 
-    A briefing on a branch of its own begins the session anew.
+    A briefing on a branch of its own begins the session anew. Raises EmptyHandedError where that is a step by hand for which
+    nothing was looked for yet.
     """
     now = escalation.closed_at or session.last_activity_at
     waiting, path = found.case.open_step, found.case.path()
@@ -44,6 +46,7 @@ def brief(
     if onward == "written":
         return session, briefing, briefing
     step: Step = waiting.step if waiting is not None and onward == "asked_again" else manual_step()
+    step = equipped(step, session, at_hand)
     again = SessionStep(id=new_id(), branch_id=branch_id, step_order=order + 1, step=step, asked_at=now)
     return session, briefing, ask(tx, session, again, now)
 

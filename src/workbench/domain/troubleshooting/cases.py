@@ -1,6 +1,6 @@
 """Everything that is known of a session at one version: what all its texts are made of (8)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -53,8 +53,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def open_step(self) -> SessionStep | None:
-        """What waits for an answer."""
-        return next((step for step in reversed(self.path()) if step.is_open), None)
+        """What waits for an answer on the way that is followed."""
+        followed = followed_branch(self.session, self.branches)
+        return next((step for step in self.steps if step.is_open and step.branch_id == followed), None)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -77,13 +78,20 @@ def is_begun_by_model(case: Case) -> bool:
     return first is not None and (first.source == "model" or first.step_type == "manual")
 
 
-def generation_state(case: Case, now: datetime) -> GenerationState:
-    """Whether a model is at work on the next step, or failed to write one: then nothing is open where there should be."""
-    session = case.session
+def generation_state(session: Session, now: datetime, *, is_waiting: bool) -> GenerationState:
+    """Whether a model is at work on the next step, or failed to write one: then nothing is open where there should be.
+
+    `is_waiting` says that a step of the way that is followed is open.
+    """
     if session.is_leased(now):
         return "running"
-    is_left = session.session_type == "guided" and session.status in WORKING and case.open_step is None
+    is_left = session.session_type == "guided" and session.status in WORKING and not is_waiting
     return "failed" if is_left else "idle"
+
+
+def followed_branch(session: Session, branches: Sequence[Branch]) -> UUID:
+    """The branch at the end of the way that is followed. Steps before it are answered: none that is open is on another."""
+    return session.active_branch_id or branches[0].id
 
 
 def way_to(branches: tuple[Branch, ...], branch_id: UUID) -> list[UUID]:

@@ -31,7 +31,8 @@ from workbench.domain.troubleshooting.chat_turns import (
 )
 from workbench.domain.troubleshooting.failures import ProviderError
 from workbench.domain.troubleshooting.forking import Pick, Picked, pick_up_fork
-from workbench.domain.troubleshooting.generating import Generation, reserve_generation
+from workbench.domain.troubleshooting.generating import reserve_generation
+from workbench.domain.troubleshooting.generations import Generation
 from workbench.domain.troubleshooting.guides import Guides
 from workbench.domain.troubleshooting.known import GUIDE_ID, inputs_of, seen, stored
 from workbench.domain.troubleshooting.model import Branch, Session

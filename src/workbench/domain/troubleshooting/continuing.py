@@ -19,9 +19,11 @@ from workbench.domain.playbooks.steps import Step, manual_step
 from workbench.domain.playbooks.walking import Walk
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.authoring import Authored, StepAuthor
+from workbench.domain.troubleshooting.by_hand import equipped
 from workbench.domain.troubleshooting.failures import ProviderError
 from workbench.domain.troubleshooting.first_steps import told_of_problem
-from workbench.domain.troubleshooting.generating import GeneratingService, Generation, GenerationType, OnUnavailable
+from workbench.domain.troubleshooting.generating import GeneratingService
+from workbench.domain.troubleshooting.generations import Generation, GenerationType, OnUnavailable
 from workbench.domain.troubleshooting.guides import Guides
 from workbench.domain.troubleshooting.guiding import answered, understood
 from workbench.domain.troubleshooting.known import (
@@ -62,6 +64,9 @@ class _Place(msgspec.Struct, frozen=True, kw_only=True):
     last: SessionStep
     walk: Walk | None
     otherwise: Step | None
+    shelf: Shelf
+    followed: frozenset[str]
+    """The keys of the playbooks that the session took up."""
     came_with: Sequence[str] = ()
     """The names of the files that came with the last answer."""
 
@@ -116,6 +121,7 @@ class ContinuingService:
                     raise
                 step = step or manual_step()
                 authored, reason = Authored(step=step), "provider"
+            authored = await self._equipped(principal, place, authored)
         except Exception:
             await self._give_back(principal.workspace_id, session_id, generation.key)
             raise
@@ -142,7 +148,23 @@ class ContinuingService:
         otherwise = None
         if last.reading is not None and last.step.node_id is not None:
             otherwise = answered(guidance, walk, before, last.step, last.reading).otherwise
-        return _Place(found=found, before=before, last=last, walk=walk, otherwise=otherwise)
+        return _Place(
+            found=found,
+            before=before,
+            last=last,
+            walk=walk,
+            otherwise=otherwise,
+            shelf=shelf,
+            followed=frozenset(each.key for each in followed),
+        )
+
+    async def _equipped(self, principal: Principal, place: _Place, authored: Authored) -> Authored:
+        """Whoever goes on by hand gets what there is for them."""
+        if authored.step.step_type != "manual":
+            return authored
+        session = place.found.session
+        at_hand = await self._supplies.at_hand(principal, session, place.shelf, place.followed)
+        return msgspec.structs.replace(authored, step=equipped(authored.step, session, at_hand))
 
     async def _write(self, generation: Generation, place: _Place, supply: Supply) -> Authored:
         latest = place.found.latest

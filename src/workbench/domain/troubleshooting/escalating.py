@@ -1,4 +1,4 @@
-"""Handing a session on: a colleague is asked for, waits in a queue are told, and somebody takes it over (7.9)."""
+"""Asking for a colleague who takes a session over, no longer asking, and the queue of those that wait (7.9)."""
 
 from datetime import datetime
 from typing import Annotated
@@ -7,36 +7,25 @@ from uuid import UUID
 import msgspec
 
 from workbench.domain.clock import Clock
-from workbench.domain.errors import InvalidError, StaleError
+from workbench.domain.errors import InvalidError
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
-from workbench.domain.participants.events import participant_created
-from workbench.domain.participants.model import Participant
 from workbench.domain.playbooks.model import Urgency
 from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.access import Person
-from workbench.domain.troubleshooting.briefing import Onward, brief
-from workbench.domain.troubleshooting.by_hand import ByHandService
-from workbench.domain.troubleshooting.cases import is_begun_by_model
-from workbench.domain.troubleshooting.chat_briefing import brief_in_chat
 from workbench.domain.troubleshooting.chat_turns import with_talk
-from workbench.domain.troubleshooting.continuing import ContinuingService
 from workbench.domain.troubleshooting.cursors import decode_cursor, encode_cursor
 from workbench.domain.troubleshooting.events import tell_of_escalation
-from workbench.domain.troubleshooting.generating import Generation, OnUnavailable, is_admitted
-from workbench.domain.troubleshooting.known import Known, known, person_of, seen, stored
-from workbench.domain.troubleshooting.model import Escalation, ResumeMode, Session, SessionStep
+from workbench.domain.troubleshooting.known import Known, open_escalation, person_of, seen, stored
+from workbench.domain.troubleshooting.model import Escalation, Session
 from workbench.domain.troubleshooting.packets import packet_of
 from workbench.domain.troubleshooting.ports import ChatTx, Queued, QueuePlace, SessionTx
 from workbench.domain.troubleshooting.queueing import RANK, require_target, waiting_seconds
-from workbench.domain.troubleshooting.showing import drafted, progress, step_view
 from workbench.domain.troubleshooting.ticket_notes import escalation_note, tell_ticket
-from workbench.domain.troubleshooting.transitions import escalated, leased, picked_up, require_pickup, withdrawn
+from workbench.domain.troubleshooting.transitions import escalated, withdrawn
 from workbench.domain.troubleshooting.updates import UpdateRequest, status_update
-from workbench.domain.troubleshooting.views import Chatted, Escalated, PickedUp, Queue, QueuedSession
-from workbench.domain.users.model import User
-from workbench.domain.users.service import meet
+from workbench.domain.troubleshooting.views import Escalated, Queue, QueuedSession
 
 QUEUE = "queue"
 MAX_REASON = 2000
@@ -55,37 +44,11 @@ class NewEscalation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Whether its ticket is told, if it has one."""
 
 
-class NewPickup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a session is taken over: going on with the open step, after a look at what was found, or from the beginning.
-
-    With `on_unavailable` manual one goes on by hand where the model that is to write the next step is not to be had.
-    """
-
-    resume_mode: ResumeMode = "continue"
-    additional_context: Annotated[str, msgspec.Meta(max_length=MAX_NOTES)] | None = None
-    on_unavailable: OnUnavailable = "error"
-
-
-class _Awaited(msgspec.Struct, frozen=True, kw_only=True):
-    """A session that was taken over, and whose next step a model is to write."""
-
-    briefing: SessionStep
-    generation: Generation
-
-
 class EscalatingService:
-    """Acts by which sessions change hands."""
+    """Asks for colleagues."""
 
-    def __init__(
-        self,
-        transactions: Transactions[ChatTx],
-        continuing: ContinuingService,
-        by_hand: ByHandService,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, transactions: Transactions[ChatTx], clock: Clock) -> None:
         self._transactions = transactions
-        self._continuing = continuing
-        self._by_hand = by_hand
         self._clock = clock
 
     async def escalate(self, principal: Principal, session_id: UUID, new: NewEscalation) -> Escalated:
@@ -129,7 +92,7 @@ class EscalatingService:
         async with self._transactions.write(principal.workspace_id) as tx:
             found = await seen(tx, principal, session_id)
             found.require_act("withdraw-escalation", now)
-            session, closed = withdrawn(found.session, _open(found), now)
+            session, closed = withdrawn(found.session, open_escalation(found), now)
             tx.sessions.change(session)
             tx.escalations.close(session_id, closed)
             tell_of_escalation(tx.events, "withdrawn", session, closed)
@@ -146,69 +109,6 @@ class EscalatingService:
             items=[_queued(each, principal.id, now) for each in shown],
             next_cursor=_cursor(last, principal) if last else None,
         )
-
-    async def pick_up(self, principal: Principal, session_id: UUID, new: NewPickup) -> PickedUp | Chatted:
-        """Take a session over that somebody is asked for. In a chat the guide says what was found so far.
-
-        Raises ConflictError `already_picked_up` with who was faster, NotFoundError for whom it is not meant,
-        QuotaExceededError, and then it is not taken over; ProviderError, and then it is.
-        """
-        taken = await self._taken(principal, session_id, new)
-        if isinstance(taken, Chatted):
-            return taken
-        following = await self._by_hand.beside(principal, session_id, taken.next_step)
-        return msgspec.structs.replace(taken, next_step=following)
-
-    async def _taken(self, principal: Principal, session_id: UUID, new: NewPickup) -> PickedUp | Chatted:
-        came = await retrying(lambda: self._pick_up(principal, session_id, new))
-        if not isinstance(came, _Awaited):
-            return came
-        continued = await self._continuing.go_on(principal, session_id, came.generation, new.on_unavailable)
-        told = _picked_up(continued.session, came.briefing, continued.step)
-        return msgspec.structs.replace(told, fallback_reason=continued.fallback_reason)
-
-    async def _pick_up(self, principal: Principal, session_id: UUID, new: NewPickup) -> PickedUp | Chatted | _Awaited:
-        now = self._clock.now()
-        context = cleaned_text(new.additional_context).strip() if new.additional_context else ""
-        async with self._transactions.write(principal.workspace_id) as tx:
-            found = await known(tx, principal, session_id)
-            # The escalation may have been read after somebody picked it up, and the session before.
-            picked_up_by = found.latest.picked_up_by if found.latest else None
-            handler = found.case.name(picked_up_by or found.session.handler_id)
-            require_pickup(found.session, found.person, found.standing, found.latest, now, handler)
-            user = (await meet(tx, principal, now)).public()
-            session, closed = picked_up(
-                found.session, _open(found), principal.id, new.resume_mode, context or None, now
-            )
-            _seat(tx, found, user, now)
-            tx.escalations.close(session_id, closed)
-            if session.session_type == "chat":
-                return await brief_in_chat(tx, session, closed, now)
-            way = self._way(found, principal, new.resume_mode)
-            generation = None
-            if way == "written":
-                generation = self._continuing.wished(principal, "flowpilot_pickup", session)
-                if not await is_admitted(tx, self._continuing.generating, generation, new.on_unavailable):
-                    generation, way = None, "by_hand"
-            session, briefing, following = brief(tx, found, session, closed, way)
-            session = session if generation is None else leased(session, generation.key, now)
-            tx.sessions.change(session)
-            tell_of_escalation(tx.events, "picked_up", session, closed)
-        if generation is not None:
-            return _Awaited(briefing=briefing, generation=generation)
-        told = _picked_up(stored(session), briefing, following)
-        return msgspec.structs.replace(told, fallback_reason="quota" if way == "by_hand" else None)
-
-    def _way(self, found: Known, principal: Principal, mode: ResumeMode) -> Onward:
-        """How it goes on behind the briefing, which is read first unless there is something to go on with."""
-        has_model = self._continuing.serves(principal.workspace_id)
-        if mode == "fresh":
-            return "written" if has_model and is_begun_by_model(found.case) else "read"
-        if mode == "review":
-            return "read"
-        if found.case.open_step is not None:
-            return "asked_again"
-        return "written" if has_model else "read"
 
 
 async def _require_addressees(tx: SessionTx, session: Session, new: NewEscalation) -> None:
@@ -234,41 +134,6 @@ def _escalation(found: Known, new: NewEscalation, now: datetime, *, attachments:
         target_user_id=new.target_user_id,
         team_id=new.team_id,
         packet=packet_of(found.case, now, attachments=attachments),
-    )
-
-
-def _open(found: Known) -> Escalation:
-    """The open escalation, which a session that waits for a colleague has.
-
-    Raises StaleError where somebody has ended it between the reading of the two.
-    """
-    opened = next((each for each in reversed(found.case.escalations) if each.state == "open"), None)
-    if opened is None:
-        raise StaleError
-    return opened
-
-
-def _seat(tx: SessionTx, found: Known, user: User, now: datetime) -> None:
-    """The new handler takes part in the conversation from here on."""
-    before = next((each for each in found.everyone if (each.role, each.id) == ("user", user.id)), None)
-    if before is not None and before.active_participant:
-        return
-    seat = Participant.of_user(found.session.conversation_id, user.id, user.name, user.image, now)
-    if before is None:
-        tx.participants.add(seat)
-    else:
-        tx.participants.change(seat)
-    tx.events.record(participant_created(seat, found.everyone))
-
-
-def _picked_up(session: Session, briefing: SessionStep, following: SessionStep) -> PickedUp:
-    suggestion, draft = drafted(following)
-    return PickedUp(
-        briefing=step_view(briefing),
-        next_step=step_view(following),
-        session=progress(session),
-        suggestion=suggestion,
-        suggestion_draft=draft,
     )
 
 

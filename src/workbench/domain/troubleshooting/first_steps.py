@@ -11,7 +11,8 @@ from workbench.domain.playbooks.matching import Report
 from workbench.domain.playbooks.shelf import Shelf
 from workbench.domain.troubleshooting.authoring import Authored, StepAuthor
 from workbench.domain.troubleshooting.failures import ProviderError
-from workbench.domain.troubleshooting.generating import GeneratingService, Generation
+from workbench.domain.troubleshooting.generating import GeneratingService
+from workbench.domain.troubleshooting.generations import Generation
 from workbench.domain.troubleshooting.guiding import Following
 from workbench.domain.troubleshooting.model import Session
 from workbench.domain.troubleshooting.quotas import QuotaExceededError

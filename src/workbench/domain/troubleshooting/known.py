@@ -62,6 +62,17 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         require_allowed(self.session, action, self.standing, self.person, now)
 
 
+def open_escalation(found: Known) -> Escalation:
+    """The open escalation, which a session that waits for a colleague has.
+
+    Raises StaleError where somebody has ended it between the reading of the two.
+    """
+    opened = next((each for each in reversed(found.case.escalations) if each.state == "open"), None)
+    if opened is None:
+        raise StaleError
+    return opened
+
+
 def generation_in_progress() -> ConflictError:
     """A model is at work on the next step, and what it writes must fit the session as it is."""
     return ConflictError("A model is writing the next step; wait for it", code="generation_in_progress")
@@ -83,7 +94,7 @@ async def known(tx: SessionTx, principal: Principal, session_id: UUID) -> Known:
     everyone = await tx.participants.all_of(session.conversation_id)
     case = await case_of(tx, session, escalations, everyone)
     latest = escalations[-1] if escalations else None
-    stands = standing(session, person, latest, _former(escalations))
+    stands = standing(session, person, latest, former_handlers(escalations))
     return Known(case=case, person=person, standing=stands, everyone=everyone)
 
 
@@ -96,7 +107,7 @@ async def case_of(
         branches=tuple(await tx.session_steps.branches(session.id)),
         steps=tuple(await tx.session_steps.of(session.id)),
         escalations=escalations,
-        names=_names(everyone),
+        names=names_of(everyone),
     )
 
 
@@ -219,11 +230,12 @@ def _message(
     return StoredMessage(conversation_id=session.conversation_id, message=message, debug_data={})
 
 
-def _names(everyone: Sequence[Participant]) -> Mapping[str, str]:
+def names_of(everyone: Sequence[Participant]) -> Mapping[str, str]:
+    """The display names of those who take part, by their ids."""
     return {each.id: each.name for each in everyone}
 
 
-def _former(escalations: Sequence[Escalation]) -> frozenset[str]:
+def former_handlers(escalations: Sequence[Escalation]) -> frozenset[str]:
     """Who handles it or did so: whoever asked for a colleague, and whoever came."""
     people = {each.requested_by for each in escalations} | {each.picked_up_by or "" for each in escalations}
     return frozenset(people - {""})

@@ -11,8 +11,10 @@ from workbench.domain.embeddings.ports import Embedder, Embedders
 from workbench.domain.identity.model import Principal
 from workbench.domain.playbooks.matching import Report
 from workbench.domain.playbooks.model import ResolutionAction
+from workbench.domain.playbooks.steps import LikeSession
 from workbench.domain.playbooks.wording import STOP_WORDS
 from workbench.domain.transactions import Transactions
+from workbench.domain.troubleshooting.choices import Choices
 from workbench.domain.troubleshooting.documents import problem_text
 from workbench.domain.troubleshooting.foundations import new_session
 from workbench.domain.troubleshooting.known import seen
@@ -86,8 +88,13 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True):
 class _Found(msgspec.Struct, frozen=True, kw_only=True):
     """What is like it, the most like first, and how near each is in the space of vectors."""
 
-    ranked: list[SimilarSession]
+    ranked: list[Similar]
+    known: Mapping[UUID, Neighbour]
     cosines: Mapping[UUID, float]
+
+    def shown(self) -> list[SimilarSession]:
+        """What one may know of them."""
+        return [_shown(self.known[each.session_id], each.score, each.why) for each in self.ranked]
 
 
 class LikeningService(LikeCases):
@@ -103,11 +110,25 @@ class LikeningService(LikeCases):
 
     async def similar(self, principal: Principal, session_id: UUID, limit: int) -> SimilarSessions:
         """The sessions most like one that the caller may see. Raises NotFoundError."""
-        return SimilarSessions(items=(await self._look(principal, session_id, limit)).ranked)
+        return SimilarSessions(items=(await self._look(principal, session_id, limit)).shown())
 
-    async def solved_like(self, principal: Principal, session: Session, limit: int) -> list[SimilarSession]:
-        """The same of resolved ones alone, for who has the session in hand."""
-        return (await self._look(principal, session, limit, only_resolved=True)).ranked
+    async def solved_like(self, principal: Principal, session: Session, limit: int) -> Sequence[LikeSession]:
+        """Look for resolved ones alone."""
+        found = await self._look(principal, session, limit, only_resolved=True)
+        return [LikeSession(session_id=each.session_id, score=each.score, why=tuple(each.why)) for each in found.ranked]
+
+    async def known_of(self, principal: Principal, likes: Sequence[LikeSession]) -> list[SimilarSession]:
+        """What the caller may know now of resolved sessions that were found before, maybe by somebody else.
+
+        Left out are those that are gone, not resolved any more, or none of theirs to know.
+        """
+        if not likes:
+            return []
+        async with self._transactions.read(principal.workspace_id) as tx:
+            beholder = self._beholder(principal, await tx.choices.own())
+            found = await tx.searches.neighbours(beholder, [each.session_id for each in likes])
+        known = {each.id: each for each in found if each.status == "resolved"}
+        return [_shown(known[each.session_id], each.score, each.why) for each in likes if each.session_id in known]
 
     async def like(
         self, principal: Principal, report: Report, session_id: UUID | None, limit: int
@@ -126,7 +147,7 @@ class LikeningService(LikeCases):
                 resolution=each.resolution_summary or "",
                 score=max(found.cosines.get(each.session_id, 0.0), 0.0),
             )
-            for each in found.ranked
+            for each in found.shown()
             if each.session_id is not msgspec.UNSET
         ]
 
@@ -137,8 +158,7 @@ class LikeningService(LikeCases):
         workspace_id = principal.workspace_id
         async with self._transactions.read(workspace_id) as tx:
             own = await tx.choices.own()
-            shares = self._sharing.holds_in(workspace_id, own.share_resolutions)
-            beholder = Beholder(person_id=principal.id, with_resolved=shares)
+            beholder = self._beholder(principal, own)
             session = about if isinstance(about, Session) else (await seen(tx, principal, about)).session
             asked = _Asked(session=session, beholder=beholder, only_resolved=only_resolved)
             space = active_of(await tx.spaces.all())
@@ -154,6 +174,10 @@ class LikeningService(LikeCases):
         async with self._transactions.read(workspace_id) as tx:
             return await _found(tx, asked, limit)
 
+    def _beholder(self, principal: Principal, own: Choices) -> Beholder:
+        shares = self._sharing.holds_in(principal.workspace_id, own.share_resolutions)
+        return Beholder(person_id=principal.id, with_resolved=shares)
+
 
 def _with_vector(asked: _Asked, space: Space, embedder: Embedder, vector: Vector | None) -> _Asked:
     return msgspec.structs.replace(asked, space=space, vector=vector, min_cosine=embedder.min_cosine)
@@ -164,7 +188,7 @@ async def _found(tx: SearchTx, asked: _Asked, limit: int) -> _Found:
     words = await _by_words(tx, asked)
     ids = {each for each, _ in near} | {*words.found} - {asked.session.id}
     known = {each.id: each for each in await tx.searches.neighbours(asked.beholder, ids)}
-    return _Found(ranked=_ranked(asked, near, words, known, limit), cosines=dict(near))
+    return _Found(ranked=_ranked(asked, near, words, known, limit), known=known, cosines=dict(near))
 
 
 async def _near(tx: SearchTx, asked: _Asked) -> Sequence[tuple[UUID, float]]:
@@ -186,6 +210,9 @@ async def _by_words(tx: SearchTx, asked: _Asked) -> _Words:
     words = compared_words(problem_text(asked.session))
     total = await tx.searches.count(SMALL_WORKSPACE + 1)
     counted = await tx.searches.frequencies(words, RARE + 1)
+    if not await tx.searches.hashes([asked.session.id]):
+        # It is not stored yet, and so not among those that were counted.
+        total, counted = total + 1, {word: count + 1 for word, count in counted.items()}
     rare, looked_for = chosen_words(counted, total)
     if not looked_for:
         return _Words(found=(), sharing=frozenset())
@@ -214,20 +241,19 @@ def chosen_words(counted: Mapping[str, int], total: int) -> tuple[list[str], lis
 
 def _ranked(
     asked: _Asked, near: Sequence[tuple[UUID, float]], words: _Words, known: Mapping[UUID, Neighbour], limit: int
-) -> list[SimilarSession]:
+) -> list[Similar]:
     traits = {
         session_id: _traits(asked.session, each, has_rare_word=session_id in words.sharing)
         for session_id, each in known.items()
         if each.status == "resolved" or not asked.only_resolved
     }
-    found = fused(
+    return fused(
         [each for each in near if each[0] in traits][:CANDIDATES],
         [each for each in words.found if each in traits],
         traits,
         min_cosine=asked.min_cosine,
         limit=limit,
     )
-    return [_shown(similar, known[similar.session_id]) for similar in found]
 
 
 def _traits(asked: Session, other: Neighbour, *, has_rare_word: bool) -> Traits:
@@ -239,7 +265,7 @@ def _traits(asked: Session, other: Neighbour, *, has_rare_word: bool) -> Traits:
     )
 
 
-def _shown(similar: Similar, neighbour: Neighbour) -> SimilarSession:
+def _shown(neighbour: Neighbour, score: float, why: Sequence[str]) -> SimilarSession:
     """What one may know of it: of one that one may not see only what kind of problem it was, and what solved it."""
     done = neighbour.resolution
     shown = SimilarSession(
@@ -247,8 +273,8 @@ def _shown(similar: Similar, neighbour: Neighbour) -> SimilarSession:
         problem_domain=neighbour.problem_domain,
         resolution_summary=done.summary if done else None,
         resolution_action=done.action if done else None,
-        score=similar.score,
-        why=similar.why,
+        score=score,
+        why=list(why),
     )
     if not neighbour.is_visible:
         return shown

@@ -29,13 +29,23 @@ MAX_MINUTES = 7 * 24 * 60
 MAX_CAUSE = 2000
 
 
-class Intake(msgspec.Struct, frozen=True, kw_only=True):
-    """What was reported. `fields` is what a form, an alert or a ticket told besides, the environment mostly."""
+class IntakeHead(msgspec.Struct, frozen=True, kw_only=True):
+    """What was reported, but for its text. `fields` is what a form, an alert or a ticket told, the environment mostly."""
 
     type: IntakeType = "free_text"
-    text: str
     subject: str | None = None
     fields: dict[str, Scalar] = {}
+
+
+class Intake(IntakeHead, frozen=True, kw_only=True):
+    """What was reported."""
+
+    text: str
+
+    @property
+    def head(self) -> IntakeHead:
+        """All but the text."""
+        return IntakeHead(type=self.type, subject=self.subject, fields=self.fields)
 
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True):

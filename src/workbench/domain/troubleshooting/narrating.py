@@ -16,7 +16,7 @@ from workbench.domain.ids import correlation_id
 from workbench.domain.troubleshooting.cases import Case
 from workbench.domain.troubleshooting.documentation import Documentation
 from workbench.domain.troubleshooting.failures import ProviderError
-from workbench.domain.troubleshooting.generating import Generation
+from workbench.domain.troubleshooting.generations import Generation
 from workbench.domain.troubleshooting.prose import (
     Author,
     FactsLostError,

@@ -13,7 +13,7 @@ from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.cases import Case
 from workbench.domain.troubleshooting.chat_turns import with_talk
 from workbench.domain.troubleshooting.events import outputs_ready
-from workbench.domain.troubleshooting.generating import Generation
+from workbench.domain.troubleshooting.generations import Generation
 from workbench.domain.troubleshooting.known import case_of, seen
 from workbench.domain.troubleshooting.model import Session
 from workbench.domain.troubleshooting.outputs import (

@@ -1,6 +1,6 @@
 """What troubleshooting sessions need to have stored."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal, Protocol
 from uuid import UUID
@@ -102,6 +102,10 @@ class Sessions(Protocol):
         """How many there are."""
         ...
 
+    async def versions(self, session_ids: Sequence[UUID]) -> dict[UUID, int]:
+        """Which versions of the sessions are stored now; those that are gone or deleted are left out."""
+        ...
+
     def add(self, session: Session) -> None:
         """Store a new session."""
         ...
@@ -116,6 +120,14 @@ class SessionSteps(Protocol):
 
     async def branches(self, session_id: UUID) -> Sequence[Branch]:
         """A session's branches, in the order of making."""
+        ...
+
+    async def branches_of_each(self, session_ids: Sequence[UUID]) -> dict[UUID, list[Branch]]:
+        """The same of many."""
+        ...
+
+    async def waiting_of_each(self, session_ids: Sequence[UUID]) -> dict[UUID, list[UUID]]:
+        """The branches of many sessions that have an open step."""
         ...
 
     async def of(self, session_id: UUID) -> Sequence[SessionStep]:
@@ -150,6 +162,10 @@ class Escalations(Protocol):
         """A session's escalations, the oldest first."""
         ...
 
+    async def of_each(self, session_ids: Sequence[UUID]) -> dict[UUID, list[Escalation]]:
+        """The same of many."""
+        ...
+
     async def queue(self, person: Person, behind: QueuePlace | None, limit: int) -> Sequence[Queued]:
         """The open ones that the person may pick up: the most urgent first, of the same urgency the oldest."""
         ...
@@ -174,6 +190,10 @@ class Lanes(Protocol):
         """The lane, once somebody has stored one."""
         ...
 
+    async def revs_of_each(self, session_ids: Sequence[UUID]) -> dict[UUID, int]:
+        """How often the lanes of many sessions were stored; those without one are left out."""
+        ...
+
     def put(self, session_id: UUID, lane: StoredLane, read_rev: int) -> None:
         """Store it; stale where another revision than `read_rev` is stored by now, or any where that is 0."""
         ...
@@ -181,41 +201,6 @@ class Lanes(Protocol):
 
 class GenerationTx(BudgetTx, UsageTx, Protocol):
     """The slice of a transaction that using a model for a session touches."""
-
-
-class Whereabouts(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a session is. Duties that look into all workspaces are told no more of it."""
-
-    workspace_id: str
-    session_id: UUID
-
-
-class SessionFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """How many there are in all workspaces: unfinished sessions by status, open escalations, and those that wait too long."""
-
-    by_status: Mapping[str, int]
-    waiting: int
-    overdue: int
-
-
-class SessionWatch(Protocol):
-    """The sessions of all workspaces, for duties: what is due is found here, and done in its workspace."""
-
-    async def idle(self, before: datetime, limit: int) -> Sequence[Whereabouts]:
-        """Those in somebody's hands in which nothing has happened since; the longest idle first."""
-        ...
-
-    async def overdue(self, now: datetime, limit: int) -> Sequence[Whereabouts]:
-        """Those that nobody takes over in spite of their urgency, and of which nobody was told yet."""
-        ...
-
-    async def deleted(self, before: datetime, limit: int) -> Sequence[Whereabouts]:
-        """Those that were deleted before that time."""
-        ...
-
-    async def figures(self, now: datetime) -> SessionFigures:
-        """Count."""
-        ...
 
 
 class SessionTickets(Protocol):

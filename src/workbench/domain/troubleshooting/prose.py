@@ -19,7 +19,8 @@ from workbench.domain.troubleshooting.cases import Case
 from workbench.domain.troubleshooting.documentation import TEMPLATE_VERSION
 from workbench.domain.troubleshooting.facts import keeps_facts
 from workbench.domain.troubleshooting.failures import ProviderError
-from workbench.domain.troubleshooting.generating import GeneratingService, Generation
+from workbench.domain.troubleshooting.generating import GeneratingService
+from workbench.domain.troubleshooting.generations import Generation
 from workbench.domain.troubleshooting.model import Session
 from workbench.domain.troubleshooting.outputs import Rephrased, RephrasedText
 from workbench.domain.troubleshooting.ports import SessionTx

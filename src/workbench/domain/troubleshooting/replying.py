@@ -8,7 +8,8 @@ from workbench.domain.contents.ports import ContentStore
 from workbench.domain.files.model import Download
 from workbench.domain.messages.model import Message
 from workbench.domain.playbooks.shelf import Shelf
-from workbench.domain.troubleshooting.generating import GeneratingService, Generation
+from workbench.domain.troubleshooting.generating import GeneratingService
+from workbench.domain.troubleshooting.generations import Generation
 from workbench.domain.troubleshooting.model import Branch, Session
 from workbench.domain.troubleshooting.reading_uploads import read_uploads
 from workbench.domain.troubleshooting.sourcing import Supply

@@ -13,25 +13,35 @@ from workbench.domain.identity.model import Principal
 from workbench.domain.playbooks.answers import MAX_FREE_TEXT, MAX_NOTE, Answer, Reading, read_answer
 from workbench.domain.playbooks.model import Outcome
 from workbench.domain.playbooks.shelf import Shelf, shelf_of
-from workbench.domain.playbooks.steps import Step, manual_step
+from workbench.domain.playbooks.steps import AtHand, Step, manual_step
 from workbench.domain.playbooks.walking import require_room
 from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
-from workbench.domain.troubleshooting.answering import Given, Way, answered_with, take_down, way_anew, way_on
-from workbench.domain.troubleshooting.by_hand import ByHandService
+from workbench.domain.troubleshooting.answering import (
+    Answered,
+    Given,
+    StaleStepError,
+    Way,
+    answered_with,
+    take_down,
+    way_anew,
+    way_on,
+)
+from workbench.domain.troubleshooting.by_hand import ByHandService, equipped, require_at_hand
 from workbench.domain.troubleshooting.cases import Case, is_begun_by_model
 from workbench.domain.troubleshooting.continuing import ContinuingService, ask_next
-from workbench.domain.troubleshooting.generating import Generation, OnUnavailable, is_admitted
+from workbench.domain.troubleshooting.generating import is_admitted
+from workbench.domain.troubleshooting.generations import Generation, OnUnavailable
 from workbench.domain.troubleshooting.guides import Guides
 from workbench.domain.troubleshooting.guiding import Following, Guidance, answered
 from workbench.domain.troubleshooting.known import Known, follow, require_whole, seen, walk_of
 from workbench.domain.troubleshooting.model import Followed, Session, SessionStep
 from workbench.domain.troubleshooting.ports import ChatTx, SessionTx
-from workbench.domain.troubleshooting.showing import responded
+from workbench.domain.troubleshooting.showing import drafted, progress
 from workbench.domain.troubleshooting.starting import followed_from
 from workbench.domain.troubleshooting.transitions import freed, leased, touched
 from workbench.domain.troubleshooting.uploads import UploadIds, uploaded
-from workbench.domain.troubleshooting.views import FallbackReason, Responded
+from workbench.domain.troubleshooting.views import FallbackReason, Responded, StepView
 
 MAX_CHOSEN = 12
 
@@ -101,35 +111,46 @@ class RespondingService:
         then the answer is not stored; ProviderError, and then it is: sent once more, it has the model asked again.
         """
         answer = new.answer()
-        done = await self._done(principal, session_id, new, answer)
-        if done.next_step is None:
-            return done
-        following = await self._by_hand.beside(principal, session_id, done.next_step)
-        return msgspec.structs.replace(done, next_step=following)
 
-    async def _done(self, principal: Principal, session_id: UUID, new: NewAnswer, answer: Answer) -> Responded:
-        came = await retrying(lambda: self._respond(principal, session_id, new, answer))
-        if isinstance(came, Responded):
-            return came
-        continued = await self._continuing.go_on(principal, session_id, came.generation, new.on_unavailable)
-        told = responded(continued.session, came.answered_step_id, continued.step)
-        return msgspec.structs.replace(
-            told, fallback_reason=continued.fallback_reason, unread_uploads=continued.unread_uploads
+        async def act(at_hand: AtHand | None) -> Answered | _Awaited:
+            return await retrying(lambda: self._respond(principal, session_id, new, answer, at_hand))
+
+        try:
+            came = await self._by_hand.prepared(principal, act)
+        except StaleStepError as stale:
+            current = await self._by_hand.shown(principal, stale.waiting) if stale.waiting else None
+            raise stale.showing(current) from None
+        if isinstance(came, _Awaited):
+            came = await self._continued(principal, session_id, came, new.on_unavailable)
+        return responded(came, await self._by_hand.shown(principal, came.following))
+
+    async def _continued(
+        self, principal: Principal, session_id: UUID, awaited: _Awaited, on_unavailable: OnUnavailable
+    ) -> Answered:
+        continued = await self._continuing.go_on(principal, session_id, awaited.generation, on_unavailable)
+        return Answered(
+            session=continued.session,
+            answered_step_id=awaited.answered_step_id,
+            following=continued.step,
+            fallback_reason=continued.fallback_reason,
+            unread_uploads=continued.unread_uploads,
         )
 
     async def _respond(
-        self, principal: Principal, session_id: UUID, new: NewAnswer, answer: Answer
-    ) -> Responded | _Awaited:
+        self, principal: Principal, session_id: UUID, new: NewAnswer, answer: Answer, at_hand: AtHand | None
+    ) -> Answered | _Awaited:
         now = self._clock.now()
         async with self._transactions.write(principal.workspace_id) as tx:
             found = await seen(tx, principal, session_id)
             found.require_act("respond", now)
             if (last := _repeated(found, new, answer)) is not None:
-                if found.case.open_step is None:
-                    given = Given(by=principal, reading=read_answer(last.step, answer), note=answer.note, at=now)
+                given = Given(
+                    by=principal, reading=read_answer(last.step, answer), note=answer.note, at=now, at_hand=at_hand
+                )
+                if (waiting := found.case.open_step) is None:
                     return await _again(tx, self._continuing, found, given, new.on_unavailable)
                 await require_whole(tx, found)
-                return responded(found.session, last.id, found.case.open_step)
+                return Answered(session=found.session, answered_step_id=last.id, following=waiting)
             way = _way(found, new, now)
             require_room(len(found.case.steps) + len(way.branches[1:]))
             files = await uploaded(tx, found, new.upload_ids)
@@ -139,6 +160,7 @@ class RespondingService:
                 note=answer.note,
                 at=now,
                 filenames=tuple(each.file.filename for each in files),
+                at_hand=at_hand,
             )
             followed = await tx.session_steps.followed(session_id)
             # Only a choice between playbooks needs those that are there now.
@@ -160,10 +182,13 @@ async def _await(
     given: Given,
     following: Following,
     on_unavailable: OnUnavailable,
-) -> Responded | _Awaited:
+) -> Answered | _Awaited:
     """Store the answer, and lease the session to a model; where it is not to be had, to nobody."""
     generation = continuing.wished(given.by, "flowpilot_respond", way.session)
     is_left = following.otherwise is not None
+    if not is_left and on_unavailable == "manual":
+        # Before it is refused: each refusal is counted.
+        require_at_hand(way.session, given.at_hand)
     if await is_admitted(tx, continuing.generating, generation, "manual" if is_left else on_unavailable):
         take_down(tx, way, given, leased(way.session, generation.key, given.at), is_unclear=is_left)
         return _Awaited(answered_step_id=way.step.id, generation=generation)
@@ -173,19 +198,36 @@ async def _await(
 
 async def _again(
     tx: SessionTx, continuing: ContinuingService, found: Known, given: Given, on_unavailable: OnUnavailable
-) -> Responded | _Awaited:
+) -> Answered | _Awaited:
     """The answer is there, and what was to follow is not."""
     last = [step for step in found.case.path() if step.is_answered][-1]
     session = touched(found.session, given.at)
     reason: FallbackReason | None = None
-    if continuing.serves(given.by.workspace_id):
+    serves = continuing.serves(given.by.workspace_id)
+    if not serves or on_unavailable == "manual":
+        require_at_hand(session, given.at_hand)
+    if serves:
         generation = continuing.wished(given.by, "flowpilot_respond", session)
         if await is_admitted(tx, continuing.generating, generation, on_unavailable):
             tx.sessions.change(leased(session, generation.key, given.at))
             return _Awaited(answered_step_id=last.id, generation=generation)
         reason = "quota"
-    changed, asked = ask_next(tx, found, freed(session), manual_step(), given.at)
-    return msgspec.structs.replace(responded(changed, last.id, asked), fallback_reason=reason)
+    changed, asked = ask_next(tx, found, freed(session), equipped(manual_step(), session, given.at_hand), given.at)
+    return Answered(session=changed, answered_step_id=last.id, following=asked, fallback_reason=reason)
+
+
+def responded(came: Answered, following: StepView) -> Responded:
+    """What came of an answer, as who gave it sees it."""
+    suggestion, draft = drafted(came.following.step)
+    return Responded(
+        answered_step_id=came.answered_step_id,
+        next_step=following,
+        session=progress(came.session),
+        suggestion=suggestion,
+        suggestion_draft=draft,
+        fallback_reason=came.fallback_reason,
+        unread_uploads=came.unread_uploads,
+    )
 
 
 def _repeated(found: Known, new: NewAnswer, answer: Answer) -> SessionStep | None:

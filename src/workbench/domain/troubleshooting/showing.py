@@ -1,16 +1,22 @@
 """How sessions and their steps are shown."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
-from workbench.domain.participants.model import Participant
+from workbench.domain.messages.model import Message
 from workbench.domain.playbooks.matching import Candidate
-from workbench.domain.playbooks.steps import Suggestion
-from workbench.domain.troubleshooting.cases import named
+from workbench.domain.playbooks.steps import Step, Suggestion
+from workbench.domain.troubleshooting.access import Person, standing
+from workbench.domain.troubleshooting.cases import generation_state, named
+from workbench.domain.troubleshooting.known import former_handlers
+from workbench.domain.troubleshooting.lanes import Lane
 from workbench.domain.troubleshooting.model import Session, SessionStep
+from workbench.domain.troubleshooting.outlining import Outline
+from workbench.domain.troubleshooting.ticket_notes import push_status
+from workbench.domain.troubleshooting.transitions import allowed_actions
 from workbench.domain.troubleshooting.views import (
     ChatReply,
     Chatted,
@@ -18,7 +24,7 @@ from workbench.domain.troubleshooting.views import (
     ListedSession,
     NearCandidate,
     Progress,
-    Responded,
+    SessionDetail,
     Started,
     StepContent,
     StepView,
@@ -60,10 +66,9 @@ def progress(session: Session) -> Progress:
     return Progress(**{name: getattr(session, name) for name in Progress.__struct_fields__})
 
 
-def drafted(step: SessionStep | None) -> tuple[Suggestion | None, SuggestionDraft | None]:
+def drafted(asked: Step) -> tuple[Suggestion | None, SuggestionDraft | None]:
     """What a step suggests."""
-    asked = step.step if step else None
-    if asked is None or asked.suggestion is None:
+    if asked.suggestion is None:
         return None, None
     if asked.suggestion == "resolve":
         return "resolve", SuggestionDraft(
@@ -72,33 +77,55 @@ def drafted(step: SessionStep | None) -> tuple[Suggestion | None, SuggestionDraf
     return "escalate", SuggestionDraft(reason=asked.draft or asked.prompt, urgency=asked.urgency)
 
 
-def responded(session: Session, answered_step_id: UUID, following: SessionStep | None) -> Responded:
-    """What came of an answer."""
-    suggestion, draft = drafted(following)
-    return Responded(
-        answered_step_id=answered_step_id,
-        next_step=step_view(following) if following else None,
-        session=progress(session),
-        suggestion=suggestion,
-        suggestion_draft=draft,
+def listed(outline: Outline, person: Person, now: datetime) -> ListedSession:
+    """A session as one person, who may see it, sees it in a list."""
+    return ListedSession(**_outlined(outline, person, now), intake_content=outline.session.intake.head)
+
+
+def detailed(
+    outline: Outline,
+    person: Person,
+    now: datetime,
+    *,
+    steps: list[StepView],
+    messages: list[Message],
+    lane: Lane | None,
+) -> SessionDetail:
+    """The same with all that belongs to it. The lane is told to those alone whose work it is."""
+    session = outline.session
+    return SessionDetail(
+        **_outlined(outline, person, now),
+        intake_content=session.intake,
+        steps=steps,
+        conversation_messages=messages,
+        pending_task_lane=lane if _may_see_lane(session, person) else None,
     )
 
 
-def listed(session: Session, person_id: str, everyone: Sequence[Participant]) -> ListedSession:
-    """A session as one person sees it in a list; `everyone` is in its conversation."""
-    return ListedSession(**listed_fields(session, person_id, {each.id: each.name for each in everyone}))
+def _may_see_lane(session: Session, person: Person) -> bool:
+    return person.id in {session.owner_id, session.handler_id}
 
 
-def listed_fields(session: Session, person_id: str, names: Mapping[str, str]) -> dict[str, Any]:
-    """The part of a detail that lists have too. Whoever may see a session and does not handle it only reads it."""
-    done, ticket, is_owner = session.resolution, session.ticket, session.owner_id == person_id
+def _outlined(outline: Outline, person: Person, now: datetime) -> dict[str, Any]:
+    """What lists and details tell alike. Whoever may see a session and does not handle it only reads it."""
+    session, escalations = outline.session, outline.escalations
+    latest = escalations[-1] if escalations else None
+    stands = standing(session, person, latest, former_handlers(escalations))
+    done, ticket = session.resolution, session.ticket
     derived = {
         "intake_type": session.intake.type,
-        "owner": _colleague(session.owner_id, names),
-        "handler": _colleague(session.handler_id, names),
-        "access": "act" if session.handler_id == person_id else "read",
-        "session_rating": session.rating if is_owner else None,
-        "session_feedback": session.feedback if is_owner else None,
+        "owner": _colleague(session.owner_id, outline.names),
+        "handler": _colleague(session.handler_id, outline.names),
+        "access": "act" if stands.is_handler else "read",
+        "allowed_actions": allowed_actions(session, stands, person, now),
+        "escalation_reason": latest.reason if latest else None,
+        "escalations": escalations,
+        "branches": outline.branches,
+        "generation": generation_state(session, now, is_waiting=outline.is_waiting),
+        "task_lane_rev": outline.lane_rev if _may_see_lane(session, person) else 0,
+        "psa_push_status": push_status(session, outline.pushed),
+        "session_rating": session.rating if stands.is_owner else None,
+        "session_feedback": session.feedback if stands.is_owner else None,
         "resolution_summary": done.summary if done else None,
         "resolution_action": done.action if done else None,
         "root_cause": done.root_cause if done else None,
@@ -106,18 +133,19 @@ def listed_fields(session: Session, person_id: str, names: Mapping[str, str]) ->
         "psa_connection_id": ticket.connection_id if ticket else None,
         "ticket_data": ticket.data if ticket else None,
     }
-    return {name: derived.get(name, getattr(session, name, None)) for name in ListedSession.__struct_fields__}
+    names = (name for name in ListedSession.__struct_fields__ if name != "intake_content")
+    return {name: derived[name] if name in derived else getattr(session, name) for name in names}
 
 
 def _colleague(person_id: str, names: Mapping[str, str]) -> Colleague:
     return Colleague(id=person_id, name=named(person_id, names))
 
 
-def started(session: Session, candidates: Sequence[Candidate], first: SessionStep | None) -> Started:
+def started(session: Session, candidates: Sequence[Candidate], first: StepView | None) -> Started:
     """A session as it has begun, with its first step where it has steps."""
     shown = {name: getattr(session, name) for name in Started.__struct_fields__ if hasattr(session, name)}
     near = [NearCandidate(key=each.key, title=each.title, score=each.score) for each in candidates]
-    return Started(**shown, session_id=session.id, candidates=near, first_step=step_view(first) if first else None)
+    return Started(**shown, session_id=session.id, candidates=near, first_step=first)
 
 
 def chatted(

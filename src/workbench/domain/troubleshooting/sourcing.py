@@ -13,7 +13,10 @@ from workbench.domain.playbooks.deciding import OFFERED
 from workbench.domain.playbooks.matching import Candidate, Report
 from workbench.domain.playbooks.model import Playbook
 from workbench.domain.playbooks.shelf import Shelf
+from workbench.domain.playbooks.steps import AtHand, LikeSession, NearPlaybook
+from workbench.domain.troubleshooting.known import report_of
 from workbench.domain.troubleshooting.masking import masked
+from workbench.domain.troubleshooting.model import Session
 from workbench.domain.troubleshooting.reading_uploads import read_uploads
 from workbench.domain.troubleshooting.writers import Source
 
@@ -42,6 +45,10 @@ class LikeCases(Protocol):
         self, principal: Principal, report: Report, session_id: UUID | None, limit: int
     ) -> Sequence[LikeCase]:
         """Solved sessions that the caller may see, the one itself not among them, the most like first; in blocks of its own."""
+        ...
+
+    async def solved_like(self, principal: Principal, session: Session, limit: int) -> Sequence[LikeSession]:
+        """The same of a session, stored or not, with those that the caller may only know of; for who has it in hand."""
         ...
 
 
@@ -85,6 +92,14 @@ class SupplyService:
             candidates=candidates,
             similar=likes,
             unread=read.unread,
+        )
+
+    async def at_hand(self, principal: Principal, session: Session, shelf: Shelf, besides: Collection[str]) -> AtHand:
+        """What there is for somebody who goes on by hand, besides the playbooks that were followed; outside any block."""
+        near = coming_near(shelf, report_of(session.intake), besides)
+        likes = await self._likes.solved_like(principal, session, OFFERED)
+        return AtHand(
+            playbooks=tuple(NearPlaybook(key=each.key, score=each.score) for each in near), sessions=tuple(likes)
         )
 
 

@@ -15,7 +15,7 @@ from workbench.domain.playbooks.steps import Step
 from workbench.domain.texts import cleaned, cleaned_text
 from workbench.domain.tickets.model import TicketId
 from workbench.domain.transactions import Transactions, retrying
-from workbench.domain.troubleshooting.by_hand import ByHandService
+from workbench.domain.troubleshooting.by_hand import ByHandService, equipped
 from workbench.domain.troubleshooting.chat_turns import begin_chat
 from workbench.domain.troubleshooting.first_steps import FirstStepService, Opening
 from workbench.domain.troubleshooting.foundations import found_session, new_session
@@ -122,11 +122,14 @@ class StartingService:
         opening = await self._opening(principal.workspace_id, new, intake)
         if opening.following.step is None:
             opening = await self._first_steps.written(principal, session, report_of(intake), opening)
-        begun = await retrying(lambda: self._start(principal, session, opening))
-        if begun.first_step is None:
-            return begun
-        first = await self._by_hand.beside(principal, begun.session_id, begun.first_step)
-        return msgspec.structs.replace(begun, first_step=first)
+        step = opening.following.step
+        if step is None:
+            raise AssertionError("whoever begins a session has something to ask")
+        if step.step_type == "manual":
+            step = equipped(step, session, await self._by_hand.look(principal, session))
+        begun, first = await retrying(lambda: self._start(principal, session, opening, step))
+        began = started(begun, opening.following.candidates, await self._by_hand.shown(principal, first))
+        return msgspec.structs.replace(began, fallback_reason=opening.fallback_reason)
 
     async def _start_chat(self, principal: Principal, session: Session, mode: StartMode) -> Started:
         workspace_id, now = principal.workspace_id, session.created_at
@@ -148,11 +151,10 @@ class StartingService:
         following = self._following(shelf, new, intake, has_model=self._first_steps.serves(workspace_id))
         return Opening(following=following, shelf=shelf)
 
-    async def _start(self, principal: Principal, session: Session, opening: Opening) -> Started:
+    async def _start(
+        self, principal: Principal, session: Session, opening: Opening, step: Step
+    ) -> tuple[Session, SessionStep]:
         now, following, shelf = self._clock.now(), opening.following, opening.shelf
-        step = following.step
-        if step is None:
-            raise AssertionError("whoever begins a session has something to ask")
         async with self._transactions.write(principal.workspace_id) as tx:
             user = await meet(tx, principal, now)
             begun: dict[str, Any] = {"created_at": now, "last_activity_at": now, **opening.told}
@@ -162,8 +164,7 @@ class StartingService:
                 follow(tx, session, followed_from(shelf, following), ())
             first = SessionStep(id=new_id(), branch_id=root.id, step_order=1, step=step, asked_at=now)
             first = ask(tx, session, first, now, opening.message_id)
-        began = started(session, following.candidates, first)
-        return msgspec.structs.replace(began, fallback_reason=opening.fallback_reason)
+        return session, first
 
     def _following(self, shelf: Shelf, new: NewSession, intake: Intake, *, has_model: bool) -> Following:
         report, guidance = report_of(intake), self._guidance(shelf, intake, has_model=has_model)

@@ -13,20 +13,20 @@ from workbench.domain.paging import Cursor
 from workbench.domain.texts import cleaned_text
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.by_hand import ByHandService
-from workbench.domain.troubleshooting.cases import Case, generation_state
+from workbench.domain.troubleshooting.cases import Case
 from workbench.domain.troubleshooting.chat_turns import with_talk
 from workbench.domain.troubleshooting.cursors import decode_cursor, encode_cursor
 from workbench.domain.troubleshooting.documentation import Documentation, documented
-from workbench.domain.troubleshooting.generating import Generation
-from workbench.domain.troubleshooting.known import Known, require_whole, seen
-from workbench.domain.troubleshooting.model import TERMINAL
+from workbench.domain.troubleshooting.generations import Generation
+from workbench.domain.troubleshooting.known import Known, person_of, require_whole, seen
+from workbench.domain.troubleshooting.model import TERMINAL, SessionStep
 from workbench.domain.troubleshooting.narrating import Narration
+from workbench.domain.troubleshooting.outlining import outline_of, outlines
 from workbench.domain.troubleshooting.ports import SessionFilter, SessionPage, SessionTx
 from workbench.domain.troubleshooting.prose import ProseService
 from workbench.domain.troubleshooting.searching import Term, Wanted, search_terms
-from workbench.domain.troubleshooting.showing import listed, listed_fields, step_view
-from workbench.domain.troubleshooting.ticket_notes import post_update, push_status, require_postable
-from workbench.domain.troubleshooting.transitions import allowed_actions
+from workbench.domain.troubleshooting.showing import detailed, listed, step_view
+from workbench.domain.troubleshooting.ticket_notes import post_update, require_postable
 from workbench.domain.troubleshooting.updates import StatusUpdate, UpdateRequest, status_update
 from workbench.domain.troubleshooting.views import SessionDetail, SessionList
 from workbench.domain.troubleshooting.wishes import documentation_prose, update_prose
@@ -77,55 +77,58 @@ class TellingService:
         terms = tuple(search_terms(cleaned_text(wanted.text or "")))
         if wanted.text is not None and not terms:
             return SessionList(items=[], total=0 if with_total else msgspec.UNSET)
+        stretch = SessionPage(limit=limit + 1, skip=skip, behind=behind)
+        return await retrying(lambda: self._page(principal, wanted, terms, stretch, with_total=with_total))
+
+    async def _page(
+        self,
+        principal: Principal,
+        wanted: SessionFilter,
+        terms: tuple[Term, ...],
+        stretch: SessionPage,
+        *,
+        with_total: bool,
+    ) -> SessionList:
         async with self._transactions.read(principal.workspace_id) as tx:
             wanted = await _with_words(tx, wanted, terms)
-            found = await tx.sessions.page(wanted, SessionPage(limit=limit + 1, skip=skip, behind=behind))
+            found = await tx.sessions.page(wanted, stretch)
             total = await tx.sessions.count(wanted) if with_total else msgspec.UNSET
-            shown = found[:limit]
-            everyone = await tx.participants.all_of_each([each.conversation_id for each in shown])
-        more = len(found) > limit
-        last = Cursor(created_datetime=shown[-1].created_at, id=shown[-1].id) if more else None
+            shown = await outlines(tx, found[: stretch.limit - 1])
+        more = len(found) == stretch.limit
+        last = Cursor(created_datetime=found[-2].created_at, id=found[-2].id) if more else None
+        person, now = person_of(principal), self._clock.now()
         return SessionList(
-            items=[listed(each, principal.id, everyone.get(each.conversation_id, ())) for each in shown],
+            items=[listed(each, person, now) for each in shown],
             next_cursor=encode_cursor(last, LIST, principal) if last else None,
             total=total,
         )
 
     async def detail(self, principal: Principal, session_id: UUID) -> SessionDetail:
         """One session with all that belongs to it. Raises NotFoundError."""
-        told = await retrying(lambda: self._detail(principal, session_id))
-        if told.status in TERMINAL:
+        told, waiting = await retrying(lambda: self._detail(principal, session_id))
+        if waiting is None or told.status in TERMINAL:
             return told
-        steps = [
-            await self._by_hand.beside(principal, session_id, step) if step.branch_id == told.active_branch_id else step
-            for step in told.steps
-        ]
+        shown = await self._by_hand.shown(principal, waiting)
+        steps = [shown if step.step_id == shown.step_id else step for step in told.steps]
         return msgspec.structs.replace(told, steps=steps)
 
-    async def _detail(self, principal: Principal, session_id: UUID) -> SessionDetail:
+    async def _detail(self, principal: Principal, session_id: UUID) -> tuple[SessionDetail, SessionStep | None]:
         async with self._transactions.read(principal.workspace_id) as tx:
             found = await seen(tx, principal, session_id)
             newest = MessageQuery(limit=min(SHOWN_MESSAGES, MAX_PAGE))
             messages = await tx.messages.page(found.session.conversation_id, newest)
             lane = await tx.lanes.find(session_id)
-            pushes = await tx.pushes.of_session(session_id, 1)
+            pushed = await tx.pushes.newest_of_each([session_id])
             await require_whole(tx, found)
-        case, session, standing = found.case, found.session, found.standing
-        may_see_lane = standing.is_owner or standing.is_handler
-        return SessionDetail(
-            **listed_fields(session, principal.id, case.names),
-            intake_content=session.intake,
-            allowed_actions=allowed_actions(session, standing, found.person, self._clock.now()),
-            escalation_reason=case.escalations[-1].reason if case.escalations else None,
-            branches=case.branches,
-            steps=[step_view(step) for step in case.steps],
-            escalations=case.escalations,
-            conversation_messages=messages,
-            pending_task_lane=lane.lane if lane and may_see_lane else None,
-            task_lane_rev=lane.rev if lane and may_see_lane else 0,
-            generation=generation_state(case, self._clock.now()),
-            psa_push_status=push_status(session, pushes),
+        told = detailed(
+            outline_of(found, lane.rev if lane else 0, pushed),
+            found.person,
+            self._clock.now(),
+            steps=[step_view(step) for step in found.case.steps],
+            messages=messages,
+            lane=lane.lane if lane else None,
         )
+        return told, found.case.open_step
 
     async def documentation(self, principal: Principal, session_id: UUID) -> Documentation:
         """What happened in a session, told; its owner's. To all others there is nothing: NotFoundError.

@@ -1,7 +1,6 @@
 """What the ticket of a session is told: set down with what it tells of, and brought there later (9)."""
 
 import hashlib
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -100,11 +99,9 @@ def _no_ticket() -> ConflictError:
     return ConflictError("The session has no ticket", code="no_ticket")
 
 
-def push_status(session: Session, newest: Sequence[Push]) -> PushStatus | NotPushed:
-    """How far the newest note is."""
-    if newest:
-        return newest[0].status
-    return "not_linked" if session.ticket is None else "not_requested"
+def push_status(session: Session, newest: PushStatus | None) -> PushStatus | NotPushed:
+    """How far the newest note is, or why there is none."""
+    return newest or ("not_linked" if session.ticket is None else "not_requested")
 
 
 def people_of(case: Case, *others: str) -> list[str]:

@@ -14,9 +14,10 @@ from workbench.domain.jobs.model import Job, NewJob
 from workbench.domain.transactions import Transactions, retrying
 from workbench.domain.troubleshooting.duties import ALARM_JOB, IDLE_JOB, PURGE_JOB, UpkeepPolicy
 from workbench.domain.troubleshooting.events import session_changed, tell_of_escalation
-from workbench.domain.troubleshooting.ports import SessionTx, SessionWatch, Whereabouts
+from workbench.domain.troubleshooting.ports import SessionTx
 from workbench.domain.troubleshooting.queueing import alarmed, is_overdue
 from workbench.domain.troubleshooting.transitions import IDLE_REASON, idled, is_idle
+from workbench.domain.troubleshooting.watching import SessionWatch, Whereabouts
 
 AT_ONCE = 500
 """Of each kind; what is left is found in the next round, once these are done."""

@@ -19,6 +19,7 @@ from workbench.domain.troubleshooting.model import (
     Branch,
     Escalation,
     Intake,
+    IntakeHead,
     IntakeType,
     SessionStatus,
     SessionType,
@@ -187,13 +188,17 @@ class Colleague(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListedSession(msgspec.Struct, frozen=True, kw_only=True):
-    """A session in a list, as one person may see it. Rating and feedback are its owner's alone."""
+    """A session in a list, as one person may see it. Rating and feedback are its owner's alone.
+
+    It is what the session itself shows, but for the text of the intake, the steps, what was said, and the task lane.
+    """
 
     id: UUID
     session_type: SessionType
     title: str | None
     status: SessionStatus
     intake_type: IntakeType
+    intake_content: IntakeHead
     problem_summary: str | None
     problem_domain: str | None
     confidence_tier: Tier | None
@@ -204,6 +209,8 @@ class ListedSession(msgspec.Struct, frozen=True, kw_only=True):
     owner: Colleague
     handler: Colleague
     access: Literal["read", "act"]
+    allowed_actions: list[Action]
+    """What the reader may do with it now."""
     conversation_id: UUID
     session_rating: int | None
     session_feedback: str | None
@@ -213,12 +220,21 @@ class ListedSession(msgspec.Struct, frozen=True, kw_only=True):
     resolution_action: ResolutionAction | None
     root_cause: str | None
     abandon_reason: str | None
+    escalation_reason: str | None
+    """Of the newest escalation."""
+    escalations: Sequence[Escalation]
     is_branching: bool
     active_branch_id: UUID | None
+    branches: Sequence[Branch]
     psa_ticket_id: str | None
     psa_connection_id: UUID | None
     ticket_data: Mapping[str, Any] | None
     """What the ticket system says of the ticket; `verified` says whether it could be asked."""
+    psa_push_status: PushStatus | NotPushed
+    """How far the newest note to the ticket is."""
+    task_lane_rev: int
+    generation: GenerationState
+    """Whether a model is at work on the next step, or failed to write one: then the last answer, sent again, asks again."""
     created_at: datetime
     last_activity_at: datetime
     resolved_at: datetime | None
@@ -239,18 +255,9 @@ class SessionDetail(ListedSession, frozen=True, kw_only=True):
     """A session with all that belongs to it, as one person may see it."""
 
     intake_content: Intake
-    allowed_actions: list[Action]
-    escalation_reason: str | None
-    branches: Sequence[Branch]
     steps: list[StepView]
-    escalations: Sequence[Escalation]
     conversation_messages: list[Message]
     pending_task_lane: Lane | None
-    task_lane_rev: int
-    generation: GenerationState
-    """Whether a model is at work on the next step, or failed to write one: then the last answer, sent again, asks again."""
-    psa_push_status: PushStatus | NotPushed
-    """How far the newest note to the ticket is."""
 
 
 class OutputInProgress(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,10 +10,11 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from workbench.domain.errors import ExhaustedError, ForbiddenError, InvalidError
 from workbench.domain.identity.model import Principal
-from workbench.domain.troubleshooting.escalating import EscalatingService, NewEscalation, NewPickup
+from workbench.domain.troubleshooting.escalating import EscalatingService, NewEscalation
 from workbench.domain.troubleshooting.failures import ProviderError
 from workbench.domain.troubleshooting.handling import Abandonment, HandlingService, NewLane, NewResolution
 from workbench.domain.troubleshooting.lanes import MAX_LANE_BYTES
+from workbench.domain.troubleshooting.taking_over import NewPickup, TakingOverService
 from workbench.domain.troubleshooting.views import Chatted, Escalated, PickedUp, Queue, Resolved
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import engineers_only, users_only
@@ -217,7 +218,7 @@ class EscalationController(Controller):
         request: Request[Principal, Any, Any],
         session_id: FromPath[UUID],
         data: JSONBody[NewPickup],
-        escalating: FromDishka[EscalatingService],
+        taking_over: FromDishka[TakingOverService],
     ) -> PickedUp | Chatted:
         """Take a session over that a colleague was asked for. Who comes too late is told by 409 who was faster.
 
@@ -225,4 +226,4 @@ class EscalationController(Controller):
         the same, and the briefing answered once more asks it again. 429 `quota_exceeded` leaves the session as it is.
         In a chat the answer is what the guide says: what was found so far.
         """
-        return await escalating.pick_up(request.user, session_id, data)
+        return await taking_over.pick_up(request.user, session_id, data)

@@ -147,7 +147,10 @@ class SessionController(Controller):
         cursor: Annotated[str | None, QueryParameter(description="Where the page before ended.")] = None,
         include_total: Annotated[bool, QueryParameter(description="Count them all.")] = False,
     ) -> SessionList:
-        """List the sessions that the caller owns, handles or handled, the newest first."""
+        """List the sessions that the caller owns, handles or handled, the newest first.
+
+        Each is as `GET /ai-sessions/{id}` shows it, but for the text of the report, the steps, what was said, and the lane.
+        """
         wanted = SessionFilter(
             person_id=request.user.id,
             role=role,
