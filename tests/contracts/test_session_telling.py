@@ -124,6 +124,7 @@ async def test_a_list_tells_of_each_session_what_its_detail_tells(store: Store) 
     for session_id, item in told.items():
         detail = await telling(store).detail(ANN, session_id)
         assert same(item) == same(detail)
+        assert not any(each.packet for each in item.escalations)
     states = [told[each.id].generation for each in (plain, left, written, chat, forked)]
     assert states == ["idle", "failed", "running", "idle", "failed"]
     assert [each.reason for each in told[whole.id].escalations] == ["Reason 0", "Reason 1"]
@@ -141,7 +142,8 @@ def same(shown: ListedSession) -> dict[str, Any]:
     """A session as far as lists show it."""
     sent = msgspec.json.decode(msgspec.json.encode(shown))
     told = {name: value for name, value in sent.items() if name not in ONLY_IN_DETAIL}
-    return {**told, "intake_content": {**told["intake_content"], "text": None}}
+    escalations = [{**each, "packet": {}} for each in told["escalations"]]
+    return {**told, "escalations": escalations, "intake_content": {**told["intake_content"], "text": None}}
 
 
 def test_a_detail_has_nothing_that_a_list_has_not_but_what_is_named_here() -> None:

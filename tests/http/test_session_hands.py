@@ -89,6 +89,20 @@ async def test_who_takes_it_over_knows_how_many_files_there_are(service: Service
     assert "upload_count" not in (await ann.get(session["path"])).json()["intake_content"]
 
 
+async def test_long_words_are_cut_for_who_takes_it_over_and_left_whole_in_the_session(service: Service) -> None:
+    ann, bob = service.user(), service.user("bob")
+    session = await by_hand(ann)
+    said = {"step_id": session["first_step"]["step_id"], "free_text": "It whirrs. " * 700}
+    (await ann.post(f"{session['path']}/respond", json=said)).raise_for_status()
+    await done(ann, session["path"], "escalate")
+    (row,) = (await bob.get(QUEUE)).json()["items"]
+    (tried,) = row["packet"]["steps_tried"]
+    assert (len(tried["answer"]), tried["answer"][-1]) == (300, "…")
+    detail = (await ann.get(session["path"])).json()
+    assert detail["steps"][0]["answer"]["text"] == said["free_text"].strip()
+    assert detail["escalations"][0]["packet"] == row["packet"]
+
+
 async def test_22_the_one_who_is_named_reads_it_and_nobody_else_takes_it(service: Service) -> None:
     ann, bob, cleo = (service.user(name) for name in ("ann", "bob", "cleo"))
     assert (await bob.get("/users/me")).status_code == 200

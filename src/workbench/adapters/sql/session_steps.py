@@ -142,7 +142,7 @@ _OF_SESSION = Query(
 )
 _OF_EACH = Query(
     Escalation,
-    select(*columns_of(session_escalations, "session_id", *_ESCALATION_FIELDS))
+    select(*columns_of(session_escalations, "session_id", *(name for name in _ESCALATION_FIELDS if name != "packet")))
     .where(here(session_escalations), session_escalations.c.session_id.in_(IDS))
     .order_by(session_escalations.c.session_id, session_escalations.c.requested_at, session_escalations.c.id),
 )

@@ -9,6 +9,9 @@ from workbench.domain.troubleshooting.model import SessionStep
 
 MAX_STEPS_TOLD = 50
 """The newest of a long session; who takes it over can read the others in it."""
+MAX_CHARACTERS_TOLD = 300
+"""Of what was asked and answered in a step: a hundred packets stand on a page of the queue."""
+CUT = "…"
 
 
 def packet_of(case: Case, now: datetime, *, attachments: int) -> dict[str, Any]:
@@ -25,8 +28,8 @@ def packet_of(case: Case, now: datetime, *, attachments: int) -> dict[str, Any]:
         "environment": {name: masked(value) for name, value in case.environment.items()},
         "steps_tried": [
             {
-                "prompt": step.step.prompt,
-                "answer": masked(step.answer_text),
+                "prompt": _cut(step.step.prompt),
+                "answer": _cut(masked(step.answer_text)),
                 "outcome": step.outcome,
                 "answered_by": step.answered_by,
             }
@@ -34,12 +37,16 @@ def packet_of(case: Case, now: datetime, *, attachments: int) -> dict[str, Any]:
         ],
         "steps_tried_count": len(tried),
         "hypotheses": _hypotheses(case.path()),
-        "ruled_out": [step.step.prompt for step in case.ruled_out()][-MAX_STEPS_TOLD:],
-        "open_step": waiting.step.prompt if waiting else None,
+        "ruled_out": [_cut(step.step.prompt) for step in case.ruled_out()][-MAX_STEPS_TOLD:],
+        "open_step": _cut(waiting.step.prompt) if waiting else None,
         "attachments_count": attachments,
         "psa_ticket_id": session.ticket.id if session.ticket else None,
         "elapsed_seconds": max(0, int((now - session.created_at).total_seconds())),
     }
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_CHARACTERS_TOLD else text[: MAX_CHARACTERS_TOLD - len(CUT)] + CUT
 
 
 def _hypotheses(path: list[SessionStep]) -> list[dict[str, Any]]:

@@ -163,7 +163,7 @@ class Escalations(Protocol):
         ...
 
     async def of_each(self, session_ids: Sequence[UUID]) -> dict[UUID, list[Escalation]]:
-        """The same of many."""
+        """The same of many, without their packets, of which one holds what was said in many steps."""
         ...
 
     async def queue(self, person: Person, behind: QueuePlace | None, limit: int) -> Sequence[Queued]:
