@@ -109,9 +109,8 @@ async def test_a_list_tells_of_each_session_what_its_detail_tells(store: Store) 
     ]
     (chat,) = await add_sessions(store, ["It is slow"], session_type="chat")
     await with_all(store, [whole])
-    other = new_id()
+    other, root = new_id(), new_id()
     (forked,) = await add_sessions(store, ["It is slow"], active_branch_id=other)
-    root = new_id()
     async with store.transactions.write("default") as tx:
         tx.session_steps.add(plain.id, a_step(now, branch_id=plain.active_branch_id))
         done = {"answered_at": now, "answered_by": "ann", "reading": Reading(kind="free_text", text="Tried it")}
