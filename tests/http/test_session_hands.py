@@ -26,6 +26,7 @@ from tests.support.troubleshooting import (
     start,
 )
 
+from workbench.domain.troubleshooting import escalating
 from workbench.domain.troubleshooting.transitions import ACTIONS, STATUSES, TABLE
 
 ACTS = [action for action in ACTIONS if action not in {"chat", "link-ticket"}]
@@ -101,6 +102,19 @@ async def test_long_words_are_cut_for_who_takes_it_over_and_left_whole_in_the_se
     detail = (await ann.get(session["path"])).json()
     assert detail["steps"][0]["answer"]["text"] == said["free_text"].strip()
     assert detail["escalations"][0]["packet"] == row["packet"]
+
+
+async def test_a_session_asks_for_colleagues_so_often_and_not_more(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(escalating, "MAX_ESCALATIONS", 2)
+    ann = service.user()
+    path = (await by_hand(ann))["path"]
+    await done(ann, path, "escalate", "withdraw-escalation", "escalate", "withdraw-escalation")
+    refused = await act(ann, path, "escalate")
+    assert (refused.status_code, refused.json()["code"]) == (409, "escalation_limit")
+    assert refused.json()["extra"] == {"limit_escalations": 2}
+    assert len((await ann.get(path)).json()["escalations"]) == 2
 
 
 async def test_22_the_one_who_is_named_reads_it_and_nobody_else_takes_it(service: Service) -> None:

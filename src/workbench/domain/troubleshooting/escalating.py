@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from workbench.domain.clock import Clock
-from workbench.domain.errors import InvalidError
+from workbench.domain.errors import ConflictError, InvalidError
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
 from workbench.domain.playbooks.model import Urgency
@@ -30,6 +30,8 @@ from workbench.domain.troubleshooting.views import Escalated, Queue, QueuedSessi
 QUEUE = "queue"
 MAX_REASON = 2000
 MAX_NOTES = 4000
+MAX_ESCALATIONS = 50
+"""Of one session, which is told with all of them."""
 
 
 class NewEscalation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,7 +54,10 @@ class EscalatingService:
         self._clock = clock
 
     async def escalate(self, principal: Principal, session_id: UUID, new: NewEscalation) -> Escalated:
-        """Ask for a colleague. Raises InvalidError `invalid_target` or `unknown_team`, ConflictError `illegal_transition`."""
+        """Ask for a colleague.
+
+        Raises InvalidError `invalid_target` or `unknown_team`, ConflictError `illegal_transition` or `escalation_limit`.
+        """
         return await retrying(lambda: self._escalate(principal, session_id, new))
 
     async def _escalate(self, principal: Principal, session_id: UUID, new: NewEscalation) -> Escalated:
@@ -60,6 +65,7 @@ class EscalatingService:
         async with self._transactions.write(principal.workspace_id) as tx:
             found = await seen(tx, principal, session_id)
             found.require_act("escalate", now)
+            _require_room(found)
             await _require_addressees(tx, found.session, new)
             files = await tx.files.count(found.session.conversation_id)
             asked = _escalation(found, new, now, attachments=files)
@@ -108,6 +114,15 @@ class EscalatingService:
         return Queue(
             items=[_queued(each, principal.id, now) for each in shown],
             next_cursor=_cursor(last, principal) if last else None,
+        )
+
+
+def _require_room(found: Known) -> None:
+    if len(found.case.escalations) >= MAX_ESCALATIONS:
+        raise ConflictError(
+            f"A session asks for a colleague {MAX_ESCALATIONS} times at most",
+            code="escalation_limit",
+            extra={"limit_escalations": MAX_ESCALATIONS},
         )
 
 
