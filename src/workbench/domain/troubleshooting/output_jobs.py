@@ -16,6 +16,7 @@ from workbench.domain.troubleshooting.events import outputs_ready
 from workbench.domain.troubleshooting.generations import Generation
 from workbench.domain.troubleshooting.known import case_of, seen
 from workbench.domain.troubleshooting.model import Session
+from workbench.domain.troubleshooting.outcomes import OutputInProgress, OutputList, OutputView
 from workbench.domain.troubleshooting.outputs import (
     PROSE,
     OutputKind,
@@ -27,7 +28,6 @@ from workbench.domain.troubleshooting.outputs import (
 from workbench.domain.troubleshooting.ports import SessionTx
 from workbench.domain.troubleshooting.prose import ProseService
 from workbench.domain.troubleshooting.ticket_notes import people_of
-from workbench.domain.troubleshooting.views import OutputInProgress, OutputList, OutputView
 from workbench.domain.troubleshooting.wishes import output_prose
 
 OUTPUT_JOB = "session_output"

@@ -18,8 +18,8 @@ from workbench.domain.transactions import Transactions
 from workbench.domain.troubleshooting.access import session_not_found
 from workbench.domain.troubleshooting.events import push_changed
 from workbench.domain.troubleshooting.known import Known, seen
+from workbench.domain.troubleshooting.outcomes import PushList, PushRetried, PushView
 from workbench.domain.troubleshooting.ports import SessionTx
-from workbench.domain.troubleshooting.views import PushList, PushRetried, PushView
 
 MAX_SHOWN = 100
 ROUND = 8

@@ -14,9 +14,9 @@ from workbench.domain.troubleshooting.cases import Case
 from workbench.domain.troubleshooting.events import session_changed
 from workbench.domain.troubleshooting.masking import masked
 from workbench.domain.troubleshooting.model import Escalation, Session, Ticket
+from workbench.domain.troubleshooting.outcomes import NotPushed
 from workbench.domain.troubleshooting.ports import SessionTx
 from workbench.domain.troubleshooting.updates import Audience, StatusUpdate, UpdateRequest, client_text, status_update
-from workbench.domain.troubleshooting.views import NotPushed
 
 MARKER_DIGITS = 16
 """Of the random end of an id: no other note of the ticket has the same."""

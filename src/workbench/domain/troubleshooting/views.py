@@ -12,7 +12,7 @@ from workbench.domain.playbooks.answers import Reading
 from workbench.domain.playbooks.confidence import Tier
 from workbench.domain.playbooks.model import ResolutionAction, Risk, Urgency
 from workbench.domain.playbooks.steps import Citation, Source, StepOption, StepType, Suggestion
-from workbench.domain.tickets.model import FailureCode, PushKind, PushStatus, Visibility
+from workbench.domain.tickets.model import PushStatus
 from workbench.domain.troubleshooting.cases import GenerationState
 from workbench.domain.troubleshooting.lanes import Lane, Question, Task
 from workbench.domain.troubleshooting.model import (
@@ -24,12 +24,9 @@ from workbench.domain.troubleshooting.model import (
     SessionStatus,
     SessionType,
 )
-from workbench.domain.troubleshooting.outputs import OutputKind, OutputState
+from workbench.domain.troubleshooting.outcomes import NotPushed, OutputInProgress
 from workbench.domain.troubleshooting.transitions import Action
 from workbench.domain.usage.model import UsageSummary
-
-NotPushed = Literal["not_linked", "not_requested"]
-"""There is no ticket, or nothing was to be told there."""
 
 
 class StepContent(msgspec.Struct, frozen=True, kw_only=True):
@@ -258,65 +255,6 @@ class SessionDetail(ListedSession, frozen=True, kw_only=True):
     steps: list[StepView]
     conversation_messages: list[Message]
     pending_task_lane: Lane | None
-
-
-class OutputInProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that is made of a resolved session, and how far that is."""
-
-    kind: OutputKind
-    state: OutputState
-
-
-class OutputView(OutputInProgress, frozen=True, kw_only=True):
-    """What was made of a resolved session. `session_version` tells what is of one resolution from what is of another."""
-
-    session_version: int
-    content: Mapping[str, Any] | None
-    generated_by: Literal["template", "model"]
-    error_code: str | None
-    created_at: datetime
-
-
-class OutputList(msgspec.Struct, frozen=True, kw_only=True):
-    """What was made of a session, of its newest resolution first."""
-
-    items: list[OutputView]
-
-
-class PushView(msgspec.Struct, frozen=True, kw_only=True):
-    """A note to the ticket, and how far that is. The body is gone where somebody was erased who may have said part of it."""
-
-    id: UUID
-    kind: PushKind
-    visibility: Visibility
-    connection_id: UUID
-    psa_ticket_id: str
-    status: PushStatus
-    attempt_count: int
-    manual_attempts: int
-    next_attempt_at: datetime | None
-    external_note_id: str | None
-    http_status: int | None
-    error_code: FailureCode | None
-    error_summary: str | None
-    body: str | None
-    created_at: datetime
-    posted_at: datetime | None
-
-
-class PushList(msgspec.Struct, frozen=True, kw_only=True):
-    """The notes to the ticket of a session, the newest first."""
-
-    items: list[PushView]
-
-
-class PushRetried(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one more try."""
-
-    push_id: UUID
-    psa_push_status: PushStatus
-    psa_push_error: str | None
-    next_attempt_at: datetime | None
 
 
 class Resolved(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,10 +10,11 @@ from litestar.params import FromPath, JSONBody
 
 from workbench.domain.errors import ConflictError, ExhaustedError, ForbiddenError, InvalidError
 from workbench.domain.identity.model import Principal
+from workbench.domain.troubleshooting.outcomes import OutputList, PushList, PushRetried
 from workbench.domain.troubleshooting.output_jobs import OutputService
 from workbench.domain.troubleshooting.pushing import PushingService
 from workbench.domain.troubleshooting.ticketing import NewLink, TicketingService
-from workbench.domain.troubleshooting.views import OutputList, PushList, PushRetried, SessionDetail
+from workbench.domain.troubleshooting.views import SessionDetail
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import engineers_only, users_only
 from workbench.entrypoints.http.pace import PACE, paced
