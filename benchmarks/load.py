@@ -41,7 +41,7 @@ class Load:
     seats: int = 1
     """Assistants in each conversation."""
     idle: int = 10_000
-    idle_seconds: float = 60.0
+    idle_seconds: float = 240.0
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -184,7 +184,7 @@ async def idling(server: Server, load: Load) -> list[Figure]:
         Figure("idle streams that broke", watched.broken, ""),
         Figure(f"{name}, server's memory", full / 1024, "MiB"),
         Figure("memory an idle stream", (full - empty) / load.idle, "KiB"),
-        Figure(f"{name}, memory grows by", slope_an_hour(samples), "MiB/h"),
+        Figure(f"{name}, memory grows by", slope_an_hour(settled(samples)), "MiB/h"),
         Figure(f"{name}, server's CPU", 100 * used / took, "%"),
         Figure(f"{name}, a post is answered in", posting * 1e3, "ms"),
     ]
