@@ -21,7 +21,7 @@ from workbench.adapters.tokens.verifier import (
     REMEMBERED_TOKENS,
     JoseTokenVerifier,
 )
-from workbench.domain.errors import UnauthenticatedError, UnavailableError
+from workbench.domain.errors import ForbiddenError, UnauthenticatedError, UnavailableError
 from workbench.domain.identity.model import Principal
 from workbench.domain.identity.ports import TokenVerifier
 from workbench.domain.users.model import MAX_NAME_LENGTH, SERVICE_USER_ID
@@ -290,6 +290,18 @@ async def test_the_workspace_is_the_claim_or_the_default(
     token = signed(claims_of(clock, team=claim))
     assert (await verifying(workspace_claim="team").verify(token)).workspace_id == workspace
     assert (await verifying().verify(token)).workspace_id == "default"
+
+
+@pytest.mark.parametrize("claim", [None, ""])
+async def test_where_a_workspace_is_required_a_token_without_one_is_of_no_use(
+    verifying: Verifying, clock: SettableClock, claim: object
+) -> None:
+    verifier = verifying(workspace_claim="team", workspace_required=True)
+    for _ in range(2):
+        with pytest.raises(ForbiddenError) as refused:
+            await verifier.verify(signed(claims_of(clock, team=claim)))
+        assert refused.value.error_code == "workspace_required"
+    assert (await verifier.verify(signed(claims_of(clock, team="team-7")))).workspace_id == "team-7"
 
 
 @pytest.mark.parametrize("claim", ["Team", "-team", "a" * 64, "a/b", "a\n", "../b", "ä", 5, ["team"], False, {}])

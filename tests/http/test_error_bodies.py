@@ -15,7 +15,7 @@ from tests.support.conformance import STRICT, require_envelope
 from tests.support.databases import copy_of_template, open_store, owner_of
 from tests.support.playbooks import EXAMPLE
 from tests.support.service import Service, running_service
-from tests.support.troubleshooting import SOLVED, by_hand, import_playbook
+from tests.support.troubleshooting import COMPANY, SOLVED, by_hand, import_playbook, member
 
 from workbench.domain.errors import UnavailableError
 from workbench.domain.identity.model import Principal
@@ -192,3 +192,16 @@ async def test_a_race_that_is_lost_every_time_is_a_version_conflict(own_service:
     elsewhere = await ann.patch(f"/conversations/{conversation}", json={"title": "Ours"})
     assert (elsewhere.status_code, elsewhere.json()["code"], "extra" in elsewhere.json()) == (409, "stale", False)
     assert (await ann.get(session)).json()["status"] == "active"
+
+
+async def test_a_token_that_should_name_a_workspace_and_does_not_is_of_no_use_anywhere(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    async with running_service(sqlite_url, tmp_path / "data", auth={"issuers": [COMPANY]}) as service:
+        assert (await member(service, "bea").get("/users/me")).status_code == 200
+        nobody = member(service, "bea", workspace="")
+        strict = await nobody.post("/ai-sessions", json={"intake_content": {"text": "The printer is offline"}})
+        assert told(strict) == (403, "workspace_required", {})
+        assert told(await nobody.get(f"/ai-sessions/{uuid4()}"))[:2] == (403, "workspace_required")
+        elsewhere = await nobody.get("/users/me")
+        assert (elsewhere.status_code, elsewhere.json()["code"]) == (403, "workspace_required")

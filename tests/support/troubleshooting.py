@@ -31,6 +31,7 @@ def member(
 ) -> httpx.AsyncClient:
     """Somebody with a token of that issuer."""
     usual = {"sub": user_id, "name": user_id.title(), "exp": 4_000_000_000, "roles": roles, "groups": teams}
+    usual["workspace"] = "default"
     token = jwt.encode({"alg": "HS256"}, {**usual, **claims}, OctKey.import_key(SECRET))
     return service.client(Authorization=f"Bearer {token}")
 

@@ -337,7 +337,8 @@ class Issuer(Group):
     audience_required: bool = Field(default=False, description="Refuse tokens without the claim `aud`.")
     tenants: tuple[str, ...] = Field(default=(), description="Accepted values of the claim `tid`. Empty: any.")
     workspace_claim: str | None = Field(
-        default=None, description="Claim that names the user's workspace. Unset: everybody is in `default`."
+        default=None,
+        description="Claim that names the user's workspace; a token without it is refused. Unset: everybody is in `default`.",
     )
     user_prefix: str = Field(
         default="", max_length=50, description="Put before user ids, so that two issuers cannot name the same user."

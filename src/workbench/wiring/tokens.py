@@ -39,6 +39,8 @@ def _issuer(settings: IssuerSettings, http: httpx.AsyncClient) -> Issuer:
         audience_required=settings.audience_required,
         tenants=frozenset(settings.tenants),
         workspace_claim=settings.workspace_claim,
+        # Whoever keeps tenants apart by a claim does not mean those without it to share one.
+        workspace_required=settings.workspace_claim is not None,
         user_prefix=settings.user_prefix,
         admin_role=settings.admin_role,
         engineer_role=settings.engineer_role,

@@ -40,7 +40,8 @@ class Issuer:
     `issuer` is what the claim `iss` must be: None for anything, and `{tid}` in it stands for the token's
     own tenant, as Entra has it for applications of many tenants. `app_id` None lets tokens for any
     application pass. `tenants` are the values of `tid` that are let in; empty for all. `workspace_claim` names
-    the claim with the user's workspace. `user_prefix` keeps users of different issuers apart. `admin_role` is what the
+    the claim with the user's workspace; tokens without it are of the workspace `default`, or with `workspace_required` of
+    none, and of no use. `user_prefix` keeps users of different issuers apart. `admin_role` is what the
     claim `roles` must hold to make its bearer an admin of their workspace; without it nobody is. `engineer_role` is the
     same for who works on troubleshooting sessions, and `author_role` for who writes playbooks; without them everybody may.
     `team_claim` names the claim with the list of a user's teams.
@@ -55,6 +56,7 @@ class Issuer:
     audience_required: bool = False
     tenants: frozenset[str] = field(default_factory=frozenset[str])
     workspace_claim: str | None = None
+    workspace_required: bool = False
     user_prefix: str = ""
     admin_role: str | None = None
     engineer_role: str | None = None

@@ -12,7 +12,7 @@ from joserfc.errors import JoseError
 
 from workbench.adapters.tokens.issuers import WORKSPACE_ID, Issuer, is_user_id
 from workbench.domain.clock import Clock
-from workbench.domain.errors import UnauthenticatedError
+from workbench.domain.errors import ForbiddenError, UnauthenticatedError
 from workbench.domain.identity.model import DEFAULT_WORKSPACE, Principal
 from workbench.domain.users.model import MAX_NAME_LENGTH
 
@@ -41,7 +41,10 @@ class JoseTokenVerifier:
         self._proven: dict[bytes, tuple[float, Principal]] = {}
 
     async def verify(self, token: str) -> Principal:
-        """Prove the token. Raises UnauthenticatedError, and UnavailableError without the issuer's keys."""
+        """Prove the token.
+
+        Raises UnauthenticatedError, ForbiddenError `workspace_required`, and UnavailableError without the issuer's keys.
+        """
         if len(token) > MAX_TOKEN_LENGTH:
             raise _invalid()
         digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
@@ -150,6 +153,8 @@ def _user_id(issuer: Issuer, claims: Claims) -> str:
 def _workspace(issuer: Issuer, claims: Claims) -> str:
     value = claims.get(issuer.workspace_claim) if issuer.workspace_claim else None
     if value is None or value == "":
+        if issuer.workspace_required:
+            raise ForbiddenError("The token names no workspace", code="workspace_required")
         return DEFAULT_WORKSPACE
     if not isinstance(value, str) or not WORKSPACE_ID.fullmatch(value):
         raise _invalid()

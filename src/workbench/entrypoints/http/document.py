@@ -20,6 +20,7 @@ from workbench.domain.errors import (
     BadAnswerError,
     ConflictError,
     ExhaustedError,
+    ForbiddenError,
     InvalidError,
     NotFoundError,
     TooLargeError,
@@ -253,6 +254,8 @@ def _envelop(status: str, answer: Json) -> None:
 def _shared(path: str, method: str, operation: Json) -> Iterator[type[WorkbenchError]]:
     if operation.get("security") != []:
         yield UnauthenticatedError
+        # Whose token names no workspace, and should, is refused before any route.
+        yield ForbiddenError
         yield UnavailableError
     if "{" in path:
         yield NotFoundError
