@@ -125,7 +125,9 @@ class House:
 @pytest.fixture
 async def house(sqlite_url: str) -> AsyncGenerator[House]:
     async with open_store(sqlite_url) as store:
-        yield House(store)
+        opened = House(store)
+        yield opened
+        await opened.hub.close()
 
 
 def types(events: list[Event]) -> list[str]:
@@ -439,6 +441,32 @@ async def test_an_opening_that_is_cancelled_leaves_nothing_behind(house: House, 
     await eventually(lambda: not house.turnstile.under_way)
     await house.say(conversation, "life goes on")
     assert house.nothing_is_left()
+
+
+@pytest.mark.parametrize("kind", ["conversation", "feed"])
+async def test_a_hub_that_is_closed_uses_nothing_of_the_database_any_more(house: House, kind: str) -> None:
+    conversation = await new_conversation(house.store)
+    reading, opening = asyncio.Event(), None
+
+    async def wait() -> None:
+        reading.set()
+        await asyncio.Event().wait()
+
+    if kind == "conversation":
+        await house.watch(conversation)
+        await eventually(lambda: not house.hub._tails["default"].catching_up)
+    house.turnstile.before_reads = [wait]
+    if kind == "conversation":
+        house.hub.notice("default", 1_000)  # that another replica has written there
+    else:
+        opening = asyncio.ensure_future(house.watch_feed())
+    await reading.wait()
+    assert house.turnstile.under_way
+    await house.hub.close()
+    assert not house.turnstile.under_way
+    if opening is not None:
+        with pytest.raises(asyncio.CancelledError):
+            await opening
 
 
 async def test_a_replay_ends_when_access_is_lost_and_shows_nothing_from_after_that(house: House) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Any
 
@@ -150,8 +151,14 @@ async def test_flows_and_conversations_of_two_processes_share_a_log_without_gaps
             }
 
 
-async def test_a_reader_of_the_workspace_hears_of_flows_only_live_and_again(told: Told) -> None:
-    hub = EventHub(told.store.transactions)
+@pytest.fixture
+async def hub(told: Told) -> AsyncGenerator[EventHub]:
+    opened = EventHub(told.store.transactions)
+    yield opened
+    await opened.close()
+
+
+async def test_a_reader_of_the_workspace_hears_of_flows_only_live_and_again(told: Told, hub: EventHub) -> None:
     told.store.listeners.append(hub.announce)
     service = EventService(told.store.transactions, hub, ReaderPolicy())
     conversation = await new_conversation(told.store, "acme")
@@ -168,11 +175,10 @@ async def test_a_reader_of_the_workspace_hears_of_flows_only_live_and_again(told
     assert hub.reader_count == 0
 
 
-async def test_what_is_forgotten_makes_a_gap(told: Told) -> None:
+async def test_what_is_forgotten_makes_a_gap(told: Told, hub: EventHub) -> None:
     await told.live()
     keeping = SqlEventKeeping(told.store.database)
     assert await keeping.prune("acme", told.store.clock.now() + timedelta(days=1), 2) == 2
-    hub = EventHub(told.store.transactions)
     service = EventService(told.store.transactions, hub, ReaderPolicy())
     reader = await service.read_workspace(ANN, lambda: None)
     assert reader.position == 3

@@ -167,8 +167,8 @@ async def long_log(scene: Scene, store: Store) -> ShorteningService:
 async def test_a_slow_watcher_is_told_a_snapshot_where_its_place_is_gone(left_scene: Scene) -> None:
     async with opened(left_scene) as store:
         shortening = await long_log(left_scene, store)
-        events = EventService(store.transactions, EventHub(store.transactions), ReaderPolicy())
-        hub = TurnHub()
+        event_hub, hub = EventHub(store.transactions), TurnHub()
+        events = EventService(store.transactions, event_hub, ReaderPolicy())
         reading = ReadingService(store.transactions, events, SystemClock(), hub)
         ann = Principal(role="user", id="ann", workspace_id="default", name="Ann")
         conversation = UUID(left_scene.path.rpartition("/")[2])
@@ -182,6 +182,7 @@ async def test_a_slow_watcher_is_told_a_snapshot_where_its_place_is_gone(left_sc
         await left_scene.add(6, said("6"))
         hub.notice(watch.turn.pk)
         assert [event.type for event in await reading.more(ann, watch)] == ["text.delta"]
+        await event_hub.close()
 
 
 class Meanwhile:

@@ -1,5 +1,6 @@
 """The domain's services, each from the ports that its constructor names."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 from dishka import Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
@@ -34,6 +35,7 @@ from workbench.domain.conversations.service import ConversationService
 from workbench.domain.delivery.model import DeliveryPolicy
 from workbench.domain.delivery.service import DeliveryService
 from workbench.domain.events.hub import EventHub
+from workbench.domain.events.ports import EventTx
 from workbench.domain.events.service import EventService, ReaderPolicy
 from workbench.domain.files.model import FileLimits
 from workbench.domain.files.service import FileService
@@ -67,6 +69,7 @@ from workbench.domain.residents.running import RunningService
 from workbench.domain.shares.service import SharePolicy, ShareService
 from workbench.domain.sizes import SizeLimits
 from workbench.domain.speech.service import SpeechService
+from workbench.domain.transactions import Transactions
 from workbench.domain.troubleshooting.authoring import StepAuthor
 from workbench.domain.troubleshooting.chatting import ChattingService
 from workbench.domain.troubleshooting.continuing import ContinuingService
@@ -135,7 +138,6 @@ class Domain(Provider):
     sweeping = provide(SweepService)
     disposal = provide(DisposalService)
     verification = provide(VerificationService)
-    hub = provide(EventHub)
     events = provide(EventService)
     registrations = provide(RegistrationService)
     infos = provide(ServiceInfoService)
@@ -198,6 +200,13 @@ class Domain(Provider):
     idle_sessions = provide(IdleSessions)
     overdue_escalations = provide(OverdueEscalations)
     deleted_sessions = provide(DeletedSessions)
+
+    @provide
+    async def hub(self, transactions: Transactions[EventTx]) -> AsyncIterator[EventHub]:
+        """Hand events out for as long as there is a database to read them from."""
+        hub = EventHub(transactions)
+        yield hub
+        await hub.close()
 
     @provide
     def running(

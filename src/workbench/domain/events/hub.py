@@ -103,6 +103,14 @@ class EventHub:
         if self.reader_count:
             await self._empty.wait()
 
+    async def close(self) -> None:
+        """Read on in no log, and return when nothing of the database is in use any more."""
+        tasks = [tail.catching_up for tail in self._tails.values()] + [feed.loading for feed in self._feeds.values()]
+        reading = [task for task in tasks if task is not None]
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
+
     async def join(self, reader: ConversationReader) -> None:
         """Hand the conversation's events to the reader from here on."""
         self._conversations[reader.conversation_id].add(reader)
