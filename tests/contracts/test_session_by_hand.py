@@ -22,8 +22,8 @@ SOLVED = {"status": "resolved", "resolution": Resolution(summary="Tuned it", act
 DETAIL = 9
 """Statements that a detail takes: the session, its escalations, who takes part, branches, steps, messages, the lane, its
 newest note to the ticket, and its version once more."""
-BESIDE = 2
-"""The sessions that were found, and the playbooks."""
+BESIDE = 3
+"""Whether solutions are shared, the sessions that were found, and the playbooks."""
 
 
 async def asked_by_hand(store: Store, **members: Any) -> Session:
