@@ -54,13 +54,19 @@ async def _serve_all(pipe: Pipe, count: int) -> None:
     servers = [await asyncio.start_server(partial(_take, arrivals), "127.0.0.1", 0) for _ in range(count)]
     pipe.send([f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/" for server in servers])
 
+    is_over = asyncio.Event()
+
     def give() -> None:
-        pipe.recv()
-        pipe.send(arrivals)
+        try:
+            pipe.recv()
+            pipe.send(arrivals)
+        except (EOFError, BrokenPipeError):
+            # Who measured was killed; this would go on for ever.
+            is_over.set()
         arrivals.clear()
 
     asyncio.get_running_loop().add_reader(pipe.fileno(), give)
-    await asyncio.Event().wait()
+    await is_over.wait()
 
 
 async def _take(arrivals: list[Arrival], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
