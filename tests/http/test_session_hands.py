@@ -90,6 +90,20 @@ async def test_who_takes_it_over_knows_how_many_files_there_are(service: Service
     assert "upload_count" not in (await ann.get(session["path"])).json()["intake_content"]
 
 
+async def test_reading_a_briefing_is_no_work_that_others_are_told_of(service: Service) -> None:
+    ann, bob = service.user(), service.user("bob")
+    session = await by_hand(ann)
+    said = {"step_id": session["first_step"]["step_id"], "free_text": "Rebooted it"}
+    (await ann.post(f"{session['path']}/respond", json=said)).raise_for_status()
+    await done(ann, session["path"], "escalate")
+    await done(bob, session["path"], "pickup")
+    asked = (await act(bob, session["path"], "escalate")).json()
+    assert [step["answer"] for step in asked["packet"]["steps_tried"]] == ["Rebooted it"]
+    assert asked["packet"]["steps_tried_count"] == 1
+    assert "Done so far (1 step): " in asked["ticket_notes"]
+    assert asked["ticket_notes"].count("—") == 1
+
+
 async def test_long_words_are_cut_for_who_takes_it_over_and_left_whole_in_the_session(service: Service) -> None:
     ann, bob = service.user(), service.user("bob")
     session = await by_hand(ann)

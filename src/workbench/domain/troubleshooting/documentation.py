@@ -162,19 +162,14 @@ def _problem(case: Case) -> str:
     return "\n\n".join(line for line in lines if line) or NOTHING
 
 
-def _is_told(step: SessionStep) -> bool:
-    """Whether something was done in it: what a colleague was told at the start is in the escalations."""
-    return step.is_answered and step.step.step_type != "briefing"
-
-
 def _taken(case: Case) -> Iterator[str]:
     """What was answered, or, in a chat, what people wrote."""
-    yield from (_step(case, step) for step in case.path() if _is_told(step))
+    yield from (_step(case, step) for step in case.path() if step.is_work)
     yield from (_said(case, each) for each in case.said if case.is_on_way(each.branch_id))
 
 
 def _ruled_out(case: Case) -> Iterator[str]:
-    yield from (_step(case, step) for step in case.ruled_out() if _is_told(step))
+    yield from (_step(case, step) for step in case.ruled_out() if step.is_work)
     yield from (_said(case, each) for each in case.said if not case.is_on_way(each.branch_id))
 
 

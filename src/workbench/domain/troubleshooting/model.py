@@ -149,6 +149,11 @@ class SessionStep(msgspec.Struct, frozen=True, kw_only=True):
         return self.reading is not None
 
     @property
+    def is_work(self) -> bool:
+        """Whether something was found out or done in it; a briefing that was read is neither."""
+        return self.is_answered and self.step.step_type != "briefing"
+
+    @property
     def answer_text(self) -> str:
         """The answer in words: what was written, or the labels of what was chosen; empty while there is none."""
         if self.reading is None:

@@ -20,7 +20,7 @@ def packet_of(case: Case, now: datetime, *, attachments: int) -> dict[str, Any]:
     `attachments` is how many files there are in the conversation.
     """
     session, waiting = case.session, case.open_step
-    tried = [step for step in case.path() if step.is_answered]
+    tried = [step for step in case.path() if step.is_work]
     return {
         "problem": masked(session.problem_summary or session.title or session.intake.text[:300]),
         "reported_by": session.owner_id,

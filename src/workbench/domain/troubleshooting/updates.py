@@ -100,14 +100,14 @@ def client_text(case: Case, request: UpdateRequest) -> str:
 def _notes(case: Case, request: UpdateRequest) -> str:
     """For colleagues; every line ends as a sentence, for some systems lose the breaks between lines."""
     session = case.session
-    answered = [step for step in case.path() if step.is_answered]
-    shown = answered[-(MAX_DONE_SHORT if request.length == "short" else MAX_DONE) :]
+    worked = [step for step in case.path() if step.is_work]
+    shown = worked[-(MAX_DONE_SHORT if request.length == "short" else MAX_DONE) :]
     done = "; ".join(
         f"{step.step.prompt} — {OUTCOMES[step.outcome] if step.outcome else step.answer_text}" for step in shown
     )
     lines = [
         f"Status: {STATUS_LINES[session.status]}.",
-        f"Done so far ({len(answered)} steps): {_sentence(done)}" if done else _talked(case, request.length),
+        f"Done so far ({_counted(len(worked), 'step')}): {_sentence(done)}" if done else _talked(case, request.length),
     ]
     if session.resolution is not None:
         cause = f" Cause: {_sentence(session.resolution.root_cause)}" if session.resolution.root_cause else ""
@@ -119,13 +119,18 @@ def _notes(case: Case, request: UpdateRequest) -> str:
     return masked("\n".join(lines))
 
 
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def _talked(case: Case, length: Length) -> str:
     """What was written last on the way that is followed, where it is a chat."""
     said = [each.text for each in case.said if case.is_on_way(each.branch_id)]
     shown = said[-(MAX_DONE_SHORT if length == "short" else MAX_DONE) :]
     told = "; ".join(_cut(each) for each in shown)
-    counted = "1 message" if len(said) == 1 else f"{len(said)} messages"
-    return f"Written so far ({counted}): {_sentence(told)}" if told else "Done so far: nothing yet."
+    return (
+        f"Written so far ({_counted(len(said), 'message')}): {_sentence(told)}" if told else "Done so far: nothing yet."
+    )
 
 
 def _cut(text: str) -> str:
