@@ -14,13 +14,22 @@ import msgspec
 from sqlalchemy import text
 
 from workbench.adapters.sql.database import Database
-from workbench.adapters.sql.positions import WAKEUP_CHANNEL, WAKEUP_SENDER, Positions, count_feeds, count_moves
-from workbench.adapters.sql.prepared import Prepared
-from workbench.adapters.sql.writes import Row, Writes
-from workbench.domain.errors import NotFoundError
+from workbench.adapters.sql.positions import (
+    WAKEUP_CHANNEL,
+    WAKEUP_SENDER,
+    Positions,
+    count_feeds,
+    count_moves,
+    event_at,
+)
+from workbench.adapters.sql.prepared import Prepared, Values
+from workbench.adapters.sql.writes import Row, Writer, Writes
+from workbench.domain.errors import NotFoundError, StaleError
 from workbench.domain.events.model import Event
 
-# Where one of the conversations is gone, `moves` is empty, and so nothing at all is changed.
+_MAY_WRITE = "p.active_participant AND p.conversation_permission <> 'read'"
+# Where one of the conversations is gone, or one who writes has lost their seat, `moves` is empty, and so nothing at all is
+# changed.
 _APPEND = Prepared(
     text(f"""
         WITH locked AS (
@@ -30,7 +39,12 @@ _APPEND = Prepared(
               ON c.id = m.id AND c.workspace_id = :ws
             ORDER BY c.id FOR UPDATE OF c
         ), moves AS (
-            SELECT * FROM locked WHERE (SELECT count(*) FROM locked) = CAST(:wanted AS bigint)
+            SELECT * FROM locked WHERE (SELECT count(*) FROM locked) = CAST(:wanted AS bigint) AND (
+                SELECT count(*) FROM json_to_recordset(CAST(:writers AS json)) AS w(conversation_id uuid, role text, id text)
+                JOIN participants AS p
+                  ON p.conversation_id = w.conversation_id AND p.role = w.role AND p.id = w.id AND p.workspace_id = :ws
+                WHERE {_MAY_WRITE}
+            ) = CAST(:seated AS bigint)
         ), heads AS (
             UPDATE conversations
             SET event_head = event_head + moves.events, message_head = message_head + moves.messages
@@ -72,6 +86,8 @@ _APPEND = Prepared(
     "ws",
     "moves",
     "wanted",
+    "writers",
+    "seated",
     "feed",
     "messages",
     "events",
@@ -81,7 +97,11 @@ _POST = Prepared(
     text(f"""
         WITH head AS (
             UPDATE conversations SET event_head = event_head + 1, message_head = message_head + 1
-            WHERE id = :conversation_id AND workspace_id = :workspace_id
+            WHERE id = :conversation_id AND workspace_id = :workspace_id AND EXISTS (
+                SELECT 1 FROM participants AS p
+                WHERE p.conversation_id = :conversation_id AND p.role = :writer_role AND p.id = :writer_id
+                  AND p.workspace_id = :workspace_id AND {_MAY_WRITE}
+            )
             RETURNING CAST(id AS text) AS id, event_head, message_head
         ), feed AS (
             UPDATE workspaces SET event_head = event_head + 1
@@ -122,35 +142,69 @@ def only_appends(group: Sequence[Writes]) -> bool:
 async def append(database: Database, group: Sequence[Writes]) -> list[list[Event]]:
     """Append everything, of one workspace; answer with the events as they were stored, by workspace.
 
-    Raises NotFoundError, with nothing stored, where a conversation is gone.
+    Raises StaleError, with nothing stored, where one who writes may not any more, and NotFoundError where a conversation
+    is gone.
     """
+    if (post := _only_post(group)) is not None:
+        return [[await _append_post(database, post)]]
     moves, feeds = count_moves(group), count_feeds(group)
     # Places within the group; the statement adds where they begin.
     places = Positions.from_nothing(moves.values(), feeds)
     messages = [_message(row, places) for writes in group for row in writes.messages]
     events = [_event(writes, number, places) for writes in group for number in range(len(writes.events))]
-    if len(messages) == len(events) == len(moves) == 1:
-        rows = await database.run_one(_POST, _one(messages[0], events[0]), group[0].within)
-    else:
-        parameters = {
-            "moves": _json(list(moves.values())),
-            "wanted": len(moves),
-            "ws": group[0].workspace_id,
-            "feed": len(events),
-            "messages": _json(messages),
-            "events": _json(events),
-        }
-        rows = await database.run_one(_APPEND, parameters, group[0].within)
-    begins: dict[str, int] = {row[0]: row[1] for row in rows}
-    if not begins:
-        raise NotFoundError
+    writers = list(dict.fromkeys(writer for writes in group for writer in writes.writers))
+    parameters = {
+        "moves": _json(list(moves.values())),
+        "wanted": len(moves),
+        "writers": _json(writers),
+        "seated": len(writers),
+        "ws": group[0].workspace_id,
+        "feed": len(events),
+        "messages": _json(messages),
+        "events": _json(events),
+    }
+    begins = _begins(await database.run_one(_APPEND, parameters, group[0].within), writers)
     return [
         [_placed(event, begins) for event in events if event.workspace_id == workspace_id] for workspace_id in feeds
     ]
 
 
-def _one(message: Row, event: Event) -> Row:
-    return {**message, **{f"event_{name}": value for name, value in msgspec.structs.asdict(event).items()}}
+def _only_post(group: Sequence[Writes]) -> Writes | None:
+    """The block that is the whole group, if it posts a single message; that is the most frequent group of all."""
+    if len(group) != 1 or not len(group[0].messages) == len(group[0].events) == len(group[0].writers) == 1:
+        return None
+    conversation_id = group[0].messages[0]["conversation_id"]
+    is_one = conversation_id == group[0].events[0].new.conversation_id == group[0].writers[0].conversation_id
+    return group[0] if is_one else None
+
+
+async def _append_post(database: Database, post: Writes) -> Event:
+    (message,), (recorded,), (writer,) = post.messages, post.events, post.writers
+    parameters = {
+        **message,
+        "filenames": _json(message["filenames"]),
+        "metadata": _json(message["metadata"]),
+        "writer_role": writer.role,
+        "writer_id": writer.id,
+        "event_id": recorded.id,
+        "event_correlation_id": recorded.correlation_id,
+        "event_type": recorded.new.type,
+        "event_timestamp": recorded.timestamp,
+        "event_audience": recorded.new.audience,
+        "event_data": recorded.data,
+        "event_trace_parent": recorded.trace_parent,
+    }
+    begins = _begins(await database.run_one(_POST, parameters, post.within), post.writers)
+    place = begins[post.workspace_id] + 1, begins[str(writer.conversation_id)] + 1
+    return event_at(*place, recorded, post.workspace_id)
+
+
+def _begins(rows: Sequence[Values], writers: Sequence[Writer]) -> dict[str, int]:
+    """Where positions begin, by workspace and by conversation, as the statement answers with."""
+    if rows:
+        return {row[0]: row[1] for row in rows}
+    # It does not say which of the two it was: who reads again is told.
+    raise StaleError if writers else NotFoundError
 
 
 def _message(row: Row, places: Positions) -> Row:

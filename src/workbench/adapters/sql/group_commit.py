@@ -201,7 +201,13 @@ class GroupCommit(Commits):
         return [(await self._store_all([writes]))[0] for writes in group]
 
     def _remember(self, group: list[Writes], outcome: Exception | None) -> None:
-        """Keep in mind how turns were stored; who was not up to date has to read."""
+        """Keep in mind who writes, and how turns were stored; who was not up to date has to read."""
+        writers = self._remembered.writers
+        for place in [(writes.workspace_id, writer) for writes in group for writer in writes.writers]:
+            if outcome is None:
+                writers.keep(place, True)
+            else:
+                writers.forget(place)
         for step in [step for writes in group for step in writes.steps]:
             if outcome is None:
                 stored = msgspec.structs.replace(step.turn, version=step.turn.version + 1)

@@ -10,7 +10,7 @@ from sqlalchemy import and_, bindparam, case, delete, false, func, select, true,
 from workbench.adapters.sql.repository import Context, Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Moment
 from workbench.adapters.sql.tables import assistant_services, assistants, conversations, participants
-from workbench.adapters.sql.writes import Row
+from workbench.adapters.sql.writes import Row, Writer
 from workbench.domain.errors import NotFoundError
 from workbench.domain.events.ports import Sight
 from workbench.domain.identity.model import Principal
@@ -124,6 +124,13 @@ class SqlParticipants(Repository, Participants, Sight, Nameplates):
         if seat is None:
             raise NotFoundError
         return seat
+
+    async def expect_writer(self, conversation_id: UUID, principal: Principal, *, anew: bool) -> None:
+        """Who wrote before is believed to be allowed to, until the commit."""
+        writer = Writer(conversation_id, principal.role, principal.id)
+        if anew or not self._context.remembered.writers.find((self._writes.workspace_id, writer)):
+            (await self.seat(conversation_id, principal)).require_write()
+        self._writes.require_writer(writer)
 
     async def is_owner(self, conversation_id: UUID, principal: Principal) -> bool:
         """Whether the caller owns what they may see."""

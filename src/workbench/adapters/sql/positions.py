@@ -139,19 +139,25 @@ class Positions:
     def place(self, recorded: RecordedEvent, workspace_id: str) -> Event:
         """Give an event its places."""
         conversation_id = recorded.new.conversation_id
-        return Event(
-            workspace_id=workspace_id,
-            feed_position=self.next_in_feed(workspace_id),
-            conversation_id=conversation_id,
-            position=0 if conversation_id is None else self.next_event(conversation_id),
-            id=recorded.id,
-            correlation_id=recorded.correlation_id,
-            type=recorded.new.type,
-            timestamp=recorded.timestamp,
-            audience=recorded.new.audience,
-            data=recorded.data,
-            trace_parent=recorded.trace_parent,
-        )
+        position = 0 if conversation_id is None else self.next_event(conversation_id)
+        return event_at(self.next_in_feed(workspace_id), position, recorded, workspace_id)
+
+
+def event_at(feed_position: int, position: int, recorded: RecordedEvent, workspace_id: str) -> Event:
+    """An event in its places: in the workspace's log, and in its conversation's."""
+    return Event(
+        workspace_id=workspace_id,
+        feed_position=feed_position,
+        conversation_id=recorded.new.conversation_id,
+        position=position,
+        id=recorded.id,
+        correlation_id=recorded.correlation_id,
+        type=recorded.new.type,
+        timestamp=recorded.timestamp,
+        audience=recorded.new.audience,
+        data=recorded.data,
+        trace_parent=recorded.trace_parent,
+    )
 
 
 def take_positions(connection: Connection, group: Sequence[Writes]) -> Positions:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Dialect, Executable, Float, Insert, TextClause, Update
+from sqlalchemy import Connection, Dialect, Executable, Float, Insert, Select, TextClause, Update
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.util import await_only
 
@@ -100,12 +100,12 @@ class Statements:
 
 
 class Prepared:
-    """A writing statement for either dialect, compiled when it is first run there.
+    """A statement of transactions for either dialect, compiled when it is first run there.
 
     It raises the driver's own errors, not SQLAlchemy's.
     """
 
-    def __init__(self, statement: Insert | Update | TextClause, *names: str) -> None:
+    def __init__(self, statement: Insert | Update | Select[Any] | TextClause, *names: str) -> None:
         """`names` are the parameters, or the columns of an insert."""
         self._statement = statement
         self._names = names

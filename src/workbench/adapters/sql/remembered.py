@@ -9,11 +9,13 @@ import msgspec
 
 from workbench.adapters.memory import Memory
 from workbench.adapters.sql.vector_memory import VectorMemory
+from workbench.adapters.sql.writes import Writer
 from workbench.domain.turns.model import Turn
 
 MAX_TURNS = 1000
 MAX_ASSISTANTS = 1000
 MAX_TALKS = 10_000
+MAX_WRITERS = 10_000
 ASSISTANT_SECONDS = 5.0
 """How long an assistant is still believed that another process has removed; by then it has no seat any more."""
 
@@ -81,4 +83,8 @@ class Remembered(msgspec.Struct):
         default_factory=lambda: Memory[Talk, UUID | Literal[False]](MAX_TALKS)
     )
     """The session that a conversation is the chat of, or that it is of none; which never changes."""
+    writers: Memory[tuple[str, Writer], bool] = msgspec.field(
+        default_factory=lambda: Memory[tuple[str, Writer], bool](MAX_WRITERS)
+    )
+    """Who wrote last where, by workspace. They may have lost their seats since, which the next commit finds out."""
     vectors: VectorMemory = msgspec.field(default_factory=VectorMemory)

@@ -46,6 +46,14 @@ class Step(msgspec.Struct, frozen=True):
     events: Sequence[TurnEvent]
 
 
+class Writer(msgspec.Struct, frozen=True):
+    """Somebody whose seat in a conversation allows them to write there."""
+
+    conversation_id: UUID
+    role: str
+    id: str
+
+
 class Writes:
     """The writes of one block, carried out by kind: inserts, upserts, changes, steps, messages, events, removals.
 
@@ -65,6 +73,7 @@ class Writes:
         self.removals: list[Change] = []
         self.turn_events: list[tuple[UUID, Sequence[TurnEvent]]] = []
         self.steps: list[Step] = []
+        self.writers: list[Writer] = []
 
     def __bool__(self) -> bool:
         return bool(self.steps or self.messages or self.events) or self.does_more
@@ -78,12 +87,16 @@ class Writes:
     @property
     def only_steps(self) -> bool:
         """Whether turns are advanced, and nothing else is done."""
-        return bool(self.steps) and not (self.messages or self.events or self.does_more)
+        return bool(self.steps) and not (self.messages or self.events or self.writers or self.does_more)
 
     @property
     def happened_in_turns(self) -> list[tuple[UUID, Sequence[TurnEvent]]]:
         """What watchers of turns are told, by turn."""
         return [*((step.turn.pk, step.events) for step in self.steps if step.events), *self.turn_events]
+
+    def require_writer(self, writer: Writer) -> None:
+        """Store this block only if the writer's seat allows them to write when it is stored; it is stale otherwise."""
+        self.writers.append(writer)
 
     def insert(self, table: Table, row: Row) -> None:
         """Add a row."""

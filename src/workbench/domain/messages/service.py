@@ -57,12 +57,13 @@ class MessageService:
 
     async def _post(self, principal: Principal, conversation_id: UUID, new: NewMessage) -> Message:
         async with self._transactions.write(principal.workspace_id) as tx:
-            seat = await tx.participants.seat(conversation_id, principal)
-            seat.require_write()
+            named = new.slot_for(principal)
+            may_be_there = new.id is not None or named is not None
+            await tx.participants.expect_writer(conversation_id, principal, anew=may_be_there)
             wanted = self._message(principal, conversation_id, new)
             if new.id is not None and (stored := await tx.messages.find(new.id)):
                 return _same(stored, wanted)
-            if named := new.slot_for(principal):
+            if named is not None:
                 taken = await _take_slot(tx, conversation_id, named, wanted.message)
                 if taken is not None:
                     return taken

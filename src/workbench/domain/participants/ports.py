@@ -18,6 +18,14 @@ class Participants(Protocol):
         """The caller's seat. Raises NotFoundError where they have none, whether or not the conversation exists."""
         ...
 
+    async def expect_writer(self, conversation_id: UUID, principal: Principal, *, anew: bool) -> None:
+        """Have what this block stores be stored only if the caller may write in the conversation; it is stale if not.
+
+        Who is seen not to gets NotFoundError at once. With `anew` that is looked up now, as it must be where a block may
+        answer with anything but what it stores; without, what was seen before is believed until the commit.
+        """
+        ...
+
     async def all_of(self, conversation_id: UUID) -> list[Participant]:
         """Every participant, active or not: users first, then assistants, each in order of joining."""
         ...
