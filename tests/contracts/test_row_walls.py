@@ -16,7 +16,7 @@ from tests.support.databases import OWNER, SERVICE, Store, open_store
 from tests.support.pooling import pooled
 
 from workbench.adapters.sql.duties import CLAIM_JOBS
-from workbench.adapters.sql.postgresql import PostgresDatabase
+from workbench.adapters.sql.postgresql import Held, PostgresDatabase
 from workbench.adapters.sql.repository import here
 from workbench.adapters.sql.tables import assistant_services, conversations, users
 from workbench.adapters.sql.walls import UnscopedQueryError, facing, is_tenants
@@ -188,9 +188,11 @@ async def test_behind_a_proxy_that_lends_connections_nothing_outlasts_a_transact
         database = PostgresDatabase(make_url(proxied), 2, "disable", make_url(postgres_url))
         store = Store(database, SettableClock())
         await many(store, ["one", "two", "three"])
-        async with database._held(None) as held:
-            assert held.is_lent
-            assert await held.driver.fetchval("SELECT current_setting('app.workspace_id', true)") == ""
+
+        async def look(held: Held) -> tuple[bool, str]:
+            return held.is_lent, await held.driver.fetchval("SELECT current_setting('app.workspace_id', true)")
+
+        assert await database._on_connection(None, look) == (True, "")
         assert database.written.facings == 0
         await store.group.close()
         await database.close()

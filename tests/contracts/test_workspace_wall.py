@@ -281,6 +281,10 @@ READS: dict[str, tuple[Read, object]] = {
     "conversations.may_be_titled": (lambda tx, w: tx.untitled.may_be_titled(w.conversation.id), NotFoundError),
     "conversations.of": (lambda tx, w: tx.conversations.of(CAY, ConversationFilter(include_inactive=True)), []),
     "participants.seat": (lambda tx, w: tx.participants.seat(w.conversation.id, ANN), NotFoundError),
+    "participants.expect_writer": (
+        lambda tx, w: tx.participants.expect_writer(w.conversation.id, ANN, anew=True),
+        NotFoundError,
+    ),
     "participants.is_owner": (lambda tx, w: tx.sight.is_owner(w.conversation.id, ANN), NotFoundError),
     "participants.all_of": (lambda tx, w: tx.participants.all_of(w.conversation.id), []),
     "participants.all_of_each": (lambda tx, w: tx.participants.all_of_each([w.conversation.id]), {}),

@@ -35,10 +35,12 @@ class SqlOverheard(Repository, Overheard):
 
     async def said(self, stored: StoredMessage) -> None:
         """Set the words down behind those said before."""
-        if words := message_words(stored.message):
-            session_id = await self._session(stored.conversation_id)
-            if session_id is not False:
-                say(self._context, session_id, words)
+        if not stored.message.is_users_chat:
+            return
+        # Most conversations are of no session: their words are not even looked for.
+        session_id = await self._session(stored.conversation_id)
+        if session_id is not False and (words := message_words(stored.message)):
+            say(self._context, session_id, words)
 
     async def taken_back(self, stored: StoredMessage) -> None:
         """Say all that is left anew; stale where somebody says more meanwhile."""

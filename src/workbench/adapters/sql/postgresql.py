@@ -5,7 +5,7 @@ Taking one from SQLAlchemy's pool costs more than a point read.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any, Literal, TypeVar
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
@@ -90,28 +90,32 @@ class PostgresDatabase:
         return await self._read(statement, parameters or {}, within)
 
     async def _read(self, statement: Executable, parameters: Row, within: Within) -> Sequence[Values]:
-        compiled = self._statements.find(statement)
-        if compiled is not None:
-            compiled.require_scoped(parameters, within, self.written)
-        async with self._held(within) as held, self._facing(held, within):
-            if compiled is None:
-                return (await held.connection.execute(statement, parameters)).all()
-            return compiled.read(await held.driver.fetch(compiled.text, *compiled.parameters(parameters)))
+        compiled = self._statements.find(statement, parameters)
+        if compiled is None:
+            return await self._alone(within, lambda held: self._execute(held, statement, parameters, within))
+        compiled.require_scoped(parameters, within, self.written)
+        values = compiled.parameters(parameters)
+        return compiled.read(await self._alone(within, lambda held: held.driver.fetch(compiled.text, *values)))
 
-    @contextlib.asynccontextmanager
-    async def _facing(self, held: Held, within: Within) -> AsyncGenerator[None]:
-        """Have the connection show the rows that a single statement is about."""
-        if within is None or held.faces == within:
-            yield
-        elif held.is_lent:
-            async with _transaction(held.driver, "BEGIN", within):
-                yield
-        else:
-            self.written.facings += 1
-            held.faces = None
-            await held.driver.execute(facing(within, local=False))
-            held.faces = within
-            yield
+    async def _execute(self, held: Held, statement: Executable, parameters: Row, within: Within) -> Sequence[Values]:
+        face(_plain(held.connection), within, self.written)
+        return (await held.connection.execute(statement, parameters)).all()
+
+    async def _alone(self, within: Within, run: Callable[[Held], Awaitable[T]]) -> T:
+        """Run a single statement on a connection that shows the rows it is about."""
+
+        async def shown(held: Held) -> T:
+            if within is not None and held.is_lent:
+                async with _transaction(held.driver, "BEGIN", within):
+                    return await run(held)
+            if within is not None and held.faces != within:
+                self.written.facings += 1
+                held.faces = None
+                await held.driver.execute(facing(within, local=False))
+                held.faces = within
+            return await run(held)
+
+        return await self._on_connection(within, shown)
 
     async def read_at_once(self, work: Callable[[Connection], T], within: Within = None) -> T:
         """Run the work in a repeatable read, which is PostgreSQL's word for one moment."""
@@ -129,29 +133,32 @@ class PostgresDatabase:
         return result
 
     async def _between(self, begin: str, work: Callable[[Connection], T], within: Within) -> T:
-        async with self._held(within) as held, _transaction(held.driver, begin, within):
-            return await held.connection.run_sync(work)
+        async def run(held: Held) -> T:
+            face(_plain(held.connection), within, self.written)
+            async with _transaction(held.driver, begin, within):
+                return await held.connection.run_sync(work)
+
+        return await self._on_connection(within, run)
 
     async def run_one(self, statement: Prepared, row: Row, within: Within = None) -> Sequence[Values]:
         """Run the statement in autocommit mode, which saves the trips of BEGIN and COMMIT."""
         compiled = statement.compiled(self.engine.dialect)
         compiled.require_scoped(row, within, self.written)
-        async with self._held(within) as held, self._facing(held, within):
-            answer = await held.driver.fetch(compiled.text, *compiled.parameters(row))
+        values = compiled.parameters(row)
+        answer = await self._alone(within, lambda held: held.driver.fetch(compiled.text, *values))
         self.written.add(1)
         return answer
 
-    @contextlib.asynccontextmanager
-    async def _held(self, within: Within) -> AsyncGenerator[Held]:
-        """Take a connection in autocommit mode, with the driver's own; give it back for the next, if it is whole.
+    async def _on_connection(self, within: Within, run: Callable[[Held], Awaitable[T]]) -> T:
+        """Run on a connection in autocommit mode, and keep it for the next, if it is whole.
 
-        Raises ConnectionLostError where the server closes it meanwhile, DatabaseAwayError where there is none.
+        Raises ConnectionLostError where the server closes it meanwhile, DatabaseAwayError where there is none. No context
+        manager: one that is a generator costs as much as a statement's way to the database.
         """
         async with self._slots:
             held = await self._take(within)
-            face(_plain(held.connection), within, self.written)
             try:
-                yield held
+                result = await run(held)
             except BaseException as error:
                 lost = held.driver.is_closed() or says_goodbye(error)
                 if lost or not isinstance(error, Exception):
@@ -163,15 +170,16 @@ class PostgresDatabase:
                     raise ConnectionLostError from error
                 raise
             self._idle.append(held)
+            return result
 
     async def _take(self, within: Within) -> Held:
         """Take an idle connection that the server has not closed, or a new one. Raises DatabaseAwayError.
 
         One that shows the rows that are meant goes before others.
         """
-        self._idle.sort(key=lambda held: held.faces == within)
         while self._idle:
-            held = self._idle.pop()
+            fitting = (place for place in range(len(self._idle) - 1, -1, -1) if self._idle[place].faces == within)
+            held = self._idle.pop(next(fitting, -1))
             if not held.driver.is_closed():
                 return held
             await self._discard(held.connection)

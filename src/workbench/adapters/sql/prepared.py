@@ -6,13 +6,16 @@ against 6 us on SQLite, 110 against 40 on PostgreSQL). So statements are built o
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain, repeat
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Dialect, Executable, Float, Insert, Select, TextClause, Update
+from sqlalchemy import BindParameter, Connection, Dialect, Executable, Float, Insert, Select, TextClause, Update
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.sqltypes import TupleType
 from sqlalchemy.util import await_only
 
+from workbench.adapters.memory import Memory
 from workbench.adapters.sql.counting import count_statement
 from workbench.adapters.sql.walls import (
     Within,
@@ -26,23 +29,29 @@ from workbench.adapters.sql.walls import (
 Row = Mapping[str, Any]
 Parameters = Row | None
 Processor = Callable[[Any], Any] | None
+Bind = tuple[str | None, Processor, Any]
+"""The name that a parameter is looked up by, and how it is turned into what the driver takes; or else a constant."""
 Values = Sequence[Any]
 """A row of an answer: its columns by place."""
 
 POSTGRESQL = "postgresql"
 STATEMENT_CACHE = 1000
 """How many statements SQLAlchemy keeps in its own cache, of those that it runs itself."""
+MAX_LENGTH = 512
+"""Longer lists are left to SQLAlchemy, whose work is little then beside the database's own."""
+KNOWN_LENGTHS = 32
 
 
 class Compiled:
     """A statement in the words of one dialect: its text, its parameters, and how its rows are read."""
 
-    def __init__(self, compiled: SQLCompiler, dialect: Dialect, names: Sequence[str] = ()) -> None:
-        """Take a compiled statement; `names` are its parameters where it does not say so itself."""
-        self.text = str(compiled)
-        order: Sequence[str] = getattr(compiled, "positiontup", None) or names
-        self._binds = [_bind(compiled, name, dialect) for name in order]
-        self.tables = tenant_tables_in(self.text)
+    def __init__(
+        self, compiled: SQLCompiler, dialect: Dialect, text: str, order: Sequence[str], binds: Sequence[Bind]
+    ) -> None:
+        """Take a compiled statement, its final text, and its parameters in their order with where each comes from."""
+        self.text = text
+        self._binds = binds
+        self.tables = tenant_tables_in(text)
         self.place = place_in(order)
         columns: Sequence[Any] = getattr(compiled, "_result_columns", ())
         readers = [_reader(column[3], dialect) for column in columns]
@@ -74,29 +83,77 @@ class Compiled:
         return values
 
 
-class Statements:
-    """The reading statements of one database, each compiled when it is first run.
+class Spread(Compiled):
+    """A statement with lists (`IN`), of so many members each; a shorter list is filled up with its last member."""
 
-    Lists of varying length (`IN`) are written anew for each length, so those are left to SQLAlchemy.
-    """
+    def __init__(self, compiled: SQLCompiler, dialect: Dialect, lengths: Mapping[str, int]) -> None:
+        nothing = {name: [None] * lengths[name] if name in lengths else None for name in compiled.binds}
+        state = compiled.construct_expanded_state(nothing)
+        order = state.positiontup or ()
+        self._members = state.parameter_expansion
+        lists = {member: name for name, members in self._members.items() for member in members}
+        binds = [
+            (name, _processor(compiled.binds[lists[name]], dialect), None)
+            if name in lists
+            else _bind(compiled, name, dialect)
+            for name in order
+        ]
+        self._own = _own_lists(compiled)
+        super().__init__(compiled, dialect, state.statement, order, binds)
+
+    def parameters(self, row: Row) -> tuple[Any, ...]:
+        """Put the values in order, each as the driver takes it."""
+        spread = {**self._own, **row}
+        for name, members in self._members.items():
+            given = list(spread[name])
+            spread.update(zip(members, chain(given, repeat(given[-1]) if given else ()), strict=False))
+        return super().parameters(spread)
+
+
+class Lists:
+    """A statement with lists, compiled for the lengths that come: as many as the next power of two, so that they are few."""
+
+    def __init__(self, compiled: SQLCompiler, dialect: Dialect) -> None:
+        self._compiled = compiled
+        self._dialect = dialect
+        self._names = [name for name, bind in compiled.binds.items() if bind.expanding]
+        self._own = _own_lists(compiled)
+        self._known = Memory[tuple[int, ...], Spread](KNOWN_LENGTHS)
+
+    def find(self, row: Row) -> Spread | None:
+        """Find it for lists as long as these; None where one is too long to be worth it."""
+        lengths = tuple([_power_of_two(len(self._own.get(name) or row[name])) for name in self._names])
+        if any(length > MAX_LENGTH for length in lengths):
+            return None
+        found = self._known.find(lengths)
+        if found is None:
+            found = Spread(self._compiled, self._dialect, dict(zip(self._names, lengths, strict=True)))
+            self._known.keep(lengths, found)
+        return found
+
+
+class Statements:
+    """The reading statements of one database, each compiled when it is first run."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
-        self._known: WeakKeyDictionary[Executable, Compiled | None] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[Executable, Compiled | Lists | None] = WeakKeyDictionary()
 
-    def find(self, statement: Executable) -> Compiled | None:
+    def find(self, statement: Executable, parameters: Row) -> Compiled | None:
         """Find the compiled form; None where SQLAlchemy must run the statement."""
         try:
-            return self._known[statement]
+            found = self._known[statement]
         except KeyError:
             self._known[statement] = found = self._compile(statement)
-            return found
+        return found.find(parameters) if isinstance(found, Lists) else found
 
-    def _compile(self, statement: Any) -> Compiled | None:
+    def _compile(self, statement: Any) -> Compiled | Lists | None:
         if isinstance(statement, TextClause):
             return None
         compiled: Any = statement.compile(dialect=self._dialect)
-        return None if compiled.post_compile_params else Compiled(compiled, self._dialect)
+        if not compiled.post_compile_params:
+            return _as_it_is(compiled, self._dialect, ())
+        return Lists(compiled, self._dialect) if all(map(_is_list, compiled.post_compile_params)) else None
 
 
 class Prepared:
@@ -139,14 +196,38 @@ class Prepared:
         found = self._compiled.get(dialect.name)
         if found is None:
             compiled: Any = self._statement.compile(dialect=dialect, column_keys=list(self._names))
-            found = self._compiled[dialect.name] = Compiled(compiled, dialect, self._names)
+            found = self._compiled[dialect.name] = _as_it_is(compiled, dialect, self._names)
         return found
 
 
-def _bind(compiled: SQLCompiler, name: str, dialect: Dialect) -> tuple[str | None, Processor, Any]:
+def _is_list(bind: BindParameter[Any]) -> bool:
+    """Whether it is a list of plain values, each of which becomes a parameter."""
+    return bind.expanding and not bind.literal_execute and not isinstance(bind.type, TupleType)
+
+
+def _power_of_two(length: int) -> int:
+    return 1 << (length - 1).bit_length() if length else 0
+
+
+def _as_it_is(compiled: SQLCompiler, dialect: Dialect, names: Sequence[str]) -> Compiled:
+    """Take a statement without lists; `names` are its parameters where it does not say so itself."""
+    order: Sequence[str] = getattr(compiled, "positiontup", None) or names
+    return Compiled(compiled, dialect, str(compiled), order, [_bind(compiled, name, dialect) for name in order])
+
+
+def _own_lists(compiled: SQLCompiler) -> dict[str, Sequence[Any]]:
+    """The lists that the statement brought along."""
+    return {name: bind.value or () for name, bind in compiled.binds.items() if bind.expanding and not bind.required}
+
+
+def _processor(bind: BindParameter[Any], dialect: Dialect) -> Processor:
+    return bind.type.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _bind(compiled: SQLCompiler, name: str, dialect: Dialect) -> Bind:
     """Say where a parameter comes from: a name to look up, or a constant that the statement brought along."""
     bind = compiled.binds[name]
-    process: Processor = bind.type.dialect_impl(dialect).bind_processor(dialect)
+    process = _processor(bind, dialect)
     if bind.required or isinstance(compiled.statement, Insert):
         return name, process, None
     return None, None, bind.value if process is None else process(bind.value)

@@ -70,7 +70,7 @@ class SqliteDatabase:
         if self._glancing is None:
             self._glancing = self._open_for_glances()
         self._glance_ends = time.perf_counter() + GLANCE_SECONDS
-        compiled = self._statements.find(statement)
+        compiled = self._statements.find(statement, parameters)
         if compiled is None:
             face(self._glancing, within, self.written)
             return self._glancing.execute(statement, parameters).all()

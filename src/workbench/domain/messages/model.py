@@ -67,11 +67,12 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     def slot_for(self, principal: Principal) -> tuple[str, Slot] | None:
         """The slot of a turn that it takes: that of who it is from, in the turn it names, if its type may (turns, 5)."""
-        slot = SLOT_OF.get(self.sender_for(principal).participant_role)
-        if slot is None or self.message_type not in SLOT_TYPES[slot]:
-            return None
         named = (self.turn_id, (self.metadata or {}).get("turn_id"))
-        return next(((each, slot) for each in named if isinstance(each, str) and is_turn_id(each)), None)
+        turn_id = next((each for each in named if isinstance(each, str) and is_turn_id(each)), None)
+        if turn_id is None:
+            return None
+        slot = SLOT_OF.get(self.sender_for(principal).participant_role)
+        return None if slot is None or self.message_type not in SLOT_TYPES[slot] else (turn_id, slot)
 
     def require_within(self, limits: SizeLimits) -> None:
         """Raise TooLargeError naming the first limit that is passed."""
