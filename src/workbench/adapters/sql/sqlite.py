@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import OperationalError
 
-from workbench.adapters.sql.counting import look_at_statements, statements_sent
+from workbench.adapters.sql.counting import count_statement, look_at_statements, statements_sent
 from workbench.adapters.sql.prepared import STATEMENT_CACHE, Parameters, Prepared, Row, Statements, Values
 from workbench.adapters.sql.walls import Within, Written, face
 
@@ -112,15 +112,15 @@ class SqliteDatabase:
     def _write(self, work: Callable[[Connection], T], within: Within) -> T:
         connection = self._connection(within)
         sent = statements_sent(connection)
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        _say(connection, "BEGIN IMMEDIATE")
         try:
             result = work(connection)
-            connection.exec_driver_sql("COMMIT")
+            _say(connection, "COMMIT")
             self.written.add(statements_sent(connection) - sent)
         except BaseException:
             # A failed COMMIT (disk full) may have ended the transaction already.
-            with contextlib.suppress(DBAPIError):
-                connection.exec_driver_sql("ROLLBACK")
+            with contextlib.suppress(sqlite3.Error):
+                _say(connection, "ROLLBACK")
             raise
         return result
 
@@ -150,6 +150,13 @@ class SqliteDatabase:
         for connection in self._held:
             connection.close()
         self._engine.dispose()
+
+
+def _say(connection: Connection, words: str) -> None:
+    """Have the driver run what says where a transaction begins and ends, which SQLAlchemy has nothing to add to."""
+    count_statement(connection)
+    driver: Any = connection.connection.driver_connection
+    driver.execute(words)
 
 
 def sqlite_engine(url: URL, synchronous: str = "FULL") -> Engine:
