@@ -83,8 +83,7 @@ def upgrade() -> None:
     if op.get_bind().dialect.name != "postgresql":
         return
     for table in TABLES:
-        op.execute(sa.text(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"))
-        op.execute(sa.text(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY"))
+        op.execute(sa.text(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"))
         own = f"workspace_id = {HERE}"
         op.execute(sa.text(f"CREATE POLICY wall ON {table} USING ({own}) WITH CHECK ({own} AND workspace_id <> '*')"))
         op.execute(sa.text(f"CREATE POLICY duties ON {table} USING ({DUTY} IS NOT NULL)"))
