@@ -13,6 +13,10 @@ FLUSH_BYTES = 64 * 1024
 """What may gather: beyond it nothing is gained, and a writer that never pauses must feel the transport's limits."""
 
 
+FLOW = "workbench.flow"
+"""Under this name a request's scope has its connection's control of its flow."""
+
+
 class CorkedTransport:
     """A transport that gathers writes until the event loop's next turn."""
 
@@ -56,3 +60,8 @@ class CorkedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to serve a connection."""
         super().connection_made(CorkedTransport(transport, self.loop))  # type: ignore[arg-type]
+
+    def on_message_begin(self) -> None:
+        """Begin a request, and let it know how its connection flows."""
+        super().on_message_begin()
+        self.scope[FLOW] = self.flow  # type: ignore[typeddict-unknown-key]

@@ -11,7 +11,7 @@ from msgspec import UNSET
 from workbench.domain.bus.calls import Reply
 from workbench.domain.bus.errors import CallError
 from workbench.domain.flows.calling import OpenCall
-from workbench.entrypoints.http.streams import Heartbeats, Stream, named_frame
+from workbench.entrypoints.http.streams import Heartbeats, Stream, Wire, named_frame
 
 AHEAD_BYTES = 64 << 10
 """How much is taken from the mailbox before the client has taken what came before."""
@@ -36,7 +36,7 @@ class FlowStream(Stream):
         self._room = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
 
-    async def serve(self, receive: Receive, send: Send, wire: Send) -> None:
+    async def serve(self, receive: Receive, send: Send, wire: Wire) -> None:
         """Serve, and end the call however this ends."""
         try:
             await super().serve(receive, send, wire)

@@ -14,7 +14,7 @@ from workbench.domain.troubleshooting.narrating import (
     NarrationEvent,
     ResetEvent,
 )
-from workbench.entrypoints.http.streams import Heartbeats, Stream, named_frame
+from workbench.entrypoints.http.streams import Heartbeats, Stream, Wire, named_frame
 from workbench.entrypoints.http.turn_streams import HEADERS
 
 NAMES: dict[type[NarrationEvent], str] = {
@@ -48,7 +48,7 @@ class NarrationStream(Stream):
         """Those of every stream that is told once."""
         return HEADERS
 
-    async def serve(self, receive: Receive, send: Send, wire: Send) -> None:
+    async def serve(self, receive: Receive, send: Send, wire: Wire) -> None:
         """Serve; and where the client is gone, wait until the model's work has ended and is written down."""
         try:
             await super().serve(receive, send, wire)

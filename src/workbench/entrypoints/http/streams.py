@@ -1,7 +1,8 @@
 """Server-sent events (WHATWG HTML, 9.2): frames of events, and the response that carries them.
 
-A stream that has nothing to say costs no task but the request's own, which waits for the client to go: what
-is to be sent is pumped by a task that lives only while there is something to send.
+A stream that has nothing to say costs no task but the request's own, which waits for the client to go. What is to be
+sent is sent by one task for all streams, which lives only while there is something to send, and waits for nobody: a
+stream whose client is slow, or that has to look up what it says, is given a task of its own for as long as that takes.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import structlog
@@ -20,6 +21,7 @@ from litestar.types import Receive, Scope, Send
 from workbench.domain.events.model import TURN_TYPES, Event
 from workbench.domain.events.readers import ConversationReader, FeedReader, WorkspaceReader
 from workbench.domain.events.service import EventService, Gap
+from workbench.entrypoints.http.corked import FLOW
 
 RETRY_MILLISECONDS = 1000
 WIRE = "wire"
@@ -107,6 +109,7 @@ class Heartbeats:
 
     def __init__(self, every_seconds: float) -> None:
         """Ping each stream that was silent for about that long."""
+        self.round = Round()
         self._every = every_seconds
         self._streams: set[Stream] = set()
         self._task: asyncio.Task[None] | None = None
@@ -132,19 +135,65 @@ class Heartbeats:
                 stream.ping(silent_since)
 
 
+class Wire(NamedTuple):
+    """The server's own way to a client, and the control of its flow, where the server lets one look at that."""
+
+    send: Send
+    flow: Any
+
+
+class Round:
+    """One task for what all streams have ready: a task for each would cost half as much again as the sending itself."""
+
+    def __init__(self) -> None:
+        self._due: list[Stream] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, stream: "Stream") -> None:
+        """Send what the stream has, in this turn of the event loop or the next."""
+        self._due.append(stream)
+        if self._task is None:
+            self._task = asyncio.create_task(self._go())
+
+    async def _go(self) -> None:
+        try:
+            while self._due:
+                due, self._due = self._due, []
+                for stream in due:
+                    await stream.pump_at_once()
+        finally:
+            self._task = None
+
+
 class Stream:
     """One open stream: sends what there is, until the client goes or there will be nothing more."""
 
-    __slots__ = ("_beats", "_ping", "_pump_task", "_rung", "_send", "_sent_at", "_started", "_wire")
+    __slots__ = (
+        "_beats",
+        "_flow",
+        "_is_pumped",
+        "_ping",
+        "_pump_task",
+        "_rung",
+        "_send",
+        "_sent_at",
+        "_started",
+        "_wire",
+    )
+
+    looks_up = True
+    """Whether `next` may have to wait for what it says, and may leave something for the next time."""
 
     def __init__(self, beats: Heartbeats) -> None:
         self._beats = beats
         self._send: Any = None
         self._wire: Any = None
+        self._flow: Any = None
         self._sent_at = 0.0
         self._started = False
         self._ping = False
         self._rung = False
+        self._is_pumped = False
         self._pump_task: asyncio.Task[None] | None = None
 
     @property
@@ -174,8 +223,12 @@ class Stream:
     def ring(self) -> None:
         """There is something to send."""
         self._rung = True
-        if self._started and self._pump_task is None:
-            self._pump_task = asyncio.create_task(self._pump())
+        if self._started and not self._is_pumped:
+            self._is_pumped = True
+            if self.looks_up:
+                self._pump_task = asyncio.create_task(self._pump())
+            else:
+                self._beats.round.add(self)
 
     def ping(self, silent_since: float) -> None:
         """Send a sign of life, unless something was sent since that time (monotonic, in seconds)."""
@@ -183,13 +236,13 @@ class Stream:
             self._ping = True
             self.ring()
 
-    async def serve(self, receive: Receive, send: Send, wire: Send) -> None:
+    async def serve(self, receive: Receive, send: Send, wire: Wire) -> None:
         """Send headers, then what was missed, then what comes; return when the client is gone.
 
         Headers and the end go through `send`, as every layer wants to see them; frames go straight to the `wire`,
         since nobody between has anything to say to them (measured: a tenth of what an event on a stream costs).
         """
-        self._send, self._wire = send, wire
+        self._send, self._wire, self._flow = send, wire.send, wire.flow
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.headers})
             await self.write(b"")
@@ -200,32 +253,50 @@ class Stream:
             while (await receive())["type"] != "http.disconnect":
                 pass
         finally:
+            self._started = False
             self._beats.remove(self)
             self.close()
             if self._pump_task is not None:
                 self._pump_task.cancel()
 
+    async def pump_at_once(self) -> None:
+        """Send all there is that can be sent without waiting, and leave what cannot to a task of the stream's own."""
+        while self._started:
+            if self._flow is None or self._flow.write_paused:
+                self._pump_task = asyncio.create_task(self._pump())
+                return
+            if not await self._step():
+                break
+        self._is_pumped = False
+
     async def _pump(self) -> None:
         """Send all there is, several frames in one write where they have gathered; then be gone."""
         try:
-            while True:
-                self._rung = False
-                if body := await self.next():
-                    await self.write(body)
-                elif (parting := self.last_words()) is not None:
-                    await self.write(parting, more=False)
-                    return
-                elif self._ping:
-                    await self.write(self.sign_of_life())
-                elif not self._rung:
-                    return
+            while await self._step():
+                pass
+        finally:
+            self._is_pumped = False
+            self._pump_task = None
+
+    async def _step(self) -> bool:
+        """Send what comes next; whether there may be more."""
+        self._rung = False
+        try:
+            if body := await self.next():
+                await self.write(body)
+                return self.looks_up or self._rung or self.last_words() is not None
+            if (parting := self.last_words()) is not None:
+                await self.write(parting, more=False)
+                return False
+            if self._ping:
+                await self.write(self.sign_of_life())
         except Exception:
-            # Nobody awaits this task, and the client will find its stream silent: end it.
+            # Nobody awaits this, and the client will find its stream silent: end it.
             logger.exception("stream failed")
             with contextlib.suppress(Exception):
                 await self.write(b"", more=False)
-        finally:
-            self._pump_task = None
+            return False
+        return self._rung
 
     async def write(self, body: bytes, *, more: bool = True) -> None:
         """Send bytes."""
@@ -239,6 +310,8 @@ class EventStream(Stream):
     """A stream of what happens in conversations, or outside them."""
 
     __slots__ = ("_frame", "_resume", "_service", "_with_turns", "reader")
+
+    looks_up = False
 
     def __init__(
         self,
@@ -304,6 +377,7 @@ class StreamResponse(Response[None]):
         stream = self._stream
 
         async def respond(scope: Scope, receive: Receive, send: Send) -> None:
-            await stream.serve(receive, send, scope["state"][WIRE])
+            connection = cast("dict[str, Any]", scope)
+            await stream.serve(receive, send, Wire(connection["state"][WIRE], connection.get(FLOW)))
 
         return respond
