@@ -281,6 +281,25 @@ async def test_a_reader_that_falls_behind_is_closed_and_resumes_without_loss(sql
     assert [int(event.id) for event in events] == list(range(2, 42))
 
 
+async def test_who_does_not_read_holds_up_nobody_else(sqlite_url: str, tmp_path: Path) -> None:
+    async with running_service(sqlite_url, tmp_path / "data", events={"reader_buffer": 100}) as service:
+        ann = service.user("ann")
+        path = await conversation_of(ann)
+        async with (
+            open_stream(ann, f"{path}/events") as before,
+            open_stream(ann, f"{path}/events") as slow,
+            open_stream(ann, f"{path}/events") as behind,
+        ):
+            reading = [asyncio.create_task(stream.take(40)) for stream in (before, behind)]
+            for number in range(40):
+                await say(ann, path, f"{number} " + "x" * 500_000)
+            async with asyncio.timeout(20):
+                told = await asyncio.gather(*reading)
+            # And it gets all of it when it reads at last: its own buffer was long enough.
+            told.append(await slow.take(40))
+    assert [[int(event.id) for event in events] for events in told] == [list(range(2, 42))] * 3
+
+
 async def test_a_draining_server_refuses_new_streams_with_503(sqlite_url: str, tmp_path: Path) -> None:
     async with running_service(sqlite_url, tmp_path / "data") as service:
         ann = service.user("ann")
