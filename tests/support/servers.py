@@ -43,9 +43,15 @@ class ReservedPort:
 class _Server(uvicorn.Server):
     """Starts without being polled, stops at once and cuts what is still open, as a dying process would."""
 
-    def __init__(self, app: ASGIApp, grace_seconds: float, certificate: Path | None) -> None:
+    def __init__(self, app: ASGIApp, grace_seconds: float, certificate: Path | None, protocol: Any) -> None:
         config = uvicorn.Config(
-            app, interface="asgi3", log_config=None, log_level="error", access_log=False, ssl_certfile=certificate
+            app,
+            http=protocol,
+            interface="asgi3",
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            ssl_certfile=certificate,
         )
         super().__init__(config)
         self.ready = Future[None]()
@@ -100,16 +106,22 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def serve(
-    app: ASGIApp, *, port: int = 0, grace_seconds: float = 0.05, certificate: Path | None = None
+    app: ASGIApp,
+    *,
+    port: int = 0,
+    grace_seconds: float = 0.05,
+    certificate: Path | None = None,
+    protocol: type[asyncio.Protocol] | str = "auto",
 ) -> AsyncGenerator[str]:
     """Run an ASGI app, with its lifespan, in a thread with a loop of its own; yields its base URL.
 
-    `port` 0 takes a free one. With a `certificate`, a PEM file with its key, it speaks TLS. At the end no connection
+    `port` 0 takes a free one. With a `certificate`, a PEM file with its key, it speaks TLS; `protocol` is what speaks
+    HTTP, where that is not to be uvicorn's own. At the end no connection
     is accepted any more, what runs may go on for `grace_seconds`, and then the connections are cut. Raises
     RuntimeError if the app fails to start or to stop.
     """
     listener = socket.create_server((LOOPBACK, port))
-    server = _Server(app, grace_seconds, certificate)
+    server = _Server(app, grace_seconds, certificate, protocol)
     thread = threading.Thread(target=server.run_in_thread, args=(listener,), daemon=True)
     url = f"{'https' if certificate else 'http'}://{LOOPBACK}:{listener.getsockname()[1]}"
     thread.start()
