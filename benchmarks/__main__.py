@@ -93,8 +93,7 @@ def _deepened(server: Server, url: str, depth: int) -> str:
 
 def _ground(kind: str, bare: str, effort: Effort, depths: list[int]) -> list[Figure]:
     """Measure the floor."""
-    driver = "sqlite+aiosqlite" if kind == "sqlite" else "postgresql+asyncpg"
-    with servers.floor(f"{kind} floor", driver + bare[bare.index(":") :]) as server:
+    with servers.floor(f"{kind} floor", servers.for_floor(bare)) as server:
         figures = [Figure("start until ready", server.started_in, "s")]
         figures += uvloop.run(scenarios.posting(server, effort))
         figures += uvloop.run(scenarios.reading(server, effort))

@@ -156,31 +156,31 @@ async def streaming(server: Server, effort: Effort) -> list[Figure]:
     path = f"/conversations/{conversation}"
     # The first crowd has the server open its connections to the database, which are no stream's. It stays: what it gave
     # back would not be counted again.
-    first = await _open(server, path, FIRST_STREAMS)
+    first = await open_streams(server, path, FIRST_STREAMS)
     before = server.memory_kib()
-    opened = await _open(server, path, effort.streams)
+    opened = await open_streams(server, path, effort.streams)
     streams = list(opened)
     figures = [Figure("memory a stream", (server.memory_kib() - before) / effort.streams, "KiB")]
     latencies: list[float] = []
     for number in range(20):
         begun = time.perf_counter()
         await connection.json("POST", f"{path}/messages", {"content": f"one {number}"})
-        await _all_have(streams, number + 1)
+        await all_have(streams, number + 1)
         latencies += [stream.arrivals[number] - begun for stream in streams]
     figures.append(Figure(f"post to {effort.streams:,} streams, p99", quantile(latencies, 0.99) * 1e3, "ms"))
     begun, posts = time.perf_counter(), 0
     while time.perf_counter() - begun < effort.seconds:
         await connection.json("POST", f"{path}/messages", {"content": "burst"})
         posts += 1
-    await _all_have(streams, 20 + posts)
+    await all_have(streams, 20 + posts)
     rate = posts * effort.streams / (time.perf_counter() - begun)
     figures.append(Figure(f"events to {effort.streams:,} streams", rate, "/s"))
-    await _close({**first, **opened})
+    await close_streams({**first, **opened})
     connection.close()
     return figures
 
 
-async def _open(server: Server, path: str, count: int) -> dict[Stream, asyncio.Task[None]]:
+async def open_streams(server: Server, path: str, count: int) -> dict[Stream, asyncio.Task[None]]:
     """Open so many streams on a conversation, and let the server come to rest."""
     streams = [Stream(server.port, server.token, f"{path}/events") for _ in range(count)]
     opened = {stream: asyncio.create_task(stream.run()) for stream in streams}
@@ -189,13 +189,15 @@ async def _open(server: Server, path: str, count: int) -> dict[Stream, asyncio.T
     return opened
 
 
-async def _close(opened: dict[Stream, asyncio.Task[None]]) -> None:
+async def close_streams(opened: dict[Stream, asyncio.Task[None]]) -> None:
+    """Read them no more."""
     for task in opened.values():
         task.cancel()
     await asyncio.gather(*opened.values(), return_exceptions=True)
 
 
-async def _all_have(streams: list[Stream], count: int) -> None:
+async def all_have(streams: list[Stream], count: int) -> None:
+    """Wait until each stream has seen so many messages. Raises TimeoutError."""
     async with asyncio.timeout(60):
         while min(len(stream.arrivals) for stream in streams) < count:  # noqa: ASYNC110 - a thousand events to wait for
             await asyncio.sleep(0.002)

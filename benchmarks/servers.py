@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 import warnings
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +89,13 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
 
 @contextlib.contextmanager
 def workbench(
-    name: str, folder: Path, database_url: str | None, more: Mapping[str, str] | None = None
+    name: str,
+    folder: Path,
+    database_url: str | None,
+    more: Mapping[str, str] | None = None,
+    under: Sequence[str] = (),
 ) -> Generator[Server]:
-    """Run our server on the database, or on SQLite in the folder."""
+    """Run our server on the database, or on SQLite in the folder; `under` is a program that runs it, and watches it."""
     environment = {"WORKBENCH__DATA_ROOT": str(folder), "WORKBENCH__LOGGING__LOG_LEVEL": "WARNING"}
     environment |= {
         "WORKBENCH__LIMITS__FILE_BYTES": str(2 << 30),
@@ -109,7 +113,8 @@ def workbench(
         text=True,
     )
     port = free_port()
-    with running(name, [script, "serve", "--port", str(port)], port, environment, made.stdout.strip()) as server:
+    command = [*under, sys.executable, script, "serve", "--port", str(port)]
+    with running(name, command, port, environment, made.stdout.strip()) as server:
         yield server
 
 
@@ -130,12 +135,18 @@ def of_service(url: str) -> str:
 
 
 @contextlib.contextmanager
-def floor(name: str, database_url: str) -> Generator[Server]:
+def floor(name: str, database_url: str, under: Sequence[str] = ()) -> Generator[Server]:
     """Run the bare application on the database."""
     port = free_port()
-    command = [sys.executable, "-m", "benchmarks.floor", str(port), database_url]
+    command = [*under, sys.executable, "-m", "benchmarks.floor", str(port), database_url]
     with running(name, command, port, {}, "none") as server:
         yield server
+
+
+def for_floor(url: str) -> str:
+    """The same database with the driver that the bare application needs."""
+    kind, _, place = url.partition(":")
+    return f"{'sqlite+aiosqlite' if kind == 'sqlite' else 'postgresql+asyncpg'}:{place}"
 
 
 Create = Callable[[str], str]
