@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import random
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -209,17 +209,18 @@ async def _look_at_turn(turn: Turn, store: Store, conversation_id: UUID) -> None
     turn.answers = [row[0] for row in answers]
 
 
-def _logged(row: Any) -> LoggedEvent:
-    data = json.loads(row.data)
+def _logged(row: Sequence[Any]) -> LoggedEvent:
+    found = dict(zip(events.columns.keys(), row, strict=True))
+    data = json.loads(found["data"])
     return LoggedEvent(
-        conversation=str(row.conversation_id),
-        position=row.position,
-        feed_position=row.feed_position,
-        id=row.id,
-        type=row.type,
+        conversation=str(found["conversation_id"]),
+        position=found["position"],
+        feed_position=found["feed_position"],
+        id=found["id"],
+        type=found["type"],
         content=data["message"]["content"] if "message" in data else None,
-        for_assistants=row.audience == "everyone" and row.type in ASSISTANT_TYPES,
-        for_feeds=row.type in FEED_TYPES,
+        for_assistants=found["audience"] == "everyone" and found["type"] in ASSISTANT_TYPES,
+        for_feeds=found["type"] in FEED_TYPES,
     )
 
 

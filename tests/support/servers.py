@@ -52,6 +52,8 @@ class _Server(uvicorn.Server):
             log_level="error",
             access_log=False,
             ssl_certfile=certificate,
+            # The clients here keep theirs for five seconds: who closes first may do so while a request is on its way.
+            timeout_keep_alive=75,
         )
         super().__init__(config)
         self.ready = Future[None]()

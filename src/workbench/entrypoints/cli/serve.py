@@ -26,6 +26,9 @@ from workbench.wiring.settings import Settings, load_settings
 from workbench.wiring.starting import prepare_database
 
 START_SECONDS = 60.0
+KEEP_ALIVE_SECONDS = 75
+"""How long an idle connection is kept: longer than balancers keep theirs, most of them for 60 seconds, and HTTP clients. Who
+closes first may do so while the other is sending a request, which then fails."""
 # Of the time to drain, what streams may take to say goodbye; requests in flight have the rest.
 GOODBYE_SHARE = 0.5
 
@@ -59,6 +62,7 @@ class ServiceConfig(uvicorn.Config):
             server_header=False,
             # Nothing asks for the caller's address or scheme.
             proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=_whole_seconds(settings.service.drain_seconds),
             timeout_worker_healthcheck=int(START_SECONDS),
         )
