@@ -111,23 +111,27 @@ class Spread(Compiled):
 
 
 class Lists:
-    """A statement with lists, compiled for the lengths that come: as many as the next power of two, so that they are few."""
+    """A statement with lists, compiled for the lengths that come: as many as the next power of two, so that they are few.
+
+    It does not hold the statement, by which it is found, and so goes with it.
+    """
 
     def __init__(self, compiled: SQLCompiler, dialect: Dialect) -> None:
-        self._compiled = compiled
         self._dialect = dialect
         self._names = [name for name, bind in compiled.binds.items() if bind.expanding]
         self._own = _own_lists(compiled)
         self._known = Memory[tuple[int, ...], Spread](KNOWN_LENGTHS)
 
-    def find(self, row: Row) -> Spread | None:
+    def find(self, statement: Any, row: Row) -> Spread | None:
         """Find it for lists as long as these; None where one is too long to be worth it."""
-        lengths = tuple([_power_of_two(len(self._own.get(name) or row[name])) for name in self._names])
+        given = {**self._own, **row} if self._own else row
+        lengths = tuple([_power_of_two(len(given[name])) for name in self._names])
         if any(length > MAX_LENGTH for length in lengths):
             return None
         found = self._known.find(lengths)
         if found is None:
-            found = Spread(self._compiled, self._dialect, dict(zip(self._names, lengths, strict=True)))
+            compiled: Any = statement.compile(dialect=self._dialect)
+            found = Spread(compiled, self._dialect, dict(zip(self._names, lengths, strict=True)))
             self._known.keep(lengths, found)
         return found
 
@@ -145,7 +149,7 @@ class Statements:
             found = self._known[statement]
         except KeyError:
             self._known[statement] = found = self._compile(statement)
-        return found.find(parameters) if isinstance(found, Lists) else found
+        return found.find(statement, parameters) if isinstance(found, Lists) else found
 
     def _compile(self, statement: Any) -> Compiled | Lists | None:
         if isinstance(statement, TextClause):
