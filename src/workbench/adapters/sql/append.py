@@ -27,6 +27,7 @@ from workbench.adapters.sql.writes import Row, Writer, Writes
 from workbench.domain.errors import NotFoundError, StaleError
 from workbench.domain.events.model import Event
 
+# As `Seat.may_write` has it.
 _MAY_WRITE = "p.active_participant AND p.conversation_permission <> 'read'"
 # Where one of the conversations is gone, or one who writes has lost their seat, `moves` is empty, and so nothing at all is
 # changed.

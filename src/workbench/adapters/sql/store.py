@@ -20,6 +20,7 @@ from workbench.adapters.sql.writes import Change, Row, Writes
 from workbench.domain.errors import StaleError
 from workbench.domain.events.model import Event
 
+# One who may write, as `Seat.may_write` has it.
 _WRITER = Prepared(
     select(participants.c.id).where(
         here(participants),
