@@ -15,6 +15,7 @@ from workbench.domain.identity.model import Principal
 from workbench.domain.messages.model import Message, MessageQuery, NewMessage, Titling
 from workbench.domain.messages.service import MessageService
 from workbench.domain.participants.model import Participant, ParticipantChange
+from workbench.domain.participants.ports import ParticipantTx
 from workbench.domain.sizes import SizeLimits
 
 ANN = Principal(role="user", id="ann", name="Ann", workspace_id="default")
@@ -34,15 +35,27 @@ def service(store: Store) -> MessageService:
     return MessageService(store.transactions, store.clock, SizeLimits(), Titling())
 
 
+async def where_cay_wrote(store: Store) -> UUID:
+    """A conversation of Ann's in which Cay has a seat, and has said one thing."""
+    conversation = await new_conversation(store)
+    await store.seat_user(conversation, "cay")
+    await service(store).post(CAY, conversation, NewMessage(content="one"))
+    return conversation
+
+
+async def seat_of_cay(tx: ParticipantTx, conversation: UUID) -> Participant:
+    return next(each for each in await tx.participants.all_of(conversation) if each.id == "cay")
+
+
 async def change(store: Store, conversation: UUID, **changes: object) -> None:
     async with store.transactions.write("default") as tx:
-        seat = next(each for each in await tx.participants.all_of(conversation) if each.id == "cay")
+        seat = await seat_of_cay(tx, conversation)
         tx.participants.change(msgspec.structs.replace(seat, **changes))
 
 
 async def leave(store: Store, conversation: UUID) -> None:
     async with store.transactions.write("default") as tx:
-        seat = next(each for each in await tx.participants.all_of(conversation) if each.id == "cay")
+        seat = await seat_of_cay(tx, conversation)
         tx.participants.change(seat.changed(ParticipantChange(active_participant=False), store.clock.now()))
 
 
@@ -52,7 +65,7 @@ async def may_only_read(store: Store, conversation: UUID) -> None:
 
 async def is_put_out(store: Store, conversation: UUID) -> None:
     async with store.transactions.write("default") as tx:
-        seat = next(each for each in await tx.participants.all_of(conversation) if each.id == "cay")
+        seat = await seat_of_cay(tx, conversation)
         tx.participants.remove(seat)
 
 
@@ -68,9 +81,7 @@ async def said(store: Store, conversation: UUID) -> list[str]:
 
 @pytest.mark.parametrize("deprive", [leave, may_only_read, is_put_out, is_gone])
 async def test_who_wrote_before_and_may_not_any_more_is_refused(store: Store, other: Store, deprive: Deprive) -> None:
-    conversation = await new_conversation(store)
-    await store.seat_user(conversation, "cay")
-    await service(store).post(CAY, conversation, NewMessage(content="one"))
+    conversation = await where_cay_wrote(store)
     await deprive(other, conversation)
     with pytest.raises(NotFoundError):
         await service(store).post(CAY, conversation, NewMessage(content="two"))
@@ -78,9 +89,7 @@ async def test_who_wrote_before_and_may_not_any_more_is_refused(store: Store, ot
 
 
 async def test_who_comes_back_may_write_again(store: Store, other: Store) -> None:
-    conversation = await new_conversation(store)
-    await store.seat_user(conversation, "cay")
-    await service(store).post(CAY, conversation, NewMessage(content="one"))
+    conversation = await where_cay_wrote(store)
     await leave(other, conversation)
     with pytest.raises(NotFoundError):
         await service(store).post(CAY, conversation, NewMessage(content="two"))
@@ -120,9 +129,7 @@ async def test_who_was_put_out_learns_nothing_of_an_id(store: Store, other: Stor
 
 
 async def test_a_seat_in_another_workspace_lets_nobody_write(store: Store) -> None:
-    conversation = await new_conversation(store)
-    await store.seat_user(conversation, "cay")
-    await service(store).post(CAY, conversation, NewMessage(content="one"))
+    conversation = await where_cay_wrote(store)
     with pytest.raises(NotFoundError):
         await service(store).post(
             msgspec.structs.replace(CAY, workspace_id="elsewhere"), conversation, NewMessage(content="two")
