@@ -6,6 +6,7 @@ Nothing here is asserted: figures depend on the machine. What is written into a 
 import argparse
 import contextlib
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -76,7 +77,7 @@ def _measure(kind: str, create: Create, folder: Path, effort: Effort, depths: li
             figures += uvloop.run(delivering.delivering(server, services, effort))
         figures += uvloop.run(files.transferring(server, effort))
         figures += uvloop.run(turns.streaming_turns(server, effort))
-        figures += uvloop.run(scenarios.listing(server, effort))
+        figures += uvloop.run(scenarios.listing(server, effort, partial(deep.gather_statistics, url)))
         conversation = _deepened(server, url, effort.exported)
         figures += uvloop.run(delivering.exporting(server, conversation, effort.exported))
         for depth in filter(None, depths):

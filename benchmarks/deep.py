@@ -45,9 +45,15 @@ async def deepen(database_url: str, conversation: str, count: int) -> None:
                     has_debug_data=False,
                 )
                 tx.messages.add(StoredMessage(conversation_id=UUID(conversation), message=message, debug_data={}))
+    await database.close()
+    await gather_statistics(database_url)
+
+
+async def gather_statistics(database_url: str) -> None:
+    """Do what PostgreSQL's autovacuum does by itself within a minute: many rows at once leave the planner without any."""
+    database = open_database(make_url(database_url), ssl_mode="disable")
     if database.dialect_name == "postgresql":
-        # As autovacuum does by itself within a minute: so many rows at once leave the planner without statistics.
-        await database.transact(lambda connection: connection.execute(text("ANALYZE messages")), ANALYSE)
+        await database.transact(lambda connection: connection.execute(text("ANALYZE")), ANALYSE)
     await database.close()
 
 

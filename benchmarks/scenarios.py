@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from benchmarks.client import Connection, Stream, closed_loop, quantile
@@ -99,13 +100,17 @@ async def reading(server: Server, effort: Effort, conversation: str | None = Non
     return [Figure(name, rate, "/s"), p99, *statements(name, sent, len(took))]
 
 
-async def listing(server: Server, effort: Effort) -> list[Figure]:
-    """List all of a user's conversations, each with a message, and a page of the most that there are."""
+async def listing(server: Server, effort: Effort, settle: Callable[[], Awaitable[None]]) -> list[Figure]:
+    """List all of a user's conversations, each with a message, and a page of the most that there are.
+
+    `settle` is called whenever many have been made.
+    """
     connections = await connect(server, 16)
     have = len((await connections[0].json("GET", "/conversations?limit=500"))["conversations"])
     figures: list[Figure] = []
     for count in effort.conversations:
         await _have_conversations(connections, count - have)
+        await settle()
         have = max(have, count)
         figures += await _listing(server, effort, "/conversations", f"list {count:,} conversations")
     name = f"list 100 of {have:,} conversations"

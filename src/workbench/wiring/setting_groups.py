@@ -608,7 +608,12 @@ class Delivery(Group):
 class Limits(Group):
     """How large requests and files may be."""
 
-    body_bytes: int = Field(default=8 << 20, ge=1024, le=1 << 30, description="Largest request body, in bytes.")
+    body_bytes: int = Field(
+        default=8 << 20,
+        ge=1024,
+        le=1 << 30,
+        description="Largest request body, in bytes, of routes without a limit of their own.",
+    )
     message_bytes: int = Field(default=1 << 20, ge=1, le=1 << 30, description="Largest message content, in bytes.")
     metadata_bytes: int = Field(
         default=256 << 10, ge=2, le=1 << 30, description="Largest metadata of one record, in bytes of JSON."
