@@ -5,7 +5,7 @@ its work per call, which for a short statement is a multiple of the database's o
 against 6 us on SQLite, 110 against 40 on PostgreSQL). So statements are built once, as constants of their module.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain, repeat
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -17,6 +17,7 @@ from sqlalchemy.util import await_only
 
 from workbench.adapters.memory import Memory
 from workbench.adapters.sql.counting import count_statement
+from workbench.adapters.sql.schema import Processor
 from workbench.adapters.sql.walls import (
     Within,
     Written,
@@ -28,7 +29,6 @@ from workbench.adapters.sql.walls import (
 
 Row = Mapping[str, Any]
 Parameters = Row | None
-Processor = Callable[[Any], Any] | None
 Bind = tuple[str | None, Processor, Any]
 """The name that a parameter is looked up by, and how it is turned into what the driver takes; or else a constant."""
 Values = Sequence[Any]

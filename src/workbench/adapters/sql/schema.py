@@ -1,7 +1,8 @@
 """What all tables share: the metadata they register with, and column types that read fast on both databases.
 
 On SQLite ids and times are kept as text in the form that JSON has, so that msgspec turns rows into Structs
-in C, without a Python call per value; on PostgreSQL the native types do the same.
+in C, without a Python call per value; on PostgreSQL the native types do the same. What has to be done for a value is one
+plain function: `process_bind_param` and `process_result_value` would each be called through another of SQLAlchemy's.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,9 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 metadata = MetaData(naming_convention=convention)
 
 MAX_WORKSPACE_ID_LENGTH = 63
+Processor = Callable[..., Any] | None
+"""What is done for each value on its way, or None where nothing is."""
+
 _decode = msgspec.json.Decoder().decode
 
 
@@ -30,9 +34,9 @@ class Id(TypeDecorator[UUID]):
         """Choose the column type."""
         return dialect.type_descriptor(Uuid() if dialect.name == "postgresql" else String(36))
 
-    def process_bind_param(self, value: UUID | None, dialect: Dialect) -> Any:
+    def bind_processor(self, dialect: Dialect) -> Processor:
         """Write as the column type has it."""
-        return value if value is None or dialect.name == "postgresql" else str(value)
+        return None if dialect.name == "postgresql" else _canonical
 
 
 class Moment(TypeDecorator[datetime]):
@@ -45,11 +49,9 @@ class Moment(TypeDecorator[datetime]):
         """Choose the column type."""
         return dialect.type_descriptor(DateTime(timezone=True) if dialect.name == "postgresql" else String(27))
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+    def bind_processor(self, dialect: Dialect) -> Processor:
         """Write as the column type has it, always in UTC."""
-        if value is None or dialect.name == "postgresql":
-            return value
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return None if dialect.name == "postgresql" else _in_utc
 
 
 class Json(TypeDecorator[Any]):
@@ -58,13 +60,25 @@ class Json(TypeDecorator[Any]):
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's
+    def bind_processor(self, dialect: Dialect) -> Processor:  # noqa: ARG002 - SQLAlchemy's
         """Encode."""
-        return None if value is None else msgspec.json.encode(value).decode()
+        return _encoded
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[..., Any]:  # noqa: ARG002
-        """Decode. In one call for each value: SQLAlchemy would put two of its own around `process_result_value`."""
+    def result_processor(self, dialect: Dialect, coltype: object) -> Processor:  # noqa: ARG002 - SQLAlchemy's
+        """Decode."""
         return _decoded
+
+
+def _canonical(value: UUID | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _in_utc(value: datetime | None) -> str | None:
+    return None if value is None else value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _encoded(value: Any) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()
 
 
 def _decoded(value: str | None) -> Any:
