@@ -17,10 +17,12 @@ from tests.support.session_rows import CONNECTION, PUSH, SESSION, a_connection, 
 from workbench.adapters.sql.pushes import SqlPushQueue
 from workbench.adapters.sql.ticket_tables import psa_push_bodies, psa_pushes
 from workbench.domain.errors import ConflictError, StaleError
+from workbench.domain.ids import continue_cause
 from workbench.domain.tickets.model import ClaimedPush, Push, TicketSystemError
 from workbench.domain.tickets.schedule import PushPolicy, arrived, failed
 
 LATER = START + timedelta(hours=1)
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @pytest.fixture
@@ -74,6 +76,14 @@ async def test_what_is_due_is_taken_up_with_its_body_and_counted(store: Store, q
     assert not push.may_be_there
     assert await queue.claim(START, 10, "elsewhere") == []
     assert [each.push.id for each in await queue.claim(LATER, 10, "default")] == [UUID(int=1001)]
+
+
+async def test_one_is_taken_up_with_what_caused_it(store: Store, queue: SqlPushQueue) -> None:
+    await add(store, a_push(START))
+    continue_cause("c" * 32, PARENT)
+    await add(store, some(1))
+    found = {each.push.id: (each.correlation_id, each.trace_parent) for each in await queue.claim(START, 10)}
+    assert found == {PUSH: ("", None), UUID(int=1001): ("c" * 32, PARENT)}
 
 
 async def test_of_many_who_race_each_goes_to_one(store: Store, queue: SqlPushQueue, other: SqlPushQueue) -> None:

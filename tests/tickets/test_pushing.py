@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import select
+from tests.http.test_tracing import CAUSE, PARENT, TRACE, parent_of, traced
 from tests.support.bad_input import field_of
 from tests.support.clocks import StoppedClock
 from tests.support.databases import open_store
@@ -351,6 +352,23 @@ async def test_62_all_replicas_together_ask_a_connection_no_more_often_than_it_m
         finally:
             await replica.close()
         assert (len(company.requests), tested[-1].error_code) == (PACE.times, "rate_limited")
+
+
+async def test_a_note_goes_out_in_the_trace_of_what_it_tells_of(
+    database_url: str, tmp_path: Any, hook: WebhookServer
+) -> None:
+    async with traced(database_url, tmp_path / "data", tickets=TICKETS) as (service, spans):
+        new = {"kind": "webhook", "name": "Hook", "config": {"url": hook.url}, "secret": {"keys": [WEBHOOK_KEY]}}
+        connection = (await service.admin().post(CONNECTIONS, json=new)).json()["id"]
+        ann = service.user()
+        ann.headers.update({"traceparent": PARENT, "X-Request-ID": CAUSE})
+        await done(ann, (await by_hand(ann, psa_ticket_id="4711", psa_connection_id=connection))["path"], "resolve")
+        sent = await spans.one("POST", TRACE)
+        resolved_by = await spans.one("POST /ai-sessions/{session_id}/resolve", TRACE)
+    assert parent_of(sent) == resolved_by.context.span_id
+    assert sent.attributes is not None
+    assert sent.attributes["workbench.correlation_id"] == CAUSE
+    assert "traceparent" not in hook.requests[0].headers
 
 
 async def test_a_note_goes_out_at_once_and_is_counted(database_url: str, tmp_path: Any, hook: WebhookServer) -> None:

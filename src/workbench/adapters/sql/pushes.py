@@ -17,6 +17,7 @@ from workbench.adapters.sql.leases import span
 from workbench.adapters.sql.repository import IDS, Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Moment
 from workbench.adapters.sql.ticket_tables import psa_connections, psa_push_bodies, psa_pushes
+from workbench.domain.ids import correlation_id, trace_parent
 from workbench.domain.tickets.model import ClaimedPush, Push, PushStatus
 from workbench.domain.tickets.ports import Pushes, PushQueue
 
@@ -96,7 +97,8 @@ class SqlPushes(Repository, Pushes):
     def add(self, push: Push, people: Sequence[str]) -> None:
         """Insert, with the body beside."""
         free = {"claim": None, "lease_until": None}
-        self._writes.insert(psa_pushes, {**{name: getattr(push, name) for name in _FIELDS}, **free})
+        cause = {"correlation_id": correlation_id.get(), "trace_parent": trace_parent.get()}
+        self._writes.insert(psa_pushes, {**{name: getattr(push, name) for name in _FIELDS}, **free, **cause})
         body = {"push_id": push.id, "session_id": push.session_id, "body": push.body or "", "people": list(people)}
         self._writes.insert(psa_push_bodies, body)
 
@@ -124,7 +126,7 @@ _CONNECTED = and_(
     psa_connections.c.enabled.is_(True),
     psa_connections.c.health != "auth_failed",
 )
-_COLUMNS = ["workspace_id", *_FIELDS]
+_COLUMNS = ["workspace_id", "correlation_id", "trace_parent", *_FIELDS]
 
 
 def _due(*, in_workspace: bool, locking: bool) -> Any:
@@ -213,7 +215,7 @@ def _take(connection: Connection, place: dict[str, Any]) -> ClaimedPush | None:
 
 
 def _taken(connection: Connection, row: Sequence[Any], until: datetime, *, is_manual: bool) -> ClaimedPush:
-    workspace_id, *values = row
+    workspace_id, correlation, parent, *values = row
     found = dict(zip(_FIELDS, values, strict=True))
     place, claim = {"ws": workspace_id, "of_id": UUID(str(found["id"]))}, uuid4().hex
     connection.execute(_TAKE if is_manual else _TAKE_UP, {**place, "by_claim": claim, "until": until})
@@ -226,5 +228,7 @@ def _taken(connection: Connection, row: Sequence[Any], until: datetime, *, is_ma
         claim=claim,
         push=msgspec.convert({**found, **now}, Push),
         before=found["status"],
+        correlation_id=correlation,
+        trace_parent=parent,
         is_manual=is_manual,
     )

@@ -91,6 +91,8 @@ psa_pushes = Table(
     Column("http_status", Integer),
     Column("error_code", String(32)),
     Column("posted_at", Moment),
+    Column("correlation_id", String(64), nullable=False, server_default=""),
+    Column("trace_parent", String(55)),
     PrimaryKeyConstraint("workspace_id", "id"),
     _by_connection(),
     Index("uq_psa_pushes_dedupe_key", "workspace_id", "dedupe_key", unique=True),

@@ -216,13 +216,15 @@ class ClaimedPush(msgspec.Struct, frozen=True, kw_only=True):
     """A push that was taken up. `claim` proves the right to say what became of it.
 
     A person may have asked for it (`is_manual`): then `before` is how it stood, and how it stands again where nothing came
-    of it.
+    of it. `correlation_id` and `trace_parent` are those of the request that set it down, if one did.
     """
 
     workspace_id: str
     claim: str
     push: Push
     before: PushStatus
+    correlation_id: str = ""
+    trace_parent: str | None = None
     is_manual: bool = False
 
 

@@ -74,7 +74,7 @@ class PushWorker:
         self._bell.set()
 
     async def _bring(self, claimed: ClaimedPush) -> None:
-        continue_cause(claimed.push.id.hex, None)
+        continue_cause(claimed.correlation_id or claimed.push.id.hex, claimed.trace_parent)
         log = logger.bind(push_id=str(claimed.push.id), workspace_id=claimed.workspace_id)
         try:
             after = await self._pushing.bring(claimed)
