@@ -7,7 +7,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
-from sqlalchemy import URL, Connection, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExecutionContext
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -63,7 +63,7 @@ async def _connection(settings: Settings, *, writes: bool) -> AsyncGenerator[Asy
     arguments: dict[str, Any] = {"ssl": settings.db.postgresql_ssl_mode, "timeout": CONNECT_SECONDS}
     engine = create_async_engine(url, poolclass=NullPool, connect_args=arguments)
     if writes:
-        event.listen(engine.sync_engine, "do_execute", _in_one_trip)
+        SchemaChanges(engine.sync_engine)
     try:
         with _reachable(url):
             connection = await engine.connect().start()
@@ -93,16 +93,55 @@ def _may_come(error: Exception) -> bool:
     return state in COMING or state.startswith("08")
 
 
-def _in_one_trip(_cursor: object, statement: str, parameters: object, context: ExecutionContext) -> bool:
-    """Send what changes the schema as it is: preparing it first, as SQLAlchemy does, is two trips more for each of hundreds."""
-    driver: Any = context.root_connection.connection.driver_connection
-    if parameters or not statement.lstrip().startswith(SCHEMA_WORDS) or not driver.is_in_transaction():
+class SchemaChanges:
+    """What changes the schema, gathered until something else is sent, or committed: then it goes in one trip.
+
+    There are hundreds of them in a first start, and SQLAlchemy would prepare each before it runs it, which is three trips.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Gather what this engine's only connection changes."""
+        self._gathered: list[str] = []
+        event.listen(engine, "do_execute", self._execute)
+        event.listen(engine, "do_executemany", self._execute)
+        event.listen(engine, "commit", self._commit)
+        event.listen(engine, "rollback", self._rollback)
+
+    def _commit(self, connection: Connection) -> None:
+        try:
+            self._send(_driver_of(connection))
+        except DBAPIError:
+            # To SQLAlchemy the transaction is over with its commit, whatever becomes of that.
+            connection.dialect.do_rollback(connection.connection)
+            raise
+
+    def _rollback(self, _connection: Connection) -> None:
+        self._gathered.clear()
+
+    def _execute(self, _cursor: object, statement: str, parameters: object, context: ExecutionContext) -> bool:
+        connection = context.root_connection
+        driver = _driver_of(connection)
+        # In a savepoint somebody waits for what becomes of it.
+        may_wait = driver.is_in_transaction() and not connection.in_nested_transaction()
+        if may_wait and not parameters and statement.lstrip().startswith(SCHEMA_WORDS):
+            self._gathered.append(statement)
+            return True
+        self._send(driver)
         return False
-    try:
-        await_only(driver.execute(statement))
-    except asyncpg.PostgresError as error:
-        raise DBAPIError(statement, None, error) from error
-    return True
+
+    def _send(self, driver: Any) -> None:
+        if not self._gathered:
+            return
+        statements = ";\n".join(self._gathered)
+        self._gathered.clear()
+        try:
+            await_only(driver.execute(statements))
+        except asyncpg.PostgresError as error:
+            raise DBAPIError(statements, None, error) from error
+
+
+def _driver_of(connection: Connection) -> Any:
+    return connection.connection.driver_connection
 
 
 def _leave_transactions_to_us(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
