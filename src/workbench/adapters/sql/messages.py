@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, and_, bindparam, delete, select
+from sqlalchemy import BindParameter, ColumnElement, FromClause, Select, and_, bindparam, delete, select, true
 
-from workbench.adapters.sql.prepared import Values
+from workbench.adapters.sql.prepared import POSTGRESQL, Values
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
 from workbench.adapters.sql.tables import conversations, message_debug, messages
 from workbench.domain.messages.model import (
@@ -122,36 +122,52 @@ def _containing(words: int) -> Query[Message]:
     )
 
 
-@lru_cache(2)
-def _latest(*, one_type: bool) -> Select[Any]:
+@lru_cache(4)
+def _latest(*, one_type: bool, dialect: str) -> Select[Any]:
     """Build the statement for the newest message of each conversation: a step down an index for each, no scan.
 
     One type is compared with `=`, which both databases answer from the index on type and place; an `IN` would
-    keep SQLite from it.
+    keep SQLite from it. PostgreSQL, asked as SQLite is, reads all messages that there are, and SQLite knows no LATERAL.
     """
-    inner = messages.alias("candidate")
-    wanted_type = (
-        inner.c.message_type == bindparam("type")
-        if one_type
-        else inner.c.message_type.in_(bindparam("types", expanding=True))
-    )
-    newest = (
-        select(inner.c.sequence)
-        .where(
-            inner.c.workspace_id == conversations.c.workspace_id,
-            inner.c.conversation_id == conversations.c.id,
-            wanted_type,
+    fields = columns_of(messages, *MESSAGE_FIELDS, "conversation_id")
+    ids: BindParameter[UUID] = bindparam("conversation_ids", expanding=True)
+    if dialect == POSTGRESQL:
+        newest = (
+            select(*fields)
+            .where(here(messages), messages.c.conversation_id == conversations.c.id, _is_wanted(messages, one_type))
+            .order_by(messages.c.sequence.desc())
+            .limit(1)
+            .lateral("newest")
         )
-        .order_by(inner.c.sequence.desc())
+        return (
+            select(newest)
+            .join_from(conversations, newest, true())
+            .where(here(conversations), conversations.c.id.in_(ids))
+        )
+    candidate = messages.alias("candidate")
+    place = (
+        select(candidate.c.sequence)
+        .where(
+            candidate.c.workspace_id == conversations.c.workspace_id,
+            candidate.c.conversation_id == conversations.c.id,
+            _is_wanted(candidate, one_type),
+        )
+        .order_by(candidate.c.sequence.desc())
         .limit(1)
         .scalar_subquery()
     )
+    its_newest = and_(messages.c.conversation_id == conversations.c.id, messages.c.sequence == place)
     return (
-        select(*columns_of(messages, *MESSAGE_FIELDS), messages.c.conversation_id)
-        .select_from(conversations)
-        .join(messages, and_(messages.c.conversation_id == conversations.c.id, messages.c.sequence == newest))
-        .where(here(messages), conversations.c.id.in_(bindparam("conversation_ids", expanding=True)))
+        select(*fields)
+        .join_from(conversations, messages, its_newest)
+        .where(here(messages), conversations.c.id.in_(ids))
     )
+
+
+def _is_wanted(table: FromClause, one_type: bool) -> ColumnElement[bool]:
+    if one_type:
+        return table.c.message_type == bindparam("type")
+    return table.c.message_type.in_(bindparam("types", expanding=True))
 
 
 class SqlMessages(Repository, Messages):
@@ -200,7 +216,7 @@ class SqlMessages(Repository, Messages):
         if not conversation_ids:
             return {}
         kinds = {"type": message_types[0]} if len(message_types) == 1 else {"types": list(message_types)}
-        statement = _latest(one_type=len(message_types) == 1)
+        statement = _latest(one_type=len(message_types) == 1, dialect=self._context.database.dialect_name)
         rows = await self._rows(statement, {"conversation_ids": list(conversation_ids), **kinds})
         ids = msgspec.convert([row[-1] for row in rows], list[UUID])
         return dict(zip(ids, messages_of(rows), strict=True))
