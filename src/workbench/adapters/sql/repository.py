@@ -49,6 +49,7 @@ class Query(Generic[T]):
         """
         self.statement = statement
         self.convert = make or self._convert
+        """Turns rows into Structs."""
         self._list_of = list[model]
         self._names = [str(column.name) + "" for column in statement.selected_columns]  # type: ignore[attr-defined]
         self._shape = shape or self._zip
