@@ -68,6 +68,17 @@ class Impatient(Provider):
         await http.close()
 
 
+async def connect(service: Service, server: ConnectWiseServer | WebhookServer, **config: Any) -> str:
+    """Connect a ticket system to a service; the id of the connection."""
+    if isinstance(server, ConnectWiseServer):
+        new = {"kind": "connectwise", "config": {**server.config, **config}, "secret": SECRET}
+    else:
+        new = {"kind": "webhook", "config": {"url": f"{server.url}/hook"}, "secret": {"keys": [WEBHOOK_KEY]}}
+    answer = await service.admin().post("/psa-connections", json={"name": "Desk", **new})
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
 class Desk:
     """A service, a worker of the test's own beside it, and its clock."""
 
@@ -78,13 +89,7 @@ class Desk:
 
     async def connect(self, server: ConnectWiseServer | WebhookServer, **config: Any) -> str:
         """Connect a ticket system; the id of the connection."""
-        if isinstance(server, ConnectWiseServer):
-            new = {"kind": "connectwise", "config": {**server.config, **config}, "secret": SECRET}
-        else:
-            new = {"kind": "webhook", "config": {"url": f"{server.url}/hook"}, "secret": {"keys": [WEBHOOK_KEY]}}
-        answer = await self.service.admin().post("/psa-connections", json={"name": "Desk", **new})
-        assert answer.status_code == 201, answer.text
-        return answer.json()["id"]
+        return await connect(self.service, server, **config)
 
     async def linked(self, who: httpx.AsyncClient, connection: str) -> str:
         """A session with the ticket 4711; its path."""

@@ -14,8 +14,8 @@ from tests.support.clocks import StoppedClock
 from tests.support.databases import open_store
 from tests.support.servers import eventually, until
 from tests.support.service import running_service
-from tests.support.ticket_desk import TICKETS, Desk, Impatient, id_of, pushes, ticket_desk
-from tests.support.ticket_systems import WEBHOOK_KEY, ConnectWiseServer, WebhookServer
+from tests.support.ticket_desk import TICKETS, Desk, Impatient, connect, id_of, pushes, ticket_desk
+from tests.support.ticket_systems import ConnectWiseServer, WebhookServer
 from tests.support.troubleshooting import ESCALATION, SOLVED, act, by_hand, done, respond
 
 from workbench.adapters.sql.tables import jobs
@@ -358,8 +358,7 @@ async def test_a_note_goes_out_in_the_trace_of_what_it_tells_of(
     database_url: str, tmp_path: Any, hook: WebhookServer
 ) -> None:
     async with traced(database_url, tmp_path / "data", tickets=TICKETS) as (service, spans):
-        new = {"kind": "webhook", "name": "Hook", "config": {"url": hook.url}, "secret": {"keys": [WEBHOOK_KEY]}}
-        connection = (await service.admin().post(CONNECTIONS, json=new)).json()["id"]
+        connection = await connect(service, hook)
         ann = service.user()
         ann.headers.update({"traceparent": PARENT, "X-Request-ID": CAUSE})
         await done(ann, (await by_hand(ann, psa_ticket_id="4711", psa_connection_id=connection))["path"], "resolve")
@@ -373,8 +372,7 @@ async def test_a_note_goes_out_in_the_trace_of_what_it_tells_of(
 
 async def test_a_note_goes_out_at_once_and_is_counted(database_url: str, tmp_path: Any, hook: WebhookServer) -> None:
     async with running_service(database_url, tmp_path / "data", tickets=TICKETS) as service:
-        new = {"kind": "webhook", "name": "Hook", "config": {"url": hook.url}, "secret": {"keys": [WEBHOOK_KEY]}}
-        connection = (await service.admin().post(CONNECTIONS, json=new)).json()["id"]
+        connection = await connect(service, hook)
         ann = service.user()
         path = (await by_hand(ann, psa_ticket_id="4711", psa_connection_id=connection))["path"]
         await done(ann, path, "resolve")

@@ -15,11 +15,11 @@ from sqlalchemy import Connection, Executable, and_, bindparam, delete, func, or
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.duties import CLAIM_JOBS
 from workbench.adapters.sql.leases import span
-from workbench.adapters.sql.repository import Repository, columns_of, here
+from workbench.adapters.sql.repository import Repository, cause, columns_of, here
 from workbench.adapters.sql.schema import Id, Moment
 from workbench.adapters.sql.tables import jobs
 from workbench.domain.errors import InvalidError
-from workbench.domain.ids import correlation_id, new_id, trace_parent
+from workbench.domain.ids import new_id
 from workbench.domain.jobs.model import CLAIM_SECONDS, Job, NewJob
 from workbench.domain.jobs.ports import JobQueue, Jobs
 
@@ -74,8 +74,7 @@ class SqlJobs(Repository, Jobs):
         if not self._writes.workspace_id:
             raise InvalidError("A job belongs to a workspace", code="workspace_required")
         row = {**msgspec.structs.asdict(new), "id": new_id(), "attempts": 0, "last_error": None}
-        cause = {"correlation_id": correlation_id.get(), "trace_parent": trace_parent.get()}
-        self._writes.upsert(jobs, {**row, **cause, "created_datetime": self._context.clock.now()})
+        self._writes.upsert(jobs, {**row, **cause(), "created_datetime": self._context.clock.now()})
 
     def finish(self, job: Job) -> None:
         """Give the claim up, then delete, unless the row is a newer job's by now."""

@@ -14,10 +14,9 @@ from sqlalchemy import Connection, and_, bindparam, func, or_, select, true, upd
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.duties import CLAIM_PUSHES
 from workbench.adapters.sql.leases import span
-from workbench.adapters.sql.repository import IDS, Query, Repository, columns_of, here
+from workbench.adapters.sql.repository import IDS, Query, Repository, cause, columns_of, here
 from workbench.adapters.sql.schema import Id, Moment
 from workbench.adapters.sql.ticket_tables import psa_connections, psa_push_bodies, psa_pushes
-from workbench.domain.ids import correlation_id, trace_parent
 from workbench.domain.tickets.model import ClaimedPush, Push, PushStatus
 from workbench.domain.tickets.ports import Pushes, PushQueue
 
@@ -97,8 +96,7 @@ class SqlPushes(Repository, Pushes):
     def add(self, push: Push, people: Sequence[str]) -> None:
         """Insert, with the body beside."""
         free = {"claim": None, "lease_until": None}
-        cause = {"correlation_id": correlation_id.get(), "trace_parent": trace_parent.get()}
-        self._writes.insert(psa_pushes, {**{name: getattr(push, name) for name in _FIELDS}, **free, **cause})
+        self._writes.insert(psa_pushes, {**{name: getattr(push, name) for name in _FIELDS}, **free, **cause()})
         body = {"push_id": push.id, "session_id": push.session_id, "body": push.body or "", "people": list(people)}
         self._writes.insert(psa_push_bodies, body)
 

@@ -8,12 +8,13 @@ import msgspec
 from sqlalchemy import BindParameter, Column, ColumnElement, Executable, Table, bindparam
 
 from workbench.adapters.sql.database import Database
-from workbench.adapters.sql.prepared import Values
+from workbench.adapters.sql.prepared import Row, Values
 from workbench.adapters.sql.remembered import Remembered
 from workbench.adapters.sql.schema import Id
 from workbench.adapters.sql.walls import Duty
 from workbench.adapters.sql.writes import Writes
 from workbench.domain.clock import Clock
+from workbench.domain.ids import correlation_id, trace_parent
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -113,6 +114,11 @@ class Repository:
         """The first column of the first row, or None."""
         rows = await self._rows(statement, parameters)
         return rows[0][0] if rows else None
+
+
+def cause() -> Row:
+    """The columns that say which request sets a row down, and where it stands in its trace."""
+    return {"correlation_id": correlation_id.get(), "trace_parent": trace_parent.get()}
 
 
 def columns_of(table: Table, *names: str) -> list[Column[Any]]:

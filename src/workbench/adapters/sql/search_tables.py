@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, REAL
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from workbench.adapters.sql.schema import Id, Moment, metadata, workspace_column
+from workbench.adapters.sql.schema import Id, Moment, Processor, metadata, workspace_column
 
 ACTIVE_SPACE = text("state = 'active'")
 SPACE_IN_USE = text("state <> 'retired'")
@@ -53,13 +53,17 @@ class Floats(TypeDecorator[bytes]):
         native: TypeEngine[Any] = ARRAY(_REAL) if dialect.name == "postgresql" else LargeBinary()
         return dialect.type_descriptor(native)
 
-    def process_bind_param(self, value: bytes | None, dialect: Dialect) -> Any:
-        """Write as the column type has it."""
-        return value if value is None or dialect.name != "postgresql" else list(_ours(array("f", value)))
+    def bind_processor(self, dialect: Dialect) -> Processor:
+        """Write as the column type has it. SQLAlchemy's own way would look at each number."""
+        return _as_numbers if dialect.name == "postgresql" else None
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ARG002 - SQLAlchemy's
+    def result_processor(self, dialect: Dialect, coltype: object) -> Processor:  # noqa: ARG002 - SQLAlchemy's
         """Read as bytes. SQLAlchemy's own way would want to know of the driver's type, and look at each number."""
         return _as_bytes if dialect.name == "postgresql" else None
+
+
+def _as_numbers(value: bytes | None) -> list[float] | None:
+    return None if value is None else list(_ours(array("f", value)))
 
 
 def _as_bytes(values: Any) -> bytes | None:
