@@ -14,15 +14,16 @@ import uvicorn
 from litestar import Litestar, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody
-from sqlalchemy import Column, Integer, MetaData, Select, String, Table, Text, event, insert, select
+from sqlalchemy import Column, Index, Integer, MetaData, Select, String, Table, Text, event, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 TABLE = Table(
     "bare",
     MetaData(),
     Column("sequence", Integer, primary_key=True),
-    Column("conversation", String(36), index=True),
+    Column("conversation", String(36)),
     Column("content", Text),
+    Index("newest_of_conversation", "conversation", "sequence"),
 )
 BLOCK = 2000
 NEWEST = select(TABLE.c.sequence, TABLE.c.content).order_by(TABLE.c.sequence.desc()).limit(100)

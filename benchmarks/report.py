@@ -4,6 +4,7 @@ import argparse
 import json
 import platform
 import subprocess
+import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,11 +63,19 @@ def state_of_machine() -> Machine:
         name=f"{platform.machine()} {platform.system()}",
         cores=psutil.cpu_count() or 1,
         memory_gib=round(psutil.virtual_memory().total / (1 << 30)),
-        python=platform.python_version(),
+        python=_python(),
         commit=_git("describe", "--always") + (" with changes" if _git("status", "--porcelain", "src") else ""),
         date=datetime.now(UTC).date().isoformat(),
         busy=psutil.cpu_percent(LOOK_SECONDS) / 100 * (psutil.cpu_count() or 1),
     )
+
+
+def _python() -> str:
+    """Name the interpreter: a system's own is built with optimisations that one from source has only where asked for."""
+    version = platform.python_version()
+    if sys.base_prefix != "/usr":
+        return version
+    return f"{version} of {platform.freedesktop_os_release()['PRETTY_NAME']}"
 
 
 def _git(*arguments: str) -> str:
