@@ -156,3 +156,16 @@ async def test_who_is_believed_is_not_looked_up_once_more(store: Store) -> None:
     before = store.database.written.reads
     await service(store).post(ANN, conversation, NewMessage(content="two"))
     assert store.database.written.reads == before
+
+
+async def test_a_shared_commit_takes_as_many_statements_for_many_conversations_as_for_few(store: Store) -> None:
+    async def statements(count: int) -> int:
+        conversations = [await new_conversation(store) for _ in range(count)]
+        for conversation in conversations:
+            await service(store).post(ANN, conversation, NewMessage(content="before"))
+        before = store.database.written.statements
+        # The first is under way when the others come, which share the next commit.
+        await asyncio.gather(*(service(store).post(ANN, each, NewMessage(content="now")) for each in conversations))
+        return store.database.written.statements - before
+
+    assert await statements(12) == await statements(3)

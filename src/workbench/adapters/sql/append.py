@@ -23,12 +23,11 @@ from workbench.adapters.sql.positions import (
     event_at,
 )
 from workbench.adapters.sql.prepared import Prepared, Values
+from workbench.adapters.sql.seated import MAY_WRITE, distinct_writers
 from workbench.adapters.sql.writes import Row, Writer, Writes
 from workbench.domain.errors import NotFoundError, StaleError
 from workbench.domain.events.model import Event
 
-# As `Seat.may_write` has it.
-_MAY_WRITE = "p.active_participant AND p.conversation_permission <> 'read'"
 # Where one of the conversations is gone, or one who writes has lost their seat, `moves` is empty, and so nothing at all is
 # changed.
 _APPEND = Prepared(
@@ -44,7 +43,7 @@ _APPEND = Prepared(
                 SELECT count(*) FROM json_to_recordset(CAST(:writers AS json)) AS w(conversation_id uuid, role text, id text)
                 JOIN participants AS p
                   ON p.conversation_id = w.conversation_id AND p.role = w.role AND p.id = w.id AND p.workspace_id = :ws
-                WHERE {_MAY_WRITE}
+                WHERE {MAY_WRITE}
             ) = CAST(:seated AS bigint)
         ), heads AS (
             UPDATE conversations
@@ -101,7 +100,7 @@ _POST = Prepared(
             WHERE id = :conversation_id AND workspace_id = :workspace_id AND EXISTS (
                 SELECT 1 FROM participants AS p
                 WHERE p.conversation_id = :conversation_id AND p.role = :writer_role AND p.id = :writer_id
-                  AND p.workspace_id = :workspace_id AND {_MAY_WRITE}
+                  AND p.workspace_id = :workspace_id AND {MAY_WRITE}
             )
             RETURNING CAST(id AS text) AS id, event_head, message_head
         ), feed AS (
@@ -153,7 +152,7 @@ async def append(database: Database, group: Sequence[Writes]) -> list[list[Event
     places = Positions.from_nothing(moves.values(), feeds)
     messages = [_message(row, places) for writes in group for row in writes.messages]
     events = [_event(writes, number, places) for writes in group for number in range(len(writes.events))]
-    writers = list(dict.fromkeys(writer for writes in group for writer in writes.writers))
+    writers = distinct_writers(group)
     parameters = {
         "moves": _json(list(moves.values())),
         "wanted": len(moves),

@@ -6,31 +6,20 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, bindparam, insert, select, text
+from sqlalchemy import Connection, Table, insert, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from workbench.adapters.sql.advancing import take_steps
 from workbench.adapters.sql.positions import TURN_CHANNEL, WAKEUP_SENDER, Positions, take_positions
 from workbench.adapters.sql.prepared import Prepared
-from workbench.adapters.sql.repository import here
 from workbench.adapters.sql.schema import metadata
-from workbench.adapters.sql.tables import events, farewells, messages, participants
+from workbench.adapters.sql.seated import require_writers
+from workbench.adapters.sql.tables import events, farewells, messages
 from workbench.adapters.sql.turn_tables import turn_events
 from workbench.adapters.sql.writes import Change, Row, Writes
 from workbench.domain.errors import StaleError
 from workbench.domain.events.model import Event
 
-# One who may write, as `Seat.may_write` has it.
-_WRITER = Prepared(
-    select(participants.c.id).where(
-        here(participants),
-        participants.c.conversation_id == bindparam("conversation_id"),
-        participants.c.role == bindparam("role"),
-        participants.c.id == bindparam("id"),
-        participants.c.active_participant,
-        participants.c.conversation_permission != "read",
-    )
-)
 _ADD_MESSAGES = Prepared(insert(messages), *messages.columns.keys())
 _ADD_EVENTS = Prepared(insert(events), *events.columns.keys())
 _ADD_TURN_EVENTS = Prepared(insert(turn_events), *turn_events.columns.keys())
@@ -45,7 +34,7 @@ def store(connection: Connection, group: Sequence[Writes]) -> list[list[Event]]:
 
     Raises StaleError, NotFoundError (a conversation that is gone) and whatever the database raises.
     """
-    _require_writers(connection, group)
+    require_writers(connection, group)
     _insert_all(connection, [item for writes in group for item in writes.inserts])
     for table, rows in _by_table([item for writes in group for item in writes.upserts]):
         connection.execute(_upsert(table, tuple(rows[0]), connection.dialect.name), rows)
@@ -57,14 +46,6 @@ def store(connection: Connection, group: Sequence[Writes]) -> list[list[Event]]:
     _place_messages(connection, group, positions)
     _carry_out(connection, [change for writes in group for change in writes.removals])
     return stored
-
-
-def _require_writers(connection: Connection, group: Sequence[Writes]) -> None:
-    for workspace_id, writer in dict.fromkeys(
-        (writes.workspace_id, each) for writes in group for each in writes.writers
-    ):
-        if not _WRITER.one(connection, {"ws": workspace_id, **msgspec.structs.asdict(writer)}):
-            raise StaleError
 
 
 def _insert_all(connection: Connection, items: list[tuple[Table, Row]]) -> None:
