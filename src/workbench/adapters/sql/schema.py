@@ -11,11 +11,19 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from advanced_alchemy.base import convention
 from sqlalchemy import Column, DateTime, Dialect, ForeignKeyConstraint, MetaData, String, Text, Uuid
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-metadata = MetaData(naming_convention=convention)
+NAMES = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""What constraints and indexes are called, the same on every database, so that a migration can name them."""
+
+metadata = MetaData(naming_convention=NAMES)
 
 MAX_WORKSPACE_ID_LENGTH = 63
 Processor = Callable[..., Any] | None

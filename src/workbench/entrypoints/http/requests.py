@@ -14,8 +14,16 @@ from workbench.entrypoints.http.strict import is_strict, require_fit
 class WorkbenchRequest(Request[Any, Any, Any]):
     """A request whose body is JSON, said to be so or not said to be anything, and holds no NUL."""
 
+    _checked: bytes | None = None
+
     async def body(self) -> bytes:
         """Read the body. Another content type than JSON is a 422, as the contract has it, or strictly a 415."""
+        # The framework asks once to see whether there is any, and once more to read it.
+        if self._checked is None:
+            self._checked = await self._check()
+        return self._checked
+
+    async def _check(self) -> bytes:
         if is_strict(self.scope["path"]):
             require_json(self.headers.get("content-type"))
             return await super().body()
@@ -23,8 +31,7 @@ class WorkbenchRequest(Request[Any, Any, Any]):
         if "json" not in kind.lower():
             fault = {"message": f"the body must be JSON, not {kind}", "source": "body"}
             raise ValidationException(extra=[fault])
-        body = await super().body()
-        return without_nul(body)
+        return without_nul(await super().body())
 
     async def text(self) -> bytes:
         """Read the body as it is, of whatever kind."""
