@@ -53,7 +53,13 @@ def make_app(url: str) -> Litestar:
         yield
         await engine.dispose()
 
-    return Litestar([*_writing(engine), *_reading(engine), ready], lifespan=[lifespan], openapi_config=None)
+    return Litestar([*_writing(engine), *_reading(engine), bare, ready], lifespan=[lifespan], openapi_config=None)
+
+
+@get("/bare")
+async def bare() -> dict[str, str]:
+    """Answer, and no more."""
+    return {"answer": "ok"}
 
 
 @get("/readyz")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from benchmarks.client import Connection, Stream, closed_loop, quantile
 from benchmarks.servers import Server
+from benchmarks.targets import MANY, ONE
 
 OPENED_AT_ONCE = 50
 
@@ -25,6 +26,7 @@ class Figure:
 class Effort:
     """How long each scenario runs, and how large it is."""
 
+    starts: int = 5
     seconds: float = 8.0
     depth: int = 1000
     streams: int = 1000
@@ -60,6 +62,18 @@ async def posting(server: Server, effort: Effort) -> list[Figure]:
         clients = f"post, {count} client{'s' if count > 1 else ''}"
         figures += [Figure(clients, rate, "/s"), Figure(f"{clients}, p99", quantile(took, 0.99) * 1e3, "ms")]
         figures += statements(clients, server.sent() - before, len(took))
+        for connection in connections:
+            connection.close()
+    return figures
+
+
+async def answering(server: Server, effort: Effort) -> list[Figure]:
+    """Ask the floor for answers that take no statement: how fast the machine is just now."""
+    figures: list[Figure] = []
+    for name, count in ((ONE, 1), (MANY, 16)):
+        connections = await connect(server, count)
+        rate, _ = await closed_loop(connections, lambda _number, _n: ("GET", "/bare", None), effort.seconds / 2)
+        figures.append(Figure(name, rate, "/s"))
         for connection in connections:
             connection.close()
     return figures

@@ -11,7 +11,7 @@ from benchmarks.memory import settled, slope_an_hour
 from benchmarks.profiling import LOOP, read_stacks
 from benchmarks.report import Machine, Results
 from benchmarks.scenarios import Figure
-from benchmarks.targets import TARGETS, Target
+from benchmarks.targets import MANY, ONE, TARGETS, YARDSTICKS, Target
 from benchmarks.watchers import Follower, Watched
 from benchmarks.words import hear, say
 
@@ -105,6 +105,27 @@ def test_the_table_says_which_targets_are_reached_but_asks_nothing_of_the_floor(
         "| post, 1 client | 900.0 /s, reached | 10.0 /s | at least 800 /s |",
         "| post, 16 clients | 1,900.0 /s, **not reached** |  | at least 2,000 /s |",
     ]
+
+
+def test_a_slower_machine_is_held_to_its_own_pace() -> None:
+    assert Target(800, "/s").at(0.5).value == 400
+    assert Target(25, "ms", at_most=True).at(0.5).value == 50
+    columns = {
+        "sqlite": figures(
+            ("post, 1 client", 401.0, "/s"), ("post, 16 clients", 999.0, "/s"), ("memory a stream", 21.0, "KiB")
+        ),
+        "sqlite floor": figures((ONE, YARDSTICKS[ONE] / 2, "/s"), (MANY, YARDSTICKS[MANY] / 2, "/s")),
+    }
+    cells = [line.split(" | ")[1] for line in report.table(columns).splitlines()[2:5]]
+    assert cells == ["401.0 /s, reached for the pace", "999.0 /s, **not reached**", "21.0 KiB, **not reached**"]
+
+
+def test_a_faster_machine_is_asked_no_more_than_was_wanted() -> None:
+    columns = {
+        "sqlite": figures(("post, 1 client", 801.0, "/s")),
+        "sqlite floor": figures((ONE, YARDSTICKS[ONE] * 2, "/s")),
+    }
+    assert "801.0 /s, reached |" in report.table(columns)
 
 
 def test_figures_of_a_busy_machine_are_not_final() -> None:
