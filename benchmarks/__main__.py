@@ -73,7 +73,8 @@ def _part(options: argparse.Namespace) -> str:
 
 def _measure(kind: str, create: Create, folder: Path, effort: Effort, depths: list[int]) -> report.Columns:
     bare = create("bare")
-    before = _pace(kind, bare, effort)
+    with _floor(kind, bare) as server:
+        before = uvloop.run(scenarios.answering(server, effort))
     ours = _ours(kind, create, folder, effort, depths)
     floor = _by_name(_ground(kind, bare, effort, depths))
     # The pace of the better moment, so that a bad one asks for no less.
@@ -82,9 +83,8 @@ def _measure(kind: str, create: Create, folder: Path, effort: Effort, depths: li
     return {kind: _by_name(ours), kind + report.FLOOR: floor}
 
 
-def _pace(kind: str, bare: str, effort: Effort) -> list[Figure]:
-    with servers.floor(f"{kind} floor", servers.for_floor(bare)) as server:
-        return uvloop.run(scenarios.answering(server, effort))
+def _floor(kind: str, bare: str) -> contextlib.AbstractContextManager[Server]:
+    return servers.floor(kind + report.FLOOR, servers.for_floor(bare))
 
 
 def _ours(kind: str, create: Create, folder: Path, effort: Effort, depths: list[int]) -> list[Figure]:
@@ -126,12 +126,8 @@ def _deepened(server: Server, url: str, depth: int) -> str:
 
 def _ground(kind: str, bare: str, effort: Effort, depths: list[int]) -> list[Figure]:
     """Measure the floor."""
-
-    def start(_number: int) -> contextlib.AbstractContextManager[Server]:
-        return servers.floor(f"{kind} floor", servers.for_floor(bare))
-
-    figures = [_starting(start, effort)]
-    with start(0) as server:
+    figures = [_starting(lambda _number: _floor(kind, bare), effort)]
+    with _floor(kind, bare) as server:
         figures += uvloop.run(scenarios.answering(server, effort))
         figures += uvloop.run(scenarios.posting(server, effort))
         figures += uvloop.run(scenarios.reading(server, effort))

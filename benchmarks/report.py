@@ -151,7 +151,7 @@ def _cell(name: str, column: str, columns: Columns) -> str:
     if target.is_reached_by(figure.value):
         return f"{shown}, reached"
     reached_here = target.at(_pace(target, columns.get(column + FLOOR, {}))).is_reached_by(figure.value)
-    return f"{shown}, reached for the pace" if reached_here else f"{shown}, **not reached**"
+    return f"{shown}, **not reached**" + (" (for the pace it is)" if reached_here else "")
 
 
 def _pace(target: Target, floor: dict[str, Figure]) -> float:

@@ -23,7 +23,7 @@ from workbench.adapters.sql.positions import (
     event_at,
 )
 from workbench.adapters.sql.prepared import Prepared, Values
-from workbench.adapters.sql.seated import MAY_WRITE, distinct_writers
+from workbench.adapters.sql.seated import COUNT_POSTGRESQL, MAY_WRITE, distinct_writers
 from workbench.adapters.sql.writes import Row, Writer, Writes
 from workbench.domain.errors import NotFoundError, StaleError
 from workbench.domain.events.model import Event
@@ -39,12 +39,8 @@ _APPEND = Prepared(
               ON c.id = m.id AND c.workspace_id = :ws
             ORDER BY c.id FOR UPDATE OF c
         ), moves AS (
-            SELECT * FROM locked WHERE (SELECT count(*) FROM locked) = CAST(:wanted AS bigint) AND (
-                SELECT count(*) FROM json_to_recordset(CAST(:writers AS json)) AS w(conversation_id uuid, role text, id text)
-                JOIN participants AS p
-                  ON p.conversation_id = w.conversation_id AND p.role = w.role AND p.id = w.id AND p.workspace_id = :ws
-                WHERE {MAY_WRITE}
-            ) = CAST(:seated AS bigint)
+            SELECT * FROM locked WHERE (SELECT count(*) FROM locked) = CAST(:wanted AS bigint)
+              AND ({COUNT_POSTGRESQL}) = CAST(:seated AS bigint)
         ), heads AS (
             UPDATE conversations
             SET event_head = event_head + moves.events, message_head = message_head + moves.messages

@@ -12,6 +12,15 @@ from workbench.domain.errors import StaleError
 MAY_WRITE = "p.active_participant AND p.conversation_permission <> 'read'"
 """As `Seat.may_write` has it, of a participant `p`."""
 
+COUNT_POSTGRESQL = f"""
+    SELECT count(*)
+    FROM json_to_recordset(CAST(:writers AS json)) AS w(conversation_id uuid, role text, id text)
+    JOIN participants AS p
+      ON p.conversation_id = w.conversation_id AND p.role = w.role AND p.id = w.id AND p.workspace_id = :ws
+    WHERE {MAY_WRITE}
+"""  # noqa: S608 - a constant of ours
+"""How many of the `writers` may write, by itself or within another statement."""
+
 # SQLite joins in the order that CROSS gives: from the few who write to their rows, never the other way round.
 _SEATED = {
     "sqlite": Prepared(
@@ -26,17 +35,7 @@ _SEATED = {
         "ws",
         "writers",
     ),
-    "postgresql": Prepared(
-        text(f"""
-            SELECT count(*)
-            FROM json_to_recordset(CAST(:writers AS json)) AS w(conversation_id uuid, role text, id text)
-            JOIN participants AS p
-              ON p.conversation_id = w.conversation_id AND p.role = w.role AND p.id = w.id AND p.workspace_id = :ws
-            WHERE {MAY_WRITE}
-        """),  # noqa: S608 - a constant of ours
-        "ws",
-        "writers",
-    ),
+    "postgresql": Prepared(text(COUNT_POSTGRESQL), "ws", "writers"),
 }
 
 
