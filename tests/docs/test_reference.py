@@ -9,8 +9,8 @@ import pytest
 
 from docs import generate
 from workbench.entrypoints.cli.main import main
-from workbench.wiring.setting_names import unknown_names
-from workbench.wiring.settings import settings_reference
+from workbench.wiring.setting_names import setting_names, unknown_names
+from workbench.wiring.settings import Settings
 
 DOCS = Path(generate.__file__).parent
 PAGES = [*sorted(DOCS.rglob("*.md")), *(DOCS.parent / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md"))]
@@ -34,7 +34,7 @@ def test_a_stale_page_is_seen() -> None:
 
 def unknown_settings(text: str) -> set[str]:
     named = re.findall(r"WORKBENCH(?:__(?:[A-Z]+(?:_[A-Z]+)*|<NAME>))+", text)
-    return set(unknown_names(named, settings_reference())) - {"WORKBENCH__DB__POOLSIZE"}
+    return set(unknown_names(named, setting_names(Settings))) - {"WORKBENCH__DB__POOLSIZE"}
 
 
 def test_pages_name_settings_that_exist() -> None:

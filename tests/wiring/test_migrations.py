@@ -1,6 +1,8 @@
 """Migrations as the service runs them; what they contain is tested with the tables."""
 
 import sqlite3
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -31,6 +33,21 @@ def test_several_can_upgrade_at_once_in_one_process(tmp_path: Path) -> None:
     with ThreadPoolExecutor(len(all_settings)) as threads:
         list(threads.map(migrations.upgrade, all_settings))
     assert all(migrations.check(settings) == [] for settings in all_settings)
+
+
+def test_a_first_start_loads_nothing_that_only_some_requests_need(tmp_path: Path) -> None:
+    code = (
+        "import asyncio, sys\n"
+        "from workbench.entrypoints.http.app import create_app\n"
+        "from workbench.wiring.settings import load_settings\n"
+        "async def main():\n"
+        "    async with create_app(load_settings(env_file=None, data_root=sys.argv[1])).lifespan():\n"
+        "        print(sorted({'alembic', 'numpy', 'pydantic_ai'} & sys.modules.keys()))\n"
+        "asyncio.run(main())\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "['alembic']"
 
 
 def test_up_and_down_leave_nothing_but_the_version(tmp_path: Path) -> None:

@@ -111,7 +111,8 @@ def alembic_config(connection: Connection | None = None) -> Config:
 def context_options(connection: Connection) -> dict[str, Any]:
     """Say how Alembic compares and alters, the same for running and for checking."""
     return {
-        "target_metadata": whole_metadata(),
+        # For the names that it gives to constraints; the tables are told of where they are compared.
+        "target_metadata": metadata,
         "compare_type": True,
         # SQLite's DDL is part of a transaction too, now that we begin them (see below).
         "transactional_ddl": True,

@@ -1,9 +1,9 @@
 """The names of settings: which exist, what each allows, and how a wrong one is reported."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import takewhile
-from typing import Any, cast
+from typing import Any, TypeGuard, get_args, get_origin
 
 import msgspec
 from pydantic import BaseModel, ValidationError
@@ -52,8 +52,13 @@ def environment_name(*path: str | int) -> str:
     return PREFIX + DELIMITER.join(names) + inside
 
 
+def setting_names(model: type[BaseModel]) -> list[str]:
+    """Name every setting of the model, in its order."""
+    return [environment_name(*path) for path in _paths(model)]
+
+
 def known_settings(model: type[BaseModel]) -> list[SettingEntry]:
-    """Every setting of the model, in its order."""
+    """Describe every setting of the model, in its order: slower than naming them by the schema that pydantic makes."""
     schema = model.model_json_schema()
     return [
         SettingEntry(
@@ -62,15 +67,15 @@ def known_settings(model: type[BaseModel]) -> list[SettingEntry]:
             allowed=_allowed(leaf, schema),
             default="" if leaf.get("default") is None else msgspec.json.encode(leaf["default"]).decode().strip('"'),
         )
-        for path, leaf in _leaves(schema, schema)
+        for path in _paths(model)
+        for leaf in [_leaf(path, schema)]
     ]
 
 
-def unknown_names(given: Iterable[str], known: Iterable[SettingEntry]) -> dict[str, str]:
+def unknown_names(given: Iterable[str], known: Sequence[str]) -> dict[str, str]:
     """Report each variable that has our prefix but names no setting; case does not matter."""
-    names = [entry.name for entry in known]
     wrong = (name.upper() for name in given if name.upper().startswith(PREFIX))
-    return {name: _no_such(name, names) for name in wrong if _known_as(name, names) is None}
+    return {name: _no_such(name, known) for name in wrong if _known_as(name, known) is None}
 
 
 def faults_of(error: ValidationError, known: Iterable[SettingEntry]) -> dict[str, str]:
@@ -89,21 +94,33 @@ def faults_of(error: ValidationError, known: Iterable[SettingEntry]) -> dict[str
     return faults
 
 
-def _leaves(group: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    for name, node in group["properties"].items():
-        inner, of_any_name = _resolved(node, schema), _resolved_entry(node, schema)
-        if "properties" in inner:
-            yield from (((name, *path), leaf) for path, leaf in _leaves(inner, schema))
-        elif "properties" in of_any_name:
-            yield from (((name, ANY_NAME, *path), leaf) for path, leaf in _leaves(of_any_name, schema))
+def _paths(group: type[BaseModel]) -> Iterator[tuple[str, ...]]:
+    for name, field in group.model_fields.items():
+        inner, of_any_name = field.annotation, _entry_of(field.annotation)
+        if _is_group(inner):
+            yield from ((name, *path) for path in _paths(inner))
+        elif _is_group(of_any_name):
+            yield from ((name, ANY_NAME, *path) for path in _paths(of_any_name))
         else:
-            yield (name,), node
+            yield (name,)
 
 
-def _resolved_entry(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema of what a group holds by names of the operator's own; empty where it is not such a group."""
-    entry = node.get("additionalProperties")
-    return _resolved(cast("dict[str, Any]", entry), schema) if isinstance(entry, dict) else {}
+def _is_group(kind: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _entry_of(kind: object) -> object:
+    """What a group holds by names of the operator's own; None where it is not such a group."""
+    return get_args(kind)[1] if get_origin(kind) is dict else None
+
+
+def _leaf(path: Iterable[str], schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of one setting."""
+    node = schema
+    for name in path:
+        group = _resolved(node, schema)
+        node = group["additionalProperties"] if name == ANY_NAME else group["properties"][name]
+    return node
 
 
 def _known_as(name: str, names: Iterable[str]) -> str | None:
@@ -149,7 +166,7 @@ def _allowed_scalar(node: dict[str, Any]) -> str:
     return words
 
 
-def _no_such(name: str, names: list[str]) -> str:
+def _no_such(name: str, names: Sequence[str]) -> str:
     parts = name.split(DELIMITER)
     group = [
         known

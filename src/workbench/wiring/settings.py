@@ -48,6 +48,7 @@ from workbench.wiring.setting_names import (
     SettingsError,
     faults_of,
     known_settings,
+    setting_names,
     unknown_names,
 )
 from workbench.wiring.setting_values import folder, shown, with_driver
@@ -273,13 +274,12 @@ def load_settings(*, env_file: Path | None = ENV_FILE, **overrides: Any) -> Sett
 
     An empty variable counts as unset. Raises SettingsError with a line for every fault.
     """
-    known = known_settings(Settings)
-    unknown = unknown_names(_names_given(env_file), known)
+    unknown = unknown_names(_names_given(env_file), setting_names(Settings))
     values: dict[str, Any] = {"_env_file": env_file, **overrides}
     try:
         settings = EnvironmentSettings(**values)
     except ValidationError as error:
-        found = faults_of(error, known)
+        found = faults_of(error, known_settings(Settings))
         hidden = [name for name in found for other in unknown if other.startswith(name + DELIMITER)]
         raise SettingsError({name: found[name] for name in found if name not in hidden} | unknown) from None
     if unknown:
