@@ -101,6 +101,7 @@ def _ours(kind: str, create: Create, folder: Path, effort: Effort, depths: list[
         figures += uvloop.run(files.transferring(server, effort))
         figures += uvloop.run(turns.streaming_turns(server, effort))
         figures += uvloop.run(scenarios.listing(server, effort, partial(deep.gather_statistics, url)))
+        figures += uvloop.run(scenarios.posting(server, effort, among=max(effort.conversations)))
         conversation = _deepened(server, url, effort.exported)
         figures += uvloop.run(delivering.exporting(server, conversation, effort.exported))
         for depth in filter(None, depths):

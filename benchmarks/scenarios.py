@@ -47,9 +47,10 @@ async def new_conversation(connection: Connection) -> str:
     return (await connection.json("POST", "/conversations", {"title": "bench"}))["id"]
 
 
-async def posting(server: Server, effort: Effort) -> list[Figure]:
-    """Post messages from 1 and from 16 clients, each in a conversation of its own."""
+async def posting(server: Server, effort: Effort, among: int = 0) -> list[Figure]:
+    """Post messages from 1 and from 16 clients, each in a conversation of its own; `among` so many others, to be named."""
     figures: list[Figure] = []
+    there = f", {among:,} conversations there" if among else ""
     for count in (1, 16):
         connections = await connect(server, count)
         ids = [await new_conversation(connections[0]) for _ in range(count)]
@@ -59,7 +60,7 @@ async def posting(server: Server, effort: Effort) -> list[Figure]:
             lambda number, n, ids=ids: ("POST", f"/conversations/{ids[number]}/messages", {"content": f"hello {n}"}),
             effort.seconds,
         )
-        clients = f"post, {count} client{'s' if count > 1 else ''}"
+        clients = f"post, {count} client{'s' if count > 1 else ''}{there}"
         figures += [Figure(clients, rate, "/s"), Figure(f"{clients}, p99", quantile(took, 0.99) * 1e3, "ms")]
         figures += statements(clients, server.sent() - before, len(took))
         for connection in connections:

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 import workbench
 from workbench.adapters import sql
 from workbench.adapters.sql.duties import MIGRATE
+from workbench.adapters.sql.planner import is_told, tell_planner
 from workbench.adapters.sql.schema import metadata
 from workbench.adapters.sql.search_tables import OF_THE_DATABASE
 from workbench.adapters.sql.walls import facing
@@ -36,6 +37,7 @@ ONE_AT_A_TIME = threading.Lock()
 FULL_TEXT = "session_words_"
 ABSENT = "there is no database yet"
 BEHIND = "schema_behind"
+STATISTICS = "sqlite_stat1"
 
 
 def upgrade(settings: Settings, revision: str = "head") -> None:
@@ -171,6 +173,9 @@ def _move(settings: Settings, step: Callable[[Config, str], None], revision: str
             raise ForbiddenError(detail, code="not_the_owner") from error
         if connection.dialect.name == "postgresql":
             prepare_role(connection, settings.sqlalchemy_url)
+        else:
+            tell_planner(connection)
+            connection.commit()
 
     with ONE_AT_A_TIME:
         asyncio.run(on_connection(settings, act, writes=True))
@@ -214,7 +219,10 @@ def _differences(connection: Connection) -> list[str]:
     at, newest = context.get_current_revision(), head()
     if at != newest:
         return [f"the database is at revision {at or 'none'}, this program needs {newest or 'none'}"]
-    return [_sentence(difference) for difference in compare_metadata(context, whole_metadata())]
+    found = [_sentence(difference) for difference in compare_metadata(context, whole_metadata())]
+    if connection.dialect.name == "sqlite" and not is_told(connection):
+        found.append(f"{STATISTICS}: not what SQLite is to choose its indexes by; `workbench db upgrade` writes them")
+    return found
 
 
 def _sentence(difference: tuple[Any, ...] | list[Any]) -> str:

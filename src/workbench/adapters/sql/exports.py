@@ -51,7 +51,8 @@ _WITH_ASSISTANT = (
     .where(
         _SHOWN,
         here(participants),
-        participants.c.assistant_id == bindparam("assistant_id", type_=Id),
+        participants.c.role == "assistant",
+        participants.c.id == bindparam("assistant_id"),
         participants.c.active_participant.is_(True),
     )
     .order_by(conversations.c.id)
@@ -123,7 +124,7 @@ class SqlExports(Repository, Exports):
 
     async def with_assistant(self, assistant_id: UUID) -> Sequence[UUID]:
         """By the index on participants."""
-        found = await self._rows(_WITH_ASSISTANT, {"assistant_id": assistant_id, **self._moment()})
+        found = await self._rows(_WITH_ASSISTANT, {"assistant_id": str(assistant_id), **self._moment()})
         return [UUID(str(row[0])) for row in found]
 
     async def page(self, after: UUID | None, limit: int) -> Sequence[UUID]:

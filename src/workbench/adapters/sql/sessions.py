@@ -61,47 +61,41 @@ _CHANGE = (
 )
 
 _PERSON: ColumnElement[str] = bindparam("person_id")
-_HANDLED = (
-    select(session_escalations.c.id)
-    .where(
-        session_escalations.c.workspace_id == sessions.c.workspace_id,
-        session_escalations.c.session_id == sessions.c.id,
-        or_(session_escalations.c.requested_by == _PERSON, session_escalations.c.picked_up_by == _PERSON),
-    )
-    .exists()
-)
-_ROLES: dict[str, ColumnElement[bool]] = {
-    "owner": sessions.c.owner_id == _PERSON,
-    "handler": sessions.c.handler_id == _PERSON,
-    "any": or_(sessions.c.owner_id == _PERSON, sessions.c.handler_id == _PERSON, _HANDLED),
-}
-# Whose session is meant for them to take over may look into it (`access.standing` says so of one session).
-_TARGETED = (
-    select(session_escalations.c.id)
-    .where(
-        session_escalations.c.workspace_id == sessions.c.workspace_id,
-        session_escalations.c.session_id == sessions.c.id,
-        session_escalations.c.state == "open",
-        session_escalations.c.target_user_id == _PERSON,
-    )
-    .exists()
-)
-VISIBLE: ColumnElement[bool] = or_(_ROLES["any"], _TARGETED)
-"""Which sessions a person, `person_id`, may see: the twin of `access.standing`."""
+_OWNS = sessions.c.owner_id == _PERSON
+_HANDLES = sessions.c.handler_id == _PERSON
+_ASKED = session_escalations.c.requested_by == _PERSON
+_PICKED = session_escalations.c.picked_up_by == _PERSON
+_MEANT = and_(OPEN_ESCALATION, session_escalations.c.target_user_id == _PERSON)
 
 
-def _escalated(condition: ColumnElement[bool]) -> Select[Any]:
+def _escalated(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether a session has such an escalation."""
+    of_this_one = and_(
+        session_escalations.c.workspace_id == sessions.c.workspace_id, session_escalations.c.session_id == sessions.c.id
+    )
+    return select(session_escalations.c.id).where(of_this_one, condition).exists()
+
+
+def _sessions_with(condition: ColumnElement[bool]) -> Select[Any]:
+    return select(sessions.c.id).where(here(sessions), condition)
+
+
+def _escalations_with(condition: ColumnElement[bool]) -> Select[Any]:
     return select(session_escalations.c.session_id).where(here(session_escalations), condition)
 
 
-VISIBLE_IDS = union(
-    select(sessions.c.id).where(here(sessions), sessions.c.owner_id == _PERSON),
-    select(sessions.c.id).where(here(sessions), sessions.c.handler_id == _PERSON),
-    _escalated(session_escalations.c.requested_by == _PERSON),
-    _escalated(session_escalations.c.picked_up_by == _PERSON),
-    _escalated(and_(session_escalations.c.target_user_id == _PERSON, OPEN_ESCALATION)),
-).cte("visible")
-"""The same as a set to begin with, each part of it along an index of its own."""
+# As sets to begin with, each part of them along an index of its own: what is asked of each session would be asked of all.
+_THEIRS = (_sessions_with(_OWNS), _sessions_with(_HANDLES), _escalations_with(_ASKED), _escalations_with(_PICKED))
+_ROLES: dict[str, ColumnElement[bool]] = {
+    "owner": _OWNS,
+    "handler": _HANDLES,
+    "any": sessions.c.id.in_(union(*_THEIRS)),
+}
+# Whose session is meant for them to take over may look into it (`access.standing` says so of one session).
+VISIBLE: ColumnElement[bool] = or_(_OWNS, _HANDLES, _escalated(or_(_ASKED, _PICKED)), _escalated(_MEANT))
+"""Which sessions a person, `person_id`, may see: the twin of `access.standing`."""
+VISIBLE_IDS = union(*_THEIRS, _escalations_with(_MEANT)).cte("visible")
+"""The same as a set."""
 _FILTERS: dict[str, ColumnElement[bool]] = {
     "statuses": sessions.c.status.in_(bindparam("statuses", expanding=True)),
     "problem_domain": sessions.c.problem_domain == bindparam("problem_domain"),
@@ -167,7 +161,7 @@ class SqlSessions(Repository, Sessions):
         return await self._maybe(_DELETED, {"id": session_id})
 
     async def page(self, wanted: SessionFilter, stretch: SessionPage) -> Sequence[Session]:
-        """Along the indexes on owners and handlers."""
+        """Of what the indexes on owners, handlers and escalations lead to."""
         (names, given), behind = self._given(wanted), stretch.behind
         place = {} if behind is None else {"behind_at": behind.created_datetime, "behind_id": behind.id}
         query = _page(wanted.role, names, behind=behind is not None)
