@@ -118,8 +118,9 @@ class Many:
         self.sessions += new
 
     async def _settle(self) -> None:
-        """Have statistics, as the database makes them by itself within a minute or so."""
-        await self.owned.transact(lambda connection: connection.execute(text("ANALYZE")))
+        """Have statistics, as PostgreSQL makes them by itself within a minute or so; SQLite never does."""
+        if self.owned.dialect_name == "postgresql":
+            await self.owned.transact(lambda connection: connection.execute(text("ANALYZE")))
 
     def _session(self, number: int) -> Session:
         now = self.clock.now()
