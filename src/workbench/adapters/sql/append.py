@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.positions import (
+    RECORDED_MOVES,
     WAKEUP_CHANNEL,
     WAKEUP_SENDER,
     Positions,
@@ -35,7 +36,7 @@ _APPEND = Prepared(
         WITH locked AS (
             SELECT c.id, m.events, m.messages
             FROM conversations AS c
-            JOIN json_to_recordset(CAST(:moves AS json)) AS m(id uuid, events bigint, messages bigint)
+            JOIN {RECORDED_MOVES} AS m
               ON c.id = m.id AND c.workspace_id = :ws
             ORDER BY c.id FOR UPDATE OF c
         ), moves AS (

@@ -44,6 +44,12 @@ _MOVE_HEADS_SQLITE = Prepared(
     "ws",
     "moves",
 )
+RECORDED_MOVES = """(
+    SELECT * FROM json_to_recordset(CAST(:moves AS json)) AS r(id uuid, events bigint, messages bigint)
+    LIMIT json_array_length(CAST(:moves AS json))
+)"""
+"""The moves as rows. PostgreSQL takes JSON to be a hundred of them, for which it would read all of a table that has some ten
+thousand; of a limit that it does not know it expects a tenth."""
 # One trip for all: conversations (locked in the order of their ids, so that two replicas do not lock each other
 # out), the workspaces' logs, and the word to other replicas, which PostgreSQL sends out with the commit.
 _MOVE_ALL_POSTGRESQL = Prepared(
@@ -51,7 +57,7 @@ _MOVE_ALL_POSTGRESQL = Prepared(
         WITH moves AS (
             SELECT c.id, m.events, m.messages
             FROM conversations AS c
-            JOIN json_to_recordset(CAST(:moves AS json)) AS m(id uuid, events bigint, messages bigint)
+            JOIN {RECORDED_MOVES} AS m
               ON c.id = m.id AND c.workspace_id = :ws
             ORDER BY c.id FOR UPDATE OF c
         ), heads AS (

@@ -14,12 +14,16 @@ MAY_WRITE = "p.active_participant AND p.conversation_permission <> 'read'"
 
 COUNT_POSTGRESQL = f"""
     SELECT count(*)
-    FROM json_to_recordset(CAST(:writers AS json)) AS w(conversation_id uuid, role text, id text)
+    FROM (
+        SELECT * FROM json_to_recordset(CAST(:writers AS json)) AS r(conversation_id uuid, role text, id text)
+        LIMIT json_array_length(CAST(:writers AS json))
+    ) AS w
     JOIN participants AS p
       ON p.conversation_id = w.conversation_id AND p.role = w.role AND p.id = w.id AND p.workspace_id = :ws
     WHERE {MAY_WRITE}
 """  # noqa: S608 - a constant of ours
-"""How many of the `writers` may write, by itself or within another statement."""
+"""How many of the `writers` may write, by itself or within another statement. The limit is for PostgreSQL's planner, as
+`RECORDED_MOVES` says."""
 
 # SQLite joins in the order that CROSS gives: from the few who write to their rows, never the other way round.
 _SEATED = {
