@@ -61,7 +61,7 @@ def main() -> None:
 def _measure_flows(folder: Path, effort: Effort, options: argparse.Namespace) -> report.Columns:
     with flows.broker(folder / "broker") if options.rabbitmq else contextlib.nullcontext(options.amqp_url) as url:
         found = uvloop.run(flows.flowing(folder, effort, url))
-    return {kind: _by_name(figures) for kind, figures in found.items()}
+    return {kind: report.by_name(figures) for kind, figures in found.items()}
 
 
 def _part(options: argparse.Namespace) -> str:
@@ -76,11 +76,11 @@ def _measure(kind: str, create: Create, folder: Path, effort: Effort, depths: li
     with _floor(kind, bare) as server:
         before = uvloop.run(scenarios.answering(server, effort))
     ours = _ours(kind, create, folder, effort, depths)
-    floor = _by_name(_ground(kind, bare, effort, depths))
+    floor = report.by_name(_ground(kind, bare, effort, depths))
     # The pace of the better moment, so that a bad one asks for no less.
     for figure in before:
         floor[figure.name] = max(floor[figure.name], figure, key=lambda each: each.value)
-    return {kind: _by_name(ours), kind + report.FLOOR: floor}
+    return {kind: report.by_name(ours), kind + report.FLOOR: floor}
 
 
 def _floor(kind: str, bare: str) -> contextlib.AbstractContextManager[Server]:
@@ -145,7 +145,7 @@ def _ground(kind: str, bare: str, effort: Effort, depths: list[int]) -> list[Fig
 
 def _measure_turns(kind: str, create: Create, folder: Path, effort: Effort) -> report.Columns:
     with servers.workbench(kind, folder / f"data-{kind}", create("workbench")) as server:
-        return {kind: _by_name(uvloop.run(turns.streaming_turns(server, effort)))}
+        return {kind: report.by_name(uvloop.run(turns.streaming_turns(server, effort)))}
 
 
 async def _one_conversation(server: Server) -> str:
@@ -154,10 +154,6 @@ async def _one_conversation(server: Server) -> str:
         return await scenarios.new_conversation(connection)
     finally:
         connection.close()
-
-
-def _by_name(figures: list[Figure]) -> dict[str, Figure]:
-    return {figure.name: figure for figure in figures}
 
 
 if __name__ == "__main__":

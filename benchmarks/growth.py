@@ -9,8 +9,7 @@ import asyncio
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
@@ -27,7 +26,7 @@ from workbench.adapters.sql.transactions import SqlTransactions
 from workbench.domain.conversations.model import Conversation, NewConversation
 from workbench.domain.ids import new_id
 from workbench.domain.messages.events import message_created
-from workbench.domain.messages.model import Message, Sender, StoredMessage
+from workbench.domain.messages.model import StoredMessage
 from workbench.domain.participants.model import Participant
 
 CONVERSATIONS = 20_000
@@ -57,17 +56,7 @@ async def fill(database_url: str, count: int) -> None:
         async with transactions.write("default") as tx:
             for conversation in made:
                 for number in range(MESSAGES):
-                    message = Message(
-                        id=new_id(),
-                        sender=Sender(participant_role="user", participant_id=OWNER),
-                        message_type="chat",
-                        timestamp=clock.now(),
-                        content_type="text/plain",
-                        content=f"message {number} " + "x" * 190,
-                        filenames=[],
-                        metadata={},
-                        has_debug_data=False,
-                    )
+                    message = deep.message_of(OWNER, number, clock.now())
                     stored = StoredMessage(conversation_id=conversation.id, message=message, debug_data={})
                     tx.messages.add(stored)
                     tx.events.record(message_created(conversation.id, message))
@@ -77,7 +66,8 @@ async def fill(database_url: str, count: int) -> None:
 
 async def acting(server: Server) -> list[Figure]:
     """Do each act some times, one after the other; the median of each."""
-    async with _client(server) as client:
+    headers = {"Authorization": f"Bearer {server.token}"}
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", headers=headers, timeout=60) as client:
         conversation = await _made(client)
         path = f"/conversations/{conversation}"
         share: dict[str, object] = {
@@ -108,13 +98,6 @@ async def acting(server: Server) -> list[Figure]:
         gone = iter([await _made(client) for _ in range(TIMES)])
         figures.append(await _timed("remove one", lambda: client.delete(f"/conversations/{next(gone)}")))
         return figures
-
-
-@asynccontextmanager
-async def _client(server: Server) -> AsyncGenerator[httpx.AsyncClient]:
-    headers = {"Authorization": f"Bearer {server.token}"}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", headers=headers, timeout=60) as client:
-        yield client
 
 
 async def _made(client: httpx.AsyncClient) -> str:
@@ -155,14 +138,10 @@ def main() -> None:
                 with servers.databases(kind, Path(folder)) as create:
                     url = create("workbench")
                     with servers.workbench(kind, Path(folder) / f"data-{kind}", url) as server:
-                        columns[kind] = _by_name(uvloop.run(acting(server)))
+                        columns[kind] = report.by_name(uvloop.run(acting(server)))
                         asyncio.run(fill(url, options.conversations))
-                        columns[f"{kind}, {options.conversations:,} more"] = _by_name(uvloop.run(acting(server)))
+                        columns[f"{kind}, {options.conversations:,} more"] = report.by_name(uvloop.run(acting(server)))
     report.tell("growth", report.Results(before, columns), options)
-
-
-def _by_name(figures: list[Figure]) -> dict[str, Figure]:
-    return {figure.name: figure for figure in figures}
 
 
 if __name__ == "__main__":

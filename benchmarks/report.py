@@ -5,6 +5,7 @@ import json
 import platform
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -126,6 +127,11 @@ def write(name: str, results: Results, page: Path) -> None:
     shown = f"![{name}, drawn](images/{name}.svg)"
     block = f"{begin}\n{results.machine}\n\n{shown}\n\n{table(results.columns)}\n{end}"
     page.write_text(head + block + tail, encoding="utf-8")
+
+
+def by_name(figures: Iterable[Figure]) -> dict[str, Figure]:
+    """Make a column of figures."""
+    return {figure.name: figure for figure in figures}
 
 
 def table(columns: Columns) -> str:

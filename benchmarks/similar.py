@@ -21,7 +21,7 @@ import uvloop
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 
-from benchmarks import report, servers
+from benchmarks import deep, report, servers
 from benchmarks.client import quantile
 from benchmarks.scenarios import Figure
 from workbench.adapters.clock import SystemClock
@@ -94,7 +94,7 @@ class Many:
                 new = [self._session(number) for number in range(begin, min(begin + BLOCK, count))]
                 vectors = await embedder.embed([problem_text(session) for session in new])
                 await self._store(new, vectors)
-        await self._settle()
+        await deep.analyse(self.owned)
         return count / (time.perf_counter() - begun)
 
     async def _store(self, new: Sequence[Session], vectors: Sequence[Vector | None]) -> None:
@@ -116,11 +116,6 @@ class Many:
                     embedded = Embedded(session_id=session.id, text_hash=problem_hash(session), vector=vector)
                     tx.vectors.put(self.space, embedded)
         self.sessions += new
-
-    async def _settle(self) -> None:
-        """Have statistics, as PostgreSQL makes them by itself within a minute or so; SQLite never does."""
-        if self.owned.dialect_name == "postgresql":
-            await self.owned.transact(lambda connection: connection.execute(text("ANALYZE")))
 
     def _session(self, number: int) -> Session:
         now = self.clock.now()
@@ -285,7 +280,7 @@ def main() -> None:
                     settings = {"url": servers.of_service(url), "postgresql_ssl_mode": "disable", **owner}
                     migrations.upgrade(Settings.of(data_root=Path(folder) / kind, db=settings))
                     figures = uvloop.run(measured(url, options.sessions))
-                    columns[kind] = {figure.name: figure for figure in figures}
+                    columns[kind] = report.by_name(figures)
     report.tell("similar", report.Results(before, columns), options)
 
 
