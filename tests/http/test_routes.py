@@ -9,12 +9,14 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from litestar.routes import HTTPRoute
 from tests.support.assistants import RecordingAssistantService
 from tests.support.databases import open_store
 from tests.support.service import Service, running_service
 
 from workbench.domain.delivery.model import DeadLetter
 from workbench.entrypoints.http.app import create_app
+from workbench.entrypoints.http.routing import RouteHandler
 from workbench.wiring.settings import Settings
 
 CALLERS = (
@@ -405,6 +407,18 @@ def test_every_route_is_in_the_table(tmp_path: Path) -> None:
     }
     assert registered - known == set(), "routes that no row of the table walks"
     assert known - registered == set(), "rows without a route"
+
+
+def test_every_route_of_ours_is_one_that_asks_its_guards_without_copies(tmp_path: Path) -> None:
+    app = create_app(Settings.of(data_root=tmp_path))
+    others = {
+        f"{method} {route.path}"
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for method, (handler, _) in route.route_handler_map.items()
+        if method != "OPTIONS" and not isinstance(handler, RouteHandler)
+    }
+    assert all(path.startswith("GET /docs") for path in others), others
 
 
 @pytest.mark.parametrize("token", ["nonsense", "a.b.c", "e30.e30.e30", "x" * 20_000])

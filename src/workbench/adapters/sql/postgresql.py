@@ -15,10 +15,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from workbench.adapters.sql.counting import look_at_statements, statements_sent
+from workbench.adapters.sql.counting import look_at_statements
 from workbench.adapters.sql.prepared import STATEMENT_CACHE, Parameters, Prepared, Row, Statements, Values
 from workbench.adapters.sql.refusals import ConnectionLostError, DatabaseAwayError, says_goodbye
-from workbench.adapters.sql.walls import Within, Written, face, facing
+from workbench.adapters.sql.walls import Within, Written, face, facing, ledger_of
 from workbench.domain.ids import new_hex_id
 
 T = TypeVar("T")
@@ -125,8 +125,9 @@ class PostgresDatabase:
         """Run the work between BEGIN and COMMIT, which we say ourselves: each is one short trip."""
 
         def counted(connection: Connection) -> tuple[T, int]:
-            sent = statements_sent(connection)
-            return work(connection), statements_sent(connection) - sent
+            ledger = ledger_of(connection)
+            sent = ledger.sent
+            return work(connection), ledger.sent - sent
 
         result, sent = await self._between("BEGIN", counted, within)
         self.written.add(sent + len(("BEGIN", "for whom", "COMMIT")))

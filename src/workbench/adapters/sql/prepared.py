@@ -16,16 +16,8 @@ from sqlalchemy.sql.sqltypes import TupleType
 from sqlalchemy.util import await_only
 
 from workbench.adapters.memory import Memory
-from workbench.adapters.sql.counting import count_statement
 from workbench.adapters.sql.schema import Processor
-from workbench.adapters.sql.walls import (
-    Within,
-    Written,
-    place_in,
-    require_scoped,
-    require_scoped_on,
-    tenant_tables_in,
-)
+from workbench.adapters.sql.walls import Within, Written, ledger_of, place_in, require_scoped, tenant_tables_in
 
 Row = Mapping[str, Any]
 Parameters = Row | None
@@ -50,7 +42,9 @@ class Compiled:
     ) -> None:
         """Take a compiled statement, its final text, and its parameters in their order with where each comes from."""
         self.text = text
-        self._binds = binds
+        self._names = [name for name, _, _ in binds if name is not None]
+        self._constants = [(place, constant) for place, (name, _, constant) in enumerate(binds) if name is None]
+        self._processes = [(place, process) for place, (_, process, _) in enumerate(binds) if process is not None]
         self.tables = tenant_tables_in(text)
         self.place = place_in(order)
         columns: Sequence[Any] = getattr(compiled, "_result_columns", ())
@@ -61,14 +55,14 @@ class Compiled:
         """Require that it keeps to the workspace that it is run for. Raises UnscopedQueryError."""
         require_scoped(self.tables, self.place, (row,), within, written)
 
-    def parameters(self, row: Row) -> tuple[Any, ...]:
+    def parameters(self, row: Row) -> list[Any]:
         """Put the values in order, each as the driver takes it."""
-        return tuple(
-            [
-                constant if name is None else row[name] if process is None else process(row[name])
-                for name, process, constant in self._binds
-            ]
-        )
+        values = list(map(row.__getitem__, self._names))
+        for place, constant in self._constants:
+            values.insert(place, constant)
+        for place, process in self._processes:
+            values[place] = process(values[place])
+        return values
 
     def read(self, rows: Sequence[Values]) -> Sequence[Values]:
         """Turn what the driver gave into what the columns' types mean."""
@@ -101,7 +95,7 @@ class Spread(Compiled):
         self._own = _own_lists(compiled)
         super().__init__(compiled, dialect, state.statement, order, binds)
 
-    def parameters(self, row: Row) -> tuple[Any, ...]:
+    def parameters(self, row: Row) -> list[Any]:
         """Put the values in order, each as the driver takes it."""
         spread = {**self._own, **row}
         for name, members in self._members.items():
@@ -174,26 +168,26 @@ class Prepared:
 
     def many(self, connection: Connection, rows: Sequence[Row]) -> int:
         """Run once for each row; says how many rows that hit, or -1 on PostgreSQL, whose driver does not tell."""
-        count_statement(connection)
+        ledger = ledger_of(connection)
+        ledger.sent += 1
         compiled = self.compiled(connection.dialect)
-        require_scoped_on(connection, compiled.tables, compiled.place, rows)
+        ledger.require_scoped(compiled.tables, compiled.place, rows)
         values = [compiled.parameters(row) for row in rows]
-        driver: Any = connection.connection.driver_connection
         if connection.dialect.name == POSTGRESQL:
-            await_only(driver.executemany(compiled.text, values))
+            await_only(ledger.driver.executemany(compiled.text, values))
             return -1
-        return driver.executemany(compiled.text, values).rowcount
+        return ledger.driver.executemany(compiled.text, values).rowcount
 
     def one(self, connection: Connection, row: Row) -> Sequence[Values]:
         """Run once, and answer with all rows that it returns."""
-        count_statement(connection)
+        ledger = ledger_of(connection)
+        ledger.sent += 1
         compiled = self.compiled(connection.dialect)
-        require_scoped_on(connection, compiled.tables, compiled.place, (row,))
+        ledger.require_scoped(compiled.tables, compiled.place, (row,))
         values = compiled.parameters(row)
-        driver: Any = connection.connection.driver_connection
         if connection.dialect.name == POSTGRESQL:
-            return await_only(driver.fetch(compiled.text, *values))
-        return driver.execute(compiled.text, values).fetchall()
+            return await_only(ledger.driver.fetch(compiled.text, *values))
+        return ledger.driver.execute(compiled.text, values).fetchall()
 
     def compiled(self, dialect: Dialect) -> Compiled:
         """Give it in the words of one dialect."""

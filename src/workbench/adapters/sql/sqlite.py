@@ -12,9 +12,9 @@ from typing import Any, Literal, TypeVar
 from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event
 from sqlalchemy.exc import OperationalError
 
-from workbench.adapters.sql.counting import count_statement, look_at_statements, statements_sent
+from workbench.adapters.sql.counting import look_at_statements
 from workbench.adapters.sql.prepared import STATEMENT_CACHE, Parameters, Prepared, Row, Statements, Values
-from workbench.adapters.sql.walls import Within, Written, face
+from workbench.adapters.sql.walls import Ledger, Within, Written, face, ledger_of
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ class SqliteDatabase:
             face(self._glancing, within, self.written)
             return self._glancing.execute(statement, parameters).all()
         compiled.require_scoped(parameters, within, self.written)
-        driver: Any = self._glancing.connection.driver_connection
+        driver = ledger_of(self._glancing).driver
         return compiled.read(driver.execute(compiled.text, compiled.parameters(parameters)).fetchall())
 
     def _open_for_glances(self) -> Connection:
@@ -111,16 +111,17 @@ class SqliteDatabase:
 
     def _write(self, work: Callable[[Connection], T], within: Within) -> T:
         connection = self._connection(within)
-        sent = statements_sent(connection)
-        _say(connection, "BEGIN IMMEDIATE")
+        ledger = ledger_of(connection)
+        sent = ledger.sent
+        _say(ledger, "BEGIN IMMEDIATE")
         try:
             result = work(connection)
-            _say(connection, "COMMIT")
-            self.written.add(statements_sent(connection) - sent)
+            _say(ledger, "COMMIT")
+            self.written.add(ledger.sent - sent)
         except BaseException:
             # A failed COMMIT (disk full) may have ended the transaction already.
             with contextlib.suppress(sqlite3.Error):
-                _say(connection, "ROLLBACK")
+                _say(ledger, "ROLLBACK")
             raise
         return result
 
@@ -152,11 +153,10 @@ class SqliteDatabase:
         self._engine.dispose()
 
 
-def _say(connection: Connection, words: str) -> None:
+def _say(ledger: Ledger, words: str) -> None:
     """Have the driver run what says where a transaction begins and ends, which SQLAlchemy has nothing to add to."""
-    count_statement(connection)
-    driver: Any = connection.connection.driver_connection
-    driver.execute(words)
+    ledger.sent += 1
+    ledger.driver.execute(words)
 
 
 def sqlite_engine(url: URL, synchronous: str = "FULL") -> Engine:

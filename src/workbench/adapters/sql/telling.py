@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert
 from workbench.adapters.sql.events import ascii_json
 from workbench.adapters.sql.positions import take_in_feed
 from workbench.adapters.sql.tables import events
-from workbench.adapters.sql.walls import WITHIN, enter
+from workbench.adapters.sql.walls import enter, ledger_of
 from workbench.domain.events.model import Event, NewWorkspaceEvent
 from workbench.domain.ids import correlation_id, new_hex_id, trace_parent
 
@@ -27,7 +27,7 @@ def cause_here() -> Cause:
 
 def tell(connection: Connection, workspace_id: str, new: NewWorkspaceEvent, now: datetime, cause: Cause) -> Event:
     """Append to the workspace's log; whoever listens is to be told of it after the commit."""
-    before = connection.info[WITHIN]
+    before = ledger_of(connection).within
     enter(connection, workspace_id)
     event = Event(
         workspace_id=workspace_id,

@@ -17,8 +17,7 @@ from workbench.adapters.sql.schema import metadata
 PLACES = ("ws", "workspace_id")
 """The parameters by which statements say of which workspace they are."""
 KNOWN_STATEMENTS = 2000
-WITHIN = "within"
-WRITTEN = "written"
+LEDGER = "workbench"
 
 
 class Duty(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +62,32 @@ class Written(msgspec.Struct):
         self.statements += statements
 
 
+class Ledger(msgspec.Struct):
+    """What is kept beside a connection: the driver's own, how many statements were sent, and whose rows they are about.
+
+    One is looked up for each statement, since SQLAlchemy takes several calls to get at any of it.
+    """
+
+    driver: Any
+    sent: int = 0
+    within: Within = None
+    written: Written | None = None
+    """None where nobody said yet whose rows its statements are about."""
+
+    def require_scoped(self, tables: frozenset[str], place: str | None, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Require that a statement keeps to the workspace that was said. Raises UnscopedQueryError."""
+        if self.written is not None:
+            require_scoped(tables, place, rows, self.within, self.written)
+
+
+def ledger_of(connection: Connection) -> Ledger:
+    """The ledger of a connection, which is as old as the driver's connection is."""
+    ledger: Ledger | None = connection.info.get(LEDGER)
+    if ledger is None:
+        ledger = connection.info[LEDGER] = Ledger(connection.connection.driver_connection)
+    return ledger
+
+
 class UnscopedQueryError(RuntimeError):
     """A statement names rows of workspaces without keeping to the one that it is run for. A fault of ours."""
 
@@ -89,8 +114,12 @@ def require_scoped(
     """Require that a statement keeps to its workspace, in each row that it is run for. Raises UnscopedQueryError."""
     if not tables or isinstance(within, Duty):
         return
-    if within is not None and place is not None and all(row[place] == within for row in rows):
-        return
+    if within is not None and place is not None:
+        for row in rows:
+            if row[place] != within:
+                break
+        else:
+            return
     written.unscoped += 1
     whose = "no workspace" if within is None else f"the workspace {within}"
     raise UnscopedQueryError(f"A statement on {', '.join(sorted(tables))} was run for {whose} and does not keep to it")
@@ -98,15 +127,16 @@ def require_scoped(
 
 def face(connection: Connection, within: Within, written: Written) -> None:
     """Note whose rows the statements on a connection are about from here on."""
-    connection.info[WITHIN] = within
-    connection.info[WRITTEN] = written
+    ledger = ledger_of(connection)
+    ledger.within, ledger.written = within, written
 
 
-def enter(connection: Connection, within: str | Duty) -> None:
+def enter(connection: Connection, within: Within) -> None:
     """Go over to another workspace in the middle of a transaction."""
-    if connection.info.get(WITHIN) == within:
+    ledger = ledger_of(connection)
+    if ledger.within == within:
         return
-    connection.info[WITHIN] = within
+    ledger.within = within
     if connection.dialect.name == "postgresql":
         connection.execute(_FACE, _told_of(within))
 
@@ -128,14 +158,6 @@ def _told_of(within: Within) -> dict[str, str]:
 def quoted(value: str) -> str:
     """A text as a literal that means the same however the server is set."""
     return "E'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
-
-
-def require_scoped_on(
-    connection: Connection, tables: frozenset[str], place: str | None, rows: Iterable[Mapping[str, Any]]
-) -> None:
-    """The same on a connection that was told whose rows its statements are about."""
-    if tables and WRITTEN in connection.info:
-        require_scoped(tables, place, rows, connection.info[WITHIN], connection.info[WRITTEN])
 
 
 @lru_cache(KNOWN_STATEMENTS)

@@ -7,7 +7,7 @@ from typing import Any
 
 from dishka import AsyncContainer, Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
 from dishka.integrations.litestar import DishkaRouter
-from litestar import Litestar, MediaType, Request, Response, get, route
+from litestar import Litestar, MediaType, Request, Response
 from litestar.params import FromPath
 
 from workbench.domain.contents.ports import ContentStore
@@ -44,6 +44,7 @@ from workbench.entrypoints.http.playbooks import PlaybookController
 from workbench.entrypoints.http.refusals import count_refusal, limited_routes
 from workbench.entrypoints.http.requests import WorkbenchRequest
 from workbench.entrypoints.http.retention import RetentionController
+from workbench.entrypoints.http.routing import get, route
 from workbench.entrypoints.http.session_acts import EscalationController, SessionActController
 from workbench.entrypoints.http.session_chats import ChatController
 from workbench.entrypoints.http.session_finding import SessionFindingController

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, get, post
+from litestar import Controller, Request
 from litestar.exceptions import ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
@@ -23,6 +23,7 @@ from workbench.domain.identity.model import Principal
 from workbench.entrypoints.http.downloads import disposition
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import users_only
+from workbench.entrypoints.http.routing import get, post
 from workbench.entrypoints.http.uploads import one_file
 
 MAX_IDS = 500

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, delete, get, patch, post, put
+from litestar import Controller, Request
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from workbench.domain.assistant_services.infos import ServiceInfoService
@@ -25,6 +25,7 @@ from workbench.domain.identity.model import Principal
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import services_only, users_only
 from workbench.entrypoints.http.queries import BOOLEAN, flag
+from workbench.entrypoints.http.routing import delete, get, patch, post, put
 
 API_KEY = "/api-key"
 INFO = "/info"

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, delete, get, patch, post, put
+from litestar import Controller, Request
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from workbench.domain.assistant_services.shapes import Config, State, StateList
@@ -27,6 +27,7 @@ from workbench.entrypoints.http.conversations import LATEST, LatestTypes
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import assistants_only, users_only
 from workbench.entrypoints.http.repeats import repeatable
+from workbench.entrypoints.http.routing import delete, get, patch, post, put
 
 STATES = "/{assistant_id:str}/conversations/{conversation_id:str}/states"
 

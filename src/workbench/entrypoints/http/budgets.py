@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, delete, get, put
+from litestar import Controller, Request
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from workbench.domain.budgets.model import Scope
@@ -13,6 +13,7 @@ from workbench.domain.identity.model import Principal
 from workbench.domain.paging import MAX_PAGE
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import users_only
+from workbench.entrypoints.http.routing import delete, get, put
 
 ONE = "/{whose:str}/{subject:str}"
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, get, patch
+from litestar import Controller, Request
 from litestar.params import JSONBody
 
 from workbench.domain.errors import ForbiddenError, InvalidError
@@ -11,6 +11,7 @@ from workbench.domain.identity.model import Principal
 from workbench.domain.troubleshooting.choosing import ChoosingService, ChosenHere, NewChoices
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import users_only
+from workbench.entrypoints.http.routing import get, patch
 
 
 class ChoiceController(Controller):

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, delete, get, patch, post
+from litestar import Controller, Request
 from litestar.exceptions import ValidationException
 from litestar.params import FromPath, JSONBody, QueryParameter
 
@@ -25,6 +25,7 @@ from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import actors_only, users_only
 from workbench.entrypoints.http.queries import BOOLEAN, flag
 from workbench.entrypoints.http.repeats import repeatable
+from workbench.entrypoints.http.routing import delete, get, patch, post
 
 LatestTypes = Annotated[
     list[MessageType] | None,

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, delete, get, post
+from litestar import Controller, Request
 from litestar.params import FromPath, QueryParameter
 
 from workbench.domain.assistants.oversight import AssistantDelivery, DeadLetterList, OversightService, Replay
@@ -13,6 +13,7 @@ from workbench.domain.identity.model import Principal
 from workbench.domain.paging import MAX_PAGE
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import users_only
+from workbench.entrypoints.http.routing import delete, get, post
 
 LETTERS = "/dead-letters"
 LETTER = f"{LETTERS}/{{letter_id:str}}"

@@ -4,12 +4,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, get
+from litestar import Controller, Request
 from litestar.params import FromPath, HeaderParameter, QueryParameter
 
 from workbench.domain.events.service import EventService
 from workbench.domain.identity.model import Principal
 from workbench.entrypoints.http.guards import actors_only, users_only
+from workbench.entrypoints.http.routing import get
 from workbench.entrypoints.http.streams import (
     EventStream,
     Heartbeats,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, Response, delete, get, patch, put
+from litestar import Controller, Request, Response
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
@@ -23,6 +23,7 @@ from workbench.entrypoints.http.downloads import part_of
 from workbench.entrypoints.http.error_bodies import ErrorBody
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import actors_only
+from workbench.entrypoints.http.routing import delete, get, patch, put
 from workbench.entrypoints.http.uploads import MultipartUpload
 
 MARK = "/files/"

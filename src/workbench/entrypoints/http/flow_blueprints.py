@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, Response, delete, get, post, put
+from litestar import Controller, Request, Response
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
@@ -31,6 +31,7 @@ from workbench.domain.identity.model import Principal
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.flow_bodies import UNREADABLE, json_only
 from workbench.entrypoints.http.guards import users_only
+from workbench.entrypoints.http.routing import delete, get, post, put
 
 Cursor = Annotated[str | None, QueryParameter(description="Where the page before this one ended.")]
 Limit = Annotated[int, QueryParameter(description="How many at most.", ge=1, le=MAX_LIMIT)]

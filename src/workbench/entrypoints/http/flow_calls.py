@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import msgspec
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, Response, delete, get, post
+from litestar import Controller, Request, Response
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 
@@ -28,6 +28,7 @@ from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.flow_bodies import UNREADABLE, json_only, not_json
 from workbench.entrypoints.http.flow_streams import FlowStream
 from workbench.entrypoints.http.guards import users_only
+from workbench.entrypoints.http.routing import delete, get, post
 from workbench.entrypoints.http.streams import Heartbeats, StreamResponse
 
 EVENT_STREAM = "text/event-stream"

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Request, Response
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 
@@ -14,6 +14,7 @@ from workbench.domain.identity.model import Principal
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.flow_bodies import UNREADABLE, json_only
 from workbench.entrypoints.http.guards import hosts_only
+from workbench.entrypoints.http.routing import get, post
 
 HostId = Annotated[str, QueryParameter(description="What the host calls itself, another one for each process.")]
 Services = Annotated[

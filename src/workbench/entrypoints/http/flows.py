@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, Response, delete, get, patch, post
+from litestar import Controller, Request, Response
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 
@@ -32,6 +32,7 @@ from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.flow_bodies import UNREADABLE, json_only
 from workbench.entrypoints.http.guards import users_only
 from workbench.entrypoints.http.repeats import repeatable
+from workbench.entrypoints.http.routing import delete, get, patch, post
 
 Wait = Annotated[
     Literal["ready"] | None, QueryParameter(description="`ready`: answer when every service has a host (30 s at most).")

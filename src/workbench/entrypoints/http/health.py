@@ -4,11 +4,12 @@ from http import HTTPStatus
 from typing import Any
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, MediaType, Response, get
+from litestar import Controller, MediaType, Response
 from litestar.openapi.datastructures import ResponseSpec
 
 from workbench.entrypoints.http.drain import Drain
 from workbench.entrypoints.http.errors import RETRY_AFTER_SECONDS
+from workbench.entrypoints.http.routing import get
 from workbench.wiring.readiness import DISPENSABLE, Readiness
 
 

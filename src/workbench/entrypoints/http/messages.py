@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, delete, get, post
+from litestar import Controller, Request
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from workbench.domain.identity.model import Principal, Role
@@ -22,6 +22,7 @@ from workbench.domain.messages.service import MessageService
 from workbench.domain.turns.posting import PostingService
 from workbench.entrypoints.http.guards import actors_only, users_only
 from workbench.entrypoints.http.queries import one_of
+from workbench.entrypoints.http.routing import delete, get, post
 
 Order = Annotated[
     str,

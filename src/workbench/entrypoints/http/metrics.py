@@ -1,9 +1,10 @@
 """/metrics: what the service measures, for Prometheus."""
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Response, get
+from litestar import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from workbench.entrypoints.http.routing import get
 from workbench.wiring.measures import Measures
 
 

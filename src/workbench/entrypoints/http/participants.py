@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, HttpMethod, Request, get, route
+from litestar import Controller, HttpMethod, Request
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from workbench.domain.assistants.seating import SeatingService
@@ -15,6 +15,7 @@ from workbench.domain.participants.service import ParticipantService
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import actors_only
 from workbench.entrypoints.http.queries import BOOLEAN, flag
+from workbench.entrypoints.http.routing import get, route
 
 
 def _operation_id(_handler: Any, method: str, _path: Any) -> str:

@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Request, Response
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 
@@ -27,6 +27,7 @@ from workbench.entrypoints.http.guards import authors_only, users_only
 from workbench.entrypoints.http.pace import PACE, paced
 from workbench.entrypoints.http.playbook_texts import MAX_BODY_BYTES, SENT, Sent, TextOperation
 from workbench.entrypoints.http.repeats import repeatable
+from workbench.entrypoints.http.routing import get, post
 
 UNCHANGED: dict[int, ResponseSpec] = {
     HTTPStatus.OK: ResponseSpec(

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, get, put
+from litestar import Controller, Request
 from litestar.params import FromPath, JSONBody
 
 from workbench.domain.errors import InvalidError
@@ -13,6 +13,7 @@ from workbench.domain.lifecycle.model import ConversationRetention, Terms
 from workbench.domain.lifecycle.retention import RetentionService
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import users_only
+from workbench.entrypoints.http.routing import get, put
 
 
 class RetentionController(Controller):

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, get, post, put
+from litestar import Controller, Request
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from workbench.domain.errors import ExhaustedError, ForbiddenError, InvalidError
@@ -20,6 +20,7 @@ from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import engineers_only, users_only
 from workbench.entrypoints.http.pace import PACE, paced
 from workbench.entrypoints.http.repeats import repeatable
+from workbench.entrypoints.http.routing import get, post, put
 from workbench.entrypoints.http.sessions import SESSION, SESSIONS
 
 ACTING = (users_only, paced, engineers_only)

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Request, Response
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
 
@@ -21,6 +21,7 @@ from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import engineers_only, users_only
 from workbench.entrypoints.http.pace import PACE, paced
 from workbench.entrypoints.http.repeats import repeatable
+from workbench.entrypoints.http.routing import get, post
 from workbench.entrypoints.http.session_streams import NarrationStream
 from workbench.entrypoints.http.sessions import SESSION, SESSIONS
 from workbench.entrypoints.http.streams import Heartbeats, StreamResponse

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, get
+from litestar import Controller, Request
 from litestar.params import FromPath, QueryParameter
 
 from workbench.domain.errors import ExhaustedError, InvalidError
@@ -14,6 +14,7 @@ from workbench.domain.troubleshooting.likening import LikeningService, SimilarSe
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import users_only
 from workbench.entrypoints.http.pace import PACE, paced
+from workbench.entrypoints.http.routing import get
 from workbench.entrypoints.http.sessions import SESSION, SESSIONS
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, get, post
+from litestar import Controller, Request
 from litestar.params import FromPath, JSONBody
 
 from workbench.domain.errors import ConflictError, ExhaustedError, ForbiddenError, InvalidError
@@ -19,6 +19,7 @@ from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import engineers_only, users_only
 from workbench.entrypoints.http.pace import PACE, paced
 from workbench.entrypoints.http.repeats import repeatable
+from workbench.entrypoints.http.routing import get, post
 from workbench.entrypoints.http.sessions import SESSION, SESSIONS
 
 ACTING = [users_only, paced, engineers_only]

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, delete, get, post
+from litestar import Controller, Request
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 
 from workbench.domain.errors import ExhaustedError, InvalidError
@@ -14,6 +14,7 @@ from workbench.domain.shares.service import ShareService
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import assistants_only, users_only
 from workbench.entrypoints.http.repeats import repeatable
+from workbench.entrypoints.http.routing import delete, get, post
 
 ShareToken = Annotated[
     str | None, HeaderParameter(name="X-Share-Token", description="The token of a share that needs one.")

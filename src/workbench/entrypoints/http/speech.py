@@ -3,12 +3,13 @@
 from typing import Any
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, get
+from litestar import Controller, Request
 
 from workbench.domain.identity.model import Principal
 from workbench.domain.speech.model import SpeechToken
 from workbench.domain.speech.service import SpeechService
 from workbench.entrypoints.http.guards import users_only
+from workbench.entrypoints.http.routing import get
 
 
 class SpeechController(Controller):

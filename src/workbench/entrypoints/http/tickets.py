@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, Response, delete, get, patch, post
+from litestar import Controller, Request, Response
 from litestar.params import FromPath, JSONBody
 
 from workbench.domain.errors import ConflictError, ExhaustedError, ForbiddenError, InvalidError
@@ -22,6 +22,7 @@ from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import connectors_only, engineers_only, users_only
 from workbench.entrypoints.http.pace import PACE, paced
 from workbench.entrypoints.http.repeats import repeatable
+from workbench.entrypoints.http.routing import delete, get, patch, post
 
 CONNECTIONS = "/psa-connections"
 CONNECTION = "/{connection_id:uuid}"

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, Response, get, post, put
+from litestar import Controller, Request, Response
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
@@ -41,6 +41,7 @@ from workbench.entrypoints.http.budget_headers import budget_headers
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import actors_only
 from workbench.entrypoints.http.repeats import repeatable
+from workbench.entrypoints.http.routing import get, post, put
 from workbench.entrypoints.http.streams import Heartbeats, StreamResponse, position_of
 from workbench.entrypoints.http.turn_formats.choice import FORMATS, NATIVE, require_format, telling_as
 from workbench.entrypoints.http.turn_streams import TurnStream

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, Response, get
+from litestar import Controller, Request, Response
 from litestar.di import NamedDependency, Provide
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, Operation, Schema
@@ -35,6 +35,7 @@ from workbench.entrypoints.http.csv_lines import CSV, csv_lines, wants_csv
 from workbench.entrypoints.http.downloads import disposition
 from workbench.entrypoints.http.errors import failing
 from workbench.entrypoints.http.guards import users_only
+from workbench.entrypoints.http.routing import get
 
 ROW_COLUMNS = (
     *("id", "usage_day", "created_datetime", "usage_type", "user_id", "conversation_id", "workspace_id"),

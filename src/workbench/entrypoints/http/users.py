@@ -3,13 +3,14 @@
 from typing import Any
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, get, put
+from litestar import Controller, Request
 from litestar.params import FromQuery, JSONBody
 
 from workbench.domain.identity.model import Principal
 from workbench.domain.users.model import User, UserChange, UserList
 from workbench.domain.users.service import UserService
 from workbench.entrypoints.http.guards import users_only
+from workbench.entrypoints.http.routing import get, put
 
 
 class UserController(Controller):
