@@ -6,7 +6,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event
@@ -14,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from workbench.adapters.sql.counting import look_at_statements
 from workbench.adapters.sql.prepared import STATEMENT_CACHE, Parameters, Prepared, Row, Statements, Values
+from workbench.adapters.sql.threads import Threads
 from workbench.adapters.sql.walls import Ledger, Within, Written, face, ledger_of
 
 T = TypeVar("T")
@@ -45,8 +45,8 @@ class SqliteDatabase:
         look_at_statements(self._engine)
         self._local = threading.local()
         self._held: list[Connection] = []
-        self._readers = ThreadPoolExecutor(SQLITE_READERS, thread_name_prefix="sqlite-read")
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="sqlite-write")
+        self._readers = Threads(SQLITE_READERS, "sqlite-read")
+        self._writer = Threads(1, "sqlite-write")
         self._statements = Statements(self._engine.dialect)
         self._glancing: Connection | None = None
         self._glance_ends = 0.0
@@ -63,8 +63,7 @@ class SqliteDatabase:
             # The low byte says what it is; the rest says of what kind, such as a log that is being recovered.
             if getattr(cause, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY):
                 raise
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, self._read, statement, parameters, within)
+        return await self._readers.call(self._read, statement, parameters, within)
 
     def _glance(self, statement: Executable, parameters: Row, within: Within) -> Sequence[Values]:
         if self._glancing is None:
@@ -91,7 +90,7 @@ class SqliteDatabase:
 
     async def read_at_once(self, work: Callable[[Connection], T], within: Within = None) -> T:
         """Run the work on a reader thread; in WAL mode a transaction reads from one moment."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read_at_once, work, within)
+        return await self._readers.call(self._read_at_once, work, within)
 
     def _read_at_once(self, work: Callable[[Connection], T], within: Within) -> T:
         connection = self._connection(within)
@@ -103,7 +102,7 @@ class SqliteDatabase:
 
     async def transact(self, work: Callable[[Connection], T], within: Within = None) -> T:
         """Run the work on the writer thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._writer, self._write, work, within)
+        return await self._writer.call(self._write, work, within)
 
     async def run_one(self, statement: Prepared, row: Row, within: Within = None) -> Sequence[Values]:
         """Run the statement on the writer thread, in a transaction like any other: here that costs nothing."""
@@ -127,7 +126,7 @@ class SqliteDatabase:
 
     async def foreign_changes(self) -> int:
         """A number that moves when another process commits; the writer's own commits do not move it."""
-        return await asyncio.get_running_loop().run_in_executor(self._writer, self._data_version)
+        return await self._writer.call(self._data_version)
 
     def _data_version(self) -> int:
         return self._connection(None).exec_driver_sql("PRAGMA data_version").scalar_one()
@@ -146,8 +145,8 @@ class SqliteDatabase:
         await asyncio.to_thread(self._shut_down)
 
     def _shut_down(self) -> None:
-        self._readers.shutdown()
-        self._writer.shutdown()
+        self._readers.shut_down()
+        self._writer.shut_down()
         for connection in self._held:
             connection.close()
         self._engine.dispose()
