@@ -24,14 +24,28 @@ class WorkbenchRequest(Request[Any, Any, Any]):
         return self._checked
 
     async def _check(self) -> bytes:
+        kind = self._said(b"content-type")
         if is_strict(self.scope["path"]):
-            require_json(self.headers.get("content-type"))
+            require_json(kind)
             return await super().body()
-        kind = self.headers.get("content-type", "json")
+        kind = "json" if kind is None else kind
         if "json" not in kind.lower():
             fault = {"message": f"the body must be JSON, not {kind}", "source": "body"}
             raise ValidationException(extra=[fault])
         return without_nul(await super().body())
+
+    @property
+    def content_length(self) -> int | None:
+        """How many bytes the body is said to have; None where nothing is said that makes sense."""
+        said = self._said(b"content-length")
+        return int(said) if said is not None and said.isdecimal() else None
+
+    def _said(self, name: bytes) -> str | None:
+        """What a header says, read by itself: the framework makes a mapping of all of them."""
+        for given, value in self.scope["headers"]:
+            if given == name:
+                return value.decode("latin-1")
+        return None
 
     async def text(self) -> bytes:
         """Read the body as it is, of whatever kind."""
