@@ -60,3 +60,10 @@ def test_a_statement_that_is_built_for_once_is_not_kept() -> None:
     del asked
     gc.collect()
     assert gone() is None
+
+
+def test_the_columns_of_a_message_stand_in_the_order_of_its_fields() -> None:
+    sender = tuple(f"sender_{name.removeprefix('participant_')}" for name in Sender.__struct_fields__)
+    (first, second, *others) = (name for name in Message.__struct_fields__ if name != "parts")
+    assert (first, second) == ("id", "sender")
+    assert (first, *sender, *others) == MESSAGE_FIELDS

@@ -39,27 +39,24 @@ MESSAGE_FIELDS = (
 
 
 def messages_of(rows: Sequence[Values]) -> list[Message]:
-    """Make messages of rows that begin with MESSAGE_FIELDS.
+    """Make messages of rows that begin with MESSAGE_FIELDS, in its order, which is that of Message and Sender.
 
-    What SQLite keeps as text is converted for all rows at once, and a message is made without a dict of its own
-    (measured, 100 rows: 35 against 127 us on PostgreSQL, 55 against 200 on SQLite).
+    Each column is converted at once, and no message has a line of Python run for it: there may be 500 on a page.
     """
-    ids = msgspec.convert([row[0] for row in rows], list[UUID])
-    times = msgspec.convert([row[4] for row in rows], list[datetime])
-    return [
-        Message(
-            id=message_id,
-            sender=Sender(participant_role=row[1], participant_id=row[2]),
-            message_type=row[3],
-            timestamp=timestamp,
-            content_type=row[5],
-            content=row[6],
-            filenames=row[7],
-            metadata=row[8],
-            has_debug_data=row[9],
+    if not rows:
+        return []
+    columns = list(zip(*rows, strict=True))[: len(MESSAGE_FIELDS)]
+    ids, roles, senders, types, times, *others = columns
+    return list(
+        map(
+            Message,
+            msgspec.convert(ids, list[UUID]),
+            map(Sender, roles, senders),
+            types,
+            msgspec.convert(times, list[datetime]),
+            *others,
         )
-        for message_id, timestamp, row in zip(ids, times, rows, strict=True)
-    ]
+    )
 
 
 def _stored(row: Values) -> dict[str, Any]:

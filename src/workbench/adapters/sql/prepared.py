@@ -65,16 +65,13 @@ class Compiled:
         return values
 
     def read(self, rows: Sequence[Values]) -> Sequence[Values]:
-        """Turn what the driver gave into what the columns' types mean."""
-        if not self._readers:
+        """Turn what the driver gave into what the columns' types mean, a column at a time."""
+        if not self._readers or not rows:
             return rows
-        return [self._read_row(row) for row in rows]
-
-    def _read_row(self, row: Values) -> Values:
-        values = list(row)
+        columns: list[Any] = list(zip(*rows, strict=True))
         for place, read in self._readers:
-            values[place] = read(values[place])
-        return values
+            columns[place] = map(read, columns[place])
+        return list(zip(*columns, strict=True))
 
 
 class Spread(Compiled):

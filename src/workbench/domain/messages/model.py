@@ -43,7 +43,7 @@ def is_turn_id(text: str) -> bool:
     return len(text) <= MAX_TURN_ID and _TURN_ID.fullmatch(text) is not None
 
 
-class Sender(msgspec.Struct, frozen=True, kw_only=True):
+class Sender(msgspec.Struct, frozen=True):
     """Who a message is from."""
 
     participant_role: Role
@@ -98,7 +98,7 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
         return Sender(participant_role=principal.role, participant_id=principal.id)
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class Message(msgspec.Struct, frozen=True):
     """What was said."""
 
     id: UUID
