@@ -24,7 +24,6 @@ from workbench.entrypoints.http.assistants import AssistantController
 from workbench.entrypoints.http.budgets import BudgetController
 from workbench.entrypoints.http.choices import ChoiceController
 from workbench.entrypoints.http.conversations import ConversationController
-from workbench.entrypoints.http.data_responses import DataResponse
 from workbench.entrypoints.http.deliveries import DeliveryController
 from workbench.entrypoints.http.document import document_config
 from workbench.entrypoints.http.drain import Drain
@@ -235,7 +234,6 @@ def create_app(settings: Settings | None = None, *providers: Provider) -> Litest
         middleware=[Metering],
         openapi_config=document_config(chosen.service.anonymous_paths),
         request_class=WorkbenchRequest,
-        response_class=DataResponse,
         request_max_body_size=chosen.limits.body_bytes,
     )
     gate = Gate(app.asgi_handler, container, chosen.service.anonymous_paths, lambda: drain.is_on)
