@@ -33,7 +33,7 @@ class RouteHandler(HTTPRouteHandler):
         self._handlers_of_exceptions: Any = super().resolve_exception_handlers()
         self._serializer = get_serializer(self.resolve_type_encoders())
         adds = self.resolve_response_headers() or self.resolve_response_cookies()
-        changes = any(layer.after_request for layer in self.ownership_layers)
+        changes = any(layer.after_request for layer in cast("list[Any]", self.ownership_layers))
         is_json = self.media_type == MediaType.JSON and self.status_code not in _WITHOUT_BODY
         self._answers_json = is_json and not adds and not changes
 
