@@ -12,7 +12,9 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.sql.sqltypes import Integer
 
+from workbench.adapters.sql.messages import MESSAGE_FIELDS
 from workbench.adapters.sql.prepared import MAX_LENGTH, Statements
+from workbench.domain.messages.model import Message, Sender
 
 
 def statement() -> Select[Any]:

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from dishka import AsyncContainer, Provider, Scope, provide  # pyright: ignore[reportUnknownVariableType]
-from dishka.integrations.litestar import DishkaRouter
 from litestar import Litestar, MediaType, Request, Response
 from litestar.params import FromPath
 
@@ -53,7 +52,6 @@ from workbench.entrypoints.http.sessions import SessionController
 from workbench.entrypoints.http.shares import ShareController
 from workbench.entrypoints.http.speech import SpeechController
 from workbench.entrypoints.http.streams import Heartbeats
-from workbench.entrypoints.http.strict import MAX_BODY_BYTES
 from workbench.entrypoints.http.tickets import ConnectionController
 from workbench.entrypoints.http.turns import ActiveTurnController, TurnController
 from workbench.entrypoints.http.usage import UsageController
@@ -77,17 +75,6 @@ from workbench.wiring.measures import Measures
 from workbench.wiring.settings import Settings, load_settings
 from workbench.wiring.starting import patiently
 
-STRICT_CONTROLLERS = [
-    PlaybookController,
-    SessionController,
-    SessionActController,
-    ChatController,
-    SessionFindingController,
-    EscalationController,
-    SessionTicketController,
-    ConnectionController,
-]
-STRICT_ROUTES = DishkaRouter("/", route_handlers=STRICT_CONTROLLERS, request_max_body_size=MAX_BODY_BYTES)
 CONTROLLERS = [
     HealthController,
     UserController,
@@ -105,7 +92,14 @@ CONTROLLERS = [
     EventController,
     TurnController,
     ActiveTurnController,
-    STRICT_ROUTES,
+    PlaybookController,
+    SessionController,
+    SessionActController,
+    ChatController,
+    SessionFindingController,
+    EscalationController,
+    SessionTicketController,
+    ConnectionController,
     SpeechController,
     UsageController,
     BlueprintController,
@@ -210,11 +204,6 @@ def _lifespan(container: AsyncContainer, settings: Settings, drain: Drain) -> An
     return lifespan
 
 
-# Made once, and copied by each application: making it weaves injection into the controllers themselves, so that one
-# made for each application would weave once more, and take longer, every time.
-ROUTES = DishkaRouter("/", route_handlers=[*CONTROLLERS, metrics, openapi_document, nothing_here])
-
-
 def create_app(settings: Settings | None = None, *providers: Provider) -> Litestar:
     """Make the application.
 
@@ -226,7 +215,7 @@ def create_app(settings: Settings | None = None, *providers: Provider) -> Litest
     drain = Drain()
     container = make_container(chosen, Http(drain), *providers)
     app = Litestar(
-        [ROUTES],
+        [*CONTROLLERS, metrics, openapi_document, nothing_here],
         after_exception=[count_refusal],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=[_lifespan(container, chosen, drain)],

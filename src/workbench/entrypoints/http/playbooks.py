@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, Response
+from litestar import Request, Response
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 
@@ -28,6 +28,7 @@ from workbench.entrypoints.http.pace import PACE, paced
 from workbench.entrypoints.http.playbook_texts import MAX_BODY_BYTES, SENT, Sent, TextOperation
 from workbench.entrypoints.http.repeats import repeatable
 from workbench.entrypoints.http.routing import get, post
+from workbench.entrypoints.http.strict import StrictController
 
 UNCHANGED: dict[int, ResponseSpec] = {
     HTTPStatus.OK: ResponseSpec(
@@ -36,7 +37,7 @@ UNCHANGED: dict[int, ResponseSpec] = {
 }
 
 
-class PlaybookController(Controller):
+class PlaybookController(StrictController):
     """Playbooks: what is asked and done about a kind of problem, and what follows upon which answer."""
 
     path = "/playbooks"

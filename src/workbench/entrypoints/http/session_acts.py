@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request
+from litestar import Request
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from workbench.domain.errors import ExhaustedError, ForbiddenError, InvalidError
@@ -22,6 +22,7 @@ from workbench.entrypoints.http.pace import PACE, paced
 from workbench.entrypoints.http.repeats import repeatable
 from workbench.entrypoints.http.routing import get, post, put
 from workbench.entrypoints.http.sessions import SESSION, SESSIONS
+from workbench.entrypoints.http.strict import StrictController
 
 ACTING = (users_only, paced, engineers_only)
 REFUSALS = failing(ForbiddenError, ExhaustedError)
@@ -29,7 +30,7 @@ LANE_BODY_BYTES = MAX_LANE_BYTES * 2
 """A lane's limit is on what is stored; as it is sent it may have blanks and escapes."""
 
 
-class SessionActController(Controller):
+class SessionActController(StrictController):
     """What who handles a session may do with it."""
 
     path = SESSIONS
@@ -141,7 +142,7 @@ class SessionActController(Controller):
         await handling.keep_lane(request.user, session_id, data)
 
 
-class EscalationController(Controller):
+class EscalationController(StrictController):
     """How sessions change hands."""
 
     path = SESSIONS

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, Response
+from litestar import Request, Response
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
 
@@ -25,6 +25,7 @@ from workbench.entrypoints.http.routing import get, post
 from workbench.entrypoints.http.session_streams import NarrationStream
 from workbench.entrypoints.http.sessions import SESSION, SESSIONS
 from workbench.entrypoints.http.streams import Heartbeats, StreamResponse
+from workbench.entrypoints.http.strict import StrictController
 
 EVENT_STREAM = "text/event-stream"
 EVENTS = {
@@ -40,7 +41,7 @@ EVENTS = {
 }
 
 
-class ChatController(Controller):
+class ChatController(StrictController):
     """What is said in sessions, and told of them, while it is made."""
 
     path = SESSIONS

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request
+from litestar import Request
 from litestar.params import FromPath, QueryParameter
 
 from workbench.domain.errors import ExhaustedError, InvalidError
@@ -16,9 +16,10 @@ from workbench.entrypoints.http.guards import users_only
 from workbench.entrypoints.http.pace import PACE, paced
 from workbench.entrypoints.http.routing import get
 from workbench.entrypoints.http.sessions import SESSION, SESSIONS
+from workbench.entrypoints.http.strict import StrictController
 
 
-class SessionFindingController(Controller):
+class SessionFindingController(StrictController):
     """Looks for sessions."""
 
     path = SESSIONS

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request
+from litestar import Request
 from litestar.params import FromPath, JSONBody
 
 from workbench.domain.errors import ConflictError, ExhaustedError, ForbiddenError, InvalidError
@@ -21,12 +21,13 @@ from workbench.entrypoints.http.pace import PACE, paced
 from workbench.entrypoints.http.repeats import repeatable
 from workbench.entrypoints.http.routing import get, post
 from workbench.entrypoints.http.sessions import SESSION, SESSIONS
+from workbench.entrypoints.http.strict import StrictController
 
 ACTING = [users_only, paced, engineers_only]
 LOOKING = [users_only, paced]
 
 
-class SessionTicketController(Controller):
+class SessionTicketController(StrictController):
     """The tickets of sessions."""
 
     path = SESSIONS

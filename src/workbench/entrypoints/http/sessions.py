@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, MediaType, Request, Response
+from litestar import MediaType, Request, Response
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import FromPath, JSONBody, QueryParameter
@@ -34,6 +34,7 @@ from workbench.entrypoints.http.guards import engineers_only, users_only
 from workbench.entrypoints.http.pace import PACE, paced
 from workbench.entrypoints.http.repeats import repeatable
 from workbench.entrypoints.http.routing import delete, get, post
+from workbench.entrypoints.http.strict import StrictController
 from workbench.entrypoints.http.tags import UNCHANGED, IfNoneMatch, tagged
 
 SESSIONS = "/ai-sessions"
@@ -53,7 +54,7 @@ class DocumentationOperation(Operation):
             told.content |= {MARKDOWN: text, MediaType.TEXT.value: text}
 
 
-class SessionController(Controller):
+class SessionController(StrictController):
     """Troubleshooting sessions: begun for a problem, answered step by step, looked at, and told at the end."""
 
     path = SESSIONS

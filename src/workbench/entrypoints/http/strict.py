@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import msgspec
+from litestar import Controller
 from litestar.handlers import BaseRouteHandler
 from msgspec import inspect
 
@@ -25,6 +26,12 @@ _PLACE = re.compile(r"(?P<words>.*?)(?: - at (?:`key` in )?`\$\.?(?P<place>.*)`)
 _NAMED = re.compile(r"(?:missing required|contains unknown) field `(?P<name>.*)`", re.DOTALL)
 _NO_SUCH_WORD = "Invalid enum value"
 _NUL = "U+0000 cannot be kept"
+
+
+class StrictController(Controller):
+    """Routes that are strict, all of them with paths that say so."""
+
+    request_max_body_size = MAX_BODY_BYTES
 
 
 class FieldFault(msgspec.Struct, frozen=True, kw_only=True):

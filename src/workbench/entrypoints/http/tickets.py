@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, Response
+from litestar import Request, Response
 from litestar.params import FromPath, JSONBody
 
 from workbench.domain.errors import ConflictError, ExhaustedError, ForbiddenError, InvalidError
@@ -23,6 +23,7 @@ from workbench.entrypoints.http.guards import connectors_only, engineers_only, u
 from workbench.entrypoints.http.pace import PACE, paced
 from workbench.entrypoints.http.repeats import repeatable
 from workbench.entrypoints.http.routing import delete, get, patch, post
+from workbench.entrypoints.http.strict import StrictController
 
 CONNECTIONS = "/psa-connections"
 CONNECTION = "/{connection_id:uuid}"
@@ -30,7 +31,7 @@ LOOKING = [users_only, paced, engineers_only]
 CONNECTING = [users_only, paced, connectors_only]
 
 
-class ConnectionController(Controller):
+class ConnectionController(StrictController):
     """Ticket systems that a workspace has connected."""
 
     path = CONNECTIONS
