@@ -83,7 +83,8 @@ def _canonical(value: UUID | None) -> str | None:
 
 
 def _in_utc(value: datetime | None) -> str | None:
-    return None if value is None else value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # In half of the time that strftime() takes. What is cut off says that it is UTC, as does the Z.
+    return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def _encoded(value: Any) -> str | None:
