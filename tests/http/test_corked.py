@@ -18,6 +18,10 @@ class Below(asyncio.Transport):
         assert not self.closed
         self.calls.append(b"".join(list_of_data))
 
+    def write(self, data: Any) -> None:
+        assert not self.closed
+        self.calls.append(bytes(data))
+
     def is_closing(self) -> bool:
         return self.closed
 
@@ -65,3 +69,26 @@ async def test_closing_sends_what_is_gathered_and_drops_what_comes_after() -> No
 
 async def test_everything_else_is_the_transports_own() -> None:
     assert CorkedTransport(Below(), asyncio.get_running_loop()).get_extra_info("peername") == "the peername"
+
+
+async def test_what_a_stream_writes_goes_out_at_once_behind_what_was_gathered() -> None:
+    below = Below()
+    corked = CorkedTransport(below, asyncio.get_running_loop())
+    corked.write(b"headers")
+    corked.uncork()
+    corked.write(b"frame")
+    assert below.calls == [b"headers", b"frame"]
+    corked.cork()
+    corked.write(b"head, ")
+    corked.write(b"body")
+    await asyncio.sleep(0)
+    assert below.calls == [b"headers", b"frame", b"head, body"]
+
+
+async def test_a_stream_that_writes_after_the_closing_is_not_heard() -> None:
+    below = Below()
+    corked = CorkedTransport(below, asyncio.get_running_loop())
+    corked.uncork()
+    corked.close()
+    corked.write(b"too late")
+    assert below.calls == []

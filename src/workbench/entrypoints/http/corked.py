@@ -15,12 +15,14 @@ FLUSH_BYTES = 64 * 1024
 
 FLOW = "workbench.flow"
 """Under this name a request's scope has its connection's control of its flow."""
+UNCORK = "workbench.uncork"
+"""And under this a function that has what is written from then on sent at once, until the next request."""
 
 
 class CorkedTransport:
     """A transport that gathers writes until the event loop's next turn."""
 
-    __slots__ = ("_gathered", "_loop", "_size", "_transport")
+    __slots__ = ("_gathered", "_is_corked", "_loop", "_size", "_transport")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         """Write to `transport`."""
@@ -28,9 +30,23 @@ class CorkedTransport:
         self._loop = loop
         self._gathered: list[bytes] = []
         self._size = 0
+        self._is_corked = True
+
+    def cork(self) -> None:
+        """Gather from now on."""
+        self._is_corked = True
+
+    def uncork(self) -> None:
+        """Gather no more: what a stream writes, it writes whole, and there are many streams."""
+        self._flush()
+        self._is_corked = False
 
     def write(self, data: bytes) -> None:
         """Send the data with this turn's other data."""
+        if not self._is_corked:
+            if not self._transport.is_closing():
+                self._transport.write(data)
+            return
         if not self._gathered:
             self._loop.call_soon(self._flush)
         self._gathered.append(data)
@@ -59,9 +75,12 @@ class CorkedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to serve a connection."""
-        super().connection_made(CorkedTransport(transport, self.loop))  # type: ignore[arg-type]
+        self._corked = CorkedTransport(transport, self.loop)
+        super().connection_made(self._corked)  # type: ignore[arg-type]
 
     def on_message_begin(self) -> None:
         """Begin a request, and let it know how its connection flows."""
         super().on_message_begin()
+        self._corked.cork()
         self.scope[FLOW] = self.flow  # type: ignore[typeddict-unknown-key]
+        self.scope[UNCORK] = self._corked.uncork  # type: ignore[typeddict-unknown-key]

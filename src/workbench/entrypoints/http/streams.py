@@ -21,7 +21,7 @@ from litestar.types import Receive, Scope, Send
 from workbench.domain.events.model import TURN_TYPES, Event
 from workbench.domain.events.readers import ConversationReader, FeedReader, WorkspaceReader
 from workbench.domain.events.service import EventService, Gap
-from workbench.entrypoints.http.corked import FLOW
+from workbench.entrypoints.http.corked import FLOW, UNCORK
 
 RETRY_MILLISECONDS = 1000
 WIRE = "wire"
@@ -140,6 +140,7 @@ class Wire(NamedTuple):
 
     send: Send
     flow: Any
+    uncork: Callable[[], None] | None
 
 
 class Round:
@@ -246,6 +247,8 @@ class Stream:
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.headers})
             await self.write(b"")
+            if wire.uncork is not None:
+                wire.uncork()
             await self.begin()
             self._started = True
             self._beats.add(self)
@@ -342,14 +345,18 @@ class EventStream(Stream):
                 await self.write(self._frames(item))
 
     async def next(self) -> bytes:
-        """The frames of what the reader has."""
+        """The frames of what the reader has, but for what was replayed."""
         reader = self.reader
         while events := reader.take():
-            new = [event for event in events if reader.place(event) > reader.position]
-            if new:
-                reader.position = reader.place(new[-1])
-                if frames := self._frames(new):
-                    return frames
+            frames: list[bytes] = []
+            for event in events:
+                place = reader.place(event)
+                if place > reader.position:
+                    reader.position = place
+                    if self._with_turns or event.type not in TURN_TYPES:
+                        frames.append(self._frame(event))
+            if frames:
+                return b"".join(frames)
         return b""
 
     def _frames(self, events: Sequence[Event]) -> bytes:
@@ -378,6 +385,8 @@ class StreamResponse(Response[None]):
 
         async def respond(scope: Scope, receive: Receive, send: Send) -> None:
             connection = cast("dict[str, Any]", scope)
-            await stream.serve(receive, send, Wire(connection["state"][WIRE], connection.get(FLOW)))
+            await stream.serve(
+                receive, send, Wire(connection["state"][WIRE], connection.get(FLOW), connection.get(UNCORK))
+            )
 
         return respond
