@@ -35,14 +35,14 @@ def test_several_can_upgrade_at_once_in_one_process(tmp_path: Path) -> None:
     assert all(migrations.check(settings) == [] for settings in all_settings)
 
 
-def test_a_first_start_loads_nothing_that_only_some_requests_need(tmp_path: Path) -> None:
+def test_a_first_start_loads_nothing_that_only_some_requests_or_only_postgresql_need(tmp_path: Path) -> None:
     code = (
         "import asyncio, sys\n"
         "from workbench.entrypoints.http.app import create_app\n"
         "from workbench.wiring.settings import load_settings\n"
         "async def main():\n"
         "    async with create_app(load_settings(env_file=None, data_root=sys.argv[1])).lifespan():\n"
-        "        print(sorted({'alembic', 'numpy', 'pydantic_ai'} & sys.modules.keys()))\n"
+        "        print(sorted({'alembic', 'asyncpg', 'numpy', 'pydantic_ai', 'sqlalchemy.orm'} & sys.modules.keys()))\n"
         "asyncio.run(main())\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]

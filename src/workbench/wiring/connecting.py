@@ -2,17 +2,14 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
-from typing import Any, TypeVar
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from typing import TypeVar
 
-import asyncpg  # pyright: ignore[reportMissingTypeStubs]
-from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.engine.interfaces import DBAPIConnection, ExecutionContext
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy import URL, Connection, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
-from sqlalchemy.util import await_only
 
 from workbench.domain.errors import UnavailableError
 from workbench.wiring.setting_values import shown
@@ -20,9 +17,7 @@ from workbench.wiring.settings import Settings
 
 T = TypeVar("T")
 
-SCHEMA_WORDS = ("ALTER", "COMMENT", "CREATE", "DROP", "GRANT", "REVOKE")
 BUSY_SECONDS = 60
-CONNECT_SECONDS = 10
 UNREACHABLE, REFUSED = "database_unreachable", "database_refuses"
 """Codes: nobody answers, which may be otherwise a little later; and the answer is no."""
 COMING = ("53300", "57P03")
@@ -36,7 +31,9 @@ async def on_connection(settings: Settings, act: Callable[[Connection], T], *, w
     """
     if settings.database_kind == "sqlite":
         return await asyncio.to_thread(_on_file, settings, act, writes=writes)
-    async with _connection(settings, writes=writes) as connection:
+    from workbench.wiring.postgresql_connection import connected  # noqa: PLC0415 - SQLite does without what it loads
+
+    async with connected(settings, writes=writes) as connection:
         return await connection.run_sync(act)
 
 
@@ -48,7 +45,7 @@ def _on_file(settings: Settings, act: Callable[[Connection], T], *, writes: bool
         event.listen(engine, "connect", _leave_transactions_to_us)
         event.listen(engine, "begin", _begin_as_only_writer)
     with ExitStack() as stack:
-        with _reachable(url):
+        with reachable(url):
             connection = stack.enter_context(engine.connect())
             # SQLite opens any file, and reads it only when it has to: is this one a database?
             connection.exec_driver_sql("PRAGMA schema_version")
@@ -56,30 +53,12 @@ def _on_file(settings: Settings, act: Callable[[Connection], T], *, writes: bool
         return act(connection)
 
 
-@asynccontextmanager
-async def _connection(settings: Settings, *, writes: bool) -> AsyncGenerator[AsyncConnection]:
-    # The lock is held by the session, which a proxy that pools transactions would lend to others.
-    url = settings.owner_url if writes else settings.sqlalchemy_url
-    arguments: dict[str, Any] = {"ssl": settings.db.postgresql_ssl_mode, "timeout": CONNECT_SECONDS}
-    engine = create_async_engine(url, poolclass=NullPool, connect_args=arguments)
-    if writes:
-        SchemaChanges(engine.sync_engine)
-    try:
-        with _reachable(url):
-            connection = await engine.connect().start()
-        try:
-            yield connection
-        finally:
-            await connection.close()
-    finally:
-        await engine.dispose()
-
-
 @contextmanager
-def _reachable(url: URL) -> Generator[None]:
+def reachable(url: URL, *more: type[Exception]) -> Generator[None]:
+    """Turn what comes of connecting, such as `more`, into UnavailableError."""
     try:
         yield
-    except (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (OSError, SQLAlchemyError, *more) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         code = UNREACHABLE if _may_come(error) else REFUSED
         raise UnavailableError(f"The database {shown(url)} cannot be reached: {reason}", code=code) from error
@@ -91,57 +70,6 @@ def _may_come(error: Exception) -> bool:
         return not isinstance(error, ssl.SSLError)
     state = getattr(error, "sqlstate", None) or ""
     return state in COMING or state.startswith("08")
-
-
-class SchemaChanges:
-    """What changes the schema, gathered until something else is sent, or committed: then it goes in one trip.
-
-    There are hundreds of them in a first start, and SQLAlchemy would prepare each before it runs it, which is three trips.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        """Gather what this engine's only connection changes."""
-        self._gathered: list[str] = []
-        event.listen(engine, "do_execute", self._execute)
-        event.listen(engine, "do_executemany", self._execute)
-        event.listen(engine, "commit", self._commit)
-        event.listen(engine, "rollback", self._rollback)
-
-    def _commit(self, connection: Connection) -> None:
-        try:
-            self._send(_driver_of(connection))
-        except DBAPIError:
-            # To SQLAlchemy the transaction is over with its commit, whatever becomes of that.
-            connection.dialect.do_rollback(connection.connection)
-            raise
-
-    def _rollback(self, _connection: Connection) -> None:
-        self._gathered.clear()
-
-    def _execute(self, _cursor: object, statement: str, parameters: object, context: ExecutionContext) -> bool:
-        connection = context.root_connection
-        driver = _driver_of(connection)
-        # In a savepoint somebody waits for what becomes of it.
-        may_wait = driver.is_in_transaction() and not connection.in_nested_transaction()
-        if may_wait and not parameters and statement.lstrip().startswith(SCHEMA_WORDS):
-            self._gathered.append(statement)
-            return True
-        self._send(driver)
-        return False
-
-    def _send(self, driver: Any) -> None:
-        if not self._gathered:
-            return
-        statements = ";\n".join(self._gathered)
-        self._gathered.clear()
-        try:
-            await_only(driver.execute(statements))
-        except asyncpg.PostgresError as error:
-            raise DBAPIError(statements, None, error) from error
-
-
-def _driver_of(connection: Connection) -> Any:
-    return connection.connection.driver_connection
 
 
 def _leave_transactions_to_us(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

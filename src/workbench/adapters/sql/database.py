@@ -5,7 +5,6 @@ from typing import Literal, Protocol, TypeVar
 
 from sqlalchemy import URL, Connection, Executable
 
-from workbench.adapters.sql.postgresql import PostgresDatabase
 from workbench.adapters.sql.prepared import Parameters, Prepared, Row, Values
 from workbench.adapters.sql.sqlite import SqliteDatabase
 from workbench.adapters.sql.walls import Within, Written
@@ -57,4 +56,6 @@ def open_database(
     """Open the database that the URL names."""
     if url.get_backend_name() == "sqlite":
         return SqliteDatabase(url, synchronous)
+    from workbench.adapters.sql.postgresql import PostgresDatabase  # noqa: PLC0415 - SQLite does without what it loads
+
     return PostgresDatabase(url, pool_size, ssl_mode, direct_url)

@@ -11,7 +11,6 @@ from uuid import UUID
 
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.positions import TURN_CHANNEL, WAKEUP_CHANNEL
-from workbench.adapters.sql.postgresql import PostgresDatabase
 from workbench.adapters.sql.sqlite import SqliteDatabase
 
 Heard = Callable[[str | None, int | None], None]
@@ -40,15 +39,15 @@ class SqlWakeups:
 
     async def run(self) -> None:
         """Listen until cancelled; raises where the connection is lost, to be run again."""
-        if isinstance(self._database, PostgresDatabase):
-            self._tell(None, None)
-            looking = asyncio.create_task(self._look_now_and_then())
-            try:
-                await self._listen(self._database)
-            finally:
-                looking.cancel()
-        elif isinstance(self._database, SqliteDatabase):
+        if isinstance(self._database, SqliteDatabase):
             await self._watch(self._database)
+            return
+        self._tell(None, None)
+        looking = asyncio.create_task(self._look_now_and_then())
+        try:
+            await self._listen(self._database)
+        finally:
+            looking.cancel()
 
     def _tell(self, workspace_id: str | None, position: int | None) -> None:
         for heard in self._listeners:
@@ -66,8 +65,11 @@ class SqlWakeups:
             await asyncio.sleep(NET_SECONDS)
             self._tell(None, None)
 
-    async def _listen(self, database: PostgresDatabase) -> None:
-        """Hold one connection with LISTEN on it, outside the readers' and writers' pool; notice when it is lost."""
+    async def _listen(self, database: Any) -> None:
+        """Hold one connection with LISTEN on it, outside the readers' and writers' pool; notice when it is lost.
+
+        The database is PostgreSQL, whose module SQLite does without.
+        """
         async with database.listening_engine.connect() as connection:
             raw: Any = (await connection.get_raw_connection()).driver_connection
             await raw.add_listener(WAKEUP_CHANNEL, partial(self._hear, database.name))
