@@ -15,10 +15,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from workbench.adapters.sql.counting import look_at_statements
 from workbench.adapters.sql.prepared import STATEMENT_CACHE, Parameters, Prepared, Row, Statements, Values
 from workbench.adapters.sql.refusals import ConnectionLostError, DatabaseAwayError, says_goodbye
-from workbench.adapters.sql.walls import Within, Written, face, facing, ledger_of
+from workbench.adapters.sql.walls import Within, Written, face, facing, ledger_of, look_at_statements
 from workbench.domain.ids import new_hex_id
 
 T = TypeVar("T")

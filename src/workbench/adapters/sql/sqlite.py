@@ -11,10 +11,9 @@ from typing import Any, Literal, TypeVar
 from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event
 from sqlalchemy.exc import OperationalError
 
-from workbench.adapters.sql.counting import look_at_statements
 from workbench.adapters.sql.prepared import STATEMENT_CACHE, Parameters, Prepared, Row, Statements, Values
 from workbench.adapters.sql.threads import Threads
-from workbench.adapters.sql.walls import Ledger, Within, Written, face, ledger_of
+from workbench.adapters.sql.walls import Ledger, Within, Written, face, ledger_of, look_at_statements
 
 T = TypeVar("T")
 

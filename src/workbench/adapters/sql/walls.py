@@ -5,12 +5,12 @@ run there is left to compare two strings.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, event, text
 
 from workbench.adapters.sql.schema import metadata
 
@@ -115,6 +115,7 @@ def require_scoped(
     if not tables or isinstance(within, Duty):
         return
     if within is not None and place is not None:
+        # Written out, since nearly always there is one row, and `all` would make a generator for it.
         for row in rows:
             if row[place] != within:
                 break
@@ -158,6 +159,19 @@ def _told_of(within: Within) -> dict[str, str]:
 def quoted(value: str) -> str:
     """A text as a literal that means the same however the server is set."""
     return "E'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def look_at_statements(engine: Engine) -> None:
+    """Have each statement that SQLAlchemy sends kept to its workspace, and counted."""
+    event.listen(engine, "before_cursor_execute", _look)
+
+
+def _look(connection: Connection, _cursor: Any, statement: str, _parameters: Any, context: Any, _many: bool) -> None:
+    ledger = ledger_of(connection)
+    if tables := tenant_tables_in(statement):
+        rows: Sequence[Mapping[str, Any]] = getattr(context, "compiled_parameters", None) or ({},)
+        ledger.require_scoped(tables, place_in(rows[0]), rows)
+    ledger.sent += 1
 
 
 @lru_cache(KNOWN_STATEMENTS)
