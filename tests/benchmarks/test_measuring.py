@@ -1,7 +1,11 @@
 """What the benchmarks reckon and draw, and the load put on a real server for a few seconds."""
 
+import json
 import math
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -207,3 +211,42 @@ def test_idle_streams_stay_open_and_are_counted(capsys: pytest.CaptureFixture[st
     shown = loaded(capsys, *["--seconds", "0", "--idle", "20", "--idle-seconds", "2", "--only", "sqlite"])
     assert shown["idle streams that broke"] == "0, reached"
     assert "20 idle streams, server's memory" in shown
+
+
+STEPPED = """
+def double(number):
+    return number + number
+
+for line in iter(input, "end"):
+    print([double(number) for number in range(int(line))], flush=True)
+"""
+
+
+def test_steps_are_counted_by_function_from_one_signal_to_the_other(tmp_path: Path) -> None:
+    program, file = tmp_path / "program.py", tmp_path / "steps.json"
+    program.write_text(STEPPED)
+    command = [sys.executable, "-m", "benchmarks.stepping", file, sys.executable, program]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+
+        def ask(line: str) -> str:
+            print(line, file=process.stdin, flush=True)
+            return process.stdout.readline() if process.stdout else ""
+
+        def signal_and_wait(which: signal.Signals, *, filled: bool) -> None:
+            process.send_signal(which)
+            # A program that waits for a line looks at signals when it comes.
+            ask("0")
+            assert bool(file.stat().st_size) == filled
+
+        assert ask("2") == "[0, 2]\n"
+        signal_and_wait(signal.SIGUSR1, filled=False)
+        assert ask("3") == "[0, 2, 4]\n"
+        signal_and_wait(signal.SIGUSR2, filled=True)
+        assert ask("1") == "[0]\n"
+        print("end", file=process.stdin, flush=True)
+        assert process.wait(10) == 0
+    (counted,) = (each for each in json.loads(file.read_text()) if each[0].endswith(" double"))
+    assert counted[1] == 3
+    assert counted[2] > 3
