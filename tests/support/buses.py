@@ -14,7 +14,7 @@ from workbench.adapters.bus.rabbit_link import RabbitTimes
 from workbench.adapters.bus.rabbitmq import RabbitBus
 from workbench.adapters.metrics.flows import PrometheusFlows
 from workbench.domain.bus.calls import CallLimits, Route
-from workbench.domain.bus.errors import CallError
+from workbench.domain.bus.errors import BusUnavailableError, CallError
 from workbench.domain.bus.hosting import HostMemory, control_reader
 from workbench.domain.bus.model import Message
 from workbench.domain.bus.ports import Delivery, MessageBus, Subscription
@@ -77,9 +77,20 @@ class BusBench:
 
     async def close(self) -> None:
         for topic in self.topics:
-            await self.bus.delete_topic(topic, [f"{topic}/s/request", f"{topic}/w/work"])
+            await self._delete(topic)
         for bus in self._buses:
             await bus.close()
+
+    async def _delete(self, topic: str) -> None:
+        """Also where the broker has closed the connection a moment ago, and it is being made anew."""
+        async with asyncio.timeout(15):
+            while True:
+                try:
+                    await self.bus.delete_topic(topic, [f"{topic}/s/request", f"{topic}/w/work"])
+                except BusUnavailableError:
+                    await asyncio.sleep(0.05)
+                else:
+                    return
 
 
 def _channels(bus: RabbitBus) -> int:
