@@ -312,7 +312,7 @@ class Stream:
 class EventStream(Stream):
     """A stream of what happens in conversations, or outside them."""
 
-    __slots__ = ("_frame", "_resume", "_service", "_with_turns", "reader")
+    __slots__ = ("_frame", "_resume", "_service", "_untold", "reader")
 
     looks_up = False
 
@@ -327,7 +327,7 @@ class EventStream(Stream):
     ) -> None:
         """Make a stream, from behind that id if one is given; its reader is set before it is served."""
         super().__init__(beats)
-        self._with_turns = with_turns
+        self._untold = frozenset[str]() if with_turns else TURN_TYPES
         self._service = service
         self._frame = frame
         self._resume = position_of(last_event_id)
@@ -353,14 +353,14 @@ class EventStream(Stream):
                 place = reader.place(event)
                 if place > reader.position:
                     reader.position = place
-                    if self._with_turns or event.type not in TURN_TYPES:
+                    if event.type not in self._untold:
                         frames.append(self._frame(event))
             if frames:
                 return b"".join(frames)
         return b""
 
     def _frames(self, events: Sequence[Event]) -> bytes:
-        return b"".join([self._frame(event) for event in events if self._with_turns or event.type not in TURN_TYPES])
+        return b"".join([self._frame(event) for event in events if event.type not in self._untold])
 
     def last_words(self) -> bytes | None:
         """Why the reader was ended."""
