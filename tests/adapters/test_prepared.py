@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import Select, bindparam, column, select, table
 from sqlalchemy.dialects import sqlite
@@ -14,6 +15,7 @@ from sqlalchemy.sql.sqltypes import Integer
 
 from workbench.adapters.sql.messages import MESSAGE_FIELDS
 from workbench.adapters.sql.prepared import MAX_LENGTH, Statements
+from workbench.adapters.sql.schema import Json
 from workbench.domain.messages.model import Message, Sender
 
 
@@ -69,3 +71,12 @@ def test_the_columns_of_a_message_stand_in_the_order_of_its_fields() -> None:
     (first, second, *others) = (name for name in Message.__struct_fields__ if name != "parts")
     assert (first, second) == ("id", "sender")
     assert (first, *sender, *others) == MESSAGE_FIELDS
+
+
+def test_json_may_be_missing_in_some_rows_of_a_column() -> None:
+    found = Statements(sqlite.dialect()).find(select(column("told", Json)).select_from(table("tales")), {})
+    assert found is not None
+    assert found.read([('{"a": 1}',), (None,), ("[]",)]) == [({"a": 1},), (None,), ([],)]
+    assert found.read([('{"a": 1}',), ("[]",)]) == [({"a": 1},), ([],)]
+    with pytest.raises(msgspec.DecodeError):
+        found.read([("{",)])

@@ -11,7 +11,7 @@ from sqlalchemy import BindParameter, Executable, and_, bindparam, delete, liter
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.duties import FIND_ERASURES
 from workbench.adapters.sql.lifecycle_tables import erasures
-from workbench.adapters.sql.messages import MESSAGE_FIELDS, messages_of
+from workbench.adapters.sql.messages import message_columns, messages_of
 from workbench.adapters.sql.repository import Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id, Moment
 from workbench.adapters.sql.tables import (
@@ -84,9 +84,7 @@ _OWNED = (
 _IS_OWN = and_(messages.c.sender_role == "user", messages.c.sender_id == _USER)
 _SAID = Query(
     Said,
-    select(
-        *columns_of(messages, *MESSAGE_FIELDS), messages.c.conversation_id, messages.c.sequence, _IS_OWN.label("own")
-    )
+    select(*message_columns(messages), messages.c.conversation_id, messages.c.sequence, _IS_OWN.label("own"))
     .join_from(participants, messages, messages.c.conversation_id == participants.c.conversation_id)
     .where(
         _SEAT,

@@ -9,9 +9,12 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import BindParameter, ColumnElement, FromClause, Select, and_, bindparam, delete, select, true
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from workbench.adapters.sql.prepared import POSTGRESQL, Values
-from workbench.adapters.sql.repository import Query, Repository, columns_of, here
+from workbench.adapters.sql.repository import Query, Repository, here
+from workbench.adapters.sql.schema import Moment
 from workbench.adapters.sql.tables import conversations, message_debug, messages
 from workbench.domain.messages.model import (
     MAX_WORDS,
@@ -38,8 +41,34 @@ MESSAGE_FIELDS = (
 )
 
 
+class ReadTime(FunctionElement[datetime]):
+    """A time in the form that becomes a datetime soonest: on PostgreSQL seconds since 1970, as it is on SQLite.
+
+    PostgreSQL's driver takes a third of the time that a page takes it for making datetimes of its own form. Seconds as
+    a float have their microseconds right until the year 2242.
+    """
+
+    inherit_cache = True
+    type = Moment()
+
+
+@compiles(ReadTime)  # pyright: ignore[reportUnknownMemberType, reportUntypedFunctionDecorator]
+def _as_it_is(element: ReadTime, compiler: Any, **options: Any) -> str:  # pyright: ignore[reportUnusedFunction]
+    return compiler.process(element.clauses, **options)
+
+
+@compiles(ReadTime, "postgresql")  # pyright: ignore[reportUnknownMemberType, reportUntypedFunctionDecorator]
+def _in_seconds(element: ReadTime, compiler: Any, **options: Any) -> str:  # pyright: ignore[reportUnusedFunction]
+    return f"date_part('epoch', {compiler.process(element.clauses, **options)})"
+
+
+def message_columns(source: FromClause) -> list[ColumnElement[Any]]:
+    """The columns that `messages_of` reads, of the table or of a subquery that has them all."""
+    return [ReadTime(source.c[name]).label(name) if name == "timestamp" else source.c[name] for name in MESSAGE_FIELDS]
+
+
 def messages_of(rows: Sequence[Values]) -> list[Message]:
-    """Make messages of rows that begin with MESSAGE_FIELDS, in its order, which is that of Message and Sender.
+    """Make messages of rows that begin with `message_columns`, in its order, which is that of Message and Sender.
 
     Each column is converted at once, and no message has a line of Python run for it: there may be 500 on a page.
     """
@@ -53,7 +82,7 @@ def messages_of(rows: Sequence[Values]) -> list[Message]:
             msgspec.convert(ids, list[UUID]),
             map(Sender, roles, senders),
             types,
-            msgspec.convert(times, list[datetime]),
+            msgspec.convert(times, list[datetime], strict=False),
             *others,
         )
     )
@@ -66,7 +95,7 @@ def _stored(row: Values) -> dict[str, Any]:
 
 _ONE = Query(
     StoredMessage,
-    select(*columns_of(messages, *MESSAGE_FIELDS), messages.c.conversation_id, message_debug.c.debug_data)
+    select(*message_columns(messages), messages.c.conversation_id, message_debug.c.debug_data)
     .outerjoin(
         message_debug,
         and_(message_debug.c.workspace_id == messages.c.workspace_id, message_debug.c.message_id == messages.c.id),
@@ -94,7 +123,7 @@ def _page(filters: frozenset[str], *, oldest_first: bool) -> Query[Message]:
     }
     sequence = messages.c.sequence
     statement: Select[Any] = (
-        select(*columns_of(messages, *MESSAGE_FIELDS))
+        select(*message_columns(messages))
         .where(_IN_CONVERSATION, *(conditions[name] for name in sorted(filters)))
         .order_by(sequence.asc() if oldest_first else sequence.desc())
         .limit(bindparam("limit"))
@@ -111,10 +140,7 @@ def _containing(words: int) -> Query[Message]:
     said = [newest.c.content.icontains(bindparam(f"word{place}"), escape="/") for place in range(words)]
     return Query(
         Message,
-        select(*(newest.c[name] for name in MESSAGE_FIELDS))
-        .where(*said)
-        .order_by(newest.c.sequence.desc())
-        .limit(bindparam("limit")),
+        select(*message_columns(newest)).where(*said).order_by(newest.c.sequence.desc()).limit(bindparam("limit")),
         make=messages_of,
     )
 
@@ -126,7 +152,7 @@ def _latest(*, one_type: bool, dialect: str) -> Select[Any]:
     One type is compared with `=`, which both databases answer from the index on type and place; an `IN` would
     keep SQLite from it. PostgreSQL, asked as SQLite is, reads all messages that there are, and SQLite knows no LATERAL.
     """
-    fields = columns_of(messages, *MESSAGE_FIELDS, "conversation_id")
+    fields = [*message_columns(messages), messages.c.conversation_id]
     ids: BindParameter[UUID] = bindparam("conversation_ids", expanding=True)
     if dialect == POSTGRESQL:
         newest = (

@@ -5,7 +5,7 @@ in C, without a Python call per value; on PostgreSQL the native types do the sam
 plain function: `process_bind_param` and `process_result_value` would each be called through another of SQLAlchemy's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -75,6 +75,14 @@ class Json(TypeDecorator[Any]):
     def result_processor(self, dialect: Dialect, coltype: object) -> Processor:  # noqa: ARG002 - SQLAlchemy's
         """Decode."""
         return _decoded
+
+    @staticmethod
+    def read_all(column: Iterable[Any]) -> Sequence[Any]:
+        """Decode a whole column, without a call of Python for each value where there is no NULL."""
+        try:
+            return list(map(_decode, column))
+        except TypeError:
+            return list(map(_decoded, column))
 
 
 def _canonical(value: UUID | None) -> str | None:
