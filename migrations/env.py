@@ -1,8 +1,8 @@
-"""Runs the migrations on the connection that workbench.wiring.migrations hands over."""
+"""Runs the migrations on the connection that workbench.wiring.revising hands over."""
 
 from alembic import context
 
-from workbench.wiring.migrations import context_options
+from workbench.wiring.revising import context_options
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, **context_options(connection))

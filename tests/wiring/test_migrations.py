@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 
 from workbench.domain.errors import InvalidError
 from workbench.wiring import migrations
@@ -24,7 +25,7 @@ def test_the_folder_of_the_database_is_made(tmp_path: Path) -> None:
     settings = Settings.of(data_root=tmp_path / "data", db={"url": f"sqlite:///{tmp_path}/elsewhere/x.db"})
     migrations.upgrade(settings)
     assert migrations.current(settings) == migrations.head()
-    assert migrations.is_known(str(migrations.head()))
+    assert migrations.is_known(migrations.head())
     assert not migrations.is_known("nowhere")
 
 
@@ -35,7 +36,7 @@ def test_several_can_upgrade_at_once_in_one_process(tmp_path: Path) -> None:
     assert all(migrations.check(settings) == [] for settings in all_settings)
 
 
-def test_a_first_start_loads_nothing_that_only_some_requests_or_only_postgresql_need(tmp_path: Path) -> None:
+def test_a_start_loads_nothing_that_only_some_requests_or_only_postgresql_need(tmp_path: Path) -> None:
     code = (
         "import asyncio, sys\n"
         "from workbench.entrypoints.http.app import create_app\n"
@@ -46,8 +47,17 @@ def test_a_first_start_loads_nothing_that_only_some_requests_or_only_postgresql_
         "asyncio.run(main())\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "['alembic']"
+    for expected in ("['alembic']", "[]"):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1] == expected
+
+
+def test_revisions_are_what_their_files_are_named_by() -> None:
+    scripts = ScriptDirectory(str(migrations.scripts_folder()))
+    assert scripts.get_current_head() == migrations.head()
+    revisions = [script.revision for script in scripts.walk_revisions()]
+    assert len(revisions) > 1
+    assert all(migrations.is_known(revision) for revision in revisions)
 
 
 def test_up_and_down_leave_nothing_but_the_version(tmp_path: Path) -> None:
