@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select, update
 
 from workbench.adapters.sql.database import Database
-from workbench.adapters.sql.repository import Query, Repository, columns_of, here
+from workbench.adapters.sql.repository import Query, Repository, Uncounted, columns_of, here
 from workbench.adapters.sql.schema import Id
 from workbench.adapters.sql.tables import OUTSIDE, conversations, events, farewells, participants, workspaces
 from workbench.adapters.sql.writes import RecordedEvent
@@ -18,26 +18,21 @@ from workbench.domain.events.model import FEED_TYPES, Event, NewEvent, NewWorksp
 from workbench.domain.events.ports import EventKeeping, EventLog
 from workbench.domain.ids import correlation_id, new_hex_id, trace_parent
 
-_EVENT = (
-    select(
-        *columns_of(
-            events,
-            "workspace_id",
-            "feed_position",
-            "conversation_id",
-            "position",
-            "id",
-            "correlation_id",
-            "type",
-            "timestamp",
-            "audience",
-            "data",
-            "trace_parent",
-        )
-    )
-    .where(here(events))
-    .limit(bindparam("limit"))
+_FIELDS = columns_of(
+    events,
+    "workspace_id",
+    "feed_position",
+    "conversation_id",
+    "position",
+    "id",
+    "correlation_id",
+    "type",
+    "timestamp",
+    "audience",
+    "data",
+    "trace_parent",
 )
+_EVENT = select(*_FIELDS).where(here(events)).limit(bindparam("limit"))
 _HEAD = select(workspaces.c.event_head).where(here(workspaces))
 _FLOOR = select(workspaces.c.event_floor).where(here(workspaces))
 _CONVERSATION_HEAD = select(conversations.c.event_head).where(
@@ -48,11 +43,13 @@ _OUTSIDE = Query(
     Event,
     _EVENT.where(OUTSIDE, events.c.feed_position > bindparam("after")).order_by(events.c.feed_position),
 )
+_IN_CONVERSATION = and_(Uncounted(here(events)), events.c.conversation_id == bindparam("conversation_id", type_=Id))
 _OF_CONVERSATION = Query(
     Event,
-    _EVENT.where(
-        events.c.conversation_id == bindparam("conversation_id"), events.c.position > bindparam("after")
-    ).order_by(events.c.position),
+    select(*_FIELDS)
+    .where(_IN_CONVERSATION, events.c.position > bindparam("after"))
+    .order_by(events.c.position)
+    .limit(bindparam("limit")),
 )
 _CONVERSATIONS_OF = select(participants.c.conversation_id).where(
     here(participants),
@@ -97,10 +94,9 @@ _RAISE_FLOOR = (
     .where(here(workspaces), workspaces.c.event_floor < bindparam("upto"))
     .values(event_floor=bindparam("upto"))
 )
-_OF_THIS_CONVERSATION = and_(here(events), events.c.conversation_id == bindparam("conversation_id", type_=Id))
 _OLDEST_THERE = (
     select(events.c.position, events.c.feed_position, events.c.timestamp)
-    .where(_OF_THIS_CONVERSATION)
+    .where(_IN_CONVERSATION)
     .order_by(events.c.position)
     .limit(bindparam("limit"))
     .subquery()
@@ -108,7 +104,7 @@ _OLDEST_THERE = (
 _EXPIRED_THERE = select(func.max(_OLDEST_THERE.c.position), func.max(_OLDEST_THERE.c.feed_position)).where(
     _OLDEST_THERE.c.timestamp < bindparam("before")
 )
-_DELETE_THERE = delete(events).where(_OF_THIS_CONVERSATION, events.c.position <= bindparam("upto"))
+_DELETE_THERE = delete(events).where(_IN_CONVERSATION, events.c.position <= bindparam("upto"))
 _RAISE_FLOOR_THERE = (
     update(conversations)
     .where(

@@ -13,7 +13,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from workbench.adapters.sql.prepared import POSTGRESQL, Values
-from workbench.adapters.sql.repository import Query, Repository, here
+from workbench.adapters.sql.repository import Query, Repository, Uncounted, here
 from workbench.adapters.sql.schema import Moment
 from workbench.adapters.sql.tables import conversations, message_debug, messages
 from workbench.domain.messages.model import (
@@ -103,7 +103,7 @@ _ONE = Query(
     .where(here(messages), messages.c.id == bindparam("id")),
     _stored,
 )
-_IN_CONVERSATION = and_(here(messages), messages.c.conversation_id == bindparam("conversation_id"))
+_IN_CONVERSATION = and_(Uncounted(here(messages)), messages.c.conversation_id == bindparam("conversation_id"))
 _PLACE_OF = select(messages.c.id, messages.c.sequence).where(
     _IN_CONVERSATION, messages.c.id.in_(bindparam("ids", expanding=True))
 )
@@ -157,7 +157,11 @@ def _latest(*, one_type: bool, dialect: str) -> Select[Any]:
     if dialect == POSTGRESQL:
         newest = (
             select(*fields)
-            .where(here(messages), messages.c.conversation_id == conversations.c.id, _is_wanted(messages, one_type))
+            .where(
+                Uncounted(here(messages)),
+                messages.c.conversation_id == conversations.c.id,
+                _is_wanted(messages, one_type),
+            )
             .order_by(messages.c.sequence.desc())
             .limit(1)
             .lateral("newest")

@@ -30,7 +30,7 @@ from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.documents import BLANK_TALK, MAKE_ANEW, walk_place
 from workbench.adapters.sql.duties import KEEP_TERMS
 from workbench.adapters.sql.lifecycle_tables import audit, conversation_retention, workspace_retention
-from workbench.adapters.sql.repository import Repository, here
+from workbench.adapters.sql.repository import Repository, Uncounted, here
 from workbench.adapters.sql.schema import Id, Moment
 from workbench.adapters.sql.tables import (
     conversations,
@@ -79,7 +79,7 @@ _FOLLOW_WORKSPACE = delete(conversation_retention).where(
 _WORKSPACES = select(workspaces.c.workspace_id).order_by(workspaces.c.workspace_id)
 _FIRST_SAID = (
     select(messages.c.timestamp)
-    .where(here(messages), messages.c.conversation_id == conversations.c.id)
+    .where(Uncounted(here(messages)), messages.c.conversation_id == conversations.c.id)
     .order_by(messages.c.sequence)
     .limit(1)
     .scalar_subquery()
@@ -90,7 +90,7 @@ _AGED = (
     .order_by(conversations.c.id)
     .limit(bindparam("limit"))
 )
-_IN_CONVERSATION = and_(here(messages), messages.c.conversation_id == _CONVERSATION)
+_IN_CONVERSATION = and_(Uncounted(here(messages)), messages.c.conversation_id == _CONVERSATION)
 _FIRST = (
     select(messages.c.sequence, messages.c.timestamp)
     .where(_IN_CONVERSATION)
