@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from workbench.wiring import migrations
 from workbench.wiring.connecting import on_connection
 from workbench.wiring.container import make_container
 from workbench.wiring.doctor import diagnose
-from workbench.wiring.roles import fault_of_role
+from workbench.wiring.roles import fault_of_role, is_prepared
 from workbench.wiring.settings import Settings
 
 
@@ -118,6 +119,35 @@ async def test_the_first_upgrade_makes_the_role_with_its_password_and_the_servic
         assert await _kept(empty_url, role) == [("SCRAM-SHA-256", False, False, False)]
     finally:
         await as_postgres(empty_url, f'DROP OWNED BY "{role}"', f'DROP ROLE "{role}"')
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "REVOKE UPDATE ON messages FROM {role}",
+        "REVOKE USAGE ON SCHEMA public FROM {role}",
+        "GRANT DELETE ON alembic_version TO {role}",
+    ],
+)
+async def test_rights_that_were_changed_are_put_right_by_the_next_start(
+    empty_url: str, tmp_path: Path, lost: str
+) -> None:
+    role = "test_changed"
+    settings = Settings.of(data_root=tmp_path, db={**db_of(empty_url), "url": acting_as(empty_url, role, "secret")})
+
+    async def is_right() -> bool:
+        return await on_connection(settings, partial(is_prepared, service=settings.sqlalchemy_url), writes=True)
+
+    try:
+        assert not await is_right()
+        await asyncio.to_thread(migrations.upgrade, settings)
+        assert await is_right()
+        await as_postgres(empty_url, "REVOKE ALL ON SCHEMA public FROM PUBLIC", lost.format(role=role))
+        assert not await is_right()
+        await asyncio.to_thread(migrations.upgrade, settings)
+        assert await is_right()
+    finally:
+        await as_postgres(empty_url, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
 async def _kept(url: str, role: str) -> list[Any]:

@@ -21,7 +21,7 @@ from workbench.adapters.sql.schema import metadata
 from workbench.adapters.sql.walls import facing
 from workbench.domain.errors import ForbiddenError, NotFoundError, UnavailableError
 from workbench.wiring.connecting import on_connection
-from workbench.wiring.roles import NO_PRIVILEGE, REMEDY, VERSION_TABLE, prepare_role, require_plain_role
+from workbench.wiring.roles import NO_PRIVILEGE, REMEDY, VERSION_TABLE, is_prepared, prepare_role, require_plain_role
 from workbench.wiring.settings import Settings
 
 # Any number will do, as long as every version of this program takes the same one.
@@ -115,14 +115,20 @@ def scripts_folder() -> Path:
 
 
 def _is_as_wanted(settings: Settings) -> bool:
-    """Whether an upgrade would find nothing to do. A role that owns the tables, and is the service's too, is not looked at."""
-    if settings.database_kind == "postgresql":
-        return settings.needs_owner and current(settings) == head()
-    return not _is_absent(settings) and asyncio.run(on_connection(settings, _is_up_to_date))
+    """Whether an upgrade would find nothing to do."""
+    if settings.needs_owner:
+        return current(settings) == head()
 
+    def look(connection: Connection) -> bool:
+        if revision_of(connection) != head():
+            return False
+        if connection.dialect.name == "sqlite":
+            return is_told(connection)
+        return is_prepared(connection, settings.sqlalchemy_url)
 
-def _is_up_to_date(connection: Connection) -> bool:
-    return revision_of(connection) == head() and is_told(connection)
+    # As the owner, since the service's role may be missing; on SQLite that would lock out others.
+    as_owner = settings.database_kind == "postgresql"
+    return not _is_absent(settings) and asyncio.run(on_connection(settings, look, writes=as_owner))
 
 
 def _known() -> set[str]:

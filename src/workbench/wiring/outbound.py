@@ -1,8 +1,10 @@
 """The adapters to everything that is not the database: the clock, keys, assistant services, speech."""
 
+import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NewType
 
 import httpx
@@ -63,6 +65,13 @@ class Outbound(Provider):
 
     scope = Scope.APP
 
+    def __init__(self) -> None:
+        """Begin at once to read the authorities, beside what else a start makes: nothing else takes as long."""
+        super().__init__()
+        reading = ThreadPoolExecutor(1, "authorities")
+        self._authorities = reading.submit(httpx.create_ssl_context)
+        reading.shutdown(wait=False)
+
     clock = provide(SystemClock, provides=Clock)
     due_jobs = provide(DueJobs)
     lookups = provide(Lookups)
@@ -76,9 +85,9 @@ class Outbound(Provider):
         return PrometheusMeter(flows_by_workspace=settings.flows.metrics_by_workspace)
 
     @provide
-    def authorities(self) -> ssl.SSLContext:
-        """Trust the usual authorities and `SSL_CERT_FILE`; read once for all clients, as it takes longest at a start."""
-        return httpx.create_ssl_context()
+    async def authorities(self) -> ssl.SSLContext:
+        """Trust the usual authorities and `SSL_CERT_FILE`, read once for all clients."""
+        return await asyncio.wrap_future(self._authorities)
 
     @provide
     async def http(self, authorities: ssl.SSLContext) -> AsyncIterator[httpx.AsyncClient]:

@@ -22,6 +22,14 @@ _LOOK = text(
 )
 _IS_KNOWN = text("SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = :role)")
 _HERE = text("SELECT current_user, current_schema()")
+_HAS_ITS_RIGHTS = text(
+    "SELECT has_schema_privilege(r.oid, current_schema(), 'USAGE') AND NOT EXISTS ("
+    " SELECT 1 FROM pg_class AS c WHERE c.relnamespace = current_schema()::text::regnamespace AND c.relkind IN ('r', 'p')"
+    " AND CASE WHEN c.relname = :versions THEN has_table_privilege(r.oid, c.oid, 'INSERT, UPDATE, DELETE')"
+    " ELSE NOT (has_table_privilege(r.oid, c.oid, 'SELECT') AND has_table_privilege(r.oid, c.oid, 'INSERT')"
+    " AND has_table_privilege(r.oid, c.oid, 'UPDATE') AND has_table_privilege(r.oid, c.oid, 'DELETE')) END)"
+    " FROM pg_roles AS r WHERE r.rolname = :role"
+)
 
 
 def fault_of_role(connection: Connection) -> str | None:
@@ -52,7 +60,7 @@ def prepare_role(connection: Connection, service: URL) -> None:
     """
     owner, schema = connection.execute(_HERE).one()
     role = str(service.username or "")
-    if not role or role == owner:
+    if role in ("", owner):
         return
     if not connection.execute(_IS_KNOWN, {"role": role}).scalar_one():
         _make(connection, role, service.password)
@@ -66,6 +74,15 @@ def prepare_role(connection: Connection, service: URL) -> None:
     ):
         connection.exec_driver_sql(statement)
     connection.commit()
+
+
+def is_prepared(connection: Connection, service: URL) -> bool:
+    """Whether the service's role is there and has its rights to all tables that there are."""
+    owner, _ = connection.execute(_HERE).one()
+    role = str(service.username or "")
+    if role in ("", owner):
+        return True
+    return bool(connection.execute(_HAS_ITS_RIGHTS, {"role": role, "versions": VERSION_TABLE}).scalar())
 
 
 def _make(connection: Connection, role: str, password: str | None) -> None:

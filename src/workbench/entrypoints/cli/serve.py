@@ -5,7 +5,6 @@
 
 import asyncio
 import contextlib
-import gc
 import socket
 import sys
 import time
@@ -17,6 +16,7 @@ from litestar import Litestar
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
+from workbench.entrypoints.cli.staying import made_to_stay
 from workbench.entrypoints.http.app import create_app
 from workbench.entrypoints.http.corked import CorkedProtocol
 from workbench.wiring.local_tokens import require_local_key
@@ -73,10 +73,9 @@ class ServiceConfig(uvicorn.Config):
 
     def load_app(self) -> Any:
         """Build the application, and remember how to drain it."""
-        app: Litestar = create_app(self.settings)
+        with made_to_stay():
+            app: Litestar = create_app(self.settings)
         self.drain = app.state.drain
-        # What is there by now stays to the end; looking through it for garbage would hold up every request for 0.1 s.
-        gc.freeze()
         return lambda: app
 
 
