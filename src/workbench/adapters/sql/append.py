@@ -24,6 +24,7 @@ from workbench.adapters.sql.positions import (
     event_at,
 )
 from workbench.adapters.sql.prepared import Prepared, Values
+from workbench.adapters.sql.schema import canonical
 from workbench.adapters.sql.seated import COUNT_POSTGRESQL, MAY_WRITE, distinct_writers
 from workbench.adapters.sql.writes import Row, Writer, Writes
 from workbench.domain.errors import NotFoundError, StaleError
@@ -192,7 +193,7 @@ async def _append_post(database: Database, post: Writes) -> Event:
         "event_trace_parent": recorded.trace_parent,
     }
     begins = _begins(await database.run_one(_POST, parameters, post.within), post.writers)
-    place = begins[post.workspace_id] + 1, begins[str(writer.conversation_id)] + 1
+    place = begins[post.workspace_id] + 1, begins[canonical(writer.conversation_id)] + 1
     return event_at(*place, recorded, post.workspace_id)
 
 

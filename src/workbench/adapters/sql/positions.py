@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Text, bindparam, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from workbench.adapters.sql.prepared import Prepared
+from workbench.adapters.sql.schema import canonical
 from workbench.adapters.sql.tables import workspaces
 from workbench.adapters.sql.writes import RecordedEvent, Writes
 from workbench.domain.errors import NotFoundError
@@ -129,13 +130,15 @@ class Positions:
 
     def next_event(self, conversation_id: UUID) -> int:
         """Hand out the next event position of the conversation."""
-        self._events[conversation_id] += 1
-        return self._events[conversation_id]
+        position = self._events[conversation_id] + 1
+        self._events[conversation_id] = position
+        return position
 
     def next_message(self, conversation_id: UUID) -> int:
         """Hand out the next message position of the conversation."""
-        self._messages[conversation_id] += 1
-        return self._messages[conversation_id]
+        position = self._messages[conversation_id] + 1
+        self._messages[conversation_id] = position
+        return position
 
     def next_in_feed(self, workspace_id: str) -> int:
         """Hand out the next position of the workspace's log."""
@@ -211,13 +214,18 @@ def count_moves(group: Sequence[Writes]) -> dict[str, Move]:
         for recorded in writes.events:
             conversation_id = recorded.new.conversation_id
             if conversation_id is not None:
-                move = moves.setdefault(str(conversation_id), Move(conversation_id))
-                move.events += 1
+                _move_of(moves, conversation_id).events += 1
         for row in writes.messages:
-            conversation_id = row["conversation_id"]
-            move = moves.setdefault(str(conversation_id), Move(conversation_id))
-            move.messages += 1
+            _move_of(moves, row["conversation_id"]).messages += 1
     return moves
+
+
+def _move_of(moves: dict[str, Move], conversation_id: UUID) -> Move:
+    name = canonical(conversation_id)
+    move = moves.get(name)
+    if move is None:
+        moves[name] = move = Move(conversation_id)
+    return move
 
 
 def _move(connection: Connection, workspace_id: str, moves: list[Move], count: int) -> tuple[dict[str, Heads], int]:

@@ -85,8 +85,12 @@ class Json(TypeDecorator[Any]):
             return list(map(_decoded, column))
 
 
+def canonical(value: UUID) -> str:
+    """Write an id as str() does, in a quarter of the time."""
+    return msgspec.to_builtins(value)
+
+
 def _canonical(value: UUID | None) -> str | None:
-    # As str() has it, in a quarter of the time.
     return None if value is None else msgspec.to_builtins(value)
 
 
