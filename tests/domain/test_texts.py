@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.domain.texts import MAX_DEPTH, cleaned, cleaned_text
+from workbench.domain.texts import MAX_DEPTH, MAX_INTEGER_BITS, _cleaned, cleaned, cleaned_text
 
 
 @pytest.mark.parametrize(
@@ -92,3 +92,25 @@ def test_cleaning_is_idempotent_and_always_encodable(value: Any) -> None:
     assert msgspec.json.decode(encoded) == once
     assert b"\\u0000" not in encoded
     json.dumps(once, allow_nan=False)
+
+
+@given(ANYTHING)
+def test_the_short_way_leads_to_the_same(value: Any) -> None:
+    assert repr(cleaned(value)) == repr(_cleaned(value, MAX_DEPTH))
+
+
+@pytest.mark.parametrize("bits", [MAX_INTEGER_BITS - 1, MAX_INTEGER_BITS, MAX_INTEGER_BITS + 1, 20_000])
+def test_d8_an_integer_may_be_long_but_not_longer(bits: int) -> None:
+    number = 2**bits - 1
+    assert cleaned({"number": [number, -number]}) == {
+        "number": [number, -number] if bits <= MAX_INTEGER_BITS else [None] * 2
+    }
+
+
+def test_what_equals_something_else_is_told_apart() -> None:
+    class Text(str):
+        __slots__ = ()
+
+    found = cleaned({"a": [True, 1, 1.0, -0.0, (2,)], Text("b"): Text("c")})
+    assert repr(found) == "{'a': [True, 1, 1.0, -0.0, [2]], 'b': 'c'}"
+    assert {type(each) for each in (*found, found["b"])} == {str}

@@ -6,7 +6,7 @@ import msgspec
 
 from workbench.domain.errors import UnprocessableError
 from workbench.domain.parts.checking import Id, require_part, require_shape
-from workbench.domain.texts import cleaned
+from workbench.domain.texts import MAX_DEPTH, cleaned
 
 OF_THE_LOG = frozenset({"type", "turn_id", "seq", "epoch", "at"})
 """Names that every event has from the log: a producer that sends them does not overwrite what is true."""
@@ -90,11 +90,11 @@ def producer_events(values: list[Any], path: str = "events") -> list[ProducerEve
     the server's own (`turn.*`), `invalid_event` for a wrong payload; for the part of a `part` event as `require_part`,
     which may be an image, a state or data: the rest is streamed.
     """
-    return [_event(value, f"{path}[{index}]") for index, value in enumerate(values)]
+    sent = cleaned(values, MAX_DEPTH + 1)
+    return [_event(each, f"{path}[{index}]") for index, each in enumerate(sent)]
 
 
-def _event(value: Any, path: str) -> ProducerEvent:
-    sent = cleaned(value)
+def _event(sent: Any, path: str) -> ProducerEvent:
     if not isinstance(sent, dict):
         raise UnprocessableError("an event is an object", code="invalid_event", field=path)
     event = cast("dict[str, Any]", sent)

@@ -233,18 +233,17 @@ async def _close(tx: TurnTx, turn: Turn, ending: Ending, *, bill: bool) -> tuple
 def _merged(happened: Sequence[ProducerEvent]) -> list[tuple[str, dict[str, Any]]]:
     """What happened, with each run of deltas of one block as one: the bounds of events are not those of tokens (4.1)."""
     told: list[tuple[str, dict[str, Any]]] = []
+    last: tuple[str, dict[str, Any]] | None = None
     for event in happened:
-        before = told[-1] if told and told[-1][0] == event.type else None
-        if before is not None and event.type in DELTAS and _rest(before[1]) == _rest(event.payload):
-            told[-1] = (event.type, {**event.payload, "delta": before[1]["delta"] + event.payload["delta"]})
+        # What it cost is not for everybody who watches.
+        payload = {name: value for name, value in event.payload.items() if name != "cost_usd"}
+        block = (event.type, {**payload, "delta": None}) if event.type in DELTAS else None
+        if block is not None and block == last:
+            told[-1][1]["delta"] += payload["delta"]
         else:
-            # What it cost is not for everybody who watches.
-            told.append((event.type, {name: value for name, value in event.payload.items() if name != "cost_usd"}))
+            told.append((event.type, payload))
+        last = block
     return told
-
-
-def _rest(payload: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in payload.items() if name != "delta"}
 
 
 def _reported(event: ProducerEvent, place: int) -> ReportedCall:
