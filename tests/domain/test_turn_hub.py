@@ -158,3 +158,38 @@ async def test_what_is_announced_late_hides_nothing(pk: UUID) -> None:
     hub.announce(pk, events(3, 3))
     log.stored += events(5, 5)
     assert await reader.take() == [5]
+
+
+async def test_what_is_at_hand_is_known_before_it_is_taken(pk: UUID) -> None:
+    """Whoever trusts it sends what comes next in a round with others, whom a read would hold up."""
+    hub, log = TurnHub(), Log([*events(1, 2), *events(4, 5)])
+    readers = [Reader(hub, pk, log, place) for place in range(6)]
+
+    async def taken() -> list[tuple[bool, list[int]]]:
+        """What each is promised, and gets; the places are as they were, after."""
+        found: list[tuple[bool, list[int]]] = []
+        for place, reader in enumerate(readers):
+            promised, reads = hub.has_at_hand(reader.watcher), log.reads
+            found.append((promised, await reader.take()))
+            assert not promised or log.reads == reads
+            reader.watcher.position = place
+        return found
+
+    assert not any(hub.has_at_hand(reader.watcher) for reader in readers)
+    assert await readers[1].take() == [2, 4, 5]
+    readers[1].watcher.position = 1
+    assert await taken() == [
+        (False, [1, 2, 4, 5]),
+        (False, [2, 4, 5]),
+        (False, [4, 5]),
+        (True, [4, 5]),
+        (True, [5]),
+        (True, []),
+    ]
+    hub.announce(pk, events(6, 7))
+    assert [hub.has_at_hand(reader.watcher) for reader in readers] == [False, False, False, True, True, True]
+    assert await readers[5].take() == [6, 7]
+    hub.notice(pk)
+    assert not any(hub.has_at_hand(reader.watcher) for reader in readers)
+    hub.part(readers[0].watcher)
+    assert not hub.has_at_hand(Watcher(uuid4(), 0, lambda: None))

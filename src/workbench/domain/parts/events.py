@@ -97,12 +97,13 @@ def producer_events(values: list[Any], path: str = "events") -> list[ProducerEve
 def _event(sent: Any, path: str) -> ProducerEvent:
     if not isinstance(sent, dict):
         raise UnprocessableError("an event is an object", code="invalid_event", field=path)
-    event = cast("dict[str, Any]", sent)
-    kind = event.get("type")
+    payload = cast("dict[str, Any]", sent)
+    kind = payload.get("type")
     shape = _SHAPES.get(kind) if isinstance(kind, str) else None
     if shape is None or not isinstance(kind, str):
         raise UnprocessableError("a producer sends no events of this type", code="unknown_event", field=f"{path}.type")
-    payload = {name: member for name, member in event.items() if name not in OF_THE_LOG}
+    for name in OF_THE_LOG & payload.keys():
+        del payload[name]
     require_shape(payload, shape, path, code="invalid_event")
     if kind == "part":
         payload["part"] = _whole_part(payload["part"], f"{path}.part")

@@ -131,6 +131,14 @@ class TurnHub:
             tail.know(None, [])
             tail.ring()
 
+    def has_at_hand(self, watcher: Watcher) -> bool:
+        """Whether all behind the watcher's place is at hand, without a hole."""
+        tail = self._tails.get(watcher.turn_pk)
+        if tail is None or tail.begins is None:
+            return False
+        count = tail.ends - watcher.position
+        return count == 0 or (0 < count <= len(tail.latest) and tail.latest[-count].seq == watcher.position + 1)
+
     async def behind(self, watcher: Watcher, read: ReadLog) -> Sequence[TurnEvent]:
         """What lies behind the watcher's place, or the beginning of it.
 
@@ -148,8 +156,11 @@ class TurnHub:
 
 
 def _at_hand(tail: _Tail, place: int) -> Sequence[TurnEvent] | None:
-    if tail.begins is None or not tail.begins <= place <= tail.ends:
+    ends = tail.ends
+    if tail.begins is None or not tail.begins <= place <= ends:
         return None
+    if place == ends:
+        return ()
     return tail.latest[bisect_right(tail.latest, place, key=_place_of) :]
 
 

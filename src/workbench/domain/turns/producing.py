@@ -235,12 +235,13 @@ def _merged(happened: Sequence[ProducerEvent]) -> list[tuple[str, dict[str, Any]
     told: list[tuple[str, dict[str, Any]]] = []
     last: tuple[str, dict[str, Any]] | None = None
     for event in happened:
-        # What it cost is not for everybody who watches.
-        payload = {name: value for name, value in event.payload.items() if name != "cost_usd"}
-        block = (event.type, {**payload, "delta": None}) if event.type in DELTAS else None
+        block = (event.type, {**event.payload, "delta": None}) if event.type in DELTAS else None
         if block is not None and block == last:
-            told[-1][1]["delta"] += payload["delta"]
+            told[-1][1]["delta"] += event.payload["delta"]
         else:
+            payload = dict(event.payload)
+            # What it cost is not for everybody who watches.
+            payload.pop("cost_usd", None)
             told.append((event.type, payload))
         last = block
     return told

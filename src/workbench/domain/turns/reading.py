@@ -166,6 +166,10 @@ class ReadingService:
             watcher.position = events[-1].seq
         return events
 
+    def has_at_hand(self, watch: Watch) -> bool:
+        """Whether `more` needs to look nowhere for what happened behind the watcher's place, if anything did."""
+        return self._hub.has_at_hand(watch.watcher)
+
     @property
     def is_draining(self) -> bool:
         """Whether all watchers are to go, to come back elsewhere."""

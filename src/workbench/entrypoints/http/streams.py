@@ -185,6 +185,10 @@ class Stream:
     looks_up = True
     """Whether `next` may have to wait for what it says, and may leave something for the next time."""
 
+    def has_at_hand(self) -> bool:
+        """Where it may have to: whether just now it would not, and would leave nothing."""
+        return False
+
     def __init__(self, beats: Heartbeats) -> None:
         self._beats = beats
         self._send: Any = None
@@ -226,7 +230,7 @@ class Stream:
         self._rung = True
         if self._started and not self._is_pumped:
             self._is_pumped = True
-            if self.looks_up:
+            if self._may_wait():
                 self._pump_task = asyncio.create_task(self._pump())
             else:
                 self._beats.round.add(self)
@@ -265,12 +269,15 @@ class Stream:
     async def pump_at_once(self) -> None:
         """Send all there is that can be sent without waiting, and leave what cannot to a task of the stream's own."""
         while self._started:
-            if self._flow is None or self._flow.write_paused:
+            if self._flow is None or self._flow.write_paused or self._may_wait():
                 self._pump_task = asyncio.create_task(self._pump())
                 return
             if not await self._step():
                 break
         self._is_pumped = False
+
+    def _may_wait(self) -> bool:
+        return self.looks_up and not self.has_at_hand()
 
     async def _pump(self) -> None:
         """Send all there is, several frames in one write where they have gathered; then be gone."""
@@ -287,7 +294,7 @@ class Stream:
         try:
             if body := await self.next():
                 await self.write(body)
-                return self.looks_up or self._rung or self.last_words() is not None
+                return self._rung or self._may_wait() or self.last_words() is not None
             if (parting := self.last_words()) is not None:
                 await self.write(parting, more=False)
                 return False

@@ -50,6 +50,10 @@ class TurnStream(Stream):
         """Say how soon to come back, and what is told in one."""
         await self.write(RETRY + self._told(self.watch.first))
 
+    def has_at_hand(self) -> bool:
+        """Whether the hub knows what comes next."""
+        return self._reading.has_at_hand(self.watch)
+
     async def next(self) -> bytes:
         """The frames of what happened since, up to the end; not every event has one."""
         while not self._is_over:
