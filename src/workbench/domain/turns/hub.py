@@ -23,7 +23,7 @@ ReadLog = Callable[[int, int], Awaitable[Sequence[TurnEvent]]]
 class Watcher:
     """One who watches a turn."""
 
-    __slots__ = ("is_needed", "position", "ring", "turn_pk")
+    __slots__ = ("is_needed", "position", "ring", "tail", "turn_pk")
 
     def __init__(self, turn_pk: UUID, position: int, ring: Callable[[], None], *, is_needed: bool = False) -> None:
         """Watch from behind a place; `ring` is called when there may be more. Some turns need watchers, or they end."""
@@ -31,6 +31,7 @@ class Watcher:
         self.position = position
         self.ring = ring
         self.is_needed = is_needed
+        self.tail: _Tail | None = None
 
 
 class _Tail:
@@ -92,14 +93,15 @@ class TurnHub:
 
     def join(self, watcher: Watcher) -> None:
         """Ring the watcher from here on."""
-        self._tails.setdefault(watcher.turn_pk, _Tail()).watchers.add(watcher)
+        watcher.tail = self._tails.setdefault(watcher.turn_pk, _Tail())
+        watcher.tail.watchers.add(watcher)
         if watcher.is_needed and watcher.turn_pk not in self._needed:
             self._needed.add(watcher.turn_pk)
             self.attendance_changed.set()
 
     def part(self, watcher: Watcher) -> None:
         """Forget the watcher, and with the last one what was kept for them."""
-        tail = self._tails.get(watcher.turn_pk)
+        tail, watcher.tail = watcher.tail, None
         if tail is None:
             return
         tail.watchers.discard(watcher)
@@ -133,7 +135,7 @@ class TurnHub:
 
     def has_at_hand(self, watcher: Watcher) -> bool:
         """Whether all behind the watcher's place is at hand, without a hole."""
-        tail = self._tails.get(watcher.turn_pk)
+        tail = watcher.tail
         if tail is None or tail.begins is None:
             return False
         count = tail.ends - watcher.position
@@ -144,7 +146,7 @@ class TurnHub:
 
         What is not at hand is read from the log, once for all who wait for the same.
         """
-        tail = self._tails.get(watcher.turn_pk)
+        tail = watcher.tail
         if tail is None:
             return await read(watcher.position, READ_PAGE)
         found = _at_hand(tail, watcher.position)

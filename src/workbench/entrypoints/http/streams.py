@@ -230,10 +230,7 @@ class Stream:
         self._rung = True
         if self._started and not self._is_pumped:
             self._is_pumped = True
-            if self._may_wait():
-                self._pump_task = asyncio.create_task(self._pump())
-            else:
-                self._beats.round.add(self)
+            self._beats.round.add(self)
 
     def ping(self, silent_since: float) -> None:
         """Send a sign of life, unless something was sent since that time (monotonic, in seconds)."""
