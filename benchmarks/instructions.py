@@ -6,6 +6,7 @@ so that two states of the program can be compared on any day. What the kernel an
 
 import argparse
 import asyncio
+import itertools
 import shutil
 import subprocess
 import tempfile
@@ -14,12 +15,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks import report, servers
+from benchmarks import report, servers, turns
 from benchmarks.client import Connection, Request
 from benchmarks.scenarios import Figure, all_have, connect, fill, new_conversation, open_streams
 from benchmarks.servers import Server
 
 STREAMS = 100
+TURNS = 16
 DEPTH = 1000
 # An interpreter under valgrind is some fifty times slower.
 START_SECONDS = 300.0
@@ -79,10 +81,24 @@ async def _streaming(server: Server) -> Act:
     return act
 
 
+async def _producing(server: Server) -> Act:
+    stage = await turns.set_up(server, TURNS)
+    for turn in stage.turns:
+        await turn.begin()
+    batches = itertools.count(1)
+
+    async def act(times: int) -> None:
+        ours = [next(batches) for _ in range(times // TURNS)]
+        await asyncio.gather(*(turn.send_at_once(range(ours[0], ours[-1] + 1)) for turn in stage.turns))
+
+    return act
+
+
 PATHS = {
     "a post, one client": Measured(partial(_posting, clients=1), 150, on_floor=True),
     "a post, 16 clients at once": Measured(partial(_posting, clients=16), 480),
     "a page of 100 messages": Measured(_reading, 60),
+    f"a batch of a turn's deltas, to {turns.WATCHERS} watchers, of {TURNS} turns at once": Measured(_producing, 480),
     f"an event to one of {STREAMS} streams, its part of the post included": Measured(_streaming, 20, STREAMS),
 }
 

@@ -4,6 +4,7 @@ import asyncio
 import random
 import re
 import time
+from collections.abc import Sequence
 
 from benchmarks.client import Connection, quantile
 from benchmarks.scenarios import Effort, Figure, new_conversation
@@ -14,6 +15,7 @@ DELTA_SECONDS = 1 / 50
 BATCH = 4
 """Deltas that gather in 80 ms, which is how long a producer may hold them."""
 WATCHERS = 2
+ARRIVAL_LOOK_SECONDS = 0.002
 COUNTERS = ("workbench_write_statements_total", "workbench_commits_total")
 
 _DELTA = re.compile(rb'"delta":"([\d ]+)"')
@@ -68,13 +70,32 @@ class Streaming:
         self._path = path
         self.watchers = [Watcher(server.port, server.token, f"{path}/stream") for _ in range(WATCHERS)]
         self.made: dict[int, float] = {}
+        self._watching: list[asyncio.Task[None]] = []
+
+    async def begin(self) -> None:
+        """Become the producer, and have it watched."""
+        await self._producer.open()
+        await self._producer.json("PUT", f"{self._path}/lease", {"producer_id": "bench"})
+        self._watching = [asyncio.create_task(watcher.run()) for watcher in self.watchers]
+        await asyncio.gather(*(watcher.ready.wait() for watcher in self.watchers))
+
+    async def send(self, batch: int) -> None:
+        """Send the deltas of a batch; batches count from 1."""
+        numbers = range((batch - 1) * BATCH, batch * BATCH)
+        events = [{"type": "text.delta", "id": "t", "delta": f"{number} "} for number in numbers]
+        await self._producer.json("POST", f"{self._path}/events", {"epoch": 1, "batch": batch, "events": events})
+
+    async def send_at_once(self, batches: range) -> None:
+        """Send these one after the other, and wait until they have arrived."""
+        for batch in batches:
+            await self.send(batch)
+        for watcher in self.watchers:
+            while batches[-1] * BATCH - 1 not in watcher.arrivals:  # noqa: ASYNC110 - another process sends it
+                await asyncio.sleep(ARRIVAL_LOOK_SECONDS)
 
     async def run(self, seconds: float) -> None:
         """Make deltas at their pace, and send what has gathered."""
-        await self._producer.open()
-        await self._producer.json("PUT", f"{self._path}/lease", {"producer_id": "bench"})
-        watching = [asyncio.create_task(watcher.run()) for watcher in self.watchers]
-        await asyncio.gather(*(watcher.ready.wait() for watcher in self.watchers))
+        await self.begin()
         # Nobody's tokens keep step with another's.
         await asyncio.sleep(random.random() * BATCH * DELTA_SECONDS)
         begun = time.perf_counter()
@@ -83,15 +104,29 @@ class Streaming:
             for number in range(first, first + BATCH):
                 self.made[number] = begun + number * DELTA_SECONDS
             await asyncio.sleep(max(0.0, self.made[first + BATCH - 1] - time.perf_counter()))
-            events = [{"type": "text.delta", "id": "t", "delta": f"{n} "} for n in range(first, first + BATCH)]
-            await self._producer.json("POST", f"{self._path}/events", {"epoch": 1, "batch": batch, "events": events})
+            await self.send(batch)
         await self._producer.json("POST", f"{self._path}/finalize", {"epoch": 1, "outcome": "completed"})
-        await asyncio.gather(*watching)
+        await asyncio.gather(*self._watching)
         self._producer.close()
 
 
-async def streaming_turns(server: Server, effort: Effort) -> list[Figure]:
-    """Stream all at once, and see when each delta was made and when it arrived."""
+class Stage:
+    """Open turns, and what has to stay there for them."""
+
+    def __init__(self, turns: Sequence[Streaming], service: asyncio.Server, connections: Sequence[Connection]) -> None:
+        self.turns = turns
+        self._service = service
+        self._connections = connections
+
+    def close(self) -> None:
+        """Leave."""
+        for connection in self._connections:
+            connection.close()
+        self._service.close()
+
+
+async def set_up(server: Server, count: int) -> Stage:
+    """Open so many turns of a service's assistants, which answer nothing by themselves."""
     service = await asyncio.start_server(_answer_all, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{service.sockets[0].getsockname()[1]}/"
     ann = await Connection(server.port, server.token).open()
@@ -101,7 +136,13 @@ async def streaming_turns(server: Server, effort: Effort) -> list[Figure]:
     heart = await Producer(server.port).open()
     beat = {"name": "b", "description": "", "url": url, "online_expires_in_seconds": 3600}
     await heart.json("PUT", f"/assistant-service-registrations/{SERVICE}", beat)
-    turns = [await _opened(server, ann) for _ in range(effort.turns)]
+    return Stage([await _opened(server, ann) for _ in range(count)], service, [ann, heart])
+
+
+async def streaming_turns(server: Server, effort: Effort) -> list[Figure]:
+    """Stream all at once, and see when each delta was made and when it arrived."""
+    stage = await set_up(server, effort.turns)
+    turns = stage.turns
     before = [await asyncio.to_thread(server.counter, name) for name in COUNTERS]
     used = server.cpu_seconds()
     begun = time.perf_counter()
@@ -117,9 +158,7 @@ async def streaming_turns(server: Server, effort: Effort) -> list[Figure]:
         if number in watcher.arrivals
     ]
     wanted = sum(len(turn.made) * WATCHERS for turn in turns)
-    heart.close()
-    ann.close()
-    service.close()
+    stage.close()
     name = f"{effort.turns} turns at once"
     return [
         Figure(f"{name}, deltas to watchers", wanted / took, "/s"),

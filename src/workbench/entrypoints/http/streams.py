@@ -266,15 +266,13 @@ class Stream:
     async def pump_at_once(self) -> None:
         """Send all there is that can be sent without waiting, and leave what cannot to a task of the stream's own."""
         while self._started:
-            if self._flow is None or self._flow.write_paused or self._may_wait():
+            may_wait = self.looks_up and not self.has_at_hand()
+            if may_wait or self._flow is None or self._flow.write_paused:
                 self._pump_task = asyncio.create_task(self._pump())
                 return
             if not await self._step():
                 break
         self._is_pumped = False
-
-    def _may_wait(self) -> bool:
-        return self.looks_up and not self.has_at_hand()
 
     async def _pump(self) -> None:
         """Send all there is, several frames in one write where they have gathered; then be gone."""
@@ -291,7 +289,8 @@ class Stream:
         try:
             if body := await self.next():
                 await self.write(body)
-                return self._rung or self._may_wait() or self.last_words() is not None
+                may_wait = self.looks_up and not self.has_at_hand()
+                return self._rung or may_wait or self.last_words() is not None
             if (parting := self.last_words()) is not None:
                 await self.write(parting, more=False)
                 return False
