@@ -6,7 +6,7 @@ import msgspec
 
 from workbench.domain.errors import UnprocessableError
 from workbench.domain.parts.checking import Id, require_part, require_shape
-from workbench.domain.texts import MAX_DEPTH, cleaned
+from workbench.domain.texts import MAX_DEPTH, cleaned_soon
 
 OF_THE_LOG = frozenset({"type", "turn_id", "seq", "epoch", "at"})
 """Names that every event has from the log: a producer that sends them does not overwrite what is true."""
@@ -90,7 +90,7 @@ def producer_events(values: list[Any], path: str = "events") -> list[ProducerEve
     the server's own (`turn.*`), `invalid_event` for a wrong payload; for the part of a `part` event as `require_part`,
     which may be an image, a state or data: the rest is streamed.
     """
-    sent = cleaned(values, MAX_DEPTH + 1)
+    sent = cleaned_soon(values, MAX_DEPTH + 1)
     return [_event(each, f"{path}[{index}]") for index, each in enumerate(sent)]
 
 
