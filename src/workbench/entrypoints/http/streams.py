@@ -266,8 +266,7 @@ class Stream:
     async def pump_at_once(self) -> None:
         """Send all there is that can be sent without waiting, and leave what cannot to a task of the stream's own."""
         while self._started:
-            may_wait = self.looks_up and not self.has_at_hand()
-            if may_wait or self._flow is None or self._flow.write_paused:
+            if self._flow is None or self._flow.write_paused or (self.looks_up and not self.has_at_hand()):
                 self._pump_task = asyncio.create_task(self._pump())
                 return
             if not await self._step():
@@ -289,8 +288,7 @@ class Stream:
         try:
             if body := await self.next():
                 await self.write(body)
-                may_wait = self.looks_up and not self.has_at_hand()
-                return self._rung or may_wait or self.last_words() is not None
+                return self._rung or (self.looks_up and not self.has_at_hand()) or self.last_words() is not None
             if (parting := self.last_words()) is not None:
                 await self.write(parting, more=False)
                 return False
