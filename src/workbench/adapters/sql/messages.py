@@ -42,7 +42,7 @@ MESSAGE_FIELDS = (
 
 
 class ReadTime(FunctionElement[datetime]):
-    """A time in the form that becomes a datetime soonest: on PostgreSQL seconds since 1970, as it is on SQLite.
+    """A time in the form that becomes a datetime soonest: seconds since 1970 on PostgreSQL, the text as it is on SQLite.
 
     PostgreSQL's driver takes a third of the time that a page takes it for making datetimes of its own form. Seconds as
     a float have their microseconds right until the year 2242.

@@ -185,10 +185,6 @@ class Stream:
     looks_up = True
     """Whether `next` may have to wait for what it says, and may leave something for the next time."""
 
-    def has_at_hand(self) -> bool:
-        """Where it may have to: whether just now it would not, and would leave nothing."""
-        return False
-
     def __init__(self, beats: Heartbeats) -> None:
         self._beats = beats
         self._send: Any = None
@@ -212,6 +208,10 @@ class Stream:
     async def next(self) -> bytes:
         """What is to be sent now; empty where there is nothing."""
         raise NotImplementedError
+
+    def has_at_hand(self) -> bool:
+        """Whether `next` would not have to wait just now, nor leave anything; of those that may have to."""
+        return False
 
     def last_words(self) -> bytes | None:
         """What is sent when there will be nothing more; None while there may be."""
