@@ -1,21 +1,20 @@
 """The time by the clock that all processes share: the database's own on PostgreSQL, this machine's on SQLite."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import FunctionElement
 
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.schema import Moment
+from workbench.adapters.sql.terms import Term
 from workbench.domain.clock import Clock
 
 GIVEN_NOW = "given_now"
 """The parameter that statements are given in which `SharedNow` stands."""
 
 
-class SharedNow(FunctionElement[datetime]):
+class SharedNow(Term[datetime]):
     """The time when the statement is run."""
 
     inherit_cache = True
@@ -25,15 +24,9 @@ class SharedNow(FunctionElement[datetime]):
     def __init__(self) -> None:
         super().__init__(bindparam(GIVEN_NOW, type_=Moment))
 
-
-@compiles(SharedNow)  # pyright: ignore[reportUnknownMemberType, reportUntypedFunctionDecorator]
-def _given(element: SharedNow, compiler: Any, **options: Any) -> str:  # pyright: ignore[reportUnusedFunction]
-    return compiler.process(element.clauses, **options)
-
-
-@compiles(SharedNow, "postgresql")  # pyright: ignore[reportUnknownMemberType, reportUntypedFunctionDecorator]
-def _own(_element: SharedNow, _compiler: Any, **_options: Any) -> str:  # pyright: ignore[reportUnusedFunction]
-    return "clock_timestamp()"
+    def on_postgresql(self, given: Callable[[], str]) -> str:  # noqa: ARG002 - it has a clock itself
+        """The database's own."""
+        return "clock_timestamp()"
 
 
 _NOW = select(SharedNow())

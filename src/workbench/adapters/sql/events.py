@@ -10,9 +10,10 @@ import msgspec
 from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select, update
 
 from workbench.adapters.sql.database import Database
-from workbench.adapters.sql.repository import Query, Repository, Uncounted, columns_of, here
+from workbench.adapters.sql.repository import Query, Repository, columns_of, here
 from workbench.adapters.sql.schema import Id
 from workbench.adapters.sql.tables import OUTSIDE, conversations, events, farewells, participants, workspaces
+from workbench.adapters.sql.terms import Uncounted
 from workbench.adapters.sql.writes import RecordedEvent
 from workbench.domain.events.model import FEED_TYPES, Event, NewEvent, NewWorkspaceEvent
 from workbench.domain.events.ports import EventKeeping, EventLog

@@ -9,13 +9,11 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import BindParameter, ColumnElement, FromClause, Select, and_, bindparam, delete, select, true
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import FunctionElement
 
 from workbench.adapters.sql.prepared import POSTGRESQL, Values
-from workbench.adapters.sql.repository import Query, Repository, Uncounted, here
-from workbench.adapters.sql.schema import Moment
+from workbench.adapters.sql.repository import Query, Repository, here
 from workbench.adapters.sql.tables import conversations, message_debug, messages
+from workbench.adapters.sql.terms import ReadTime, Uncounted
 from workbench.domain.messages.model import (
     MAX_WORDS,
     SEARCHED,
@@ -39,27 +37,6 @@ MESSAGE_FIELDS = (
     "metadata",
     "has_debug_data",
 )
-
-
-class ReadTime(FunctionElement[datetime]):
-    """A time in the form that becomes a datetime soonest: seconds since 1970 on PostgreSQL, the text as it is on SQLite.
-
-    PostgreSQL's driver takes a third of the time that a page takes it for making datetimes of its own form. Seconds as
-    a float have their microseconds right until the year 2242.
-    """
-
-    inherit_cache = True
-    type = Moment()
-
-
-@compiles(ReadTime)  # pyright: ignore[reportUnknownMemberType, reportUntypedFunctionDecorator]
-def _as_it_is(element: ReadTime, compiler: Any, **options: Any) -> str:  # pyright: ignore[reportUnusedFunction]
-    return compiler.process(element.clauses, **options)
-
-
-@compiles(ReadTime, "postgresql")  # pyright: ignore[reportUnknownMemberType, reportUntypedFunctionDecorator]
-def _in_seconds(element: ReadTime, compiler: Any, **options: Any) -> str:  # pyright: ignore[reportUnusedFunction]
-    return f"date_part('epoch', {compiler.process(element.clauses, **options)})"
 
 
 def message_columns(source: FromClause) -> list[ColumnElement[Any]]:

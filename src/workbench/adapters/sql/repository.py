@@ -5,9 +5,7 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import BindParameter, Boolean, Column, ColumnElement, Executable, Table, bindparam
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy import BindParameter, Column, ColumnElement, Executable, Table, bindparam
 
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.prepared import Row, Values
@@ -29,28 +27,6 @@ IDS: BindParameter[UUID] = bindparam("ids", type_=Id, expanding=True)
 def here(table: Table) -> ColumnElement[bool]:
     """The condition that every statement on a tenant table starts with: rows of the block's workspace only."""
     return table.c.workspace_id == WORKSPACE
-
-
-class Uncounted(FunctionElement[bool]):
-    """A condition that PostgreSQL is to check, and not to expect that it leaves few rows.
-
-    Its planner multiplies: few rows are of the workspace, few of the conversation, so hardly any is of both, although one
-    follows from the other. Those few, it concludes, are quickly sorted, and so it reads all of a conversation for the
-    newest hundred of its messages, where an index has them in order. Of a CASE it assumes that it holds for half of all.
-    """
-
-    inherit_cache = True
-    type = Boolean()
-
-
-@compiles(Uncounted)  # pyright: ignore[reportUnknownMemberType, reportUntypedFunctionDecorator]
-def _as_it_is(element: Uncounted, compiler: Any, **options: Any) -> str:  # pyright: ignore[reportUnusedFunction]
-    return compiler.process(element.clauses, **options)
-
-
-@compiles(Uncounted, "postgresql")  # pyright: ignore[reportUnknownMemberType, reportUntypedFunctionDecorator]
-def _as_a_case(element: Uncounted, compiler: Any, **options: Any) -> str:  # pyright: ignore[reportUnusedFunction]
-    return f"CASE WHEN {compiler.process(element.clauses, **options)} THEN true ELSE false END"
 
 
 class Query(Generic[T]):

@@ -30,7 +30,7 @@ from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.documents import BLANK_TALK, MAKE_ANEW, walk_place
 from workbench.adapters.sql.duties import KEEP_TERMS
 from workbench.adapters.sql.lifecycle_tables import audit, conversation_retention, workspace_retention
-from workbench.adapters.sql.repository import Repository, Uncounted, here
+from workbench.adapters.sql.repository import Repository, here
 from workbench.adapters.sql.schema import Id, Moment
 from workbench.adapters.sql.tables import (
     conversations,
@@ -41,6 +41,7 @@ from workbench.adapters.sql.tables import (
     messages,
     workspaces,
 )
+from workbench.adapters.sql.terms import Uncounted
 from workbench.domain.lifecycle.model import Cutoffs, Expired, OwnTerms, Terms, WorkspaceRules
 from workbench.domain.lifecycle.ports import AgedMessages, RetentionRules
 
