@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import asyncpg
 from tests.contracts.test_transactions import message, new_conversation
 from tests.support.databases import Store, open_store, owner_of
 
+from workbench.adapters.sql.chosen import Alone
 from workbench.adapters.sql.duties import MIGRATE
 from workbench.adapters.sql.messages import _latest
 from workbench.adapters.sql.prepared import Prepared
@@ -59,7 +60,7 @@ async def test_postgresql_reads_none_of_the_messages_before(postgres_url: str) -
         for each in conversations:
             await say(store, each, "hello")
         place = {"ws": "default", "conversation_id": conversations[0], "many": MANY}
-        await store.database.run_one(FILL, place, "default")
+        await store.database.write(lambda: Alone(FILL, place, "default", len))
         await store.database.transact(lambda connection: connection.execute(text("ANALYZE")), "default")
         for kinds in (["chat"], ["chat", "notice"]):
             statement = _latest(one_type=len(kinds) == 1, dialect="postgresql")

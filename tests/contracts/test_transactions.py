@@ -12,10 +12,10 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.engine import make_url
 from tests.support.databases import Store, open_store
 
+from workbench.adapters.sql.chosen import Chosen
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.group_commit import GroupCommit, OutcomeUnknownError
 from workbench.adapters.sql.leases import SqlLeases
-from workbench.adapters.sql.prepared import Prepared
 from workbench.adapters.sql.refusals import ConnectionLostError
 from workbench.adapters.sql.tables import events, messages
 from workbench.adapters.sql.transactions import SqlTransactions
@@ -123,8 +123,8 @@ class Forgetful:
         await self._database.transact(work, within)
         raise ConnectionLostError
 
-    async def run_one(self, statement: Prepared, row: Any, within: Within = None) -> Any:
-        await self._database.run_one(statement, row, within)
+    async def write(self, choose: Callable[[], Chosen[Any]]) -> Any:
+        await self._database.write(choose)
         raise ConnectionLostError
 
 

@@ -11,17 +11,17 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from workbench.adapters.assistants.client import HttpAssistantClient
+from workbench.adapters.sql.chosen import Chosen, Together
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.deliveries import _ADVANCE
 from workbench.adapters.sql.group_commit import GroupCommit
 from workbench.adapters.sql.postgresql import PostgresDatabase
-from workbench.adapters.sql.prepared import Prepared
 from workbench.adapters.sql.sqlite import SqliteDatabase
 from workbench.adapters.sql.walls import Within
 from workbench.adapters.sql.writes import Writes
@@ -69,6 +69,16 @@ class Points:
         """Whether the label is the one."""
         return self._order_now().endswith(label)
 
+    def in_work(self, work: Callable[[Connection], T]) -> Callable[[Connection], T]:
+        """The same work, with a point behind it: before it is committed."""
+
+        def working(connection: Connection) -> T:
+            result = work(connection)
+            self.passing(INSERTED)
+            return result
+
+        return working
+
     def _order_now(self) -> str:
         try:
             return self._armed.read_text()
@@ -82,17 +92,23 @@ class PointedSqlite(SqliteDatabase):
     points: Points
 
     async def transact(self, work: Callable[[Connection], T], within: Within = None) -> T:
-        result = await super().transact(self._pointed(work), within)
+        result = await super().transact(self.points.in_work(work), within)
         self.points.passing(COMMITTED)
         return result
 
-    def _pointed(self, work: Callable[[Connection], T]) -> Callable[[Connection], T]:
-        def working(connection: Connection) -> T:
-            result = work(connection)
-            self.points.passing(INSERTED)
-            return result
+    async def write(self, choose: Callable[[], Chosen[T]]) -> T:
+        result = await super().write(lambda: self._pointed(choose()))
+        self.points.passing(COMMITTED)
+        return result
 
-        return working
+    def _pointed(self, chosen: Chosen[T]) -> Chosen[T]:
+        if isinstance(chosen, Together):
+            return Together(self.points.in_work(chosen.work), chosen.within)
+        if not self.points.is_armed(INSERTED):
+            return chosen
+        # It commits by itself: there is a place between the insert and the commit only if it is made to wait.
+        work = self.points.in_work(lambda connection: chosen.statement.one(connection, chosen.row))
+        return Together(lambda connection: chosen.read(work(connection)), chosen.within)
 
 
 class PointedPostgres(PostgresDatabase):
@@ -101,17 +117,15 @@ class PointedPostgres(PostgresDatabase):
     points: Points
 
     async def transact(self, work: Callable[[Connection], T], within: Within = None) -> T:
-        def working(connection: Connection) -> T:
-            result = work(connection)
-            self.points.passing(INSERTED)
-            return result
-
-        result = await super().transact(working, within)
+        result = await super().transact(self.points.in_work(work), within)
         self.points.passing(COMMITTED)
         return result
 
-    async def run_one(self, statement: Prepared, row: Any, within: Within = None) -> Any:
-        running = asyncio.ensure_future(super().run_one(statement, row, within))
+    async def write(self, choose: Callable[[], Chosen[T]]) -> T:
+        chosen = choose()
+        if isinstance(chosen, Together):
+            return await self.transact(chosen.work, chosen.within)
+        running = asyncio.ensure_future(super().write(lambda: chosen))
         if self.points.is_armed(INSERTED):
             # It commits by itself: what lies between the insert and the commit is the way to the server and back.
             await asyncio.sleep(ON_ITS_WAY_SECONDS)

@@ -9,14 +9,15 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import Connection, bindparam, insert, text, update
 
-from workbench.adapters.sql.database import Database
+from workbench.adapters.sql.chosen import Alone
 from workbench.adapters.sql.positions import TURN_CHANNEL, WAKEUP_SENDER
-from workbench.adapters.sql.prepared import POSTGRESQL, Prepared
+from workbench.adapters.sql.prepared import POSTGRESQL, Prepared, Values
 from workbench.adapters.sql.repository import here
 from workbench.adapters.sql.schema import Id, Moment
 from workbench.adapters.sql.turn_tables import turn_events, turns
 from workbench.adapters.sql.writes import Row, Step, Writes
 from workbench.domain.errors import StaleError
+from workbench.domain.events.model import Event
 
 # Turns are locked in the order of their keys, so that two replicas do not lock each other out; one by one, so that each
 # is found by its key: a join is planned while the table is small, and would read all of it when it is large.
@@ -82,10 +83,15 @@ def only_advances(group: Sequence[Writes]) -> bool:
     return all(writes.only_steps for writes in group)
 
 
-async def advance(database: Database, group: Sequence[Writes]) -> None:
-    """Take all steps of one workspace in one trip. Raises StaleError where a turn was changed since it was read."""
+def advancing(group: Sequence[Writes]) -> Alone[list[list[Event]]]:
+    """How to take all steps of one workspace in one trip; where a turn was changed since it was read, it raises StaleError."""
     steps = [step for writes in group for step in writes.steps]
-    _require_all(len(await database.run_one(_ADVANCE_POSTGRESQL, _arrays(steps), group[0].within)), steps)
+
+    def read(rows: Sequence[Values]) -> list[list[Event]]:
+        _require_all(len(rows), steps)
+        return []
+
+    return Alone(_ADVANCE_POSTGRESQL, _arrays(steps), group[0].within, read)
 
 
 def take_steps(connection: Connection, steps: Sequence[Step]) -> None:

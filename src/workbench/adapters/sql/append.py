@@ -1,155 +1,56 @@
-"""Appending on PostgreSQL in one trip: most groups only add messages and events, and need no more than a statement.
+"""Appending in one statement: most groups only add messages and events, and need no more.
 
 The statement does what `store` does in several, in the same order and under the same locks; being one, it is
-atomic without BEGIN and COMMIT. A group that does anything else goes through `store`.
-
-There are two of them: for any group, and for a single message, which is what a quiet service's groups hold (measured,
-with the commit: 680 against 380 us; the difference is JSON and joins, which pay from the second message on).
+atomic without BEGIN and COMMIT. Where one of the conversations is gone, or one who writes has lost their seat, it changes
+nothing and answers with nothing. A group that does anything else goes through `store`.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import text
 
-from workbench.adapters.sql.database import Database
-from workbench.adapters.sql.positions import (
-    RECORDED_MOVES,
-    WAKEUP_CHANNEL,
-    WAKEUP_SENDER,
-    Positions,
-    count_feeds,
-    count_moves,
-    event_at,
-)
-from workbench.adapters.sql.prepared import Prepared, Values
-from workbench.adapters.sql.schema import canonical
-from workbench.adapters.sql.seated import COUNT_POSTGRESQL, MAY_WRITE, distinct_writers
+from workbench.adapters.sql import append_postgresql, append_sqlite
+from workbench.adapters.sql.chosen import Alone
+from workbench.adapters.sql.positions import Positions, count_feeds, count_moves, event_at
+from workbench.adapters.sql.prepared import Values
+from workbench.adapters.sql.schema import in_utc
+from workbench.adapters.sql.seated import distinct_writers
 from workbench.adapters.sql.writes import Row, Writer, Writes
 from workbench.domain.errors import NotFoundError, StaleError
 from workbench.domain.events.model import Event
 
-# Where one of the conversations is gone, or one who writes has lost their seat, `moves` is empty, and so nothing at all is
-# changed.
-_APPEND = Prepared(
-    text(f"""
-        WITH locked AS (
-            SELECT c.id, m.events, m.messages
-            FROM conversations AS c
-            JOIN {RECORDED_MOVES} AS m
-              ON c.id = m.id AND c.workspace_id = :ws
-            ORDER BY c.id FOR UPDATE OF c
-        ), moves AS (
-            SELECT * FROM locked WHERE (SELECT count(*) FROM locked) = CAST(:wanted AS bigint)
-              AND ({COUNT_POSTGRESQL}) = CAST(:seated AS bigint)
-        ), heads AS (
-            UPDATE conversations
-            SET event_head = event_head + moves.events, message_head = message_head + moves.messages
-            FROM moves WHERE conversations.id = moves.id
-            RETURNING conversations.id, event_head - moves.events AS events, message_head - moves.messages AS messages
-        ), feeds AS (
-            UPDATE workspaces SET event_head = event_head + f.events
-            FROM (SELECT CAST(:feed AS bigint) AS events) AS f
-            WHERE workspaces.workspace_id = :ws AND EXISTS (SELECT 1 FROM moves)
-            RETURNING workspaces.workspace_id, event_head, event_head - f.events AS events
-        ), told AS (
-            SELECT pg_notify('{WAKEUP_CHANNEL}', concat_ws(' ', workspace_id, event_head, {WAKEUP_SENDER})) FROM feeds
-        ), new_messages AS (
-            INSERT INTO messages (workspace_id, conversation_id, sequence, id, sender_role, sender_id, message_type,
-                                  timestamp, content_type, content, filenames, metadata, has_debug_data)
-            SELECT r.workspace_id, r.conversation_id, heads.messages + r.place, r.id, r.sender_role, r.sender_id,
-                   r.message_type, r.timestamp, r.content_type, r.content, r.filenames, r.metadata, r.has_debug_data
-            FROM json_to_recordset(CAST(:messages AS json)) AS r(
-                workspace_id text, conversation_id uuid, place bigint, id uuid, sender_role text, sender_id text,
-                message_type text, timestamp timestamptz, content_type text, content text, filenames text,
-                metadata text, has_debug_data boolean)
-            JOIN heads ON heads.id = r.conversation_id
-        ), new_events AS (
-            INSERT INTO events (workspace_id, feed_position, conversation_id, position, id, correlation_id, type,
-                                timestamp, audience, data, trace_parent)
-            SELECT r.workspace_id, feeds.events + r.feed_position, r.conversation_id, heads.events + r.position, r.id,
-                   r.correlation_id, r.type, r.timestamp, r.audience, r.data, r.trace_parent
-            FROM json_to_recordset(CAST(:events AS json)) AS r(
-                workspace_id text, feed_position bigint, conversation_id uuid, position bigint, id text,
-                correlation_id text, type text, timestamp timestamptz, audience text, data text,
-                trace_parent text)
-            JOIN heads ON heads.id = r.conversation_id
-            JOIN feeds ON feeds.workspace_id = r.workspace_id
-        )
-        SELECT CAST(id AS text), events FROM heads
-        UNION ALL
-        SELECT workspace_id, events FROM feeds, (SELECT count(*) FROM told) AS all_told
-    """),  # noqa: S608 - a constant of ours
-    "ws",
-    "moves",
-    "wanted",
-    "writers",
-    "seated",
-    "feed",
-    "messages",
-    "events",
-)
+_POST = {"sqlite": append_sqlite.POST, "postgresql": append_postgresql.POST}
+_APPEND = {"sqlite": append_sqlite.APPEND, "postgresql": append_postgresql.APPEND}
 
-_POST = Prepared(
-    text(f"""
-        WITH head AS (
-            UPDATE conversations SET event_head = event_head + 1, message_head = message_head + 1
-            WHERE id = :conversation_id AND workspace_id = :workspace_id AND EXISTS (
-                SELECT 1 FROM participants AS p
-                WHERE p.conversation_id = :conversation_id AND p.role = :writer_role AND p.id = :writer_id
-                  AND p.workspace_id = :workspace_id AND {MAY_WRITE}
-            )
-            RETURNING CAST(id AS text) AS id, event_head, message_head
-        ), feed AS (
-            UPDATE workspaces SET event_head = event_head + 1
-            WHERE workspace_id = :workspace_id AND EXISTS (SELECT 1 FROM head)
-            RETURNING workspace_id, event_head
-        ), told AS (
-            SELECT pg_notify('{WAKEUP_CHANNEL}', concat_ws(' ', workspace_id, event_head, {WAKEUP_SENDER})) FROM feed
-        ), new_message AS (
-            INSERT INTO messages (workspace_id, conversation_id, sequence, id, sender_role, sender_id, message_type,
-                                  timestamp, content_type, content, filenames, metadata, has_debug_data)
-            SELECT :workspace_id, :conversation_id, message_head, :id, :sender_role, :sender_id, :message_type,
-                   :timestamp, :content_type, :content, :filenames, :metadata, :has_debug_data
-            FROM head
-        ), new_event AS (
-            INSERT INTO events (workspace_id, feed_position, conversation_id, position, id, correlation_id, type,
-                                timestamp, audience, data, trace_parent)
-            SELECT :workspace_id, feed.event_head, :conversation_id, head.event_head, :event_id, :event_correlation_id,
-                   :event_type, :event_timestamp, :event_audience, :event_data, :event_trace_parent
-            FROM head, feed
-        )
-        SELECT id, event_head - 1 FROM head
-        UNION ALL
-        SELECT workspace_id, event_head - 1 FROM feed, (SELECT count(*) FROM told) AS all_told
-    """),  # noqa: S608 - a constant of ours
-)
+Stored = list[list[Event]]
 
 
 def only_appends(group: Sequence[Writes]) -> bool:
-    """Whether the group adds messages and events to conversations that are there, and does nothing else."""
+    """Whether the group adds messages and events to conversations of one workspace, and does nothing else."""
+    workspace_id = group[0].workspace_id
     return all(
         writes.events
+        and writes.workspace_id == workspace_id
         and not (writes.steps or writes.does_more)
         and not any(recorded.new.farewell or recorded.new.conversation_id is None for recorded in writes.events)
         for writes in group
     )
 
 
-async def append(database: Database, group: Sequence[Writes]) -> list[list[Event]]:
-    """Append everything, of one workspace; answer with the events as they were stored, by workspace.
+def appending(group: Sequence[Writes], dialect: Literal["sqlite", "postgresql"]) -> Alone[Stored]:
+    """How to append everything; it answers with the events as they were stored, by workspace, of which there is one.
 
-    Raises StaleError, with nothing stored, where one who writes may not any more, and NotFoundError where a conversation
-    is gone.
+    It raises StaleError, with nothing stored, where one who writes may not any more, and NotFoundError where a
+    conversation is gone.
     """
     if (post := _only_post(group)) is not None:
-        return [[await _append_post(database, post)]]
+        return _appending_post(post, dialect)
     moves, feeds = count_moves(group), count_feeds(group)
     # Places within the group; the statement adds where they begin.
     places = Positions.from_nothing(moves.values(), feeds)
     messages = [_message(row, places) for writes in group for row in writes.messages]
-    events = [_event(writes, number, places) for writes in group for number in range(len(writes.events))]
+    events = [places.place(recorded, writes.workspace_id) for writes in group for recorded in writes.events]
     writers = distinct_writers(group)
     parameters = {
         "moves": _json(list(moves.values())),
@@ -159,12 +60,15 @@ async def append(database: Database, group: Sequence[Writes]) -> list[list[Event
         "ws": group[0].workspace_id,
         "feed": len(events),
         "messages": _json(messages),
-        "events": _json(events),
+        "events": _json([_event(event) for event in events]),
     }
-    begins = _begins(await database.run_one(_APPEND, parameters, group[0].within), writers)
-    return [
-        [_placed(event, begins) for event in events if event.workspace_id == workspace_id] for workspace_id in feeds
-    ]
+
+    def read(rows: Sequence[Values]) -> Stored:
+        feed_begins, begins = _only(rows, writers)
+        heads = msgspec.json.decode(begins)
+        return [[_placed(event, feed_begins, heads[str(event.conversation_id)]) for event in events]]
+
+    return Alone(_APPEND[dialect], parameters, group[0].within, read)
 
 
 def _only_post(group: Sequence[Writes]) -> Writes | None:
@@ -176,7 +80,7 @@ def _only_post(group: Sequence[Writes]) -> Writes | None:
     return group[0] if is_one else None
 
 
-async def _append_post(database: Database, post: Writes) -> Event:
+def _appending_post(post: Writes, dialect: Literal["sqlite", "postgresql"]) -> Alone[Stored]:
     (message,), (recorded,), (writer,) = post.messages, post.events, post.writers
     parameters = {
         **message,
@@ -192,33 +96,39 @@ async def _append_post(database: Database, post: Writes) -> Event:
         "event_data": recorded.data,
         "event_trace_parent": recorded.trace_parent,
     }
-    begins = _begins(await database.run_one(_POST, parameters, post.within), post.writers)
-    place = begins[post.workspace_id] + 1, begins[canonical(writer.conversation_id)] + 1
-    return event_at(*place, recorded, post.workspace_id)
+
+    def read(rows: Sequence[Values]) -> Stored:
+        position, feed_position = _only(rows, post.writers)
+        return [[event_at(feed_position, position, recorded, post.workspace_id)]]
+
+    return Alone(_POST[dialect], parameters, post.within, read)
 
 
-def _begins(rows: Sequence[Values], writers: Sequence[Writer]) -> dict[str, int]:
-    """Where positions begin, by workspace and by conversation, as the statement answers with."""
+def _only(rows: Sequence[Values], writers: Sequence[Writer]) -> Values:
+    """The row that the statement answers with where it stored all."""
     if rows:
-        return {row[0]: row[1] for row in rows}
+        return rows[0]
     # It does not say which of the two it was: who reads again is told.
     raise StaleError if writers else NotFoundError
 
 
 def _message(row: Row, places: Positions) -> Row:
-    written = {name: _json(row[name]) for name in ("filenames", "metadata")}
-    return {**row, **written, "place": places.next_message(row["conversation_id"])}
+    return {
+        **row,
+        "timestamp": in_utc(row["timestamp"]),
+        "filenames": _json(row["filenames"]),
+        "metadata": _json(row["metadata"]),
+        "place": places.next_message(row["conversation_id"]),
+    }
 
 
-def _event(writes: Writes, number: int, places: Positions) -> Event:
-    return places.place(writes.events[number], writes.workspace_id)
+def _event(event: Event) -> Row:
+    return {**msgspec.structs.asdict(event), "timestamp": in_utc(event.timestamp)}
 
 
-def _placed(event: Event, begins: dict[str, int]) -> Event:
+def _placed(event: Event, feed_begins: int, begins: int) -> Event:
     return msgspec.structs.replace(
-        event,
-        feed_position=event.feed_position + begins[event.workspace_id],
-        position=event.position + begins[str(event.conversation_id)],
+        event, feed_position=feed_begins + event.feed_position, position=begins + event.position
     )
 
 

@@ -5,7 +5,8 @@ from typing import Literal, Protocol, TypeVar
 
 from sqlalchemy import URL, Connection, Executable
 
-from workbench.adapters.sql.prepared import Parameters, Prepared, Row, Values
+from workbench.adapters.sql.chosen import Chosen
+from workbench.adapters.sql.prepared import Parameters, Values
 from workbench.adapters.sql.sqlite import SqliteDatabase
 from workbench.adapters.sql.walls import Within, Written
 
@@ -36,8 +37,8 @@ class Database(Protocol):
         """Run work that only reads, and all of it from the same moment."""
         ...
 
-    async def run_one(self, statement: Prepared, row: Row, within: Within = None) -> Sequence[Values]:
-        """Run a single writing statement, which the database commits by itself, and answer with what it returns."""
+    async def write(self, choose: Callable[[], Chosen[T]]) -> T:
+        """Write what is chosen. It is asked for only when it can be written at once, on whatever thread that is done."""
         ...
 
     async def close(self) -> None:

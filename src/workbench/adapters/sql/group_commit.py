@@ -6,7 +6,9 @@ On PostgreSQL, where writers do not wait for each other and a transaction is of 
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from threading import Lock
 from typing import Protocol
 from uuid import UUID
 
@@ -14,8 +16,9 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
-from workbench.adapters.sql.advancing import advance, only_advances
-from workbench.adapters.sql.append import append, only_appends
+from workbench.adapters.sql.advancing import advancing, only_advances
+from workbench.adapters.sql.append import appending, only_appends
+from workbench.adapters.sql.chosen import Chosen, Together
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.refusals import (
     ConnectionLostError,
@@ -35,6 +38,9 @@ from workbench.domain.turns.model import TurnEvent
 MAX_GROUP = 256
 WRITERS = 4
 """Groups that are stored at once at most, so that readers find connections free."""
+AT_ONCE = {"postgresql": 1, "sqlite": 2}
+"""Groups of a lane that are at the database. On SQLite one waits there for the other: for as long, blocks still join it, and
+its turn does not depend on when the event loop comes round to it."""
 DEADLOCK_TRIES = 3
 
 Announce = Callable[[Sequence[Event]], None]
@@ -79,44 +85,49 @@ def _tell_nobody(_turn_pk: UUID, _events: Sequence[TurnEvent]) -> None:
     """Where nobody watches turns."""
 
 
+class Group:
+    """Blocks whose writes go into one commit. Others join until it is closed, which is when it can be stored at once."""
+
+    def __init__(self, writes: Writes, done: asyncio.Future[None]) -> None:
+        self._writes = [writes]
+        self._done = [done]
+        self._is_open = True
+        # It is joined on the event loop's thread, and closed on the writer's.
+        self._lock = Lock()
+
+    def join(self, writes: Writes, done: asyncio.Future[None]) -> bool:
+        """Put more writes in, and who is told how they fared; says no where it is closed or full."""
+        with self._lock:
+            is_joined = self._is_open and len(self._writes) < MAX_GROUP
+            if is_joined:
+                self._writes.append(writes)
+                self._done.append(done)
+        return is_joined
+
+    def close(self) -> list[Writes]:
+        """Let nobody join any more, and give the writes."""
+        with self._lock:
+            self._is_open = False
+        return self._writes
+
+    def tell(self, outcomes: Sequence[Outcome]) -> None:
+        """Tell whoever joined how their writes fared."""
+        for done, outcome in zip(self._done, outcomes, strict=True):
+            if done.done():
+                continue
+            if outcome is None:
+                done.set_result(None)
+            else:
+                done.set_exception(outcome)
+
+
 class Lane:
-    """One commit at a time; whatever has gathered meanwhile goes into the next."""
+    """Where groups are stored one after the other: while one is, the next gathers."""
 
-    def __init__(self, store_all: Callable[[list[Writes]], Awaitable[list[Outcome]]]) -> None:
-        self._store_all = store_all
-        self._waiting: list[tuple[Writes, asyncio.Future[None]]] = []
-        self._running: asyncio.Task[None] | None = None
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing is stored or waits to be."""
-        return self._running is None and not self._waiting
-
-    async def pass_through(self, writes: Writes) -> None:
-        """Wait until the writes are stored, or raise what kept them from being stored."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((writes, done))
-        if self._running is None:
-            self._running = asyncio.create_task(self._drain())
-        await done
-
-    async def close(self) -> None:
-        """Wait until everything that was handed in is stored."""
-        if self._running is not None:
-            await self._running
-
-    async def _drain(self) -> None:
-        while self._waiting:
-            group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
-            outcomes = await self._store_all([writes for writes, _ in group])
-            for (_, done), outcome in zip(group, outcomes, strict=True):
-                if done.done():
-                    continue
-                if outcome is None:
-                    done.set_result(None)
-                else:
-                    done.set_exception(outcome)
-        self._running = None
+    def __init__(self, at_once: int) -> None:
+        self.turns = asyncio.Semaphore(at_once)
+        self.group: Group | None = None
+        """The last that came; whether it can be joined it says itself."""
 
 
 class Commits(Protocol):
@@ -152,6 +163,7 @@ class GroupCommit(Commits):
         self._announce = announce
         self._announce_turn = announce_turn or _tell_nobody
         self._lanes: dict[tuple[str, bool], Lane] = {}
+        self._tasks = set[asyncio.Task[None]]()
         self._writers = asyncio.Semaphore(WRITERS)
 
     @property
@@ -171,34 +183,43 @@ class GroupCommit(Commits):
     async def _pass_through(self, writes: Writes) -> None:
         one_for_all = self._database.dialect_name == "sqlite"
         key = ("", False) if one_for_all else (writes.workspace_id, writes.only_steps)
-        lane = self._lanes.setdefault(key, Lane(self._in_turn))
-        try:
-            await lane.pass_through(writes)
-        finally:
-            # There may be many workspaces, most of which write nothing just now.
-            if lane.is_idle and self._lanes.get(key) is lane:
-                del self._lanes[key]
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(AT_ONCE[self._database.dialect_name])
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if lane.group is None or not lane.group.join(writes, done):
+            lane.group = Group(writes, done)
+            task = asyncio.create_task(self._in_turn(key, lane, lane.group))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        await done
 
     async def close(self) -> None:
         """Wait until everything that was handed in is stored."""
-        for lane in list(self._lanes.values()):
-            await lane.close()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
-    async def _in_turn(self, group: list[Writes]) -> list[Outcome]:
-        async with self._writers:
-            return await self._store_all(group)
+    async def _in_turn(self, key: tuple[str, bool], lane: Lane, group: Group) -> None:
+        try:
+            async with lane.turns, self._writers:
+                group.tell(await self._store_all(group.close))
+        finally:
+            # There may be many workspaces, most of which write nothing just now.
+            if lane.group is group:
+                del self._lanes[key]
 
-    async def _store_all(self, group: list[Writes]) -> list[Outcome]:
-        """Store the group in one commit; where that fails, each by itself, so that only the one at fault fails.
+    async def _store_all(self, close: Callable[[], list[Writes]]) -> list[Outcome]:
+        """Store a group in one commit; where that fails, each by itself, so that only the one at fault fails.
 
         Not where it may be stored already: a repetition would then fail, and its caller store the same thing anew.
         Nor where there is no database.
         """
-        outcome = await self._try(group)
+        outcome = await self._try(close)
+        group = close()
         self._remember(group, outcome)
         if outcome is None or len(group) == 1 or isinstance(outcome, OutcomeUnknownError | DatabaseAwayError):
             return [outcome] * len(group)
-        return [(await self._store_all([writes]))[0] for writes in group]
+        return [(await self._store_all(lambda alone=writes: [alone]))[0] for writes in group]
 
     def _remember(self, group: list[Writes], outcome: Exception | None) -> None:
         """Keep in mind who writes, and how turns were stored; who was not up to date has to read."""
@@ -215,28 +236,26 @@ class GroupCommit(Commits):
             else:
                 self._remembered.turns.forget(step.turn.pk)
 
-    async def _try(self, group: list[Writes]) -> Exception | None:
+    async def _try(self, close: Callable[[], list[Writes]]) -> Exception | None:
         for tries_left in reversed(range(DEADLOCK_TRIES)):
             try:
-                stored = await self._store(group)
+                stored = await self._database.write(lambda: self._choose(close()))
             except Exception as error:  # noqa: BLE001 - each who waits is told, and logs it
                 if lost_to_another(error) and tries_left:
                     continue
                 return _outcome(error)
             self.announce_all(stored)
-            self._announce_turns(group)
+            self._announce_turns(close())
             return None
         return None
 
-    async def _store(self, group: list[Writes]) -> list[list[Event]]:
-        first = group[0].within
-        if self._database.dialect_name == "postgresql":
-            if only_advances(group):
-                await advance(self._database, group)
-                return []
-            if only_appends(group):
-                return await append(self._database, group)
-        return await self._database.transact(lambda connection: _store_by_workspace(connection, group), first)
+    def _choose(self, group: list[Writes]) -> Chosen[list[list[Event]]]:
+        """How the group is stored: in one statement where it needs no more."""
+        if only_appends(group):
+            return appending(group, self._database.dialect_name)
+        if self._database.dialect_name == "postgresql" and only_advances(group):
+            return advancing(group)
+        return Together(partial(_store_by_workspace, group=group), group[0].within)
 
     def announce_all(self, stored: Sequence[Sequence[Event]]) -> None:
         """Let whoever listens know of what was stored, here or beside the group."""

@@ -15,7 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from workbench.adapters.sql.prepared import STATEMENT_CACHE, Parameters, Prepared, Row, Statements, Values
+from workbench.adapters.sql.chosen import Chosen, Together
+from workbench.adapters.sql.prepared import STATEMENT_CACHE, Parameters, Row, Statements, Values
 from workbench.adapters.sql.refusals import ConnectionLostError, DatabaseAwayError, says_goodbye
 from workbench.adapters.sql.walls import Within, Written, face, facing, ledger_of, look_at_statements
 from workbench.domain.ids import new_hex_id
@@ -140,14 +141,17 @@ class PostgresDatabase:
 
         return await self._on_connection(within, run)
 
-    async def run_one(self, statement: Prepared, row: Row, within: Within = None) -> Sequence[Values]:
-        """Run the statement in autocommit mode, which saves the trips of BEGIN and COMMIT."""
-        compiled = statement.compiled(self.engine.dialect)
-        compiled.require_scoped(row, within, self.written)
-        values = compiled.parameters(row)
-        answer = await self._alone(within, lambda held: held.driver.fetch(compiled.text, *values))
+    async def write(self, choose: Callable[[], Chosen[T]]) -> T:
+        """Write what is chosen; a single statement in autocommit mode, which saves the trips of BEGIN and COMMIT."""
+        chosen = choose()
+        if isinstance(chosen, Together):
+            return await self.transact(chosen.work, chosen.within)
+        compiled = chosen.statement.compiled(self.engine.dialect)
+        compiled.require_scoped(chosen.row, chosen.within, self.written)
+        values = compiled.parameters(chosen.row)
+        rows = await self._alone(chosen.within, lambda held: held.driver.fetch(compiled.text, *values))
         self.written.add(1)
-        return answer
+        return chosen.read(rows)
 
     async def _on_connection(self, within: Within, run: Callable[[Held], Awaitable[T]]) -> T:
         """Run on a connection in autocommit mode, and keep it for the next, if it is whole.

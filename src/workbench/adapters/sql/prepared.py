@@ -198,6 +198,33 @@ class Prepared:
         return found
 
 
+class Triggering(Prepared):
+    """An INSERT into a view of SQLite's, with what the view's trigger does instead.
+
+    View and trigger are temporary, and so a connection's own: it makes them before it runs the statement first.
+    """
+
+    def __init__(self, statement: TextClause, *, view: str, columns: str, trigger: str) -> None:
+        """`columns` are the view's, by which the trigger has what is inserted; `trigger` are statements."""
+        super().__init__(statement)
+        self.trigger = trigger
+        self._view = view
+        nothing = ", ".join(f"NULL AS {column.strip()}" for column in columns.split(","))
+        self._makes = (
+            f"CREATE TEMP VIEW IF NOT EXISTS {view} AS SELECT {nothing}",
+            f"CREATE TEMP TRIGGER IF NOT EXISTS into_{view} INSTEAD OF INSERT ON {view} BEGIN {trigger} END",
+        )
+
+    def one(self, connection: Connection, row: Row) -> Sequence[Values]:
+        """Run once, and answer with all rows that it returns."""
+        ledger = ledger_of(connection)
+        if self._view not in ledger.views:
+            for statement in self._makes:
+                ledger.driver.execute(statement)
+            ledger.views.add(self._view)
+        return super().one(connection, row)
+
+
 def _is_list(bind: BindParameter[Any]) -> bool:
     """Whether it is a list of plain values, each of which becomes a parameter."""
     return bind.expanding and not bind.literal_execute and not isinstance(bind.type, TupleType)

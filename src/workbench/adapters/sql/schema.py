@@ -94,9 +94,14 @@ def _canonical(value: UUID | None) -> str | None:
     return None if value is None else msgspec.to_builtins(value)
 
 
-def _in_utc(value: datetime | None) -> str | None:
+def in_utc(value: datetime) -> str:
+    """Write a time as SQLite keeps it."""
     # In half of the time that strftime() takes. What is cut off says that it is UTC, as does the Z.
-    return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
+    return value.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
+
+
+def _in_utc(value: datetime | None) -> str | None:
+    return None if value is None else in_utc(value)
 
 
 def _encoded(value: Any) -> str | None:

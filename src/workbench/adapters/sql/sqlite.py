@@ -11,7 +11,8 @@ from typing import Any, Literal, TypeVar
 from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event
 from sqlalchemy.exc import OperationalError
 
-from workbench.adapters.sql.prepared import STATEMENT_CACHE, Parameters, Prepared, Row, Statements, Values
+from workbench.adapters.sql.chosen import Chosen, Together
+from workbench.adapters.sql.prepared import STATEMENT_CACHE, Parameters, Row, Statements, Values
 from workbench.adapters.sql.threads import Threads
 from workbench.adapters.sql.walls import Ledger, Within, Written, face, ledger_of, look_at_statements
 
@@ -101,13 +102,23 @@ class SqliteDatabase:
 
     async def transact(self, work: Callable[[Connection], T], within: Within = None) -> T:
         """Run the work on the writer thread."""
-        return await self._writer.call(self._write, work, within)
+        return await self._writer.call(self._transact, work, within)
 
-    async def run_one(self, statement: Prepared, row: Row, within: Within = None) -> Sequence[Values]:
-        """Run the statement on the writer thread, in a transaction like any other: here that costs nothing."""
-        return await self.transact(lambda connection: statement.one(connection, row), within)
+    async def write(self, choose: Callable[[], Chosen[T]]) -> T:
+        """Write what is chosen once the writer thread has come to it."""
+        return await self._writer.call(lambda: self._write(choose))
 
-    def _write(self, work: Callable[[Connection], T], within: Within) -> T:
+    def _write(self, choose: Callable[[], Chosen[T]]) -> T:
+        chosen = choose()
+        if isinstance(chosen, Together):
+            return self._transact(chosen.work, chosen.within)
+        # Without BEGIN and COMMIT, each of which is a way to SQLite and back on which others get the interpreter's lock.
+        connection = self._connection(chosen.within)
+        rows = chosen.statement.one(connection, chosen.row)
+        self.written.add(1)
+        return chosen.read(rows)
+
+    def _transact(self, work: Callable[[Connection], T], within: Within) -> T:
         connection = self._connection(within)
         ledger = ledger_of(connection)
         sent = ledger.sent

@@ -71,6 +71,8 @@ class Ledger(msgspec.Struct):
     driver: Any
     sent: int = 0
     within: Within = None
+    views: set[str] = msgspec.field(default_factory=set)
+    """Temporary views that were made on it."""
     written: Written | None = None
     """None where nobody said yet whose rows its statements are about."""
 
