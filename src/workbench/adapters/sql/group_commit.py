@@ -5,11 +5,11 @@ On PostgreSQL, where writers do not wait for each other and a transaction is of 
 """
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from threading import Lock
-from typing import Protocol
+from typing import Protocol, cast
 from uuid import UUID
 
 import msgspec
@@ -38,9 +38,9 @@ from workbench.domain.turns.model import TurnEvent
 MAX_GROUP = 256
 WRITERS = 4
 """Groups that are stored at once at most, so that readers find connections free."""
-AT_ONCE = {"postgresql": 1, "sqlite": 2}
-"""Groups of a lane that are at the database. On SQLite one waits there for the other: for as long, blocks still join it, and
-its turn does not depend on when the event loop comes round to it."""
+AT_ONCE = {"postgresql": 1, "sqlite": WRITERS}
+"""Groups of a lane that are at the database. On SQLite they wait there for each other: for as long, blocks still join the last,
+and its turn does not depend on when the event loop comes round to it."""
 DEADLOCK_TRIES = 3
 
 Announce = Callable[[Sequence[Event]], None]
@@ -122,12 +122,44 @@ class Group:
 
 
 class Lane:
-    """Where groups are stored one after the other: while one is, the next gathers."""
+    """Where groups go to the database in the order in which they were opened, so many at once; meanwhile the next gathers."""
 
-    def __init__(self, at_once: int) -> None:
-        self.turns = asyncio.Semaphore(at_once)
-        self.group: Group | None = None
-        """The last that came; whether it can be joined it says itself."""
+    def __init__(
+        self, at_once: int, store_all: Callable[[Callable[[], list[Writes]]], Awaitable[list[Outcome]]]
+    ) -> None:
+        self._at_once = at_once
+        self._store_all = store_all
+        self._last: Group | None = None
+        self._waiting = deque[Group]()
+        self._running = set[asyncio.Task[None]]()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is stored or waits to be."""
+        return not self._running
+
+    async def pass_through(self, writes: Writes) -> None:
+        """Wait until the writes are stored, or raise what kept them from being stored."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._last is None or not self._last.join(writes, done):
+            self._last = Group(writes, done)
+            self._waiting.append(self._last)
+            if len(self._running) < self._at_once:
+                self._running.add(asyncio.create_task(self._drain()))
+        await done
+
+    async def close(self) -> None:
+        """Wait until everything that was handed in is stored."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    async def _drain(self) -> None:
+        try:
+            while self._waiting:
+                group = self._waiting.popleft()
+                group.tell(await self._store_all(group.close))
+        finally:
+            self._running.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
 
 class Commits(Protocol):
@@ -163,7 +195,6 @@ class GroupCommit(Commits):
         self._announce = announce
         self._announce_turn = announce_turn or _tell_nobody
         self._lanes: dict[tuple[str, bool], Lane] = {}
-        self._tasks = set[asyncio.Task[None]]()
         self._writers = asyncio.Semaphore(WRITERS)
 
     @property
@@ -185,28 +216,22 @@ class GroupCommit(Commits):
         key = ("", False) if one_for_all else (writes.workspace_id, writes.only_steps)
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = Lane(AT_ONCE[self._database.dialect_name])
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if lane.group is None or not lane.group.join(writes, done):
-            lane.group = Group(writes, done)
-            task = asyncio.create_task(self._in_turn(key, lane, lane.group))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        await done
+            lane = self._lanes[key] = Lane(AT_ONCE[self._database.dialect_name], self._in_turn)
+        try:
+            await lane.pass_through(writes)
+        finally:
+            # There may be many workspaces, most of which write nothing just now.
+            if lane.is_idle and self._lanes.get(key) is lane:
+                del self._lanes[key]
 
     async def close(self) -> None:
         """Wait until everything that was handed in is stored."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        for lane in list(self._lanes.values()):
+            await lane.close()
 
-    async def _in_turn(self, key: tuple[str, bool], lane: Lane, group: Group) -> None:
-        try:
-            async with lane.turns, self._writers:
-                group.tell(await self._store_all(group.close))
-        finally:
-            # There may be many workspaces, most of which write nothing just now.
-            if lane.group is group:
-                del self._lanes[key]
+    async def _in_turn(self, close: Callable[[], list[Writes]]) -> list[Outcome]:
+        async with self._writers:
+            return await self._store_all(close)
 
     async def _store_all(self, close: Callable[[], list[Writes]]) -> list[Outcome]:
         """Store a group in one commit; where that fails, each by itself, so that only the one at fault fails.
