@@ -1,20 +1,18 @@
 """Advancing turns: what batches of an answer bring, which is the most frequent write of all.
 
-On PostgreSQL the steps of a group are one statement, and a group that holds nothing else needs no other: being one, it
-is atomic without BEGIN and COMMIT. All steps are taken, or none.
+The steps of a group are one statement, and a group that holds nothing else needs no other: being one, it is atomic
+without BEGIN and COMMIT. All steps are taken, or none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
-from sqlalchemy import Connection, bindparam, insert, text, update
+from sqlalchemy import Connection, text
 
 from workbench.adapters.sql.chosen import Alone
 from workbench.adapters.sql.positions import TURN_CHANNEL, WAKEUP_SENDER
-from workbench.adapters.sql.prepared import POSTGRESQL, Prepared, Values
-from workbench.adapters.sql.repository import here
-from workbench.adapters.sql.schema import Id, Moment
-from workbench.adapters.sql.turn_tables import turn_events, turns
+from workbench.adapters.sql.prepared import Prepared, Triggering, Values
+from workbench.adapters.sql.schema import in_utc
 from workbench.adapters.sql.writes import Row, Step, Writes
 from workbench.domain.errors import StaleError
 from workbench.domain.events.model import Event
@@ -57,74 +55,89 @@ _ADVANCE_POSTGRESQL = Prepared(
         SELECT pk FROM advanced, (SELECT count(*) FROM told) AS all_told
     """),  # noqa: S608 - constants of ours
 )
-_ADVANCE_SQLITE = Prepared(
-    update(turns)
-    .where(here(turns), turns.c.pk == bindparam("of_pk", type_=Id), turns.c.version == bindparam("read_version"))
-    .values(
-        lease_expires_at=bindparam("new_lease", type_=Moment),
-        last_seq=bindparam("new_seq"),
-        last_batch=bindparam("new_batch"),
-        log_bytes=bindparam("new_bytes"),
-        version=turns.c.version + 1,
-    ),
-    "ws",
-    "of_pk",
-    "read_version",
-    "new_lease",
-    "new_seq",
-    "new_batch",
-    "new_bytes",
+_ADVANCE_SQLITE = Triggering(
+    text("""
+        INSERT INTO temp.new_steps
+        SELECT :ws, :steps, :events
+        WHERE :wanted = (
+            SELECT count(*)
+            FROM json_each(:steps) AS s
+            CROSS JOIN turns AS t
+              ON t.pk = s.value ->> 'pk' AND t.version = s.value ->> 'version' AND t.workspace_id = :ws
+        )
+        RETURNING workspace_id
+    """),
+    view="new_steps",
+    columns="workspace_id, steps, events",
+    trigger="""
+        UPDATE turns
+        SET lease_expires_at = s.value ->> 'lease_expires_at', last_seq = s.value ->> 'last_seq',
+            last_batch = s.value ->> 'last_batch', log_bytes = s.value ->> 'log_bytes', version = turns.version + 1
+        FROM json_each(NEW.steps) AS s
+        WHERE turns.pk = s.value ->> 'pk' AND turns.workspace_id = NEW.workspace_id;
+
+        INSERT INTO turn_events (workspace_id, turn_pk, seq, epoch, type, at, data)
+        SELECT NEW.workspace_id, e.value ->> 'turn_pk', e.value ->> 'seq', e.value ->> 'epoch', e.value ->> 'type',
+               e.value ->> 'at', e.value ->> 'data'
+        FROM json_each(NEW.events) AS e;
+    """,
 )
-_LOG = Prepared(insert(turn_events), *turn_events.columns.keys())
+_ADVANCE = {"sqlite": _ADVANCE_SQLITE, "postgresql": _ADVANCE_POSTGRESQL}
 
 
 def only_advances(group: Sequence[Writes]) -> bool:
-    """Whether the group advances turns, and does nothing else."""
-    return all(writes.only_steps for writes in group)
+    """Whether the group advances turns of one workspace, and does nothing else."""
+    workspace_id = group[0].workspace_id
+    return all(writes.only_steps and writes.workspace_id == workspace_id for writes in group)
 
 
-def advancing(group: Sequence[Writes]) -> Alone[list[list[Event]]]:
-    """How to take all steps of one workspace in one trip; where a turn was changed since it was read, it raises StaleError."""
+def advancing(group: Sequence[Writes], dialect: str) -> Alone[list[list[Event]]]:
+    """How to take all steps; it raises StaleError where a turn was changed since it was read."""
     steps = [step for writes in group for step in writes.steps]
 
     def read(rows: Sequence[Values]) -> list[list[Event]]:
-        _require_all(len(rows), steps)
+        _require_taken(rows)
         return []
 
-    return Alone(_ADVANCE_POSTGRESQL, _arrays(steps), group[0].within, read)
+    return Alone(_ADVANCE[dialect], _PARAMETERS[dialect](steps), group[0].within, read)
 
 
 def take_steps(connection: Connection, steps: Sequence[Step]) -> None:
-    """Take all steps. Raises StaleError where a turn was changed since it was read."""
-    if not steps:
-        return
-    if connection.dialect.name == POSTGRESQL:
-        _require_all(len(_ADVANCE_POSTGRESQL.one(connection, _arrays(steps))), steps)
-        return
-    _require_all(_ADVANCE_SQLITE.many(connection, [_row(step) for step in steps]), steps)
-    rows = [
-        {"workspace_id": step.workspace_id, "turn_pk": step.turn.pk, **msgspec.structs.asdict(event)}
-        for step in steps
-        for event in step.events
-    ]
-    if rows:
-        _LOG.many(connection, rows)
+    """Take all steps, which are of one workspace. Raises StaleError where a turn was changed since it was read."""
+    if steps:
+        dialect = connection.dialect.name
+        _require_taken(_ADVANCE[dialect].one(connection, _PARAMETERS[dialect](steps)))
 
 
-def _require_all(hit: int, steps: Sequence[Step]) -> None:
-    if hit != len(steps):
+def _require_taken(rows: Sequence[Values]) -> None:
+    # All steps are taken, or none.
+    if not rows:
         raise StaleError
 
 
-def _row(step: Step) -> Row:
+def _lists(steps: Sequence[Step]) -> Row:
+    """The steps, which are of one workspace, and beside them their events."""
+    taken = [
+        {
+            "pk": step.turn.pk,
+            "version": step.turn.version,
+            "lease_expires_at": in_utc(step.turn.lease_expires_at),
+            "last_seq": step.turn.last_seq,
+            "last_batch": step.turn.last_batch,
+            "log_bytes": step.turn.log_bytes,
+        }
+        for step in steps
+    ]
+    events = [
+        {"turn_pk": step.turn.pk, **msgspec.structs.asdict(event), "at": in_utc(event.at)}
+        for step in steps
+        for event in step.events
+    ]
     return {
-        "ws": step.workspace_id,
-        "of_pk": step.turn.pk,
-        "read_version": step.turn.version,
-        "new_lease": step.turn.lease_expires_at,
-        "new_seq": step.turn.last_seq,
-        "new_batch": step.turn.last_batch,
-        "new_bytes": step.turn.log_bytes,
+        "ws": steps[0].workspace_id,
+        "wanted": len(steps),
+        "steps": msgspec.json.encode(taken).decode(),
+        "events": msgspec.json.encode(events).decode(),
     }
 
 
@@ -146,3 +159,6 @@ def _arrays(steps: Sequence[Step]) -> Row:
         "times": [event.at for _, event in events],
         "data": [event.data for _, event in events],
     }
+
+
+_PARAMETERS: dict[str, Callable[[Sequence[Step]], Row]] = {"sqlite": _lists, "postgresql": _arrays}

@@ -6,7 +6,7 @@ nothing and answers with nothing. A group that does anything else goes through `
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -38,7 +38,7 @@ def only_appends(group: Sequence[Writes]) -> bool:
     )
 
 
-def appending(group: Sequence[Writes], dialect: Literal["sqlite", "postgresql"]) -> Alone[Stored]:
+def appending(group: Sequence[Writes], dialect: str) -> Alone[Stored]:
     """How to append everything; it answers with the events as they were stored, by workspace, of which there is one.
 
     It raises StaleError, with nothing stored, where one who writes may not any more, and NotFoundError where a
@@ -80,7 +80,7 @@ def _only_post(group: Sequence[Writes]) -> Writes | None:
     return group[0] if is_one else None
 
 
-def _appending_post(post: Writes, dialect: Literal["sqlite", "postgresql"]) -> Alone[Stored]:
+def _appending_post(post: Writes, dialect: str) -> Alone[Stored]:
     (message,), (recorded,), (writer,) = post.messages, post.events, post.writers
     parameters = {
         **message,

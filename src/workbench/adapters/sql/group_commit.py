@@ -278,8 +278,8 @@ class GroupCommit(Commits):
         """How the group is stored: in one statement where it needs no more."""
         if only_appends(group):
             return appending(group, self._database.dialect_name)
-        if self._database.dialect_name == "postgresql" and only_advances(group):
-            return advancing(group)
+        if only_advances(group):
+            return advancing(group, self._database.dialect_name)
         return Together(partial(_store_by_workspace, group=group), group[0].within)
 
     def announce_all(self, stored: Sequence[Sequence[Event]]) -> None:

@@ -59,7 +59,7 @@ class Moment(TypeDecorator[datetime]):
 
     def bind_processor(self, dialect: Dialect) -> Processor:
         """Write as the column type has it, always in UTC."""
-        return None if dialect.name == "postgresql" else _in_utc
+        return None if dialect.name == "postgresql" else in_utc
 
 
 class Json(TypeDecorator[Any]):
@@ -94,14 +94,10 @@ def _canonical(value: UUID | None) -> str | None:
     return None if value is None else msgspec.to_builtins(value)
 
 
-def in_utc(value: datetime) -> str:
+def in_utc(value: datetime | None) -> str | None:
     """Write a time as SQLite keeps it."""
     # In half of the time that strftime() takes. What is cut off says that it is UTC, as does the Z.
-    return value.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
-
-
-def _in_utc(value: datetime | None) -> str | None:
-    return None if value is None else in_utc(value)
+    return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def _encoded(value: Any) -> str | None:
