@@ -14,6 +14,7 @@ from tests.support.databases import OBSERVE, Store
 
 from workbench.adapters.sql import group_commit
 from workbench.adapters.sql.tables import conversations, events, messages, workspaces
+from workbench.adapters.sql.writes import Writer
 from workbench.domain.errors import StaleError
 from workbench.domain.identity.model import Principal
 from workbench.domain.messages.events import message_created
@@ -91,7 +92,8 @@ async def test_one_statement_stores_what_several_would(
     before = store.database.written.statements
     await say(store, one, said, together=together)
     in_one = store.database.written.statements - before
-    monkeypatch.setattr(group_commit, "only_appends", lambda _: False)
+    in_several_only = dict.fromkeys(group_commit.APPENDING, lambda _: None)
+    monkeypatch.setattr(group_commit, "APPENDING", in_several_only)
     again = [msgspec.structs.replace(each, id=UUID(int=each.id.int + 1)) for each in said]
     await say(store, several, again, together=together)
     in_several = store.database.written.statements - before - in_one
@@ -132,15 +134,19 @@ async def test_what_one_statement_cannot_store_whole_it_does_not_store_at_all(st
     assert [event.position for event in store.announced] == [1, 2, 3, 4]
 
 
-async def test_what_is_elsewhere_is_not_written_to(store: Store) -> None:
+@pytest.mark.parametrize("together", [1, 3])
+async def test_what_is_elsewhere_is_not_written_to(store: Store, together: int) -> None:
+    """Not even where it was believed that one may."""
     here, elsewhere = await new_conversation(store), await new_conversation(store, "elsewhere")
-    said = [message(store, str(number)) for number in range(2)]
-    outcomes = await asyncio.gather(
-        *(post(store, elsewhere, each) for each in said), post(store, here, message(store)), return_exceptions=True
-    )
-    assert [type(outcome).__name__ for outcome in outcomes] == ["NotFoundError", "NotFoundError", "NoneType"]
+    for conversation in (here, elsewhere):
+        store.group.remembered.writers.keep(("default", Writer(conversation, "user", "ann")), True)
+    blocks = [say(store, elsewhere, [message(store, str(number))], together=False) for number in range(together)]
+    outcomes = await asyncio.gather(*blocks, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [StaleError] * together
+    await say(store, here, [message(store)], together=False)
     assert await rows(store, messages, elsewhere) == []
     assert len(await rows(store, events, elsewhere)) == 1
+    assert len(await rows(store, messages, here)) == 1
 
 
 async def test_whoever_comes_while_the_writer_is_busy_joins_the_group_that_waits_for_it(store: Store) -> None:
@@ -177,4 +183,4 @@ async def test_a_connection_makes_its_views_once(store: Store) -> None:
     if store.database.dialect_name == "sqlite":
         made = text("SELECT type, name FROM sqlite_temp_master ORDER BY name")
         found = await store.database.transact(lambda connection: connection.execute(made).all())
-        assert [tuple(row) for row in found] == [("trigger", "into_new_post"), ("view", "new_post")]
+        assert [tuple(row) for row in found] == [("trigger", "into_new_posts"), ("view", "new_posts")]

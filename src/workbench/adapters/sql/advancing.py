@@ -68,7 +68,7 @@ _ADVANCE_SQLITE = Triggering(
         RETURNING workspace_id
     """),
     view="new_steps",
-    columns="workspace_id, steps, events",
+    columns=("workspace_id", "steps", "events"),
     trigger="""
         UPDATE turns
         SET lease_expires_at = s.value ->> 'lease_expires_at', last_seq = s.value ->> 'last_seq',
@@ -85,14 +85,13 @@ _ADVANCE_SQLITE = Triggering(
 _ADVANCE = {"sqlite": _ADVANCE_SQLITE, "postgresql": _ADVANCE_POSTGRESQL}
 
 
-def only_advances(group: Sequence[Writes]) -> bool:
-    """Whether the group advances turns of one workspace, and does nothing else."""
-    workspace_id = group[0].workspace_id
-    return all(writes.only_steps and writes.workspace_id == workspace_id for writes in group)
+def advancing(group: Sequence[Writes], dialect: str) -> Alone[list[list[Event]]] | None:
+    """How to take all steps, which are of one workspace; None where that is not all there is to do.
 
-
-def advancing(group: Sequence[Writes], dialect: str) -> Alone[list[list[Event]]]:
-    """How to take all steps; it raises StaleError where a turn was changed since it was read."""
+    Raises StaleError then, with nothing stored, where a turn was changed since it was read.
+    """
+    if not all(writes.only_steps for writes in group):
+        return None
     steps = [step for writes in group for step in writes.steps]
 
     def read(rows: Sequence[Values]) -> list[list[Event]]:

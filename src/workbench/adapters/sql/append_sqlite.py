@@ -1,106 +1,153 @@
-"""Appending on SQLite in one statement: an INSERT into a view, whose trigger writes to all the tables.
+"""Appending on SQLite in one statement: most groups only post messages, and need no more.
 
-SQLite has no statement that writes to several, but the trigger of one may. What that saves is the way from Python to
-SQLite and back, with a wait for the interpreter's lock each time while the event loop is busy.
+SQLite has no statement that writes to several tables, but the trigger of one may: this is an INSERT into a view, whose
+trigger stores a post. What that saves is the way from Python to SQLite and back, each time with a wait for the
+interpreter's lock while the event loop is busy. It is atomic without BEGIN and COMMIT.
 
-The statement reads where positions begin, and hands that to the trigger, which moves them. There are two, as on PostgreSQL.
+The statement reads where positions begin before the trigger moves them. Where one who writes has lost their seat, and so
+where a conversation is gone, it inserts nothing. A group that does anything else goes through `store`.
 """
 
-from sqlalchemy import bindparam, text
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from operator import itemgetter
+from typing import Any
+from uuid import UUID
 
-from workbench.adapters.sql.prepared import Triggering
-from workbench.adapters.sql.schema import Id, Moment
-from workbench.adapters.sql.seated import COUNT_SQLITE, MAY_WRITE
+import msgspec
+from sqlalchemy import text
 
-POST = Triggering(
-    text(f"""
-        INSERT INTO temp.new_post
-        SELECT :workspace_id, w.event_head + 1, :conversation_id, c.event_head + 1, c.message_head + 1,
-               :id, :sender_role, :sender_id, :message_type, :timestamp, :content_type, :content, :filenames, :metadata,
-               :has_debug_data,
-               :event_id, :event_correlation_id, :event_type, :event_timestamp, :event_audience, :event_data,
-               :event_trace_parent
-        FROM conversations AS c CROSS JOIN workspaces AS w
-        WHERE c.id = :conversation_id AND c.workspace_id = :workspace_id AND w.workspace_id = :workspace_id AND EXISTS (
-            SELECT 1 FROM participants AS p
-            WHERE p.conversation_id = :conversation_id AND p.role = :writer_role AND p.id = :writer_id
-              AND p.workspace_id = :workspace_id AND {MAY_WRITE}
-        )
-        RETURNING position, feed_position
-    """).bindparams(  # noqa: S608 - a constant of ours
-        bindparam("conversation_id", type_=Id),
-        bindparam("id", type_=Id),
-        bindparam("timestamp", type_=Moment),
-        bindparam("event_timestamp", type_=Moment),
+from workbench.adapters.sql.chosen import Alone
+from workbench.adapters.sql.positions import event_at
+from workbench.adapters.sql.prepared import Triggering, Values
+from workbench.adapters.sql.schema import canonical, in_utc
+from workbench.adapters.sql.seated import COUNT_SQLITE, distinct_writers
+from workbench.adapters.sql.writes import Writes
+from workbench.domain.errors import StaleError
+from workbench.domain.events.model import Event
+
+MAX_POSTS = 64
+"""Of more at once what is saved is little beside the rest."""
+
+GIVEN = (
+    *("feed_place", "conversation_id", "place"),
+    *(
+        "id",
+        "sender_role",
+        "sender_id",
+        "message_type",
+        "timestamp",
+        "content_type",
+        "content",
+        "filenames",
+        "metadata",
     ),
-    view="new_post",
-    columns="""
-        workspace_id, feed_position, conversation_id, position, sequence,
-        id, sender_role, sender_id, message_type, timestamp, content_type, content, filenames, metadata,
-        has_debug_data,
-        event_id, event_correlation_id, event_type, event_timestamp, event_audience, event_data,
-        event_trace_parent
-    """,
-    trigger="""
-        UPDATE conversations SET event_head = NEW.position, message_head = NEW.sequence
-        WHERE id = NEW.conversation_id AND workspace_id = NEW.workspace_id;
-
-        UPDATE workspaces SET event_head = NEW.feed_position WHERE workspace_id = NEW.workspace_id;
-
-        INSERT INTO messages (workspace_id, conversation_id, sequence, id, sender_role, sender_id, message_type,
-                              timestamp, content_type, content, filenames, metadata, has_debug_data)
-        VALUES (NEW.workspace_id, NEW.conversation_id, NEW.sequence, NEW.id, NEW.sender_role, NEW.sender_id,
-                NEW.message_type, NEW.timestamp, NEW.content_type, NEW.content, NEW.filenames, NEW.metadata,
-                NEW.has_debug_data);
-
-        INSERT INTO events (workspace_id, feed_position, conversation_id, position, id, correlation_id, type,
-                            timestamp, audience, data, trace_parent)
-        VALUES (NEW.workspace_id, NEW.feed_position, NEW.conversation_id, NEW.position, NEW.event_id,
-                NEW.event_correlation_id, NEW.event_type, NEW.event_timestamp, NEW.event_audience, NEW.event_data,
-                NEW.event_trace_parent);
-    """,
+    *("has_debug_data", "event_id", "event_correlation_id", "event_type", "event_timestamp", "event_audience"),
+    *("event_data", "event_trace_parent"),
 )
+"""What is given of each post; its places count within the group, from 1."""
 
-APPEND = Triggering(
-    text(f"""
-        INSERT INTO temp.new_entries
-        SELECT :ws, w.event_head, w.event_head + :feed, found.begins, :moves, :messages, :events
-        FROM workspaces AS w CROSS JOIN (
-            SELECT count(*) AS conversations, json_group_object(c.id, c.event_head) AS begins
-            FROM json_each(:moves) AS m
-            CROSS JOIN conversations AS c ON c.id = m.value ->> 'id' AND c.workspace_id = :ws
-        ) AS found
-        WHERE w.workspace_id = :ws AND found.conversations = :wanted AND ({COUNT_SQLITE}) = :seated
-        RETURNING feed_begins, begins
-    """),  # noqa: S608 - constants of ours
-    view="new_entries",
-    columns="workspace_id, feed_begins, feed_ends, begins, moves, messages, events",
-    trigger="""
-        INSERT INTO messages (workspace_id, conversation_id, sequence, id, sender_role, sender_id, message_type,
-                              timestamp, content_type, content, filenames, metadata, has_debug_data)
-        SELECT NEW.workspace_id, c.id, c.message_head + (r.value ->> 'place'), r.value ->> 'id',
-               r.value ->> 'sender_role', r.value ->> 'sender_id', r.value ->> 'message_type',
-               r.value ->> 'timestamp', r.value ->> 'content_type', r.value ->> 'content', r.value ->> 'filenames',
-               r.value ->> 'metadata', r.value ->> 'has_debug_data'
-        FROM json_each(NEW.messages) AS r
-        CROSS JOIN conversations AS c
-          ON c.id = r.value ->> 'conversation_id' AND c.workspace_id = NEW.workspace_id;
+TRIGGER = """
+    UPDATE conversations SET event_head = NEW.position, message_head = NEW.sequence
+    WHERE id = NEW.conversation_id AND workspace_id = NEW.workspace_id;
 
-        INSERT INTO events (workspace_id, feed_position, conversation_id, position, id, correlation_id, type,
-                            timestamp, audience, data, trace_parent)
-        SELECT NEW.workspace_id, NEW.feed_begins + (r.value ->> 'feed_position'), c.id,
-               c.event_head + (r.value ->> 'position'), r.value ->> 'id', r.value ->> 'correlation_id',
-               r.value ->> 'type', r.value ->> 'timestamp', r.value ->> 'audience', r.value ->> 'data',
-               r.value ->> 'trace_parent'
-        FROM json_each(NEW.events) AS r
-        CROSS JOIN conversations AS c
-          ON c.id = r.value ->> 'conversation_id' AND c.workspace_id = NEW.workspace_id;
+    UPDATE workspaces SET event_head = NEW.feed_position WHERE workspace_id = NEW.workspace_id;
 
-        UPDATE conversations SET event_head = event_head + (m.value ->> 'events'),
-                                 message_head = message_head + (m.value ->> 'messages')
-        FROM json_each(NEW.moves) AS m
-        WHERE conversations.id = m.value ->> 'id' AND conversations.workspace_id = NEW.workspace_id;
+    INSERT INTO messages (workspace_id, conversation_id, sequence, id, sender_role, sender_id, message_type,
+                          timestamp, content_type, content, filenames, metadata, has_debug_data)
+    VALUES (NEW.workspace_id, NEW.conversation_id, NEW.sequence, NEW.id, NEW.sender_role, NEW.sender_id,
+            NEW.message_type, NEW.timestamp, NEW.content_type, NEW.content, NEW.filenames, NEW.metadata,
+            NEW.has_debug_data);
 
-        UPDATE workspaces SET event_head = NEW.feed_ends WHERE workspace_id = NEW.workspace_id;
-    """,
-)
+    INSERT INTO events (workspace_id, feed_position, conversation_id, position, id, correlation_id, type,
+                        timestamp, audience, data, trace_parent)
+    VALUES (NEW.workspace_id, NEW.feed_position, NEW.conversation_id, NEW.position, NEW.event_id,
+            NEW.event_correlation_id, NEW.event_type, NEW.event_timestamp, NEW.event_audience, NEW.event_data,
+            NEW.event_trace_parent);
+"""
+
+
+@cache
+def _posts(count: int) -> tuple[Triggering, list[str]]:
+    """The statement for so many posts, and what the values of each are called, one post after the other."""
+    names = [[f"{name}_{number}" for name in GIVEN] for number in range(count)]
+    values = ", ".join("(" + ", ".join(f":{name}" for name in row) + ")" for row in names)
+    rest = GIVEN[GIVEN.index("id") :]
+    statement = text(f"""
+        WITH posts ({", ".join(GIVEN)}) AS (VALUES {values})
+        INSERT INTO temp.new_posts
+        SELECT w.workspace_id, w.event_head + posts.feed_place, c.id, c.event_head + posts.place,
+               c.message_head + posts.place, {", ".join(f"posts.{name}" for name in rest)}
+        FROM posts
+        CROSS JOIN workspaces AS w ON w.workspace_id = :ws
+        CROSS JOIN conversations AS c ON c.id = posts.conversation_id AND c.workspace_id = :ws
+        WHERE ({COUNT_SQLITE}) = :seated
+        RETURNING feed_position, position
+    """)  # noqa: S608 - constants of ours
+    columns = ("workspace_id", "feed_position", "conversation_id", "position", "sequence", *rest)
+    return Triggering(statement, view="new_posts", columns=columns, trigger=TRIGGER), [n for row in names for n in row]
+
+
+def appending(group: Sequence[Writes]) -> Alone[list[list[Event]]] | None:
+    """How to append everything, which is of one workspace; None where there are not only posts.
+
+    The events are answered as they were stored, by workspace. Raises StaleError then, with nothing stored, where one who
+    writes may not any more.
+    """
+    if len(group) > MAX_POSTS or not all(writes.is_post for writes in group):
+        return None
+    workspace_id, writers = group[0].workspace_id, distinct_writers(group)
+    places = Counter[UUID]()
+    given: list[Any] = []
+    for number, post in enumerate(group, 1):
+        conversation_id = post.writers[0].conversation_id
+        places[conversation_id] += 1
+        given += (number, canonical(conversation_id), places[conversation_id], *_given(post))
+    # A power of two, so that they are few; rows of nothing are of no conversation.
+    count = 1 << (len(group) - 1).bit_length()
+    given += [None] * (len(GIVEN) * (count - len(group)))
+    statement, names = _posts(count)
+    row = dict(zip(names, given, strict=True)) | {
+        "ws": workspace_id,
+        "writers": msgspec.json.encode(writers).decode(),
+        "seated": len(writers),
+    }
+
+    def read(rows: Sequence[Values]) -> list[list[Event]]:
+        if not rows:
+            raise StaleError
+        # They come in no order that is promised; the posts of the group were given theirs.
+        stored = zip(sorted(rows, key=itemgetter(0)), group, strict=True)
+        return [
+            [
+                event_at(feed_position, position, post.events[0], workspace_id)
+                for (feed_position, position), post in stored
+            ]
+        ]
+
+    return Alone(statement, row, group[0].within, read)
+
+
+def _given(post: Writes) -> tuple[Any, ...]:
+    """What is given of a post but its places, as the columns have it."""
+    (message,), (recorded,) = post.messages, post.events
+    return (
+        canonical(message["id"]),
+        message["sender_role"],
+        message["sender_id"],
+        message["message_type"],
+        in_utc(message["timestamp"]),
+        message["content_type"],
+        message["content"],
+        msgspec.json.encode(message["filenames"]).decode(),
+        msgspec.json.encode(message["metadata"]).decode(),
+        message["has_debug_data"],
+        recorded.id,
+        recorded.correlation_id,
+        recorded.new.type,
+        in_utc(recorded.timestamp),
+        recorded.new.audience,
+        recorded.data,
+        recorded.trace_parent,
+    )

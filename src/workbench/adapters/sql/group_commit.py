@@ -16,8 +16,8 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
-from workbench.adapters.sql.advancing import advancing, only_advances
-from workbench.adapters.sql.append import appending, only_appends
+from workbench.adapters.sql import append_postgresql, append_sqlite
+from workbench.adapters.sql.advancing import advancing
 from workbench.adapters.sql.chosen import Chosen, Together
 from workbench.adapters.sql.database import Database
 from workbench.adapters.sql.refusals import (
@@ -41,6 +41,7 @@ WRITERS = 4
 AT_ONCE = {"postgresql": 1, "sqlite": WRITERS}
 """Groups of a lane that are at the database. On SQLite they wait there for each other: for as long, blocks still join the last,
 and its turn does not depend on when the event loop comes round to it."""
+APPENDING = {"postgresql": append_postgresql.appending, "sqlite": append_sqlite.appending}
 DEADLOCK_TRIES = 3
 
 Announce = Callable[[Sequence[Event]], None]
@@ -276,11 +277,10 @@ class GroupCommit(Commits):
 
     def _choose(self, group: list[Writes]) -> Chosen[list[list[Event]]]:
         """How the group is stored: in one statement where it needs no more."""
-        if only_appends(group):
-            return appending(group, self._database.dialect_name)
-        if only_advances(group):
-            return advancing(group, self._database.dialect_name)
-        return Together(partial(_store_by_workspace, group=group), group[0].within)
+        dialect = self._database.dialect_name
+        is_of_one = all(writes.within == group[0].within for writes in group)
+        in_one = (APPENDING[dialect](group) or advancing(group, dialect)) if is_of_one else None
+        return in_one or Together(partial(_store_by_workspace, group=group), group[0].within)
 
     def announce_all(self, stored: Sequence[Sequence[Event]]) -> None:
         """Let whoever listens know of what was stored, here or beside the group."""

@@ -204,12 +204,12 @@ class Triggering(Prepared):
     View and trigger are temporary, and so a connection's own: it makes them before it runs the statement first.
     """
 
-    def __init__(self, statement: TextClause, *, view: str, columns: str, trigger: str) -> None:
+    def __init__(self, statement: TextClause, *, view: str, columns: Iterable[str], trigger: str) -> None:
         """`columns` are the view's, by which the trigger has what is inserted; `trigger` are statements."""
         super().__init__(statement)
         self.trigger = trigger
         self._view = view
-        nothing = ", ".join(f"NULL AS {column.strip()}" for column in columns.split(","))
+        nothing = ", ".join(f"NULL AS {column}" for column in columns)
         self._makes = (
             f"CREATE TEMP VIEW IF NOT EXISTS {view} AS SELECT {nothing}",
             f"CREATE TEMP TRIGGER IF NOT EXISTS into_{view} INSTEAD OF INSERT ON {view} BEGIN {trigger} END",

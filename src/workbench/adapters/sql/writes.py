@@ -85,6 +85,14 @@ class Writes:
         return any(rest)
 
     @property
+    def is_post(self) -> bool:
+        """Whether somebody posts a message, which is told of, and nothing else is done: the most frequent of all."""
+        if not len(self.messages) == len(self.events) == len(self.writers) == 1 or self.steps or self.does_more:
+            return False
+        new, conversation_id = self.events[0].new, self.messages[0]["conversation_id"]
+        return not new.farewell and conversation_id == new.conversation_id == self.writers[0].conversation_id
+
+    @property
     def only_steps(self) -> bool:
         """Whether turns are advanced, and nothing else is done."""
         return bool(self.steps) and not (self.messages or self.events or self.writers or self.does_more)
