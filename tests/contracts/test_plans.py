@@ -107,7 +107,8 @@ async def whole_workspaces(url: str, heard: list[str], acts: dict[str, Act]) -> 
 def test_nor_is_it_by_what_a_trigger_does(sqlite_url: str) -> None:
     connection = sqlite3.connect(make_url(sqlite_url).database or "")
     for trigger in (append_sqlite.TRIGGER, _ADVANCE_SQLITE.trigger):
-        steps = [step for step in re.sub(r"NEW\.\w+", "'of the row'", trigger).split(";") if step.strip()]
+        parts = re.sub(r"NEW\.\w+", "'of the row'", trigger).split(";")
+        steps = [step for step in parts if step.strip() and "RAISE" not in step]
         assert len(steps) > 1
         assert [step for step in steps if goes_through_all(connection, step)] == []
     connection.close()

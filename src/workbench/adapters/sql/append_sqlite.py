@@ -5,7 +5,7 @@ trigger stores a post. What that saves is the way from Python to SQLite and back
 interpreter's lock while the event loop is busy. It is atomic without BEGIN and COMMIT.
 
 The statement reads where positions begin before the trigger moves them. Where one who writes has lost their seat, and so
-where a conversation is gone, it inserts nothing. A group that does anything else goes through `store`.
+where a conversation is gone, it fails whole. A group that does anything else goes through `store`.
 """
 
 from collections import Counter
@@ -22,9 +22,8 @@ from workbench.adapters.sql.chosen import Alone
 from workbench.adapters.sql.positions import event_at
 from workbench.adapters.sql.prepared import Triggering, Values
 from workbench.adapters.sql.schema import canonical, in_utc
-from workbench.adapters.sql.seated import COUNT_SQLITE, distinct_writers
+from workbench.adapters.sql.seated import MAY_WRITE
 from workbench.adapters.sql.writes import Writes
-from workbench.domain.errors import StaleError
 from workbench.domain.events.model import Event
 
 MAX_POSTS = 64
@@ -44,11 +43,13 @@ GIVEN = (
         "metadata",
     ),
     *("has_debug_data", "event_id", "event_correlation_id", "event_type", "event_timestamp", "event_audience"),
-    *("event_data", "event_trace_parent"),
+    *("event_data", "event_trace_parent", "writer_role", "writer_id"),
 )
 """What is given of each post; its places count within the group, from 1."""
 
 TRIGGER = """
+    SELECT RAISE(ABORT, 'may not write') WHERE NOT NEW.may_write;
+
     UPDATE conversations SET event_head = NEW.position, message_head = NEW.sequence
     WHERE id = NEW.conversation_id AND workspace_id = NEW.workspace_id;
 
@@ -73,50 +74,51 @@ def _posts(count: int) -> tuple[Triggering, list[str]]:
     """The statement for so many posts, and what the values of each are called, one post after the other."""
     names = [[f"{name}_{number}" for name in GIVEN] for number in range(count)]
     values = ", ".join("(" + ", ".join(f":{name}" for name in row) + ")" for row in names)
-    rest = GIVEN[GIVEN.index("id") :]
+    stored = GIVEN[GIVEN.index("id") : GIVEN.index("writer_role")]
     statement = text(f"""
         WITH posts ({", ".join(GIVEN)}) AS (VALUES {values})
         INSERT INTO temp.new_posts
         SELECT w.workspace_id, w.event_head + posts.feed_place, c.id, c.event_head + posts.place,
-               c.message_head + posts.place, {", ".join(f"posts.{name}" for name in rest)}
+               c.message_head + posts.place,
+               EXISTS (
+                   SELECT 1 FROM participants AS p
+                   WHERE p.conversation_id = posts.conversation_id AND p.role = posts.writer_role
+                     AND p.id = posts.writer_id AND p.workspace_id = :ws AND {MAY_WRITE}
+               ),
+               {", ".join(f"posts.{name}" for name in stored)}
         FROM posts
         CROSS JOIN workspaces AS w ON w.workspace_id = :ws
-        CROSS JOIN conversations AS c ON c.id = posts.conversation_id AND c.workspace_id = :ws
-        WHERE ({COUNT_SQLITE}) = :seated
+        LEFT JOIN conversations AS c ON c.id = posts.conversation_id AND c.workspace_id = :ws
+        WHERE posts.id IS NOT NULL
         RETURNING feed_position, position
     """)  # noqa: S608 - constants of ours
-    columns = ("workspace_id", "feed_position", "conversation_id", "position", "sequence", *rest)
+    columns = ("workspace_id", "feed_position", "conversation_id", "position", "sequence", "may_write", *stored)
     return Triggering(statement, view="new_posts", columns=columns, trigger=TRIGGER), [n for row in names for n in row]
 
 
 def appending(group: Sequence[Writes]) -> Alone[list[list[Event]]] | None:
     """How to append everything, which is of one workspace; None where there are not only posts.
 
-    The events are answered as they were stored, by workspace. Raises StaleError then, with nothing stored, where one who
-    writes may not any more.
+    The events are answered as they were stored, by workspace. Where one who writes may not any more, it hurts the
+    integrity of the database, and nothing is stored.
     """
     if len(group) > MAX_POSTS or not all(writes.is_post for writes in group):
         return None
-    workspace_id, writers = group[0].workspace_id, distinct_writers(group)
+    workspace_id = group[0].workspace_id
     places = Counter[UUID]()
     given: list[Any] = []
     for number, post in enumerate(group, 1):
         conversation_id = post.writers[0].conversation_id
         places[conversation_id] += 1
         given += (number, canonical(conversation_id), places[conversation_id], *_given(post))
-    # A power of two, so that they are few; rows of nothing are of no conversation.
+    # A power of two, so that they are few; what is too much is empty.
     count = 1 << (len(group) - 1).bit_length()
     given += [None] * (len(GIVEN) * (count - len(group)))
     statement, names = _posts(count)
-    row = dict(zip(names, given, strict=True)) | {
-        "ws": workspace_id,
-        "writers": msgspec.json.encode(writers).decode(),
-        "seated": len(writers),
-    }
+    row = dict(zip(names, given, strict=True))
+    row["ws"] = workspace_id
 
     def read(rows: Sequence[Values]) -> list[list[Event]]:
-        if not rows:
-            raise StaleError
         # They come in no order that is promised; the posts of the group were given theirs.
         stored = zip(sorted(rows, key=itemgetter(0)), group, strict=True)
         return [
@@ -131,7 +133,7 @@ def appending(group: Sequence[Writes]) -> Alone[list[list[Event]]] | None:
 
 def _given(post: Writes) -> tuple[Any, ...]:
     """What is given of a post but its places, as the columns have it."""
-    (message,), (recorded,) = post.messages, post.events
+    (message,), (recorded,), (writer,) = post.messages, post.events, post.writers
     return (
         canonical(message["id"]),
         message["sender_role"],
@@ -150,4 +152,6 @@ def _given(post: Writes) -> tuple[Any, ...]:
         recorded.new.audience,
         recorded.data,
         recorded.trace_parent,
+        writer.role,
+        writer.id,
     )

@@ -25,19 +25,20 @@ COUNT_POSTGRESQL = f"""
 """How many of the `writers` may write, by itself or within another statement. The limit is for PostgreSQL's planner, as
 `RECORDED_MOVES` says."""
 
-# It joins in the order that CROSS gives: from the few who write to their rows, never the other way round.
-COUNT_SQLITE = f"""
-    SELECT count(*)
-    FROM json_each(:writers) AS w
-    CROSS JOIN participants AS p
-      ON p.conversation_id = w.value ->> 'conversation_id' AND p.role = w.value ->> 'role'
-        AND p.id = w.value ->> 'id' AND p.workspace_id = :ws
-    WHERE {MAY_WRITE}
-"""  # noqa: S608 - a constant of ours
-"""The same."""
-
+# SQLite joins in the order that CROSS gives: from the few who write to their rows, never the other way round.
 _SEATED = {
-    "sqlite": Prepared(text(COUNT_SQLITE), "ws", "writers"),
+    "sqlite": Prepared(
+        text(f"""
+            SELECT count(*)
+            FROM json_each(:writers) AS w
+            CROSS JOIN participants AS p
+              ON p.conversation_id = w.value ->> 'conversation_id' AND p.role = w.value ->> 'role'
+                AND p.id = w.value ->> 'id' AND p.workspace_id = :ws
+            WHERE {MAY_WRITE}
+        """),  # noqa: S608 - a constant of ours
+        "ws",
+        "writers",
+    ),
     "postgresql": Prepared(text(COUNT_POSTGRESQL), "ws", "writers"),
 }
 
