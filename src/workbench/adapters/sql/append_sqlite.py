@@ -29,22 +29,27 @@ from workbench.domain.events.model import Event
 MAX_POSTS = 64
 """Of more at once what is saved is little beside the rest."""
 
-GIVEN = (
-    *("feed_place", "conversation_id", "place"),
-    *(
-        "id",
-        "sender_role",
-        "sender_id",
-        "message_type",
-        "timestamp",
-        "content_type",
-        "content",
-        "filenames",
-        "metadata",
-    ),
-    *("has_debug_data", "event_id", "event_correlation_id", "event_type", "event_timestamp", "event_audience"),
-    *("event_data", "event_trace_parent", "writer_role", "writer_id"),
+_PLACES = ("feed_place", "conversation_id", "place")
+_STORED = (
+    "id",
+    "sender_role",
+    "sender_id",
+    "message_type",
+    "timestamp",
+    "content_type",
+    "content",
+    "filenames",
+    "metadata",
+    "has_debug_data",
+    "event_id",
+    "event_correlation_id",
+    "event_type",
+    "event_timestamp",
+    "event_audience",
+    "event_data",
+    "event_trace_parent",
 )
+_GIVEN = (*_PLACES, *_STORED, "writer_role", "writer_id")
 """What is given of each post; its places count within the group, from 1."""
 
 TRIGGER = """
@@ -72,11 +77,10 @@ TRIGGER = """
 @cache
 def _posts(count: int) -> tuple[Triggering, list[str]]:
     """The statement for so many posts, and what the values of each are called, one post after the other."""
-    names = [[f"{name}_{number}" for name in GIVEN] for number in range(count)]
+    names = [[f"{name}_{number}" for name in _GIVEN] for number in range(count)]
     values = ", ".join("(" + ", ".join(f":{name}" for name in row) + ")" for row in names)
-    stored = GIVEN[GIVEN.index("id") : GIVEN.index("writer_role")]
     statement = text(f"""
-        WITH posts ({", ".join(GIVEN)}) AS (VALUES {values})
+        WITH posts ({", ".join(_GIVEN)}) AS (VALUES {values})
         INSERT INTO temp.new_posts
         SELECT w.workspace_id, w.event_head + posts.feed_place, c.id, c.event_head + posts.place,
                c.message_head + posts.place,
@@ -85,14 +89,14 @@ def _posts(count: int) -> tuple[Triggering, list[str]]:
                    WHERE p.conversation_id = posts.conversation_id AND p.role = posts.writer_role
                      AND p.id = posts.writer_id AND p.workspace_id = :ws AND {MAY_WRITE}
                ),
-               {", ".join(f"posts.{name}" for name in stored)}
+               {", ".join(f"posts.{name}" for name in _STORED)}
         FROM posts
         CROSS JOIN workspaces AS w ON w.workspace_id = :ws
         LEFT JOIN conversations AS c ON c.id = posts.conversation_id AND c.workspace_id = :ws
         WHERE posts.id IS NOT NULL
         RETURNING feed_position, position
     """)  # noqa: S608 - constants of ours
-    columns = ("workspace_id", "feed_position", "conversation_id", "position", "sequence", "may_write", *stored)
+    columns = ("workspace_id", "feed_position", "conversation_id", "position", "sequence", "may_write", *_STORED)
     return Triggering(statement, view="new_posts", columns=columns, trigger=TRIGGER), [n for row in names for n in row]
 
 
@@ -113,7 +117,7 @@ def appending(group: Sequence[Writes]) -> Alone[list[list[Event]]] | None:
         given += (number, canonical(conversation_id), places[conversation_id], *_given(post))
     # A power of two, so that they are few; what is too much is empty.
     count = 1 << (len(group) - 1).bit_length()
-    given += [None] * (len(GIVEN) * (count - len(group)))
+    given += [None] * (len(_GIVEN) * (count - len(group)))
     statement, names = _posts(count)
     row = dict(zip(names, given, strict=True))
     row["ws"] = workspace_id

@@ -172,7 +172,6 @@ WORKSPACE_IN_ROWS = {
     "store:_insert_all": "rows as a block's Writes give them",
     "store:_place_events": "rows as a block's Writes give them",
     "positions:_NEW_WORKSPACE": "the workspace's own row, as the caller says",
-    "advancing:_LOG": "rows as a block's steps give them",
     "rates:_begin": "the caller's own row, as the caller's principal says",
 }
 """Inserts of whole rows, which say themselves of which workspace they are; at each run that is compared."""
