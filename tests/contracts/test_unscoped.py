@@ -13,7 +13,7 @@ from workbench.adapters.metrics.prometheus import PrometheusMeter
 from workbench.adapters.sql.database import Database, open_database
 from workbench.adapters.sql.duties import CLAIM_JOBS
 from workbench.adapters.sql.jobs import SqlJobQueue
-from workbench.adapters.sql.prepared import Prepared
+from workbench.adapters.sql.prepared import Prepared, Triggering
 from workbench.adapters.sql.repository import here
 from workbench.adapters.sql.tables import conversations, farewells, jobs, leases, users
 from workbench.adapters.sql.walls import UnscopedQueryError
@@ -77,6 +77,15 @@ async def test_a_writing_statement_that_keeps_to_none_is_refused(
     with pytest.raises(UnscopedQueryError):
         await database.read_at_once(work, "default")
     assert await database.rows(select(farewells.c.user_id).where(here(farewells)), {"ws": "default"}, "default") == []
+
+
+def test_a_trigger_whose_steps_keep_to_none_cannot_be_made() -> None:
+    inserting = text("INSERT INTO temp.seen SELECT :ws, :id")
+    made = {"view": "seen", "columns": ("workspace_id", "id")}
+    kept = "UPDATE users SET name = NEW.id WHERE id = NEW.id AND workspace_id = NEW.workspace_id"
+    Triggering(inserting, **made, trigger=f"{kept};")
+    with pytest.raises(UnscopedQueryError, match="DELETE FROM users"):
+        Triggering(inserting, **made, trigger=f"{kept}; DELETE FROM users WHERE id = NEW.id;")
 
 
 async def test_34_it_is_refused_in_a_block_and_in_a_job_and_its_caller_hears_what_is_wrong(store: Store) -> None:

@@ -18,7 +18,15 @@ from sqlalchemy.util import await_only
 
 from workbench.adapters.memory import Memory
 from workbench.adapters.sql.schema import Json, Processor
-from workbench.adapters.sql.walls import Within, Written, ledger_of, place_in, require_scoped, tenant_tables_in
+from workbench.adapters.sql.walls import (
+    UnscopedQueryError,
+    Within,
+    Written,
+    ledger_of,
+    place_in,
+    require_scoped,
+    tenant_tables_in,
+)
 
 Row = Mapping[str, Any]
 Parameters = Row | None
@@ -35,6 +43,7 @@ STATEMENT_CACHE = 1000
 MAX_LENGTH = 512
 """Longer lists are left to SQLAlchemy, whose work is little then beside the database's own."""
 KNOWN_LENGTHS = 32
+SAYS_WHERE, REFUSES = "NEW.workspace_id", "RAISE("
 
 
 class Compiled:
@@ -201,12 +210,16 @@ class Prepared:
 class Triggering(Prepared):
     """An INSERT into a view of SQLite's, with what the view's trigger does instead.
 
-    View and trigger are temporary, and so a connection's own: it makes them before it runs the statement first.
+    View and trigger are temporary, and so a connection's own: it makes them before it runs the statement first. The wall
+    sees the statement alone, so each of the trigger's must be about `NEW.workspace_id`. Raises UnscopedQueryError.
     """
 
     def __init__(self, statement: TextClause, *, view: str, columns: Iterable[str], trigger: str) -> None:
         """`columns` are the view's, by which the trigger has what is inserted; `trigger` are statements."""
         super().__init__(statement)
+        for step in filter(str.strip, trigger.split(";")):
+            if SAYS_WHERE not in step and REFUSES not in step:
+                raise UnscopedQueryError(f"A step of a trigger does not keep to a workspace: {step.strip()}")
         self.trigger = trigger
         self._view = view
         nothing = ", ".join(f"NULL AS {column}" for column in columns)
