@@ -7,18 +7,20 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Executable, func, select, update
+from sqlalchemy import Connection, Executable, func, select, update
 from sqlalchemy.engine import make_url
 from tests.contracts.test_transactions import message, new_conversation, post
 from tests.support.clocks import SettableClock
 from tests.support.databases import Store, open_store
 from tests.support.turn_rows import some_turn
 
+from workbench.adapters.sql.advancing import take_steps
 from workbench.adapters.sql.database import Database, open_database
 from workbench.adapters.sql.turn_tables import turn_events, turns
 from workbench.adapters.sql.turn_watch import SqlTurnWatch
 from workbench.adapters.sql.walls import Within
-from workbench.domain.errors import ConflictError, NotFoundError
+from workbench.adapters.sql.writes import Step
+from workbench.domain.errors import ConflictError, NotFoundError, StaleError
 from workbench.domain.identity.model import Principal
 from workbench.domain.ids import new_id
 from workbench.domain.turns.model import Turn, logged
@@ -104,6 +106,22 @@ async def test_a_batch_that_follows_on_is_one_trip(counted: Store) -> None:
     assert (database.reads - reads, database.written.commits - before.commits) == (0, 10)
     assert statements == 10
     assert await said(counted, turn) == "".join(f"{number} " for number in range(1, 12))
+
+
+async def test_a_batch_is_taken_after_a_commit_that_failed_with_the_first(store: Store, database_url: str) -> None:
+    """On SQLite what the first needs is made where it is stored, and is gone with a transaction that fails."""
+    turn = await claimed_turn(store)
+    await add(store, turn, 1)
+    async with open_store(database_url, store.clock) as later:
+        step = Step("default", msgspec.structs.replace(turn, version=-1), ())
+
+        def fail(connection: Connection) -> None:
+            take_steps(connection, [step])
+
+        with pytest.raises(StaleError):
+            await later.database.transact(fail, "default")
+        await add(later, turn, 2)
+        assert await said(later, turn) == "1 2 "
 
 
 async def test_batches_of_many_turns_at_once_share_statements(store: Store) -> None:

@@ -210,7 +210,7 @@ class Prepared:
 class Triggering(Prepared):
     """An INSERT into a view of SQLite's, with what the view's trigger does instead.
 
-    View and trigger are temporary, and so a connection's own: it makes them before it runs the statement first. The wall
+    View and trigger are temporary, and so a connection's own: it makes them where they may be missing. The wall
     sees the statement alone, so each of the trigger's must be about `NEW.workspace_id`. Raises UnscopedQueryError.
     """
 
@@ -234,7 +234,9 @@ class Triggering(Prepared):
         if self._view not in ledger.views:
             for statement in self._makes:
                 ledger.driver.execute(statement)
-            ledger.views.add(self._view)
+            # What is made in a transaction goes with it where it fails.
+            if not ledger.driver.in_transaction:
+                ledger.views.add(self._view)
         return super().one(connection, row)
 
 

@@ -72,7 +72,7 @@ class Ledger(msgspec.Struct):
     sent: int = 0
     within: Within = None
     views: set[str] = msgspec.field(default_factory=set)
-    """Temporary views that were made on it."""
+    """Temporary views that were made on it, to stay."""
     written: Written | None = None
     """None where nobody said yet whose rows its statements are about."""
 
