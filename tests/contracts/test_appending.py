@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from sqlalchemy import Connection, Table, select, text
 from tests.contracts.test_transactions import message, new_conversation, post
-from tests.support.databases import OBSERVE, Store
+from tests.support.databases import OBSERVE, Store, open_store
 
 from workbench.adapters.sql import group_commit
 from workbench.adapters.sql.tables import conversations, events, messages, workspaces
@@ -149,38 +149,37 @@ async def test_what_is_elsewhere_is_not_written_to(store: Store, together: int) 
     assert len(await rows(store, messages, here)) == 1
 
 
-async def test_whoever_comes_while_the_writer_is_busy_joins_the_group_that_waits_for_it(store: Store) -> None:
-    """On SQLite: at the door of the writer's thread, where no turn of the event loop has to come first."""
-    if store.database.dialect_name != "sqlite":
-        pytest.skip("the writers of PostgreSQL are no threads")
-    room = [await new_conversation(store) for _ in range(3)]
+async def test_whoever_comes_while_the_writer_is_busy_joins_the_group_that_waits_for_it(sqlite_url: str) -> None:
+    """At the door of the writer's thread, where no turn of the event loop has to come first."""
     is_busy, may_end = threading.Event(), threading.Event()
 
     def busy(_: Connection) -> None:
         is_busy.set()
         assert may_end.wait(30)
 
-    working = asyncio.create_task(store.database.transact(busy))
-    await asyncio.to_thread(is_busy.wait, 30)
-    before = store.database.written.commits
-    blocks: list[asyncio.Task[None]] = []
-    for number in range(12):
-        blocks.append(asyncio.create_task(post(store, room[number % 3], message(store, str(number)))))
-        for _ in range(5):
-            await asyncio.sleep(0)
-    assert not any(block.done() for block in blocks)
-    may_end.set()
-    await asyncio.gather(working, *blocks)
-    assert store.database.written.commits - before == 2  # the busy one, and theirs
-    assert [event.position for event in store.announced if event.conversation_id == room[0]] == [1, 2, 3, 4, 5]
+    async with open_store(sqlite_url) as store:
+        room = [await new_conversation(store) for _ in range(3)]
+        working = asyncio.create_task(store.database.transact(busy))
+        await asyncio.to_thread(is_busy.wait, 30)
+        before = store.database.written.commits
+        blocks: list[asyncio.Task[None]] = []
+        for number in range(12):
+            blocks.append(asyncio.create_task(post(store, room[number % 3], message(store, str(number)))))
+            for _ in range(5):
+                await asyncio.sleep(0)
+        assert not any(block.done() for block in blocks)
+        may_end.set()
+        await asyncio.gather(working, *blocks)
+        assert store.database.written.commits - before == 2  # the busy one, and theirs
+        assert [event.position for event in store.announced if event.conversation_id == room[0]] == [1, 2, 3, 4, 5]
 
 
-async def test_a_connection_makes_its_views_once(store: Store) -> None:
-    conversation = await new_conversation(store)
-    service = MessageService(store.transactions, store.clock, SizeLimits(), Titling())
-    for _ in range(3):
-        await service.post(ANN, conversation, NewMessage(content="hello"))
-    if store.database.dialect_name == "sqlite":
+async def test_a_connection_makes_its_views_once_and_keeps_them(sqlite_url: str) -> None:
+    async with open_store(sqlite_url) as store:
+        conversation = await new_conversation(store)
+        service = MessageService(store.transactions, store.clock, SizeLimits(), Titling())
+        for _ in range(3):
+            await service.post(ANN, conversation, NewMessage(content="hello"))
         made = text("SELECT type, name FROM sqlite_temp_master ORDER BY name")
         found = await store.database.transact(lambda connection: connection.execute(made).all())
         assert [tuple(row) for row in found] == [("trigger", "into_new_posts"), ("view", "new_posts")]
