@@ -19,6 +19,7 @@ import msgspec
 from sqlalchemy import text
 
 from workbench.adapters.sql.chosen import Alone
+from workbench.adapters.sql.messages import MESSAGE_FIELDS
 from workbench.adapters.sql.positions import event_at
 from workbench.adapters.sql.prepared import Triggering, Values
 from workbench.adapters.sql.schema import canonical, in_utc
@@ -31,16 +32,7 @@ MAX_POSTS = 64
 
 _PLACES = ("feed_place", "conversation_id", "place")
 _STORED = (
-    "id",
-    "sender_role",
-    "sender_id",
-    "message_type",
-    "timestamp",
-    "content_type",
-    "content",
-    "filenames",
-    "metadata",
-    "has_debug_data",
+    *MESSAGE_FIELDS,
     "event_id",
     "event_correlation_id",
     "event_type",
