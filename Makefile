@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 FUZZ_SECONDS ?= 60
 FAULT_ROUNDS ?= 100
 
-.PHONY: help setup demo test check fuzz faults format bench load docs lock clean
+.PHONY: help setup demo test check fuzz faults format bench load docs schema lock clean
 
 help:  ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,6 +60,9 @@ load: setup  ## Put 1,000 streams and 200 posts a second on the service for 10 m
 
 docs: setup  ## Build the documentation site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+schema: setup  ## Write what a new database gets, after a change of the migrations
+	$(BIN)/python -m tests.support.newest_schema
 
 lock: setup  ## Resolve the dependencies anew
 	$(LOCK) --all-extras --group dev --output-file requirements.lock pyproject.toml

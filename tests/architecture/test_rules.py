@@ -162,7 +162,7 @@ def test_an_empty_name_is_found(name: str) -> None:
 # What the tables are in the code is what the migrations make.
 
 
-def test_up_down_up_ends_where_the_tables_are(database_url: str, tmp_path: Path) -> None:
+def test_down_and_up_ends_where_the_tables_are(database_url: str, tmp_path: Path) -> None:
     settings = Settings.of(data_root=tmp_path, db=db_of(database_url))
     assert migrations.check(settings) == []
     migrations.downgrade(settings, "base")

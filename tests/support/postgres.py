@@ -51,12 +51,15 @@ class Postgres:
         self._run("ALTER SYSTEM SET fsync = off")
         self._run("SELECT pg_reload_conf()")
         self._run(f'DROP DATABASE IF EXISTS "{self.template}"')
-        self._run(f"DO $$ BEGIN CREATE ROLE {OWNER} LOGIN CREATEROLE; {UNLESS_THERE} END $$")
+        self.prepare_owner()
         self._run(f'CREATE DATABASE "{self.template}" OWNER {OWNER}')
         # An extension is made by who runs the server; the owner of the tables may not.
         self._run("CREATE EXTENSION vector", self.template)
         settings = Settings.of(db=db_of(self.url(self.template)))
         _in_thread(migrations.upgrade, settings)
+
+    def prepare_owner(self) -> None:
+        self._run(f"DO $$ BEGIN CREATE ROLE {OWNER} LOGIN CREATEROLE; {UNLESS_THERE} END $$")
 
     def create(self) -> str:
         name = f"test_{self._worker}_{os.getpid()}_{next(_numbers)}"

@@ -47,9 +47,9 @@ def test_a_start_loads_nothing_that_only_some_requests_or_only_postgresql_need(t
         "asyncio.run(main())\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
-    for expected in ("['alembic']", "[]"):
+    for _ in range(2):
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-        assert done.stdout.splitlines()[-1] == expected
+        assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_revisions_are_what_their_files_are_named_by() -> None:

@@ -21,6 +21,7 @@ from workbench.adapters.sql.schema import metadata
 from workbench.adapters.sql.walls import facing
 from workbench.domain.errors import ForbiddenError, NotFoundError, UnavailableError
 from workbench.wiring.connecting import on_connection
+from workbench.wiring.newest_schema import make_newest
 from workbench.wiring.roles import NO_PRIVILEGE, REMEDY, VERSION_TABLE, is_prepared, prepare_role, require_plain_role
 from workbench.wiring.settings import Settings
 
@@ -28,18 +29,22 @@ from workbench.wiring.settings import Settings
 ADVISORY_LOCK = 7_305_812_094
 # Alembic's `op` and `context` are one for the whole process, whatever the database.
 ONE_AT_A_TIME = threading.Lock()
+NEWEST = "head"
+"""What Alembic calls it."""
 ABSENT = "there is no database yet"
 BEHIND = "schema_behind"
 
 
-def upgrade(settings: Settings, revision: str = "head") -> None:
+def upgrade(settings: Settings, revision: str = NEWEST) -> None:
     """Bring the schema up to `revision`; a second process that asks at the same time waits for the first.
+
+    A database that has nothing yet gets the newest as a whole; through the revisions it comes to the same.
 
     On PostgreSQL the service's role is made where it is missing, and given its rights. Raises UnavailableError where the
     database cannot be made or reached, InvalidError for an unknown revision, ForbiddenError for a role that may not.
     """
     _make_folders(settings)
-    if revision != "head" or not _is_as_wanted(settings):
+    if revision != NEWEST or not _is_as_wanted(settings):
         _move(settings, "upgrade", revision)
 
 
@@ -137,8 +142,6 @@ def _known() -> set[str]:
 
 
 def _move(settings: Settings, step: Literal["upgrade", "downgrade"], revision: str) -> None:
-    from workbench.wiring.revising import move  # noqa: PLC0415 - Alembic, see above
-
     def act(connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
             # Held by the session, hence until the connection closes.
@@ -147,7 +150,13 @@ def _move(settings: Settings, step: Literal["upgrade", "downgrade"], revision: s
             connection.exec_driver_sql(facing(MIGRATE, local=False))
             connection.commit()
         try:
-            move(connection, step, revision, settings.database_shown)
+            if revision == NEWEST and not _has_versions(connection):
+                make_newest(connection, scripts_folder())
+                connection.commit()
+            else:
+                from workbench.wiring.revising import move  # noqa: PLC0415 - Alembic, see above
+
+                move(connection, step, revision, settings.database_shown)
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) != NO_PRIVILEGE:
                 raise
@@ -182,8 +191,12 @@ def _is_absent(settings: Settings) -> bool:
     return settings.database_file is not None and not settings.database_file.exists()
 
 
+def _has_versions(connection: Connection) -> bool:
+    return inspect(connection).has_table(VERSION_TABLE)
+
+
 def revision_of(connection: Connection) -> str | None:
     """The revision that the database is at; None before its first upgrade."""
-    if not inspect(connection).has_table(VERSION_TABLE):
+    if not _has_versions(connection):
         return None
     return connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()  # noqa: S608 - a constant
