@@ -22,6 +22,7 @@ from tests.support.service import running_service
 
 from workbench.wiring import migrations
 from workbench.wiring.connecting import on_connection
+from workbench.wiring.postgresql_connection import CONNECT_SECONDS
 from workbench.wiring.settings import Settings
 
 NOT_AT_ALL, SHORTLY, LONG = "0", "1", "60"
@@ -149,6 +150,28 @@ async def test_who_waits_ends_at_once_when_told_to(postgres_url: str, folder: Pa
         await server.has_waited()
         server.process.terminate()
         assert await server.end() == 128 + signal.SIGTERM
+
+
+async def test_who_is_not_answered_ends_at_once_when_told_to(postgres_url: str, folder: Path, tmp_path: Path) -> None:
+    asked = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.closing(writer):
+            assert await reader.read(1)
+            asked.set()
+            await reader.read()
+
+    async with (
+        await asyncio.start_unix_server(say_nothing, folder / ".s.PGSQL.5432"),
+        started(tmp_path, url_in(folder, postgres_url), "serve", seconds=LONG) as (server, _),
+    ):
+        await asyncio.wait_for(asked.wait(), START_SECONDS)
+        # By then it has loaded the rest, and waits for the answer.
+        await asyncio.sleep(2)
+        begun = time.monotonic()
+        server.process.terminate()
+        assert await server.end() == 128 + signal.SIGTERM
+        assert time.monotonic() - begun < CONNECT_SECONDS / 2
 
 
 async def test_what_the_database_refuses_is_not_waited_for(postgres_url: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Changes of PostgreSQL's schema, which are sent together: nobody can tell, but for the time that it takes."""
+"""A script that is run on PostgreSQL in one trip is run wholly, or not at all."""
 
 from collections.abc import Awaitable, Callable
 
@@ -8,21 +8,22 @@ from sqlalchemy.exc import DBAPIError
 from tests.support.databases import db_of
 
 from workbench.wiring.connecting import on_connection
+from workbench.wiring.postgresql_connection import run_script
 from workbench.wiring.settings import Settings
 
-FIRST, SECOND = (f"CREATE TABLE {name} (n integer)" for name in ("first", "second"))
-FAILING = "ALTER TABLE nowhere ADD COLUMN m integer"
+TWO_TABLES = "CREATE TABLE first (n integer);\n\nCREATE TABLE second (n integer);\n"
 
 Run = Callable[[Callable[[Connection], None]], Awaitable[None]]
 
 
-@pytest.fixture
-def run(postgres_url: str) -> Run:
-    """Run it on a connection that changes the schema, within a transaction."""
+@pytest.fixture(params=["in no transaction", "in a transaction"])
+def run(request: pytest.FixtureRequest, postgres_url: str) -> Run:
+    """Run it on a connection that changes the schema, on which a transaction may have begun."""
     settings = Settings.of(db=db_of(postgres_url))
 
     def begun(act: Callable[[Connection], None], connection: Connection) -> None:
-        connection.exec_driver_sql("SELECT 1")
+        if request.param == "in a transaction":
+            connection.exec_driver_sql("SELECT 1")
         act(connection)
 
     return lambda act: on_connection(settings, lambda connection: begun(act, connection), writes=True)
@@ -32,52 +33,22 @@ def tables(connection: Connection) -> set[str]:
     return {"first", "second"} & set(inspect(connection).get_table_names())
 
 
-async def test_what_was_changed_is_there_for_the_next_statement_and_stays(run: Run) -> None:
+async def test_all_of_it_is_there_afterwards(run: Run) -> None:
     def act(connection: Connection) -> None:
-        connection.exec_driver_sql(FIRST)
-        connection.exec_driver_sql(SECOND)
-        connection.exec_driver_sql("INSERT INTO first VALUES (1), (2)")
-        connection.exec_driver_sql("ALTER TABLE first ADD COLUMN m integer DEFAULT 7")
-        assert connection.exec_driver_sql("SELECT sum(n), sum(m) FROM first").one() == (3, 14)
-        connection.exec_driver_sql("DROP TABLE second")
-        connection.commit()
-        connection.rollback()
-        assert tables(connection) == {"first"}
-
-    await run(act)
-
-
-async def test_a_change_that_fails_says_so_at_the_commit_and_leaves_nothing(run: Run) -> None:
-    def act(connection: Connection) -> None:
-        connection.exec_driver_sql(FIRST)
-        connection.exec_driver_sql(FAILING)
-        with pytest.raises(DBAPIError, match="nowhere"):
-            connection.commit()
-        connection.rollback()
-        assert tables(connection) == set()
-
-    await run(act)
-
-
-async def test_what_is_rolled_back_is_not_sent_later(run: Run) -> None:
-    def act(connection: Connection) -> None:
-        connection.exec_driver_sql(FIRST)
-        connection.rollback()
-        connection.exec_driver_sql("SELECT 1")
-        connection.exec_driver_sql(SECOND)
-        connection.commit()
-        assert tables(connection) == {"second"}
-
-    await run(act)
-
-
-async def test_in_a_savepoint_a_change_that_fails_says_so_at_once(run: Run) -> None:
-    def act(connection: Connection) -> None:
-        connection.exec_driver_sql(FIRST)
-        with pytest.raises(DBAPIError, match="nowhere"), connection.begin_nested():
-            connection.exec_driver_sql(FAILING)
-        connection.exec_driver_sql(SECOND)
+        run_script(connection, TWO_TABLES + "INSERT INTO first VALUES (1), (2)")
         connection.commit()
         assert tables(connection) == {"first", "second"}
+        assert connection.exec_driver_sql("SELECT sum(n) FROM first").scalar_one() == 3
+
+    await run(act)
+
+
+async def test_one_that_fails_says_why_and_leaves_nothing(run: Run) -> None:
+    def act(connection: Connection) -> None:
+        with pytest.raises(DBAPIError, match="nowhere") as failed:
+            run_script(connection, TWO_TABLES + "ALTER TABLE nowhere ADD COLUMN m integer")
+        assert getattr(failed.value.orig, "sqlstate", None) == "42P01"
+        connection.rollback()
+        assert tables(connection) == set()
 
     await run(act)

@@ -52,6 +52,15 @@ def test_a_start_loads_nothing_that_only_some_requests_or_only_postgresql_need(t
         assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_who_only_looks_after_workers_does_not_load_what_they_serve() -> None:
+    code = (
+        "import sys, workbench.entrypoints.cli.serve\n"
+        "print(sorted({'asyncpg', 'dishka', 'litestar', 'workbench.entrypoints.http.app'} & sys.modules.keys()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_revisions_are_what_their_files_are_named_by() -> None:
     scripts = ScriptDirectory(str(migrations.scripts_folder()))
     assert scripts.get_current_head() == migrations.head()

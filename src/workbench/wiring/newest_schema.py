@@ -13,6 +13,13 @@ BETWEEN = "\n\n"
 
 def make_newest(connection: Connection, scripts: Path) -> None:
     """Make everything that the newest revision has, in a database that has nothing of ours; whoever calls it commits."""
-    script = (scripts / "newest" / f"{connection.dialect.name}.sql").read_text(encoding="utf-8")
+    kind = connection.dialect.name
+    script = (scripts / "newest" / f"{kind}.sql").read_text(encoding="utf-8")
+    if kind == "postgresql":
+        from workbench.wiring.postgresql_connection import run_script  # noqa: PLC0415 - SQLite does without what it loads
+
+        run_script(connection, script)
+        return
+    # Python's way to run a script commits before it begins.
     for statement in script.split(BETWEEN):
         connection.exec_driver_sql(statement)

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 import structlog
@@ -100,6 +100,36 @@ def prepare_database(settings: Settings) -> None:
     Waits, before anything else of this process has begun. Raises UnavailableError, ForbiddenError.
     """
     when_there(settings, lambda: _prepare(settings))
+
+
+@contextmanager
+def prepared_meanwhile(settings: Settings) -> Generator[None]:
+    """Prepare the database while the block does something else; by the end of it the database is prepared.
+
+    Raises what `prepare_database` does.
+    """
+    first = _FirstTry(settings)
+    first.start()
+    yield
+    with _ending_when_told_to():
+        first.join()
+    if not first.has_succeeded:
+        prepare_database(settings)
+
+
+class _FirstTry(threading.Thread):
+    """A try that says only whether it succeeded: why not, the next one says, which may also wait."""
+
+    def __init__(self, settings: Settings) -> None:
+        # As a daemon, it holds up nobody who ends meanwhile.
+        super().__init__(daemon=True)
+        self._settings = settings
+        self.has_succeeded = False
+
+    def run(self) -> None:
+        with suppress(Exception):
+            _prepare(self._settings)
+            self.has_succeeded = True
 
 
 def _prepare(settings: Settings) -> None:

@@ -8,22 +8,21 @@ import contextlib
 import socket
 import sys
 import time
+from importlib import import_module
 from typing import Any, Protocol
 
 import rich_click as click
 import uvicorn
-from litestar import Litestar
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from workbench.entrypoints.cli.staying import made_to_stay
-from workbench.entrypoints.http.app import create_app
 from workbench.entrypoints.http.corked import CorkedProtocol
 from workbench.wiring.local_tokens import require_local_key
 from workbench.wiring.logs import configure_logging
 from workbench.wiring.measures import forget_process, measured_together
 from workbench.wiring.settings import Settings, load_settings
-from workbench.wiring.starting import prepare_database
+from workbench.wiring.starting import prepared_meanwhile
 
 START_SECONDS = 60.0
 KEEP_ALIVE_SECONDS = 75
@@ -78,7 +77,9 @@ class ServiceConfig(uvicorn.Config):
         """Build the application, and remember how to drain it."""
         sys.setswitchinterval(GIVE_WAY_SECONDS)
         with made_to_stay():
-            app: Litestar = create_app(self.settings)
+            from workbench.entrypoints.http.app import create_app  # noqa: PLC0415 - who only looks after workers does without
+
+            app = create_app(self.settings)
         self.drain = app.state.drain
         return lambda: app
 
@@ -203,9 +204,16 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     with _listen(settings) as listening:
         settings = _with_port(settings, listening.getsockname()[1])
         require_local_key(settings)
-        prepare_database(settings)
+        with prepared_meanwhile(settings):
+            if workers == 1:
+                _load_application()
         settings = _prepared(settings)
         _run(ServiceConfig(settings, workers=workers, announcement=_announcement(settings)), [listening])
+
+
+def _load_application() -> None:
+    with made_to_stay():
+        import_module("workbench.entrypoints.http.app")
 
 
 def _prepared(settings: Settings) -> Settings:
