@@ -174,6 +174,24 @@ async def test_who_is_not_answered_ends_at_once_when_told_to(postgres_url: str, 
         assert time.monotonic() - begun < CONNECT_SECONDS / 2
 
 
+async def test_who_shall_not_wait_asks_a_database_that_hangs_up_only_once(
+    postgres_url: str, folder: Path, tmp_path: Path
+) -> None:
+    asked = 0
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        writer.close()
+
+    async with (
+        await asyncio.start_unix_server(hang_up, folder / ".s.PGSQL.5432"),
+        started(tmp_path, url_in(folder, postgres_url), "serve", seconds=NOT_AT_ALL) as (server, _),
+    ):
+        assert await server.end() == 8
+    assert asked == 1
+
+
 async def test_what_the_database_refuses_is_not_waited_for(postgres_url: str, tmp_path: Path) -> None:
     missing = make_url(postgres_url).set(database="nowhere").render_as_string(hide_password=False)
     begun = time.monotonic()

@@ -5,7 +5,9 @@ import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain, repeat
 from typing import TypeVar
 
 import structlog
@@ -94,42 +96,43 @@ def _end(number: int, _frame: object) -> None:
     raise SystemExit(ENDED_BY_SIGNAL + number)
 
 
-def prepare_database(settings: Settings) -> None:
-    """Bring the schema up to date, if that is wanted here, and make sure of it and of the service's role.
-
-    Waits, before anything else of this process has begun. Raises UnavailableError, ForbiddenError.
-    """
-    when_there(settings, lambda: _prepare(settings))
-
-
 @contextmanager
 def prepared_meanwhile(settings: Settings) -> Generator[None]:
-    """Prepare the database while the block does something else; by the end of it the database is prepared.
+    """Bring the schema up to date, if that is wanted here, and make sure of it and of the service's role.
 
-    Raises what `prepare_database` does.
+    Begins on a thread, while the block does something else, and is done when it is left; only then is a database waited
+    for that is not there yet. Raises UnavailableError, ForbiddenError.
     """
-    first = _FirstTry(settings)
+    first = _Preparation(settings)
     first.start()
     yield
-    with _ending_when_told_to():
-        first.join()
-    if not first.has_succeeded:
-        prepare_database(settings)
+    tries = chain([first.result], repeat(partial(_prepare, settings)))
+
+    def prepare() -> None:
+        next(tries)()
+
+    when_there(settings, prepare)
 
 
-class _FirstTry(threading.Thread):
-    """A try that says only whether it succeeded: why not, the next one says, which may also wait."""
+class _Preparation(threading.Thread):
+    """A try to prepare the database. It is a daemon: whoever ends meanwhile does not wait for it."""
 
     def __init__(self, settings: Settings) -> None:
-        # As a daemon, it holds up nobody who ends meanwhile.
         super().__init__(daemon=True)
         self._settings = settings
-        self.has_succeeded = False
+        self._error: Exception | None = None
 
     def run(self) -> None:
-        with suppress(Exception):
+        try:
             _prepare(self._settings)
-            self.has_succeeded = True
+        except Exception as error:  # noqa: BLE001 - raised to whoever asks for the result
+            self._error = error
+
+    def result(self) -> None:
+        """Wait for its end, and raise what it failed of."""
+        self.join()
+        if self._error is not None:
+            raise self._error
 
 
 def _prepare(settings: Settings) -> None:
