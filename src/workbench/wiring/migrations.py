@@ -1,6 +1,6 @@
 """The database's schema over time: at which revision it is, and how it gets to another, one upgrade at a time.
 
-Alembic is loaded where the schema is changed or compared, which a start mostly need not do.
+Alembic is loaded where a schema that is there is changed or compared, which a start mostly need not do.
 """
 
 import asyncio
