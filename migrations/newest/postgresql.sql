@@ -1,4 +1,5 @@
--- `make schema` writes this: what revision 0028 has, for a database that has nothing. Blank lines part statements.
+-- What revision 0028 has, for a database that has nothing. `make schema` writes it, to where it is by hand.
+-- Blank lines part statements.
 CREATE FUNCTION keep_session_words() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1770,6 +1771,8 @@ ALTER TABLE workspaces ENABLE ROW LEVEL SECURITY;
 
 INSERT INTO alembic_version (version_num) VALUES ('0028');
 
+-- By hand: where it may not be made, all vectors are compared by the service. An extension older than 0.8 has no way to go
+-- on where most of what is near belongs to other workspaces.
 DO $vectors$
 DECLARE
     dims int;

@@ -1,4 +1,5 @@
--- `make schema` writes this: what revision 0028 has, for a database that has nothing. Blank lines part statements.
+-- What revision 0028 has, for a database that has nothing. `make schema` writes it, to where it is by hand.
+-- Blank lines part statements.
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -1100,5 +1101,6 @@ INSERT INTO assistant_services (assistant_service_id, workspace_id, created_by_u
 
 INSERT INTO alembic_version (version_num) VALUES ('0028');
 
+-- By hand: since version 3.42 SQLite can take words out of its index at once, instead of when it tidies up.
 INSERT INTO session_words (session_words, rank)
 SELECT 'secure-delete', 1 WHERE CAST(substr(sqlite_version(), 3) AS INTEGER) >= 42;

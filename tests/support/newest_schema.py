@@ -1,7 +1,7 @@
 """Writes `migrations/newest/`: the schema as the revisions leave it, for databases that have nothing yet.
 
 `python -m tests.support.newest_schema` (`make schema`) goes through all revisions on both databases, and writes down what
-is there then. What hangs on the database's version cannot be read off: it is written here, and asked for at each start.
+is there then. What hangs on the database's version cannot be read off: it is written by hand, at the end of each script.
 """
 
 import asyncio
@@ -22,39 +22,13 @@ from workbench.wiring.connecting import on_connection
 from workbench.wiring.newest_schema import BETWEEN
 from workbench.wiring.settings import Settings
 
-HEAD = "-- `make schema` writes this: what revision {} has, for a database that has nothing. Blank lines part statements.\n"
+HEAD = (
+    "-- What revision {} has, for a database that has nothing. `make schema` writes it, to where it is by hand.\n"
+    "-- Blank lines part statements.\n"
+)
 AT = "INSERT INTO alembic_version (version_num) VALUES ('{}');"
-LAST = {
-    # Since version 3.42 SQLite can take words out of its index at once, instead of when it tidies up.
-    "sqlite": """\
-INSERT INTO session_words (session_words, rank)
-SELECT 'secure-delete', 1 WHERE CAST(substr(sqlite_version(), 3) AS INTEGER) >= 42;""",
-    # Where it may not be made, all vectors are compared by the service. An extension older than 0.8 has no way to go on
-    # where most of what is near belongs to other workspaces.
-    "postgresql": """\
-DO $vectors$
-DECLARE
-    dims int;
-    version text := (
-        SELECT coalesce(installed_version, default_version) FROM pg_available_extensions WHERE name = 'vector'
-    );
-BEGIN
-    IF version IS NULL OR (string_to_array(version, '.'))[1:2]::int[] < ARRAY[0, 8] THEN RETURN; END IF;
-    BEGIN
-        CREATE EXTENSION IF NOT EXISTS vector;
-    EXCEPTION WHEN OTHERS THEN
-        RAISE NOTICE 'no extension vector: %', SQLERRM;
-        RETURN;
-    END;
-    FOREACH dims IN ARRAY ARRAY[384, 768, 1024, 1536] LOOP
-        EXECUTE format(
-            'CREATE INDEX ix_embeddings_hnsw_%s ON embeddings'
-            ' USING hnsw ((floats::vector(%s)) vector_cosine_ops) WHERE dims = %s', dims, dims, dims
-        );
-    END LOOP;
-END
-$vectors$;""",
-}
+BY_HAND = "-- By hand:"
+"""Begins the line behind which nothing is read off a database: what hangs on its version."""
 
 # What is kept by SQLite for an index of words is made with it, and the statistics after each change of the schema.
 _MADE_BY_OTHERS = (
@@ -122,10 +96,15 @@ def schema_of_postgresql(postgres: Postgres, url: str) -> list[str]:
 
 
 def script(statements: Sequence[str], kind: str) -> str:
-    """Write the script that makes it in an empty database."""
+    """Write the script that makes it in an empty database; what was written by hand at its end stays."""
     at = migrations.head()
-    whole = [*statements, AT.format(at), LAST[kind]]
-    return HEAD.format(at) + BETWEEN.join(whole) + "\n"
+    _, mark, by_hand = place_of(kind).read_text(encoding="utf-8").partition(BY_HAND)
+    return HEAD.format(at) + BETWEEN.join([*statements, AT.format(at), mark + by_hand])
+
+
+def place_of(kind: str) -> Path:
+    """Say where the script for this kind of database stands."""
+    return migrations.scripts_folder() / "newest" / f"{kind}.sql"
 
 
 def _as_text(found: re.Match[str]) -> str:
@@ -138,11 +117,10 @@ def _tidied(statement: str) -> str:
 
 
 def _write() -> None:
-    folder = migrations.scripts_folder() / "newest"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as at:
         settings = Settings.of(data_root=Path(at) / "data")
         through_all_revisions(settings)
-        (folder / "sqlite.sql").write_text(script(schema_of_sqlite(settings), "sqlite"), encoding="utf-8")
+        place_of("sqlite").write_text(script(schema_of_sqlite(settings), "sqlite"), encoding="utf-8")
         postgres = Postgres(Path(at) / "postgresql", "newest")
         try:
             postgres.prepare_owner()
@@ -150,7 +128,7 @@ def _write() -> None:
             url = postgres.create_empty()
             through_all_revisions(Settings.of(data_root=Path(at) / "data", db=db_of(url)))
             whole = script(schema_of_postgresql(postgres, url), "postgresql")
-            (folder / "postgresql.sql").write_text(whole, encoding="utf-8")
+            place_of("postgresql").write_text(whole, encoding="utf-8")
         finally:
             postgres.stop("immediate")
 

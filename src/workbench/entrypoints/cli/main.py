@@ -4,10 +4,7 @@
 # pyright: reportUnknownMemberType=false
 
 import keyword
-import sys
-from importlib import import_module
 from importlib.metadata import version
-from types import ModuleType
 from typing import Any
 
 import rich_click as click
@@ -24,7 +21,7 @@ from workbench.domain.errors import (
     UpstreamError,
     WorkbenchError,
 )
-from workbench.entrypoints.cli.staying import made_to_stay
+from workbench.entrypoints.cli.staying import imported_to_stay
 from workbench.wiring.setting_names import SettingsError
 
 EXIT_SETTINGS = 2
@@ -95,7 +92,7 @@ class Verbs(click.RichGroup):
         name = cmd_name.replace("-", "_")
         # `import` is a word of the language, and so no name of a function.
         name = f"{name}_" if keyword.iskeyword(name) else name
-        command: click.Command = getattr(_imported(VERBS[cmd_name]), name)
+        command: click.Command = getattr(imported_to_stay(VERBS[cmd_name]), name)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -106,14 +103,6 @@ class Verbs(click.RichGroup):
             raise FailedError(f"These settings cannot be used:\n\n{error}", EXIT_SETTINGS) from error
         except WorkbenchError as error:
             raise FailedError(error.detail, _exit_code(error)) from error
-
-
-def _imported(module: str) -> ModuleType:
-    """Import; looking for garbage meanwhile takes two fifths of a quick command's time."""
-    if module in sys.modules:
-        return sys.modules[module]
-    with made_to_stay():
-        return import_module(module)
 
 
 def _exit_code(error: WorkbenchError) -> int:

@@ -8,7 +8,6 @@ import contextlib
 import socket
 import sys
 import time
-from importlib import import_module
 from typing import Any, Protocol
 
 import rich_click as click
@@ -16,7 +15,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
-from workbench.entrypoints.cli.staying import made_to_stay
+from workbench.entrypoints.cli.staying import imported_to_stay, made_to_stay
 from workbench.entrypoints.http.corked import CorkedProtocol
 from workbench.wiring.local_tokens import require_local_key
 from workbench.wiring.logs import configure_logging
@@ -206,14 +205,9 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
         require_local_key(settings)
         with prepared_meanwhile(settings):
             if workers == 1:
-                _load_application()
+                imported_to_stay("workbench.entrypoints.http.app")
         settings = _prepared(settings)
         _run(ServiceConfig(settings, workers=workers, announcement=_announcement(settings)), [listening])
-
-
-def _load_application() -> None:
-    with made_to_stay():
-        import_module("workbench.entrypoints.http.app")
 
 
 def _prepared(settings: Settings) -> Settings:
