@@ -132,8 +132,11 @@ def _ground(kind: str, bare: str, effort: Effort, depths: list[int]) -> list[Fig
         figures += uvloop.run(scenarios.answering(server, effort))
         figures += uvloop.run(scenarios.posting(server, effort))
         figures += uvloop.run(scenarios.reading(server, effort))
+        figures += uvloop.run(scenarios.streaming(server, effort))
         with inbox(delivering.ASSISTANTS) as services:
             figures += uvloop.run(delivering.telling(services, effort))
+        figures += uvloop.run(files.transferring_bare(server, effort))
+        figures += uvloop.run(turns.streaming_bare(server, effort))
         uvloop.run(deep.fill_bare(server, max(effort.exported, *effort.conversations)))
         figures += uvloop.run(scenarios.listing_bare(server, effort))
         figures += uvloop.run(delivering.dumping(server, effort.exported))

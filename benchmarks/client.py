@@ -53,6 +53,12 @@ class Stream:
     async def run(self) -> None:
         """Read until cancelled or ended by the server."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=16 << 20)
+        try:
+            await self._read(reader, writer)
+        finally:
+            writer.close()
+
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = f"GET {self._path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {self._token}\r\n\r\n"
         writer.write(head.encode())
         answer = await reader.readuntil(b"\r\n\r\n")

@@ -8,7 +8,7 @@ from benchmarks import deep
 from benchmarks.client import Connection, quantile
 from benchmarks.inbox import Inbox
 from benchmarks.pacing import post_at_pace
-from benchmarks.scenarios import Effort, Figure
+from benchmarks.scenarios import Effort, Figure, statements
 from benchmarks.seats import assistants_of, seated
 from benchmarks.servers import Server
 from benchmarks.words import say
@@ -66,6 +66,7 @@ async def dumping(server: Server, messages: int) -> list[Figure]:
 async def _fetching(server: Server, path: str, query: dict[str, str], messages: int) -> list[Figure]:
     headers = {"Authorization": f"Bearer {server.token}"}
     base = f"http://127.0.0.1:{server.port}"
+    before = server.sent()
     begun, received = asyncio.get_running_loop().time(), 0
     async with (
         httpx.AsyncClient(base_url=base, headers=headers, timeout=600) as client,
@@ -76,4 +77,8 @@ async def _fetching(server: Server, path: str, query: dict[str, str], messages: 
             received += len(chunk)
     took = asyncio.get_running_loop().time() - begun
     name = f"export of {messages:,} messages"
-    return [Figure(name, messages / took, "messages/s"), Figure(f"{name}, bytes", received / took / (1 << 20), "MiB/s")]
+    return [
+        Figure(name, messages / took, "messages/s"),
+        Figure(f"{name}, bytes", received / took / (1 << 20), "MiB/s"),
+        *statements(name, server.sent() - before, 1),
+    ]

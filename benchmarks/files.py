@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from benchmarks.scenarios import Effort, Figure
+from benchmarks.scenarios import Effort, Figure, statements
 from benchmarks.servers import Server
 
 BLOCK = os.urandom(1 << 20)
@@ -25,20 +25,32 @@ class Peak:
 
 
 async def transferring(server: Server, effort: Effort) -> list[Figure]:
-    """Upload a file of `file_mib` and download it again, through one connection each."""
+    """Upload a file of `file_mib` in a form, and download it again, through one connection each."""
+    return await _transferred(server, effort, HEAD, TAIL)
+
+
+async def transferring_bare(server: Server, effort: Effort) -> list[Figure]:
+    """The same of the floor, which takes what comes for the file."""
+    return await _transferred(server, effort, b"", b"")
+
+
+async def _transferred(server: Server, effort: Effort, head: bytes, tail: bytes) -> list[Figure]:
     headers = {"Authorization": f"Bearer {server.token}"}
     size = f"{effort.file_mib:,} MiB"
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", headers=headers, timeout=600) as client:
         conversation = (await client.post("/conversations", json={})).json()["id"]
         path = f"/conversations/{conversation}/files"
         idle = server.memory_kib()
+        before = server.sent()
         with watching(server) as peak:
             begun = time.perf_counter()
             form = {"Content-Type": "multipart/form-data; boundary=x"}
-            (await client.put(path, content=_form(effort.file_mib), headers=form)).raise_for_status()
+            (await client.put(path, content=_content(head, effort.file_mib, tail), headers=form)).raise_for_status()
             up = effort.file_mib / (time.perf_counter() - begun)
         figures = [Figure(f"upload of {size}", up, "MiB/s")]
         figures.append(Figure(f"memory for an upload of {size}", (peak.kib - idle) / 1024, "MiB"))
+        figures += statements(f"upload of {size}", server.sent() - before, 1)
+        before = server.sent()
         with watching(server) as peak:
             begun, received = time.perf_counter(), 0
             async with client.stream("GET", f"{path}/large") as answer:
@@ -49,6 +61,7 @@ async def transferring(server: Server, effort: Effort) -> list[Figure]:
             raise RuntimeError(f"{received} bytes came back")
         figures.append(Figure(f"download of {size}", down, "MiB/s"))
         figures.append(Figure(f"memory for a download of {size}", (peak.kib - idle) / 1024, "MiB"))
+        figures += statements(f"download of {size}", server.sent() - before, 1)
     return figures
 
 
@@ -69,8 +82,8 @@ def watching(server: Server) -> Generator[Peak]:
         looking.cancel()
 
 
-async def _form(file_mib: int) -> AsyncIterator[bytes]:
-    yield HEAD
+async def _content(head: bytes, file_mib: int, tail: bytes) -> AsyncIterator[bytes]:
+    yield head
     for _ in range(file_mib):
         yield BLOCK
-    yield TAIL
+    yield tail

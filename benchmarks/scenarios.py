@@ -185,13 +185,15 @@ async def streaming(server: Server, effort: Effort) -> list[Figure]:
         await all_have(streams, number + 1)
         latencies += [stream.arrivals[number] - begun for stream in streams]
     figures.append(Figure(f"post to {effort.streams:,} streams, p99", quantile(latencies, 0.99) * 1e3, "ms"))
+    sent = server.sent()
     begun, posts = time.perf_counter(), 0
     while time.perf_counter() - begun < effort.seconds:
         await connection.json("POST", f"{path}/messages", {"content": "burst"})
         posts += 1
     await all_have(streams, 20 + posts)
     rate = posts * effort.streams / (time.perf_counter() - begun)
-    figures.append(Figure(f"events to {effort.streams:,} streams", rate, "/s"))
+    name = f"events to {effort.streams:,} streams"
+    figures += [Figure(name, rate, "/s"), *statements(name, server.sent() - sent, posts)]
     await close_streams(opened)
     connection.close()
     return figures

@@ -41,17 +41,17 @@ class Server:
         return times.user + times.system
 
     def counter(self, name: str) -> float:
-        """Read a counter that the server has of itself."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
-            lines = answer.read().decode().splitlines()
+        """Read a counter that the server has of itself, or NaN where it counts nothing."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
+                lines = answer.read().decode().splitlines()
+        except urllib.error.HTTPError:
+            return float("nan")
         return float(dict(line.rsplit(" ", 1) for line in lines)[name])
 
     def sent(self) -> float:
         """How many statements the server has sent to its database, or NaN where it does not count them."""
-        try:
-            return self.counter("workbench_write_statements_total") + self.counter("workbench_read_statements_total")
-        except urllib.error.HTTPError:
-            return float("nan")
+        return self.counter("workbench_write_statements_total") + self.counter("workbench_read_statements_total")
 
 
 def free_port() -> int:

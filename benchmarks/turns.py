@@ -1,6 +1,7 @@
 """Turns that stream at once: assistants elsewhere make 50 deltas a second each, and two watch every one of them."""
 
 import asyncio
+import math
 import random
 import re
 import time
@@ -16,7 +17,7 @@ BATCH = 4
 """Deltas that gather in 80 ms, which is how long a producer may hold them."""
 WATCHERS = 2
 ARRIVAL_LOOK_SECONDS = 0.002
-COUNTERS = ("workbench_write_statements_total", "workbench_commits_total")
+COMMITS = "workbench_commits_total"
 
 _DELTA = re.compile(rb'"delta":"([\d ]+)"')
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
@@ -142,14 +143,23 @@ async def set_up(server: Server, count: int) -> Stage:
 async def streaming_turns(server: Server, effort: Effort) -> list[Figure]:
     """Stream all at once, and see when each delta was made and when it arrived."""
     stage = await set_up(server, effort.turns)
-    turns = stage.turns
-    before = [await asyncio.to_thread(server.counter, name) for name in COUNTERS]
-    used = server.cpu_seconds()
+    figures = await _streamed(server, stage.turns, effort.turn_seconds)
+    stage.close()
+    return figures
+
+
+async def streaming_bare(server: Server, effort: Effort) -> list[Figure]:
+    """The same of the floor, which has neither assistants nor conversations."""
+    turns = [Streaming(server, "", f"/turns/{number}") for number in range(effort.turns)]
+    return await _streamed(server, turns, effort.turn_seconds)
+
+
+async def _streamed(server: Server, turns: Sequence[Streaming], seconds: float) -> list[Figure]:
+    sent, commits, used = server.sent(), server.counter(COMMITS), server.cpu_seconds()
     begun = time.perf_counter()
-    await asyncio.gather(*(turn.run(effort.turn_seconds) for turn in turns))
-    took, used = time.perf_counter() - begun, server.cpu_seconds() - used
-    after = [await asyncio.to_thread(server.counter, name) for name in COUNTERS]
-    statements, commits = ((new - old) / took for new, old in zip(after, before, strict=True))
+    await asyncio.gather(*(turn.run(seconds) for turn in turns))
+    took = time.perf_counter() - begun
+    sent, commits, used = server.sent() - sent, server.counter(COMMITS) - commits, server.cpu_seconds() - used
     late = [
         watcher.arrivals[number] - made
         for turn in turns
@@ -158,18 +168,19 @@ async def streaming_turns(server: Server, effort: Effort) -> list[Figure]:
         if number in watcher.arrivals
     ]
     wanted = sum(len(turn.made) * WATCHERS for turn in turns)
-    stage.close()
-    name = f"{effort.turns} turns at once"
-    return [
+    batches = wanted // WATCHERS // BATCH
+    name = f"{len(turns)} turns at once"
+    figures = [
         Figure(f"{name}, deltas to watchers", wanted / took, "/s"),
         Figure(f"{name}, deltas lost", wanted - len(late), ""),
         Figure(f"{name}, delta late by, p50", quantile(late, 0.5) * 1e3, "ms"),
         Figure(f"{name}, delta late by, p99", quantile(late, 0.99) * 1e3, "ms"),
-        Figure(f"{name}, batches stored", wanted / WATCHERS / BATCH / took, "/s"),
-        Figure(f"{name}, write statements", statements, "/s"),
-        Figure(f"{name}, commits", commits, "/s"),
+        Figure(f"{name}, batches stored", batches / took, "/s"),
+        Figure(f"{name}, statements a batch", sent / batches, ""),
+        Figure(f"{name}, commits", commits / took, "/s"),
         Figure(f"{name}, server's CPU", 100 * used / took, "%"),
     ]
+    return [figure for figure in figures if not math.isnan(figure.value)]
 
 
 async def _opened(server: Server, ann: Connection) -> Streaming:
