@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from benchmarks.scenarios import Effort, Figure, statements
+from benchmarks.scenarios import Effort, Figure
 from benchmarks.servers import Server
 
 BLOCK = os.urandom(1 << 20)
@@ -41,7 +41,6 @@ async def _transferred(server: Server, effort: Effort, head: bytes, tail: bytes)
         conversation = (await client.post("/conversations", json={})).json()["id"]
         path = f"/conversations/{conversation}/files"
         idle = server.memory_kib()
-        before = server.sent()
         with watching(server) as peak:
             begun = time.perf_counter()
             form = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -49,8 +48,6 @@ async def _transferred(server: Server, effort: Effort, head: bytes, tail: bytes)
             up = effort.file_mib / (time.perf_counter() - begun)
         figures = [Figure(f"upload of {size}", up, "MiB/s")]
         figures.append(Figure(f"memory for an upload of {size}", (peak.kib - idle) / 1024, "MiB"))
-        figures += statements(f"upload of {size}", server.sent() - before, 1)
-        before = server.sent()
         with watching(server) as peak:
             begun, received = time.perf_counter(), 0
             async with client.stream("GET", f"{path}/large") as answer:
@@ -61,7 +58,6 @@ async def _transferred(server: Server, effort: Effort, head: bytes, tail: bytes)
             raise RuntimeError(f"{received} bytes came back")
         figures.append(Figure(f"download of {size}", down, "MiB/s"))
         figures.append(Figure(f"memory for a download of {size}", (peak.kib - idle) / 1024, "MiB"))
-        figures += statements(f"download of {size}", server.sent() - before, 1)
     return figures
 
 

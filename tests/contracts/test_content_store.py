@@ -67,6 +67,23 @@ async def test_the_same_bytes_have_another_key_each_time(contents: ContentStore)
     assert first.hash == second.hash
     assert first.storage_key != second.storage_key
     assert await keys(contents) == {first.storage_key, second.storage_key}
+    assert await read(contents, first.storage_key) == b"same"
+
+
+async def test_a_large_part_is_read_to_its_last_byte(contents: ContentStore) -> None:
+    whole = bytes(number % 251 for number in range(1_000_000))
+    key = (await contents.put("default", sent(whole))).storage_key
+    assert await read(contents, key, ByteRange(start=100_001, end=999_999)) == whole[100_001:999_999]
+
+
+async def test_what_is_removed_while_it_is_read_is_read_to_its_end(contents: ContentStore) -> None:
+    whole = b"a" * 600_000
+    key = (await contents.put("default", sent(whole))).storage_key
+    chunks = await contents.read(key)
+    seen = await anext(chunks)
+    await contents.remove([key])
+    assert seen + b"".join([chunk async for chunk in chunks]) == whole
+    assert await keys(contents) == set()
 
 
 async def test_what_is_not_there_is_not_found(contents: ContentStore) -> None:
