@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import httpx
@@ -66,6 +67,65 @@ async def test_before_it_refuses_it_says_that_it_leaves_and_serves_on(sqlite_url
             assert await stopping == 0
             with pytest.raises(httpx.ConnectError):
                 await ann.get("/readyz")
+
+
+@contextlib.asynccontextmanager
+async def half_an_upload(server: ServerProcess) -> AsyncGenerator[asyncio.StreamReader]:
+    """Begin an upload that never ends, and be sure that it is waited for; read what comes of it."""
+    token = await server.token()
+    async with user(server.url, token) as ann:
+        path = f"/conversations/{(await ann.post('/conversations', json={})).json()['id']}/files"
+    at = httpx.URL(server.url)
+    reader, writer = await asyncio.open_connection(at.host, at.port)
+    head = f"PUT {path} HTTP/1.1\r\nHost: {at.host}\r\nAuthorization: Bearer {token}\r\nExpect: 100-continue\r\n"
+    writer.write(f"{head}Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 9000\r\n\r\n--x".encode())
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
+    yield reader
+    writer.close()
+
+
+async def refused(url: str) -> None:
+    """Wait until nobody listens there any more."""
+    async with asyncio.timeout(10):
+        with contextlib.suppress(httpx.ConnectError):
+            while True:
+                async with httpx.AsyncClient() as client:
+                    await client.get(url)
+
+
+@pytest.mark.parametrize(("drain_seconds", "interruptions"), [("600", 2), ("0.5", 1)])
+async def test_who_is_still_there_at_the_end_is_cut_off_without_ado(
+    drain_seconds: str, interruptions: int, sqlite_url: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    settings = {"WORKBENCH__SERVICE__DRAIN_SECONDS": drain_seconds, "WORKBENCH__LOGGING__LOG_LEVEL": "WARNING"}
+    async with (
+        server_process(tmp_path / "data", sqlite_url, log=log, **settings) as server,
+        half_an_upload(server) as uploading,
+    ):
+        server.interrupt()
+        if interruptions > 1:
+            await refused(server.url)
+            server.interrupt()
+        with contextlib.suppress(ConnectionResetError):
+            assert await uploading.read() == b""
+        assert await server.ended() == 0
+    (said,) = log.read_text().splitlines()
+    assert "requests were cut off" in said
+
+
+async def test_ctrl_c_once_more_ends_the_time_in_which_it_still_serves(sqlite_url: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    async with server_process(
+        tmp_path / "data", sqlite_url, log=log, WORKBENCH__SERVICE__DRAIN_DELAY_SECONDS="300"
+    ) as server:
+        server.interrupt()
+        async with httpx.AsyncClient() as client, asyncio.timeout(10):
+            while (await client.get(f"{server.url}/readyz")).status_code != 503:  # noqa: ASYNC110 - each look is a call
+                await asyncio.sleep(0.01)
+        server.interrupt()
+        assert await server.ended() == 0
+    assert log.read_text() == ""
 
 
 async def test_workers_are_one_service(database_url: str, tmp_path: Path) -> None:

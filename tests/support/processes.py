@@ -18,7 +18,10 @@ WORKBENCH = str(Path(sys.executable).with_name("workbench"))
 class ServerProcess:
     """`workbench serve` on a port of its own, which stays the same over restarts."""
 
-    def __init__(self, folder: Path, database_url: str, *options: str, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, database_url: str, *options: str, log: Path | None = None, **settings: str
+    ) -> None:
+        self._log = log
         self._reserved = ReservedPort()
         self.url = self._reserved.url
         self._options = options
@@ -47,9 +50,14 @@ class ServerProcess:
         """Start, and wait until it is ready."""
         self._reserved.release()
         port = str(self._reserved.number)
-        self._process = await asyncio.create_subprocess_exec(
-            WORKBENCH, "serve", "--port", port, *self._options, env=self.environment, stdout=asyncio.subprocess.DEVNULL
-        )
+        with contextlib.ExitStack() as opened:
+            log = opened.enter_context(self._log.open("ab")) if self._log else None
+            self._process = await asyncio.create_subprocess_exec(
+                *[WORKBENCH, "serve", "--port", port, *self._options],
+                env=self.environment,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=log,
+            )
         async with httpx.AsyncClient() as client, asyncio.timeout(START_SECONDS):
             while True:
                 with contextlib.suppress(httpx.HTTPError):
@@ -66,20 +74,32 @@ class ServerProcess:
         """Ask it to stop, and give its exit code."""
         return await self._end(signal.SIGTERM)
 
+    def interrupt(self) -> None:
+        """Press Ctrl+C."""
+        self._tell(signal.SIGINT)
+
     async def _end(self, how: signal.Signals) -> int:
+        self._tell(how)
+        return await self.ended()
+
+    def _tell(self, what: signal.Signals) -> None:
         assert self._process is not None
         if self._process.returncode is None:
-            self._process.send_signal(how)
+            self._process.send_signal(what)
+
+    async def ended(self) -> int:
+        """Wait for its end, and give its exit code."""
+        assert self._process is not None
         async with asyncio.timeout(20):
             return await self._process.wait()
 
 
 @contextlib.asynccontextmanager
 async def server_process(
-    folder: Path, database_url: str, *options: str, **settings: str
+    folder: Path, database_url: str, *options: str, log: Path | None = None, **settings: str
 ) -> AsyncGenerator[ServerProcess]:
     """Run a server, with these in its environment, and kill whatever is left of it at the end."""
-    server = ServerProcess(folder, database_url, *options, **settings)
+    server = ServerProcess(folder, database_url, *options, log=log, **settings)
     try:
         await server.start()
         yield server

@@ -4,13 +4,14 @@
 # pyright: reportUnknownMemberType=false
 
 import asyncio
-import contextlib
 import socket
 import sys
 import time
+from collections.abc import Awaitable
 from typing import Any, Protocol
 
 import rich_click as click
+import structlog
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
@@ -23,6 +24,8 @@ from workbench.wiring.measures import forget_process, measured_together
 from workbench.wiring.settings import Settings, load_settings
 from workbench.wiring.starting import prepared_meanwhile
 
+logger = structlog.get_logger(__name__)
+
 START_SECONDS = 60.0
 KEEP_ALIVE_SECONDS = 75
 """How long an idle connection is kept: longer than balancers keep theirs, most of them for 60 seconds, and HTTP clients. Who
@@ -30,6 +33,10 @@ closes first may do so while the other is sending a request, which then fails.""
 GIVE_WAY_SECONDS = 0.001
 """How long the event loop may hold the interpreter's lock while a thread waits for it. SQLite's writer does so twice a commit,
 and while it waits everybody does: with Python's own five milliseconds there are a sixth fewer posts from sixteen clients."""
+LOOK_SECONDS = 0.1
+"""How often a server that waits looks whether it still should."""
+LEAVE_SECONDS = 1.0
+"""How long who was cut off has to notice."""
 # Of the time to drain, what streams may take to say goodbye; requests in flight have the rest.
 GOODBYE_SHARE = 0.5
 
@@ -64,7 +71,6 @@ class ServiceConfig(uvicorn.Config):
             # Nothing asks for the caller's address or scheme.
             proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=_whole_seconds(settings.service.drain_seconds),
             timeout_worker_healthcheck=int(START_SECONDS),
         )
 
@@ -92,22 +98,53 @@ class DrainingServer(uvicorn.Server):
         self.service = config
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Say that this is the end, end streams, then let requests in flight finish."""
-        allowed = self.service.settings.service.drain_seconds
-        noticed = asyncio.create_task(asyncio.sleep(self.service.settings.service.drain_delay_seconds))
+        """Say that this is the end, end streams, then let requests in flight finish.
+
+        Who is still here when the time to drain is over, or when Ctrl+C comes once more, is cut off.
+        """
+        times = self.service.settings.service
+        noticed = asyncio.create_task(asyncio.sleep(times.drain_delay_seconds))
         began = time.monotonic()
         if self.service.drain is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(allowed * GOODBYE_SHARE):
-                    await self.service.drain.begin()
+            await self._patiently(self.service.drain.begin(), times.drain_seconds * GOODBYE_SHARE)
         if not noticed.done():
             # Who connects before a load balancer has looked is served; refusing begins behind this.
-            await noticed
+            await self._patiently(noticed, times.drain_delay_seconds)
             began = time.monotonic()
-        self.config.timeout_graceful_shutdown = _whole_seconds(allowed - (time.monotonic() - began))
+        left = began + times.drain_seconds - time.monotonic()
+        over = asyncio.get_running_loop().call_later(left, self._stop_waiting)
         await super().shutdown(sockets)
+        over.cancel()
+        if self.force_exit:
+            await self._cut_off()
+            await self.lifespan.shutdown()
         # uvicorn would raise the signal once more; a service that has drained did what it was told.
         self._captured_signals.clear()
+
+    async def _patiently(self, what: Awaitable[None], seconds: float) -> None:
+        """Wait for it so long at most, and no more once Ctrl+C has come again."""
+        waiting = asyncio.ensure_future(what)
+        end = time.monotonic() + seconds
+        while not (waiting.done() or self.force_exit) and (left := end - time.monotonic()) > 0:
+            await asyncio.wait({waiting}, timeout=min(left, LOOK_SECONDS))
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        if not waiting.cancelled():
+            waiting.result()
+
+    def _stop_waiting(self) -> None:
+        self.force_exit = True
+
+    async def _cut_off(self) -> None:
+        """End every request as if its client had left, and what does not notice by itself."""
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        if tasks := set(self.server_state.tasks):
+            logger.warning("requests were cut off", requests=len(tasks))
+            _, deaf = await asyncio.wait(tasks, timeout=LEAVE_SECONDS)
+            for task in deaf:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=LEAVE_SECONDS)
 
 
 class SingleServer(DrainingServer):
@@ -196,7 +233,7 @@ class Supervisor(Multiprocess):
 @click.option("--port", type=click.IntRange(0, 65535), help="0: a free one. [default: WORKBENCH__SERVICE__PORT, 3000]")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Worker processes.")
 def serve(host: str | None, port: int | None, workers: int) -> None:
-    """Run the service until it is told to stop (SIGTERM or Ctrl+C); then drain within ten seconds."""
+    """Run the service until it is told to stop (SIGTERM or Ctrl+C); then drain. Ctrl+C once more ends it at once."""
     given = {"host": host, "port": port}
     settings = load_settings(service={name: value for name, value in given.items() if value is not None})
     settings.require_safe_address()
@@ -266,7 +303,3 @@ def _announcement(settings: Settings) -> str:
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{settings.service.port}"
     return f"Workbench is serving on {address} ({settings.database_kind}, {settings.service.assistant_keys} mode)"
-
-
-def _whole_seconds(seconds: float) -> int:
-    return max(1, int(seconds))
