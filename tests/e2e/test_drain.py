@@ -13,6 +13,8 @@ from tests.support.processes import ServerProcess, server_process
 from tests.support.servers import eventually
 from tests.support.service import open_stream
 
+from workbench.entrypoints.workers.running import RunnerPolicy
+
 
 def user(url: str, token: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=15)
@@ -85,9 +87,9 @@ async def half_an_upload(server: ServerProcess) -> AsyncGenerator[asyncio.Stream
 
 
 async def refused(url: str) -> None:
-    """Wait until nobody listens there any more."""
+    """Wait until nobody is taken in there any more."""
     async with asyncio.timeout(10):
-        with contextlib.suppress(httpx.ConnectError):
+        with contextlib.suppress(httpx.TransportError):
             while True:
                 async with httpx.AsyncClient() as client:
                     await client.get(url)
@@ -125,6 +127,35 @@ async def test_ctrl_c_once_more_ends_the_time_in_which_it_still_serves(sqlite_ur
                 await asyncio.sleep(0.01)
         server.interrupt()
         assert await server.ended() == 0
+    assert log.read_text() == ""
+
+
+async def test_ctrl_c_once_more_cuts_answers_short(sqlite_url: str, tmp_path: Path) -> None:
+    log, asked = tmp_path / "log", asyncio.Event()
+
+    async def think_for_ever(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    model = await asyncio.start_server(think_for_ever, "127.0.0.1", 0)
+    at = f"http://127.0.0.1:{model.sockets[0].getsockname()[1]}/v1"
+    settings = {"PROVIDER": "openai", "MODEL": "m", "BASE_URL": at}
+    named = {f"WORKBENCH__MODELS__NAMED__SLOW__{name}": value for name, value in settings.items()}
+    async with server_process(tmp_path / "data", sqlite_url, log=log, **named) as server, model:
+        async with user(server.url, await server.token()) as ann:
+            new = {"assistant_service_id": "workbench.model", "template_id": "chat", "name": "Mo"}
+            assistant = (await ann.post("/assistants", json=new)).json()["id"]
+            path = f"/conversations/{(await ann.post('/conversations', json={})).json()['id']}"
+            (await ann.put(f"{path}/participants/{assistant}", json={})).raise_for_status()
+            (await ann.post(f"{path}/messages", json={"content": "hello"})).raise_for_status()
+            await asyncio.wait_for(asked.wait(), 20)
+        server.interrupt()
+        await refused(server.url)
+        server.interrupt()
+        # An answer has longer than that to come to its end.
+        async with asyncio.timeout(RunnerPolicy().drain_seconds - 2):
+            assert await server.ended() == 0
     assert log.read_text() == ""
 
 

@@ -48,6 +48,10 @@ class Draining(Protocol):
         """Turn readiness off and end every stream with a hint to reconnect."""
         ...
 
+    def hurry(self) -> None:
+        """Cut short what else is under way."""
+        ...
+
 
 class ServiceConfig(uvicorn.Config):
     """uvicorn's configuration for our application; it is sent to worker processes, which build it there."""
@@ -96,6 +100,7 @@ class DrainingServer(uvicorn.Server):
         """Serve the application of the configuration."""
         super().__init__(config)
         self.service = config
+        self.is_over = False
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Say that this is the end, end streams, then let requests in flight finish.
@@ -103,6 +108,7 @@ class DrainingServer(uvicorn.Server):
         Who is still here when the time to drain is over, or when Ctrl+C comes once more, is cut off.
         """
         times = self.service.settings.service
+        hurrying = asyncio.create_task(self._hurry())
         noticed = asyncio.create_task(asyncio.sleep(times.drain_delay_seconds))
         began = time.monotonic()
         if self.service.drain is not None:
@@ -112,12 +118,13 @@ class DrainingServer(uvicorn.Server):
             await self._patiently(noticed, times.drain_delay_seconds)
             began = time.monotonic()
         left = began + times.drain_seconds - time.monotonic()
-        over = asyncio.get_running_loop().call_later(left, self._stop_waiting)
+        over = asyncio.get_running_loop().call_later(left, self._end_waiting)
         await super().shutdown(sockets)
         over.cancel()
         if self.force_exit:
             await self._cut_off()
             await self.lifespan.shutdown()
+        hurrying.cancel()
         # uvicorn would raise the signal once more; a service that has drained did what it was told.
         self._captured_signals.clear()
 
@@ -132,8 +139,15 @@ class DrainingServer(uvicorn.Server):
         if not waiting.cancelled():
             waiting.result()
 
-    def _stop_waiting(self) -> None:
-        self.force_exit = True
+    async def _hurry(self) -> None:
+        """Once Ctrl+C has come again, have the application end what it gives time to by itself."""
+        while not self.force_exit:  # noqa: ASYNC110 - a signal sets it, between any two lines
+            await asyncio.sleep(LOOK_SECONDS)
+        if self.service.drain is not None and not self.is_over:
+            self.service.drain.hurry()
+
+    def _end_waiting(self) -> None:
+        self.is_over = self.force_exit = True
 
     async def _cut_off(self) -> None:
         """End every request as if its client had left, and what does not notice by itself."""

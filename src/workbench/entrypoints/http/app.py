@@ -194,7 +194,8 @@ def _lifespan(container: AsyncContainer, settings: Settings, drain: Drain) -> An
         await container.get(ContentStore)
         (await container.get(RateMeter)).expect_limits(limited_routes(app))
         supervisor = await container.get(Supervisor)
-        drain.attach(await container.get(EventHub), await container.get(TurnHub), await container.get(FlowGateway))
+        hubs = await container.get(EventHub), await container.get(TurnHub)
+        drain.attach(*hubs, await container.get(FlowGateway), await container.get(RunningWorker))
         try:
             async with supervisor.running():
                 yield

@@ -94,9 +94,14 @@ class RunningWorker:
         tasks = set(self._tasks.values())
         if tasks:
             _, tasks = await asyncio.wait(tasks, timeout=self._policy.drain_seconds)
-        for task in tasks:
-            task.cancel()
+        self.hurry()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def hurry(self) -> None:
+        """Begin nothing more, and cut short what is under way."""
+        self._is_stopping = True
+        for task in self._tasks.values():
+            task.cancel()
 
     def _begin(self, due: DueTurn) -> None:
         key = (due.conversation_id, due.turn_id)
