@@ -4,10 +4,12 @@
 # pyright: reportUnknownMemberType=false
 
 import asyncio
+import signal
 import socket
 import sys
 import time
 from collections.abc import Awaitable
+from types import FrameType
 from typing import Any, Protocol
 
 import rich_click as click
@@ -100,7 +102,12 @@ class DrainingServer(uvicorn.Server):
         """Serve the application of the configuration."""
         super().__init__(config)
         self.service = config
-        self.is_over = False
+        self.is_hurried = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End; told again by Ctrl+C, wait for nobody."""
+        self.is_hurried = self.is_hurried or (self.should_exit and sig == signal.SIGINT)
+        super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Say that this is the end, end streams, then let requests in flight finish.
@@ -129,10 +136,10 @@ class DrainingServer(uvicorn.Server):
         self._captured_signals.clear()
 
     async def _patiently(self, what: Awaitable[None], seconds: float) -> None:
-        """Wait for it so long at most, and no more once Ctrl+C has come again."""
+        """Wait for it so long at most, and no more once in a hurry."""
         waiting = asyncio.ensure_future(what)
         end = time.monotonic() + seconds
-        while not (waiting.done() or self.force_exit) and (left := end - time.monotonic()) > 0:
+        while not (waiting.done() or self.is_hurried) and (left := end - time.monotonic()) > 0:
             await asyncio.wait({waiting}, timeout=min(left, LOOK_SECONDS))
         waiting.cancel()
         await asyncio.wait({waiting})
@@ -140,14 +147,14 @@ class DrainingServer(uvicorn.Server):
             waiting.result()
 
     async def _hurry(self) -> None:
-        """Once Ctrl+C has come again, have the application end what it gives time to by itself."""
-        while not self.force_exit:  # noqa: ASYNC110 - a signal sets it, between any two lines
+        """Once in a hurry, have the application end what it gives time to by itself."""
+        while not self.is_hurried:  # noqa: ASYNC110 - a signal sets it, between any two lines
             await asyncio.sleep(LOOK_SECONDS)
-        if self.service.drain is not None and not self.is_over:
+        if self.service.drain is not None:
             self.service.drain.hurry()
 
     def _end_waiting(self) -> None:
-        self.is_over = self.force_exit = True
+        self.force_exit = True
 
     async def _cut_off(self) -> None:
         """End every request as if its client had left, and what does not notice by itself."""
