@@ -151,7 +151,8 @@ async def _of_file(path: Path, wanted: ByteRange | None) -> AsyncIterator[bytes]
 
 
 async def _blocks(path: Path, wanted: ByteRange) -> AsyncIterator[bytes]:
-    with _translated(), await asyncio.to_thread(path.open, "rb") as file:
+    # Opened here and not on a thread, as its name was just found: who is cut off meanwhile would leave it open.
+    with _translated(), path.open("rb") as file:
         file.seek(wanted.start)
         for at in range(wanted.start, wanted.end, READ_BYTES):
             yield await asyncio.to_thread(file.read, min(READ_BYTES, wanted.end - at))
