@@ -89,6 +89,23 @@ async def test_whoever_is_cancelled_while_taking_a_lease_does_not_hold_it(replic
     assert cut
 
 
+async def test_whoever_is_cancelled_while_giving_a_lease_back_does_not_hold_it(replicas: tuple[Leases, Leases]) -> None:
+    mine, yours = replicas
+    cut = 0
+    for number in range(60):
+        name = f"duty:{number}"
+        assert await mine.acquire([name], "me", 30) == {name}
+        giving = asyncio.create_task(mine.release([name], "me"))
+        # Not before it has begun: a task that never ran gave nothing back.
+        await asyncio.sleep(0)
+        await asyncio.sleep(number * 0.00005)
+        giving.cancel()
+        (result,) = await asyncio.gather(giving, return_exceptions=True)
+        cut += isinstance(result, asyncio.CancelledError)
+        assert await yours.acquire([name], "you", 30) == {name}
+    assert cut
+
+
 async def test_what_is_given_back_is_free_at_once_and_only_its_holder_gives(replicas: tuple[Leases, Leases]) -> None:
     mine, yours = replicas
     await mine.acquire(["a", "b"], "me", 30)

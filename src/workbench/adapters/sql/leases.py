@@ -1,9 +1,9 @@
 """Leases in SQL, on the database's own clock where it has one that all replicas share."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, bindparam, delete, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -13,6 +13,8 @@ from workbench.adapters.sql.schema import Moment
 from workbench.adapters.sql.tables import leases
 from workbench.domain.jobs.model import LEASE_SECONDS
 from workbench.domain.jobs.ports import Leases
+
+T = TypeVar("T")
 
 _HELD = select(leases.c.name).where(
     leases.c.holder == bindparam("by_holder"), leases.c.expires_at > bindparam("now", type_=Moment)
@@ -51,14 +53,11 @@ class SqlLeases(Leases):
         if not names:
             return set()
         wanted = sorted(names)
-        taking = asyncio.ensure_future(
-            self._database.transact(lambda connection: _acquire(connection, wanted, holder, seconds))
-        )
         try:
-            return await asyncio.shield(taking)
+            return await _to_its_end(
+                self._database.transact(lambda connection: _acquire(connection, wanted, holder, seconds))
+            )
         except asyncio.CancelledError:
-            # A commit that is cut short may still come about, behind whatever its caller does next.
-            await asyncio.gather(taking, return_exceptions=True)
             await self.release(wanted, holder)
             raise
 
@@ -76,7 +75,20 @@ class SqlLeases(Leases):
         """Give back."""
         if names:
             place = {"by_holder": holder, "names": sorted(names)}
-            await self._database.transact(lambda connection: connection.execute(_RELEASE, place))
+            await _to_its_end(self._database.transact(lambda connection: connection.execute(_RELEASE, place)))
+
+
+async def _to_its_end(commit: Awaitable[T]) -> T:
+    """Carry it out even where its caller is cut off meanwhile, who hears of that behind it.
+
+    A commit that is cut short may still come about, behind whatever its caller does next, or not at all.
+    """
+    committing = asyncio.ensure_future(commit)
+    try:
+        return await asyncio.shield(committing)
+    except asyncio.CancelledError:
+        await asyncio.gather(committing, return_exceptions=True)
+        raise
 
 
 def _acquire(connection: Connection, names: list[str], holder: str, seconds: float) -> set[str]:
