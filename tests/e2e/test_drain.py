@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -203,6 +204,7 @@ class Posters:
     def __init__(self, url: str, token: str, path: str) -> None:
         self._url, self._token, self._path = url, token, path
         self.acknowledged: list[str] = []
+        self.refused: list[httpx.HTTPError] = []
         self._ending = False
         self._tasks = [asyncio.create_task(self._post_on(who)) for who in range(3)]
 
@@ -212,10 +214,13 @@ class Posters:
             number += 1
             content = f"{who}-{number}"
             async with user(self._url, self._token) as client:
-                with contextlib.suppress(httpx.HTTPError):
+                try:
                     answer = await client.post(f"{self._path}/messages", json={"content": content})
-                    if answer.status_code == 200:
-                        self.acknowledged.append(content)
+                    answer.raise_for_status()
+                except httpx.HTTPError as error:
+                    self.refused.append(error)
+                else:
+                    self.acknowledged.append(content)
 
     async def end(self) -> None:
         self._ending = True
@@ -248,4 +253,61 @@ async def test_a_worker_that_dies_is_replaced_and_nothing_is_lost(sqlite_url: st
                     assert int(event.id) == len(seen) + 1
         assert len(seen) == len(set(seen))
         assert set(posters.acknowledged) <= set(seen)
+        assert await server.stop() == 0
+
+
+async def test_a_worker_that_dies_while_it_is_asked_how_it_is_is_replaced_as_soon(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    async with server_process(tmp_path / "data", sqlite_url, "--workers", "2") as server:
+        await eventually(lambda: len(workers_of(server)) == 2, timeout_seconds=20)
+        victim = next(iter(workers_of(server).values()))
+        victim.suspend()
+        # It is asked every half a second, and cannot answer.
+        await asyncio.sleep(1.5)
+        victim.kill()
+        await eventually(lambda: len(workers_of(server).keys() - {victim.pid}) == 2, timeout_seconds=20)
+        assert await server.stop() == 0
+
+
+async def test_signals_replace_add_and_take_away_workers_and_nobody_is_refused(sqlite_url: str, tmp_path: Path) -> None:
+    async with server_process(tmp_path / "data", sqlite_url, "--workers", "2") as server:
+        token = await server.token()
+        async with user(server.url, token) as ann:
+            path = f"/conversations/{(await ann.post('/conversations', json={})).json()['id']}"
+        await eventually(lambda: len(workers_of(server)) == 2, timeout_seconds=20)
+        first = workers_of(server).keys()
+        posters = Posters(server.url, token, path)
+        server.tell(signal.SIGHUP)
+        await eventually(
+            lambda: len(workers_of(server).keys() - first) == 2 and not workers_of(server).keys() & first,
+            timeout_seconds=40,
+        )
+        second = workers_of(server).keys()
+        server.tell(signal.SIGTTIN)
+        await eventually(lambda: len(workers_of(server)) == 3, timeout_seconds=20)
+        for left in (2, 1, 1):
+            server.tell(signal.SIGTTOU)
+            await eventually(lambda left=left: len(workers_of(server)) == left, timeout_seconds=20)
+        assert workers_of(server).keys() <= second
+        enough = len(posters.acknowledged) + 20
+        await eventually(lambda: len(posters.acknowledged) >= enough, timeout_seconds=20)
+        await posters.end()
+        assert posters.refused == []
+        assert await server.stop() == 0
+
+
+async def test_workers_drain_when_who_looks_after_them_is_gone(sqlite_url: str, tmp_path: Path) -> None:
+    async with server_process(tmp_path / "data", sqlite_url, "--workers", "2") as server:
+        await eventually(lambda: len(workers_of(server)) == 2, timeout_seconds=20)
+        workers = list(workers_of(server).values())
+        async with user(server.url, await server.token()) as ann:
+            path = f"/conversations/{(await ann.post('/conversations', json={})).json()['id']}"
+            async with open_stream(ann, f"{path}/events") as stream:
+                await server.kill()
+                assert await stream.until_end() == []
+            assert any("reconnect" in comment for comment in stream.comments)
+        await eventually(lambda: not any(worker.is_running() for worker in workers), timeout_seconds=20)
+        # Its port and its database are free for the next.
+        await server.start()
         assert await server.stop() == 0

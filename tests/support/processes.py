@@ -76,13 +76,14 @@ class ServerProcess:
 
     def interrupt(self) -> None:
         """Press Ctrl+C."""
-        self._tell(signal.SIGINT)
+        self.tell(signal.SIGINT)
 
     async def _end(self, how: signal.Signals) -> int:
-        self._tell(how)
+        self.tell(how)
         return await self.ended()
 
-    def _tell(self, what: signal.Signals) -> None:
+    def tell(self, what: signal.Signals) -> None:
+        """Send it a signal, if it is still there."""
         assert self._process is not None
         if self._process.returncode is None:
             self._process.send_signal(what)

@@ -4,6 +4,7 @@
 # pyright: reportUnknownMemberType=false
 
 import asyncio
+import contextlib
 import signal
 import socket
 import sys
@@ -39,6 +40,7 @@ LOOK_SECONDS = 0.1
 """How often a server that waits looks whether it still should."""
 LEAVE_SECONDS = 1.0
 """How long who was cut off has to notice."""
+ENDING = {signal.SIGINT, signal.SIGTERM}
 # Of the time to drain, what streams may take to say goodbye; requests in flight have the rest.
 GOODBYE_SHARE = 0.5
 
@@ -186,12 +188,22 @@ class Worker(Process):
         super().__init__(config, sockets)
         self.service = config
 
-    @property
-    def server(self) -> uvicorn.Server:
-        """The server inside; it is made in the worker itself."""
-        if self._server is None:
-            self._server = DrainingServer(self.service)
-        return self._server
+    def start(self) -> None:
+        """Start the process, and leave its end of the pipe to it alone: then a read ends where the process has died."""
+        super().start()
+        self.child_conn.close()
+
+    def target(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve, in the worker process itself."""
+        self.parent_conn.close()
+        self._server = DrainingServer(self.service)
+        super().target(sockets)
+
+    def always_pong(self) -> None:
+        """Answer the supervisor as long as it is there, and drain when it is gone: nobody else would end or replace this."""
+        with contextlib.suppress(EOFError, OSError):
+            super().always_pong()
+        self.server.should_exit = True
 
 
 class Supervisor(Multiprocess):
@@ -207,7 +219,7 @@ class Supervisor(Multiprocess):
     def init_processes(self) -> None:
         """Start the workers and announce them when the first is ready."""
         self.processes = [self._started() for _ in range(self.service.worker_count)]
-        self.was_ready = self.processes[0].wait_until_ready(START_SECONDS)
+        self.was_ready = any(process.wait_until_ready(START_SECONDS) for process in self.processes)
         if self.was_ready:
             click.echo(self.service.announcement)
 
@@ -226,8 +238,10 @@ class Supervisor(Multiprocess):
             self.processes[index] = self._started()
 
     def restart_all(self) -> None:
-        """Replace the workers one after the other (SIGHUP)."""
+        """Replace the workers one after the other (SIGHUP), until told to end."""
         for index, old in enumerate(self.processes):
+            if not ENDING.isdisjoint(self.signal_queue):
+                return
             new = self._started()
             if not new.wait_until_ready(START_SECONDS, self.should_exit):
                 new.kill()
@@ -242,6 +256,13 @@ class Supervisor(Multiprocess):
         """Add a worker (SIGTTIN)."""
         self.processes_num += 1
         self.processes.append(self._started())
+
+    def handle_ttou(self) -> None:
+        """Take a worker away (SIGTTOU), but never the last."""
+        last = self.processes[-1]
+        super().handle_ttou()
+        if last not in self.processes:
+            forget_process(last.pid)
 
     def _started(self) -> Worker:
         worker = Worker(self.service, self.sockets)
