@@ -87,6 +87,27 @@ async def half_an_upload(server: ServerProcess) -> AsyncGenerator[asyncio.Stream
     writer.close()
 
 
+async def test_who_was_taken_in_is_answered_though_the_request_comes_after_the_end_began(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    async with server_process(tmp_path / "data", sqlite_url) as server:
+        token = await server.token()
+        at = httpx.URL(server.url)
+        reader, writer = await asyncio.open_connection(at.host, at.port)
+        async with user(server.url, token) as ann:
+            # Who is answered came after who said nothing yet.
+            (await ann.get("/users/me")).raise_for_status()
+        server.interrupt()
+        await refused(server.url)
+        head = f"GET /users/me HTTP/1.1\r\nHost: {at.host}\r\nAuthorization: Bearer {token}\r\n\r\n"
+        writer.write(head.encode())
+        answer = (await reader.read()).decode().lower()
+        assert answer.startswith("http/1.1 200")
+        assert "connection: close" in answer
+        writer.close()
+        assert await server.ended() == 0
+
+
 async def refused(url: str) -> None:
     """Wait until nobody is taken in there any more."""
     async with asyncio.timeout(10):

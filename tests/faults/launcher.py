@@ -30,7 +30,7 @@ from workbench.domain.assistant_services.ports import AssistantClient
 from workbench.domain.clock import Clock
 from workbench.domain.identity.ports import ApiKeyStore
 from workbench.domain.jobs.ports import Leases
-from workbench.entrypoints.cli.serve import ServiceConfig, SingleServer
+from workbench.entrypoints.cli.draining import ServiceConfig, SingleServer
 from workbench.entrypoints.http.app import create_app
 from workbench.wiring.announcements import Announcements
 from workbench.wiring.outbound import AssistantHttp
