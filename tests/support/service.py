@@ -19,7 +19,7 @@ from tests.support.servers import serve
 from workbench.adapters.clock import SystemClock
 from workbench.domain.participants.model import Permission
 from workbench.entrypoints.http.app import create_app
-from workbench.entrypoints.http.corked import CorkedProtocol
+from workbench.entrypoints.http.patience import PatientProtocol
 from workbench.wiring.local_tokens import sign_local_token
 from workbench.wiring.settings import Settings
 
@@ -125,7 +125,7 @@ async def running_service(
     groups["db"] |= settings.get("db", {})
     chosen = Settings.of(**groups)
     app = create_app(chosen, *providers)
-    async with serve(app, protocol=CorkedProtocol) as url:
+    async with serve(app, protocol=PatientProtocol) as url:
         service = Service(url, chosen, database_url, app)
         try:
             yield service

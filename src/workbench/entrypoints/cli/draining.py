@@ -17,7 +17,7 @@ import structlog
 import uvicorn
 
 from workbench.entrypoints.cli.staying import made_to_stay
-from workbench.entrypoints.http.corked import CorkedProtocol
+from workbench.entrypoints.http.patience import PatientProtocol
 from workbench.wiring.logs import configure_logging
 from workbench.wiring.settings import Settings
 
@@ -32,8 +32,6 @@ GIVE_WAY_SECONDS = 0.001
 and while it waits everybody does: with Python's own five milliseconds there are a sixth fewer posts from sixteen clients."""
 LOOK_SECONDS = 0.1
 """How often a server that waits looks whether it still should."""
-FIRST_REQUEST_SECONDS = 1.0
-"""How long who is connected may take to send the first request, once no others are taken in."""
 LEAVE_SECONDS = 1.0
 """How long who was cut off has to notice."""
 # Of the time to drain, what streams may take to say goodbye; requests in flight have the rest.
@@ -90,17 +88,6 @@ class ServiceConfig(uvicorn.Config):
             app = create_app(self.settings)
         self.drain = app.state.drain
         return lambda: app
-
-
-class PatientProtocol(CorkedProtocol):
-    """A connection that is not closed at the end before who made it has had the time to ask."""
-
-    def shutdown(self) -> None:
-        """Close once the request in flight is answered, or the first, if it comes within a moment."""
-        if not self.cycle:
-            self.loop.call_later(FIRST_REQUEST_SECONDS, super().shutdown)
-        else:
-            super().shutdown()
 
 
 class DrainingServer(uvicorn.Server):
