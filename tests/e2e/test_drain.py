@@ -280,7 +280,9 @@ async def test_a_worker_that_dies_is_replaced_and_nothing_is_lost(sqlite_url: st
 async def test_a_worker_that_dies_while_it_is_asked_how_it_is_is_replaced_as_soon(
     sqlite_url: str, tmp_path: Path
 ) -> None:
-    async with server_process(tmp_path / "data", sqlite_url, "--workers", "2") as server:
+    log = tmp_path / "log"
+    warned = {"WORKBENCH__LOGGING__LOG_LEVEL": "WARNING"}
+    async with server_process(tmp_path / "data", sqlite_url, "--workers", "2", log=log, **warned) as server:
         await eventually(lambda: len(workers_of(server)) == 2, timeout_seconds=20)
         victim = next(iter(workers_of(server).values()))
         victim.suspend()
@@ -289,6 +291,9 @@ async def test_a_worker_that_dies_while_it_is_asked_how_it_is_is_replaced_as_soo
         victim.kill()
         await eventually(lambda: len(workers_of(server).keys() - {victim.pid}) == 2, timeout_seconds=20)
         assert await server.stop() == 0
+    (said,) = log.read_text().splitlines()
+    assert "a worker ended and was replaced" in said
+    assert f"pid={victim.pid}" in said
 
 
 async def test_signals_replace_add_and_take_away_workers_and_nobody_is_refused(sqlite_url: str, tmp_path: Path) -> None:

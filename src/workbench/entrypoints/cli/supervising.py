@@ -8,11 +8,14 @@ import signal
 import socket
 
 import rich_click as click
+import structlog
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from workbench.entrypoints.cli.draining import START_SECONDS, DrainingServer, ServiceConfig
 from workbench.wiring.measures import forget_process
+
+logger = structlog.get_logger(__name__)
 
 ENDING = {signal.SIGINT, signal.SIGTERM}
 
@@ -73,6 +76,7 @@ class Supervisor(Multiprocess):
                 self.should_exit.set()
                 return
             self.processes[index] = self._started()
+            logger.warning("a worker ended and was replaced", pid=process.pid, exit_code=process.exitcode)
 
     def restart_all(self) -> None:
         """Replace the workers one after the other (SIGHUP), until told to end."""
