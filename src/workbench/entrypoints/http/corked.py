@@ -73,6 +73,9 @@ class CorkedTransport:
 class CorkedProtocol(HttpToolsProtocol):
     """uvicorn's protocol on a corked transport."""
 
+    # uvicorn's own attributes are nearly as many as the interpreter keeps without a dictionary for each connection.
+    __slots__ = ("_corked",)
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to serve a connection."""
         self._corked = CorkedTransport(transport, self.loop)

@@ -22,6 +22,8 @@ Due = tuple[str, object]
 class PatientProtocol(CorkedProtocol):
     """A connection that is closed when its client is silent for too long, and not before it had the time to ask."""
 
+    __slots__ = ("_looking", "_received_bytes", "_was_due")
+
     silence_seconds = SILENCE_SECONDS
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
