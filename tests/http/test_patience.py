@@ -6,7 +6,9 @@ from collections.abc import AsyncGenerator
 
 import httpx
 import pytest
+import uvicorn
 from tests.support.servers import Receive, Scope, Send, send_response, serve
+from uvicorn.server import ServerState
 
 from workbench.entrypoints.http.patience import PatientProtocol
 
@@ -117,6 +119,58 @@ async def test_who_does_not_read_the_answer_is_let_go(application: Application) 
     async with connected(application) as (_, writer):
         writer.write(head_of("GET", "/large"))
         await application.cut_off.wait()
+
+
+async def test_who_reads_the_answer_slowly_is_not_let_go(application: Application) -> None:
+    async with connected(application) as (reader, writer):
+        writer.write(head_of("GET", "/large"))
+        loop = asyncio.get_running_loop()
+        end = loop.time() + LONG_SECONDS
+        while loop.time() < end:
+            assert await reader.readexactly(1 << 20)
+            await asyncio.sleep(LOOK_SECONDS / 20)
+        assert not application.cut_off.is_set()
+
+
+class Full(asyncio.Transport):
+    """Has always the same left to send, as it may be whenever it is looked at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.aborted = asyncio.Event()
+
+    def write(self, data: object) -> None:
+        assert data
+
+    def get_write_buffer_size(self) -> int:
+        return 65536
+
+    def is_closing(self) -> bool:
+        return self.aborted.is_set()
+
+    def abort(self) -> None:
+        self.aborted.set()
+
+    close = abort
+
+
+async def test_as_much_left_as_before_is_no_silence_where_some_was_read(application: Application) -> None:
+    loop, transport = asyncio.get_running_loop(), Full()
+    config = uvicorn.Config(application, interface="asgi3", log_config=None)
+    config.load()
+    protocol = QuickProtocol(config, ServerState(), {}, loop)
+    protocol.connection_made(transport)
+    protocol.data_received(head_of("GET", "/late"))
+    end = loop.time() + LONG_SECONDS
+    while loop.time() < end:
+        protocol.pause_writing()
+        await asyncio.sleep(LOOK_SECONDS / 2)
+        assert not transport.is_closing()
+        protocol.resume_writing()
+    protocol.pause_writing()
+    async with asyncio.timeout(20):
+        await transport.aborted.wait()
+    protocol.connection_lost(None)
 
 
 @pytest.mark.parametrize("size", [4, 400_000], ids=["at-once", "more-than-is-read-ahead"])

@@ -22,7 +22,7 @@ Due = tuple[str, object]
 class PatientProtocol(CorkedProtocol):
     """A connection that is closed when its client is silent for too long, and not before it had the time to ask."""
 
-    __slots__ = ("_looking", "_received_bytes", "_was_due")
+    __slots__ = ("_looking", "_received_bytes", "_times_read", "_was_due")
 
     silence_seconds = SILENCE_SECONDS
 
@@ -30,6 +30,7 @@ class PatientProtocol(CorkedProtocol):
         """Begin to serve a connection."""
         super().connection_made(transport)
         self._received_bytes = 0
+        self._times_read = 0
         self._was_due: Due | None = None
         self._looking: asyncio.TimerHandle | None = self.loop.call_later(self.silence_seconds, self._look)
 
@@ -45,6 +46,11 @@ class PatientProtocol(CorkedProtocol):
         if self._looking is None:
             self._looking = self.loop.call_later(self.silence_seconds, self._look)
         super().data_received(data)
+
+    def resume_writing(self) -> None:
+        """Write on, since the client has read most of what was written."""
+        self._times_read += 1
+        super().resume_writing()
 
     def shutdown(self) -> None:
         """Close once the request in flight is answered, or the first, if it comes within a moment."""
@@ -71,7 +77,8 @@ class PatientProtocol(CorkedProtocol):
         if not cycle or (cycle.response_complete and cycle.scope is not self.scope):
             return "head", cycle
         if self.flow.write_paused:
-            return "answer", self.transport.get_write_buffer_size()
+            # Nothing is written meanwhile, so that what is left only shrinks.
+            return "answer", (self._times_read, self.transport.get_write_buffer_size())
         if cycle.more_body and not (self.flow.read_paused or cycle.waiting_for_100_continue):
             return "body", self._received_bytes
         return None
