@@ -32,7 +32,8 @@ class PatientProtocol(CorkedProtocol):
         self._received_bytes = 0
         self._times_read = 0
         self._was_due: Due | None = None
-        self._looking: asyncio.TimerHandle | None = self.loop.call_later(self.silence_seconds, self._look)
+        self._looking: asyncio.TimerHandle | None = None
+        self._look_later()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End what is under way on the connection."""
@@ -44,7 +45,7 @@ class PatientProtocol(CorkedProtocol):
         """Take what the client sent."""
         self._received_bytes += len(data)
         if self._looking is None:
-            self._looking = self.loop.call_later(self.silence_seconds, self._look)
+            self._look_later()
         super().data_received(data)
 
     def resume_writing(self) -> None:
@@ -59,6 +60,9 @@ class PatientProtocol(CorkedProtocol):
         else:
             super().shutdown()
 
+    def _look_later(self) -> None:
+        self._looking = self.loop.call_later(self.silence_seconds, self._look)
+
     def _look(self) -> None:
         """Let the client go whose turn it is and who has not moved since the last look."""
         due = self._due()
@@ -69,7 +73,7 @@ class PatientProtocol(CorkedProtocol):
             self._looking = self._was_due = None
         else:
             self._was_due = due
-            self._looking = self.loop.call_later(self.silence_seconds, self._look)
+            self._look_later()
 
     def _due(self) -> Due | None:
         """What is waited for: that an answer is read, a body or a head is sent. A head is due whole."""
